@@ -1,0 +1,132 @@
+"""Write an event file on a background thread: C checksum, no TensorFlow, never blocks training."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import queue
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from tensorboard.compat.proto import event_pb2, summary_pb2
+
+from tbgrad.eventfile import Event, frame
+
+_serial = itertools.count()
+
+
+class EventFileWriter:
+    """Appends events to a new event file in `logdir`, in the order in which they are added.
+
+    Serialising, checksum and disk access happen on a daemon thread; events are on disk as soon as
+    the thread has caught up. When writing fails, `on_error` is called once with the exception (on
+    that thread) and everything added later is dropped.
+
+    Raises:
+        OSError: `logdir` cannot be created or written.
+
+    >>> with EventFileWriter(Path("runs/a")) as writer:
+    ...     writer.add(step=1, values=[logformat.scalar("loss", 0.5)])
+    """
+
+    CAPACITY = 4096
+
+    def __init__(
+        self,
+        logdir: Path,
+        *,
+        start_step: int | None = None,
+        on_error: Callable[[Exception], None] | None = None,
+    ) -> None:
+        logdir.mkdir(parents=True, exist_ok=True)
+        host = "".join(c if c.isalnum() or c in "-." else "-" for c in socket.gethostname())
+        name = f"events.out.tfevents.{int(time.time()):010d}.{host}.{os.getpid()}.{next(_serial)}"
+        self.path = logdir / name
+        self.dropped = 0
+        self._on_error = on_error
+        self._described: set[str] = set()
+        self._queue: queue.Queue[Event | threading.Event | None] = queue.Queue(self.CAPACITY)
+        self._file = self.path.open("xb", buffering=0)
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="tbgrad-writer", daemon=True)
+        self._thread.start()
+        self._put(event_pb2.Event(wall_time=time.time(), file_version="brain.Event:2"))
+        if start_step is not None:
+            session = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+            self._put(event_pb2.Event(wall_time=time.time(), step=start_step, session_log=session))
+
+    def add(self, step: int, values: Iterable[Any], wall_time: float | None = None) -> None:
+        """Queue one event with all `values` of a step; a full queue drops it and counts that."""
+        summary = summary_pb2.Summary(value=values)
+        self._put(
+            event_pb2.Event(
+                wall_time=time.time() if wall_time is None else wall_time,
+                step=step,
+                summary=summary,
+            )
+        )
+
+    def flush(self, timeout: float = 10.0) -> bool:
+        """Wait until everything added so far is on disk; False when that took too long."""
+        if self._closed:
+            return True
+        done = threading.Event()
+        try:
+            self._queue.put(done, timeout=timeout)
+        except queue.Full:
+            return False
+        return done.wait(timeout)
+
+    def close(self, timeout: float = 10.0) -> None:
+        """Write what is queued and close the file. Closing twice does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._queue.put(None, timeout=timeout)
+        except queue.Full:
+            return
+        self._thread.join(timeout)
+
+    def __enter__(self) -> EventFileWriter:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _put(self, event: Event) -> None:
+        if self._closed:
+            return
+        try:
+            self._queue.put_nowait(event)
+        except queue.Full:
+            self.dropped += 1
+
+    def _run(self) -> None:
+        failed = False
+        while (item := self._queue.get()) is not None:
+            if isinstance(item, threading.Event):
+                item.set()
+            elif not failed:
+                try:
+                    self._write(item)
+                except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
+                    failed = True
+                    if self._on_error is not None:
+                        self._on_error(error)
+        self._file.close()
+
+    def _write(self, event: Event) -> None:
+        # TensorBoard keeps the metadata of the first value of a tag and strips it from the rest.
+        for value in event.summary.value:
+            if value.tag in self._described:
+                value.ClearField("metadata")
+            else:
+                self._described.add(value.tag)
+        data = memoryview(frame(event.SerializeToString()))
+        while data:
+            data = data[self._file.write(data) :]

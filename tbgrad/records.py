@@ -1,0 +1,183 @@
+"""What one logged thing IS: frozen records without I/O, shared by the writer and by every reader."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+FORMAT_VERSION = 1
+
+STATISTICS: tuple[str, ...] = (
+    "norm",
+    "norm_max",
+    "mean",
+    "std",
+    "abs_max",
+    "zero_fraction",
+    "dead_fraction",
+    "nonfinite",
+    "weight_norm",
+    "update_norm",
+    "cosine",
+    "snr",
+)
+"""Columns of the packed statistics, in the order in which this version writes them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One trainable parameter: a row of the packed series.
+
+    `role` is what the tensor does in its layer: "kernel", "bias", "embedding", "normalization"
+    or "other". `layer` is the path of the layer that owns it.
+    """
+
+    path: str
+    layer: str
+    shape: tuple[int, ...]
+    size: int
+    dtype: str
+    role: str
+
+
+@dataclass(frozen=True)
+class HistogramBins:
+    """Bins by sign and by magnitude, the same for every parameter and every step.
+
+    With magnitude edges m_0 < … < m_E the columns of a packed histogram are, from left to right::
+
+        -inf … -m_E | [-m_E, -m_{E-1}] … [-m_1, -m_0] | -m_0 … 0 | 0 | 0 … m_0 | [m_0, m_1] …
+        [m_{E-1}, m_E] | m_E … inf | not finite
+
+    so there are 2 E + 6 of them: overflow, E bins and underflow on each side, exact zero, and the
+    non-finite values last. Counts add up over steps and replicas.
+    """
+
+    edges: tuple[float, ...]
+
+    @classmethod
+    def powers_of_two(cls, lowest: int = -40, highest: int = 16) -> HistogramBins:
+        """Bins whose magnitude edges are 2^lowest, 2^(lowest+1), …, 2^highest."""
+        return cls(tuple(2.0**e for e in range(lowest, highest + 1)))
+
+    @property
+    def magnitudes(self) -> int:
+        """E, the number of magnitude bins on each side of zero."""
+        return len(self.edges) - 1
+
+    @property
+    def columns(self) -> int:
+        """B, the number of columns of a packed histogram."""
+        return 2 * self.magnitudes + 6
+
+    @property
+    def zero_column(self) -> int:
+        """Column of the values that are exactly zero."""
+        return self.magnitudes + 2
+
+    @cached_property
+    def bounds(self) -> NDArray[np.float64]:
+        """Left and right bound of every finite column: shape [B - 1, 2], rising."""
+        m = np.asarray(self.edges, dtype=np.float64)
+        positive = np.concatenate([[0.0], m, [np.inf]])
+        left = np.concatenate([-positive[:0:-1], [0.0], positive[:-1]])
+        right = np.concatenate([-positive[-2::-1], [0.0], positive[1:]])
+        return np.stack([left, right], axis=1) + 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What the rows and columns of the packed series mean, and how the run was set up.
+
+    `optimizer` holds the optimizer's name and its settings as the framework reports them,
+    `cadences` the number of steps between two records of each kind.
+    """
+
+    parameters: tuple[Parameter, ...]
+    statistics: tuple[str, ...] = STATISTICS
+    histogram_bins: HistogramBins = field(default_factory=HistogramBins.powers_of_two)
+    optimizer: Mapping[str, object] = field(default_factory=dict)
+    cadences: Mapping[str, int] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+    def column(self, statistic: str) -> int:
+        """Column of `statistic`, -1 where this log does not have it."""
+        return self.statistics.index(statistic) if statistic in self.statistics else -1
+
+
+@dataclass(frozen=True, slots=True)
+class Eigenvalue:
+    """A Ritz value with the bound of its error: an eigenvalue lies within value ± residual."""
+
+    value: float
+    residual: float
+
+
+@dataclass(frozen=True, slots=True)
+class CurvatureEstimate:
+    """Extreme Hessian eigenvalues on a fixed probe batch at the weights of one step.
+
+    `eigenvalues` come in falling order; the first belongs to the top of the spectrum, the last to
+    its bottom. `hvps` and `seconds` are what it cost; `loss` and `samples` describe the probe
+    batch. `stability_threshold` is the largest eigenvalue at which the optimizer is stable, by
+    `threshold_formula`; None where no threshold is known for the optimizer.
+    """
+
+    eigenvalues: tuple[Eigenvalue, ...]
+    converged: bool
+    hvps: int
+    seconds: float
+    loss: float
+    samples: int
+    stability_threshold: float | None = None
+    threshold_formula: str = ""
+
+    @property
+    def lambda_max(self) -> Eigenvalue:
+        """The largest eigenvalue."""
+        return self.eigenvalues[0]
+
+    @property
+    def lambda_min(self) -> Eigenvalue:
+        """The smallest eigenvalue."""
+        return self.eigenvalues[-1]
+
+    @property
+    def stability(self) -> float:
+        """lambda_max over the threshold: above 1 is unstable, NaN where no threshold is known."""
+        if self.stability_threshold is None or not self.stability_threshold > 0:
+            return math.nan
+        return self.lambda_max.value / self.stability_threshold
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A diagnosed fault, from the step where it began to the last where it was seen."""
+
+    rule: str
+    severity: Literal["info", "warning", "error"]
+    parameters: tuple[str, ...]
+    first_step: int
+    last_step: int
+    state: Literal["open", "closed"]
+    evidence: str
+    causes: tuple[str, ...]
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Something in a log that could not be read: the file, the byte offset, and what was wrong."""
+
+    file: str
+    offset: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}, byte {self.offset:,}: {self.reason}"

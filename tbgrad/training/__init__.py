@@ -1,0 +1,1 @@
+"""Where TensorFlow and Keras are imported, and nowhere else: observe, compute, write."""

@@ -1,0 +1,114 @@
+"""Event files with known content, written by the real writer: no TensorFlow, the same every time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from tbgrad import logformat
+from tbgrad.eventwriter import EventFileWriter
+from tbgrad.records import (
+    STATISTICS,
+    CurvatureEstimate,
+    Eigenvalue,
+    Manifest,
+    Parameter,
+)
+
+EPOCH = 1_790_000_000.0
+
+
+def manifest(layers: int = 4) -> Manifest:
+    """Dense layers of falling width, kernel and bias each."""
+    parameters = []
+    for i in range(layers):
+        width = 64 >> min(i, 4)
+        for role, shape in (("kernel", (width, width // 2)), ("bias", (width // 2,))):
+            parameters.append(
+                Parameter(
+                    path=f"dense_{i}/{role}",
+                    layer=f"dense_{i}",
+                    shape=shape,
+                    size=int(np.prod(shape)),
+                    dtype="float32",
+                    role=role,
+                )
+            )
+    return Manifest(
+        parameters=tuple(parameters),
+        optimizer={"name": "SGD", "learning_rate": 0.05, "momentum": 0.9},
+        cadences={"every": 10, "histograms_every": 100, "curvature_every": 500},
+    )
+
+
+def write_run(directory: Path, *, steps: int = 1000, every: int = 10, layers: int = 4) -> Manifest:
+    """A run that trains well: falling loss and norms, curvature that rises to its threshold."""
+    m = manifest(layers)
+    rng = np.random.default_rng(7)
+    bins = m.histogram_bins
+    with EventFileWriter(directory, start_step=0) as writer:
+        writer.add(0, [logformat.manifest(m)], EPOCH)
+        for step in range(every, steps + 1, every):
+            progress = step / steps
+            norm = 3.0 * np.exp(-4 * progress) * (1 + 0.1 * rng.standard_normal())
+            table = np.full((len(m.parameters), len(STATISTICS)), np.nan, dtype=np.float32)
+            depth = np.repeat(np.arange(layers), 2)
+            norms = norm * 10.0 ** (-0.7 * (layers - 1 - depth)) * np.tile([1.0, 0.3], layers)
+            columns = {
+                "norm": norms,
+                "norm_max": norms * 1.2,
+                "mean": norms * 1e-3,
+                "std": norms / np.sqrt([p.size for p in m.parameters]),
+                "abs_max": norms * 0.5,
+                "zero_fraction": np.full(len(norms), 0.1),
+                "dead_fraction": np.full(len(norms), 0.05),
+                "nonfinite": np.zeros(len(norms)),
+                "weight_norm": np.full(len(norms), 5.0),
+                "update_norm": norms * 0.05,
+                "cosine": np.full(len(norms), 0.5 - 0.4 * progress),
+            }
+            for name, column in columns.items():
+                table[:, m.column(name)] = column
+            values = [
+                logformat.scalar(logformat.LOSS, 2.3 * np.exp(-3 * progress) + 0.02),
+                logformat.scalar(logformat.LEARNING_RATE, 0.05),
+                logformat.scalar(logformat.GRADIENT_NORM, norm),
+                logformat.scalar(logformat.GRADIENT_NORM_MAX, norm * 1.2),
+                logformat.scalar(logformat.UPDATE_RATIO, norm * 0.01),
+                logformat.parameters(table),
+            ]
+            if step % (every * 10) == 0:
+                counts = np.zeros((len(m.parameters), bins.columns), dtype=np.int32)
+                for row, parameter in enumerate(m.parameters):
+                    sample = rng.standard_normal(parameter.size) * columns["std"][row]
+                    left = np.searchsorted(bins.bounds[:, 1], sample, side="right")
+                    np.add.at(counts[row], left, 1)
+                values.append(logformat.histograms(counts))
+                values += [
+                    logformat.histogram(
+                        logformat.HISTOGRAM_PREFIX + p.path,
+                        logformat.native_buckets(counts[row], bins, columns["abs_max"][row]),
+                    )
+                    for row, p in enumerate(m.parameters)
+                ]
+            if step % (every * 20) == 0:
+                top = 20 + 50 * progress
+                estimate = CurvatureEstimate(
+                    eigenvalues=(Eigenvalue(top, 0.02 * top), Eigenvalue(-1.5, 0.05)),
+                    converged=step % (every * 60) != 0,
+                    hvps=9,
+                    seconds=0.2,
+                    loss=1.0,
+                    samples=256,
+                    stability_threshold=76.0,
+                    threshold_formula="(2 + 2 β) / η",
+                )
+                values += [
+                    logformat.curvature(estimate),
+                    logformat.scalar(logformat.LAMBDA_MAX, top),
+                    logformat.scalar(logformat.LAMBDA_MIN, -1.5),
+                    logformat.scalar(logformat.STABILITY, estimate.stability),
+                ]
+            writer.add(step, values, EPOCH + step * 0.05)
+    return m
