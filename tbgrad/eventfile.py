@@ -135,8 +135,8 @@ class EventFileTail:
             while True:
                 position = self.offset + len(rest)
                 missing = self._missing_bytes(rest)
-                self._searched = max(position, status.st_size)
                 if position + missing > status.st_size:
+                    self._searched = status.st_size
                     return  # torn: the rest of the record is not there yet
                 file.seek(position)
                 chunk = file.read(min(max(CHUNK_BYTES, missing), status.st_size - position))
