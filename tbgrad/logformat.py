@@ -168,19 +168,21 @@ def _with_metadata(value: Value, plugin: str, data_class: int) -> Value:
 
 
 def _to_json(content: object) -> str:
-    return json.dumps(_finite(content), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return json.dumps(
+        to_jsonable(content), ensure_ascii=False, separators=(",", ":"), allow_nan=False
+    )
 
 
-def _finite(content: object) -> object:
+def to_jsonable(content: Any) -> Any:
     """JSON has no NaN and no infinity: write NaN as null and infinities as strings."""
     if isinstance(content, float) and not math.isfinite(content):
         return None if math.isnan(content) else ("inf" if content > 0 else "-inf")
     if isinstance(content, Mapping):
-        return {str(key): _finite(item) for key, item in content.items()}
+        return {str(key): to_jsonable(item) for key, item in content.items()}
     if isinstance(content, list | tuple):
-        return [_finite(item) for item in content]
+        return [to_jsonable(item) for item in content]
     if isinstance(content, np.generic):
-        return _finite(content.item())
+        return to_jsonable(content.item())
     return content
 
 

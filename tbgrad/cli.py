@@ -1,0 +1,183 @@
+"""The `tbgrad` command. Each subcommand imports what it needs, so that `--help` is instant."""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import io
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tbgrad import __version__
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+_EPILOG = """\
+examples:
+  tbgrad demo                      train on handwritten digits and watch
+  tbgrad watch runs                follow every run below runs/, also one that has yet to start
+  tbgrad report runs               what every run came to, as text
+  tbgrad report runs --json        the same for scripts
+  tensorboard --logdir runs        the same logs in the browser, tab "Gradients"
+
+exit status:
+  0    all went well
+  2    the arguments or the log directory cannot be used; one sentence on standard error says why
+  130  interrupted with Ctrl-C
+  141  the reader of standard output went away
+"""
+
+
+class InputError(Exception):
+    """What the user gave cannot be used; the message is one sentence for them."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command with `arguments` (default: those of the process); returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    options = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = options.run_command
+    try:
+        status = run(options)
+        sys.stdout.flush()
+    except InputError as error:
+        print(f"tbgrad: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The interpreter flushes standard output once more at exit; let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tbgrad",
+        description="See what the gradients and the curvature of a Keras model do while it trains.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"tbgrad {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    watch = commands.add_parser(
+        "watch",
+        help="follow runs in the terminal while they train",
+        description="Follow every run below LOGDIR in the terminal while it trains. Waits for a "
+        "directory that does not exist yet. Leave with q.",
+    )
+    watch.add_argument("logdir", metavar="LOGDIR", type=Path)
+    watch.set_defaults(run_command=_watch)
+
+    report = commands.add_parser(
+        "report",
+        help="print what runs came to",
+        description="Print what every run below LOGDIR came to: final norms, curvature, extremes, "
+        "alerts, damage. Tables on a terminal, plain text in a pipe.",
+    )
+    report.add_argument("logdir", metavar="LOGDIR", type=Path)
+    report.add_argument("--json", action="store_true", help='print {"runs": {NAME: {...}}}')
+    report.add_argument(
+        "--run", metavar="PATTERN", help="only runs whose name matches, such as 'mnist/*'"
+    )
+    report.set_defaults(run_command=_report)
+
+    demo = commands.add_parser(
+        "demo",
+        help="train a small classifier on handwritten digits and watch it",
+        description="Train a small convolutional classifier on handwritten digits in a child "
+        "process and watch it in the terminal. Needs tbgrad[tensorflow,demo].",
+    )
+    demo.add_argument(
+        "--plain", action="store_true", help="no terminal app: a progress bar, then a report"
+    )
+    demo.add_argument("--logdir", metavar="DIR", type=Path, help="where to leave the log")
+    demo.add_argument("--epochs", metavar="N", type=_positive, default=30)
+    demo.add_argument("--seed", metavar="N", type=int, default=0)
+    demo.set_defaults(run_command=_demo)
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _watch(options: argparse.Namespace) -> int:
+    logdir: Path = options.logdir
+    _refuse_file(logdir)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise InputError(
+            f"watch needs a terminal; in a pipe or a script use: tbgrad report {logdir}"
+        )
+    from tbgrad_tui import watch
+
+    status: int = watch(logdir)
+    return status
+
+
+def _report(options: argparse.Namespace) -> int:
+    from tbgrad.history import LogDirectory
+    from tbgrad.report import build, to_json
+    from tbgrad.text import printable
+
+    logdir: Path = options.logdir
+    _refuse_file(logdir)
+    try:
+        os.scandir(logdir).close()
+    except FileNotFoundError:
+        raise InputError(f"{printable(str(logdir))} does not exist") from None
+    except OSError as error:
+        raise InputError(f"{printable(str(logdir))} cannot be read: {error.strerror}") from None
+    log = LogDirectory(logdir)
+    log.poll()
+    runs = log.finish()
+    problems = log.problems
+    if not runs:
+        unread = "".join(f"; not read: {path}: {why}" for path, why in problems.items())
+        raise InputError(f"no event files below {printable(str(logdir) + unread, 1000)}")
+    if options.run is not None:
+        chosen = {name: run for name, run in runs.items() if fnmatch.fnmatch(name, options.run)}
+        if not chosen:
+            names = ", ".join(runs)
+            raise InputError(printable(f"no run matches {options.run!r}; there are: {names}", 1000))
+        runs = chosen
+    reports = {name: build(run) for name, run in runs.items()}
+    if options.json:
+        content = to_json(reports)
+        content["problems"] = dict(problems)
+        print(json.dumps(content, indent=2, allow_nan=False))
+    else:
+        from tbgrad.reporttext import print_reports
+
+        print_reports(reports.values(), problems)
+    return 0
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from tbgrad.demo import run
+
+    status: int = run(
+        logdir=options.logdir, plain=options.plain, epochs=options.epochs, seed=options.seed
+    )
+    return status
+
+
+def _refuse_file(logdir: Path) -> None:
+    from tbgrad.text import printable
+
+    if os.path.exists(logdir) and not os.path.isdir(logdir):
+        raise InputError(
+            f"{printable(str(logdir))} is a file; give the directory that holds the event files: "
+            f"{printable(str(logdir.parent))}"
+        )
