@@ -1,0 +1,143 @@
+"""Extreme eigenvalues of the Hessian of a loss, each with its residual bound."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tbgrad.training.hessian.lanczos import Which, extreme_eigenpairs
+from tbgrad.training.hessian.operator import HessianError, HessianOperator, Loss
+
+
+@dataclass(frozen=True, eq=False)
+class Eigenvalues:
+    """An estimate of k eigenvalues of a Hessian.
+
+    Attributes:
+        values: [k] float64, in falling order.
+        residuals: [k] float64; an eigenvalue of the Hessian lies within values ± residuals.
+        vectors: [k, n], unit eigenvectors as rows; pass as `start` to the next estimate.
+        converged: whether every residual met the tolerance that was asked for.
+        hvps: Hessian–vector products spent.
+        seconds: wall-clock time spent.
+        loss: value of the loss at the weights of the estimate.
+    """
+
+    values: NDArray[np.float64]
+    residuals: NDArray[np.float64]
+    vectors: NDArray[Any]
+    converged: bool
+    hvps: int
+    seconds: float
+    loss: float
+
+
+def eigenvalues(
+    loss: Loss | HessianOperator,
+    variables: Sequence[Any] | None = None,
+    *,
+    k: int = 1,
+    which: Which = "LA",
+    tol: float = 1e-2,
+    start: NDArray[Any] | None = None,
+    max_products: int = 200,
+    max_basis: int = 40,
+    seed: int = 0,
+) -> Eigenvalues:
+    """Extreme eigenvalues of the Hessian of `loss`, by Lanczos with full re-orthogonalisation.
+
+    Args:
+        loss: callable without arguments that returns a scalar tensor, or a HessianOperator, which
+            saves tracing it again and brings its own variables.
+        variables: Keras or TensorFlow variables, n entries in all; not given with an operator.
+        k: how many eigenvalues.
+        which: "LA" the largest, "SA" the smallest, "LM" the largest in magnitude, "BE" half from
+            each end (one more from the top where k is odd).
+        tol: converged when every residual is at most tol · |value|, where a value below a hundredth
+            of the largest |Ritz value| counts as that large.
+        start: `vectors` of an estimate nearby (an earlier step), [any, n]: saves most products.
+            They are mixed with a random direction, so that a new extreme to which they are
+            orthogonal is found as well.
+        max_products: stop there, with converged=False.
+        max_basis: vectors kept before a restart; memory is 2 · max_basis · n numbers.
+        seed: of the random directions. Vary it from estimate to estimate, best by the step.
+
+    Returns:
+        Eigenvalues; values in falling order whatever `which`.
+
+    Raises:
+        HessianError: the loss or the variables do not have a usable Hessian (see
+            HessianOperator), the loss is not deterministic, or an argument is out of range.
+
+    >>> w = tf.Variable([1.0, 2.0])
+    >>> eigenvalues(lambda: tf.reduce_sum(w**3), [w]).values
+    array([12.])
+    """
+    begun = time.perf_counter()
+    if isinstance(loss, HessianOperator):
+        if variables is not None:
+            raise HessianError("Pass either an operator or loss and variables, not both.")
+        operator = loss
+    else:
+        operator = HessianOperator(loss, () if variables is None else variables)
+    start = _checked(operator.size, k, which, tol, start, max_products)
+    products = operator.products
+    losses: list[float] = []
+
+    def product(vector: NDArray[Any]) -> NDArray[Any]:
+        result, value = operator.product_and_loss(vector)
+        losses.append(value)
+        # The loss comes with each product, so watching it is free; only when it moves between two
+        # products by more than rounding is it worth the two products that tell for certain.
+        if abs(value - losses[0]) > 1e3 * np.finfo(operator.dtype).eps * abs(losses[0]):
+            operator.check_deterministic(seed)
+        return result
+
+    found = extreme_eigenpairs(
+        product,
+        operator.size,
+        k=k,
+        which=which,
+        tol=tol,
+        rng=np.random.default_rng(seed),
+        dtype=operator.dtype,
+        start=start,
+        max_products=max_products,
+        max_basis=max_basis,
+    )
+    return Eigenvalues(
+        values=found.values,
+        residuals=found.residuals,
+        vectors=found.vectors,
+        converged=found.converged,
+        hvps=operator.products - products,
+        seconds=time.perf_counter() - begun,
+        loss=losses[0],
+    )
+
+
+def _checked(
+    size: int, k: int, which: str, tol: float, start: Any, max_products: int
+) -> NDArray[Any] | None:
+    if which not in get_args(Which):
+        raise HessianError(f'which must be "LA", "SA", "LM" or "BE", got {which!r}.')
+    if not 1 <= k <= size:
+        raise HessianError(f"k must be between 1 and the number of parameters, {size}; got {k}.")
+    if not tol > 0:
+        raise HessianError(f"tol must be above 0, got {tol}.")
+    if max_products < k:
+        raise HessianError(f"max_products must be at least k = {k}, got {max_products}.")
+    if start is None:
+        return None
+    vectors: NDArray[Any] = np.atleast_2d(np.asarray(start))
+    if vectors.ndim != 2 or vectors.shape[1] != size:
+        raise HessianError(
+            f"start must have shape [any, {size}], one row a vector, got {vectors.shape}: pass the "
+            f"vectors of an estimate with the same variables, or None."
+        )
+    return vectors

@@ -1,0 +1,215 @@
+"""Extreme eigenpairs of a symmetric operator by Lanczos with full re-orthogonalisation.
+
+The basis Q and its products W = H Q are both kept. Rayleigh–Ritz on them gives Ritz pairs (θ, y)
+and the residual vector W s − θ Q s itself, so that nothing rests on the three-term recurrence: a
+breakdown, a warm start from several vectors and a thick restart need no formula of their own. From
+a single start vector the residuals are all parallel to the next Lanczos vector, and this is Lanczos
+(Parlett, "The Symmetric Eigenvalue Problem", 1998, ch. 13); after a restart it is thick-restart
+Lanczos (Wu and Simon, SIAM J. Matrix Anal. Appl. 22, 2000).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Which = Literal["LA", "SA", "LM", "BE"]
+
+MIX = 0.1
+"""Share of a random direction in a warm start, against vectors that cannot see a new extreme."""
+
+SCALE_FLOOR = 0.01
+"""Below this share of the largest |Ritz value| an eigenvalue counts as zero in `tol`."""
+
+
+@dataclass(frozen=True, eq=False)
+class RitzPairs:
+    """What Lanczos found: `values` [k] falling, `residuals` [k], `vectors` [k, n] unit rows.
+
+    An eigenvalue lies within values ± residuals. `products` is what it cost.
+    """
+
+    values: NDArray[np.float64]
+    residuals: NDArray[np.float64]
+    vectors: NDArray[Any]
+    converged: bool
+    products: int
+
+
+def extreme_eigenpairs(
+    product: Callable[[NDArray[Any]], NDArray[Any]],
+    size: int,
+    *,
+    k: int,
+    which: Which,
+    tol: float,
+    rng: np.random.Generator,
+    dtype: np.dtype[Any],
+    start: NDArray[Any] | None = None,
+    max_products: int = 200,
+    max_basis: int = 40,
+) -> RitzPairs:
+    """The k eigenpairs of the symmetric operator v -> product(v) that `which` names.
+
+    Converged means that every residual bound is at most tol · max(|θ|, SCALE_FLOOR · largest |θ|).
+    A start block as wide as the number of values wanted at one end finds multiple eigenvalues.
+    """
+    top, bottom = _ends(k, which)
+    block = k if which == "LM" else max(top, bottom)
+    basis = _Basis(size, dtype, min(size, max(max_basis, 2 * (k + block) + 2)))
+    queue = _start_directions(start, min(block, size), size, rng)
+    products = 0
+    while True:
+        q = basis.new_direction(queue.pop(0), rng)
+        basis.append(q, product(q))
+        products += 1
+        if queue and products < max_products:
+            continue
+        values, s = basis.ritz()
+        wanted = _wanted(values, k, which)
+        theta, s_wanted = values[wanted], s[:, wanted]
+        residual_vectors = basis.residual_vectors(theta, s_wanted)
+        raw = np.array([_norm(r) for r in residual_vectors])
+        scale = float(np.abs(values).max())
+        noise = basis.noise(scale)
+        allowed = tol * np.maximum(np.abs(theta), SCALE_FLOOR * scale)
+        converged = bool(len(wanted) == k and (raw + noise <= allowed).all())
+        # Below the noise of the products a residual vector is no direction to go.
+        stalled = bool(len(wanted) == k and ((raw + noise <= allowed) | (raw <= noise)).all())
+        if converged or stalled or products >= max_products or basis.count == size:
+            vectors = basis.vectors(s_wanted)
+            return RitzPairs(theta, raw + noise, vectors, converged, products)
+        worst = int(np.argmax(np.where(raw + noise <= allowed, 0.0, (raw + noise) / allowed)))
+        queue.append(residual_vectors[worst])
+        if basis.full:
+            basis.compress(s[:, _kept(values, which, basis.capacity // 2)])
+
+
+class _Basis:
+    """Orthonormal rows q, their products w, and the projected matrix."""
+
+    def __init__(self, size: int, dtype: np.dtype[Any], capacity: int) -> None:
+        self.capacity = capacity
+        self.count = 0
+        self._size = size
+        self._eps = float(np.finfo(dtype).eps)
+        self._q = np.empty((capacity, size), dtype)
+        self._w = np.empty((capacity, size), dtype)
+        self._projected = np.zeros((capacity, capacity))
+        self._asymmetry = 0.0
+        self._pairs = 0
+
+    @property
+    def full(self) -> bool:
+        return self.count == self.capacity
+
+    def new_direction(self, proposal: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
+        """The proposal orthogonal to the basis; a random one where it lies within the basis."""
+        for candidate in (proposal, *(rng.standard_normal(self._size) for _ in range(3))):
+            q = self._orthogonalised(candidate)
+            if q is not None:
+                return q
+        raise ArithmeticError("no direction orthogonal to the basis was found")
+
+    def _orthogonalised(self, candidate: NDArray[Any]) -> NDArray[Any] | None:
+        norm = _norm(candidate)
+        if not (norm > 0 and math.isfinite(norm)):
+            return None
+        v = (candidate / norm).astype(self._q.dtype)
+        q = self._q[: self.count]
+        # Two passes are enough (Daniel, Gragg, Kaufman and Stewart, Math. Comp. 30, 1976), unless
+        # the candidate lies in the basis up to rounding, where passes go on making it shorter.
+        for _ in range(4):
+            v -= (q @ v) @ q
+            left = _norm(v)
+            if left < 100 * self._eps:
+                return None
+            v /= v.dtype.type(left)
+            if left > 0.7:
+                return v
+        return None
+
+    def append(self, q: NDArray[Any], w: NDArray[Any]) -> None:
+        m = self.count
+        self._q[m], self._w[m] = q, w
+        forward = (self._q[: m + 1] @ self._w[m]).astype(np.float64)
+        backward = (self._w[: m + 1] @ self._q[m]).astype(np.float64)
+        # ⟨q_i, H q_m⟩ = ⟨H q_i, q_m⟩ but for the rounding of the two products, which shows here.
+        self._asymmetry += float(np.sum((forward[:m] - backward[:m]) ** 2))
+        self._pairs += m
+        self._projected[m, : m + 1] = self._projected[: m + 1, m] = (forward + backward) / 2
+        self.count += 1
+
+    def noise(self, scale: float) -> float:
+        """Bound of the rounding in one product with a unit vector, in the 2-norm."""
+        floor = 4 * self._eps * scale
+        if not self._pairs:
+            return floor
+        # Each product errs in all n directions as in those of the basis, two products a pair.
+        return max(floor, math.sqrt(self._asymmetry / self._pairs * self._size))
+
+    def ritz(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Ritz values, rising, and their coefficients in the basis as columns."""
+        values, s = np.linalg.eigh(self._projected[: self.count, : self.count])
+        return values, s
+
+    def residual_vectors(self, theta: NDArray[np.float64], s: NDArray[np.float64]) -> NDArray[Any]:
+        rows = s.T.astype(self._q.dtype)
+        result = rows @ self._w[: self.count]
+        result -= (theta[:, None] * rows).astype(self._q.dtype) @ self._q[: self.count]
+        return result
+
+    def vectors(self, s: NDArray[np.float64]) -> NDArray[Any]:
+        rows: NDArray[Any] = s.T.astype(self._q.dtype) @ self._q[: self.count]
+        return rows
+
+    def compress(self, s: NDArray[np.float64]) -> None:
+        """Go on with the Ritz vectors of the coefficients `s` alone: the thick restart."""
+        rows, kept = s.T.astype(self._q.dtype), s.shape[1]
+        self._q[:kept] = rows @ self._q[: self.count]
+        self._w[:kept] = rows @ self._w[: self.count]
+        self._projected[:kept, :kept] = s.T @ self._projected[: self.count, : self.count] @ s
+        self.count = kept
+
+
+def _ends(k: int, which: Which) -> tuple[int, int]:
+    """How many values are wanted at the top and at the bottom; LM may want all at either."""
+    return {"LA": (k, 0), "SA": (0, k), "LM": (k, k), "BE": (k - k // 2, k // 2)}[which]
+
+
+def _wanted(values: NDArray[np.float64], k: int, which: Which) -> NDArray[np.intp]:
+    """Indices of the wanted among the rising `values`, in falling order of the values."""
+    k = min(k, len(values))
+    if which == "LM":
+        chosen = np.argsort(-np.abs(values), kind="stable")[:k]
+        return np.sort(chosen)[::-1]
+    top, bottom = _ends(k, which)
+    rising: NDArray[np.intp] = np.r_[:bottom, len(values) - top : len(values)]
+    return rising[::-1]
+
+
+def _kept(values: NDArray[np.float64], which: Which, count: int) -> NDArray[np.intp]:
+    return _wanted(values, count, which)
+
+
+def _start_directions(
+    start: NDArray[Any] | None, block: int, size: int, rng: np.random.Generator
+) -> list[NDArray[Any]]:
+    directions = []
+    for vector in () if start is None else start:
+        norm = _norm(vector)
+        if norm > 0 and math.isfinite(norm):
+            random = rng.standard_normal(size)
+            directions.append(vector / norm + MIX * random / _norm(random))
+    while len(directions) < block:
+        directions.append(rng.standard_normal(size))
+    return directions[:size]
+
+
+def _norm(vector: NDArray[Any]) -> float:
+    return math.sqrt(float(np.einsum("i,i->", vector, vector, dtype=np.float64)))
