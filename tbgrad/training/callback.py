@@ -1,0 +1,185 @@
+"""`GradientMonitor`, the Keras callback: it decides when; the other rooms do the work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from tbgrad.training.curvature import Curvature, CurvatureProbe
+from tbgrad.training.writer import (
+    DRAIN_SECONDS,
+    RunLog,
+    check_cadence,
+    check_logdir,
+    logger,
+    updates_done,
+)
+
+
+class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
+    """Logs what the gradients and the curvature of a model do while `model.fit` trains it.
+
+    Works with plain `fit` and with custom `train_step`s that apply gradients through
+    `self.optimizer`, compiled by XLA or not, eagerly, and with `steps_per_execution`. The
+    statistics are computed inside the training step, on its device; what is logged is written by a
+    thread. Training gives the same result with and without it, and any failure of the monitor
+    becomes one warning and a note in the log, while training goes on.
+
+    Args:
+        logdir: directory of the run; it is created. A second `fit` continues the run.
+        every: steps between two logged ones. Norms and non-finite values are taken at every step
+            whatever this is, and show as the largest of each window.
+        histograms_every: steps between two histograms of the gradients.
+        curvature: a `tbgrad.Curvature`, for periodic estimates of the extreme Hessian eigenvalues;
+            None for none.
+
+    Raises:
+        ValueError: a cadence is not a whole number from 1 on.
+        TypeError: `curvature` is not a `tbgrad.Curvature`.
+        NotADirectoryError: `logdir` is a file.
+
+    Example::
+
+        monitor = tbgrad.GradientMonitor("runs/a", every=10)
+        model.fit(x, y, callbacks=[monitor])
+    """
+
+    def __init__(
+        self,
+        logdir: str | Path,
+        every: int = 10,
+        histograms_every: int = 100,
+        curvature: Curvature | None = None,
+    ) -> None:
+        super().__init__()
+        if curvature is not None and not isinstance(curvature, Curvature):
+            raise TypeError(
+                f"curvature is a tbgrad.Curvature, not {type(curvature).__name__}: "
+                "write curvature=tbgrad.Curvature(data=(x, y))"
+            )
+        self.logdir = check_logdir(logdir)
+        self.every = check_cadence("every", every)
+        self.histograms_every = check_cadence("histograms_every", histograms_every)
+        self.curvature = curvature
+        self._log: RunLog | None = None
+        self._probe: CurvatureProbe | None = None
+        self._plain_function: Any = None
+        self._monitored_function: Any = None
+        self._epoch_start = 0
+        self._last_drain_step = 0
+        self._last_drain_time = 0.0
+
+    # Only `..._batch_begin` is overridden: a callback with an `..._batch_end` makes Keras wait for
+    # the results of every single step.
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Attach to the model's optimizer and open the event file."""
+        self._guard(self._begin)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Read the true step, which the count of batches may have missed at an epoch's end."""
+        if self._log is not None:
+            self._guard(self._drain)
+            self._epoch_start = int(self._log.ring.step.numpy())
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Between two steps: drain and estimate the curvature, where due."""
+        if self._log is not None:
+            self._guard(self._between_steps, batch)
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Show what training did so far before a validation, which may take long."""
+        if self._log is not None:
+            self._guard(self._drain)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Bring the epoch's last steps into the log."""
+        if self._log is not None:
+            self._guard(self._drain)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Estimate the final curvature, close the event file and leave no trace on the model."""
+        if self._log is None:
+            return
+        self._guard(self._final_curvature)
+        self._log.close()
+        self.model.train_function = self._plain_function
+
+    def _begin(self) -> None:
+        model = self.model
+        plain = model.train_function
+        self._last_drain_time = time.monotonic()
+        if self._log is not None and plain is self._plain_function and plain is not None:
+            # A second fit of the same compiled model: what was traced before goes on observing.
+            self._log.ring.step.assign(updates_done(model.optimizer))
+            self._log.open()
+            self._log.attach()
+            model.train_function = self._monitored_function
+            return
+        replicas = getattr(model.distribute_strategy, "num_replicas_in_sync", 1)
+        if replicas > 1:
+            raise NotImplementedError(
+                f"the model trains on {replicas} replicas, which this version does not observe"
+            )
+        self._log = RunLog(
+            self.logdir,
+            model.trainable_variables,
+            optimizer=model.optimizer,
+            every=self.every,
+            histograms_every=self.histograms_every,
+            curvature_every=self.curvature.every if self.curvature else 0,
+            steps_per_execution=model.steps_per_execution,
+        )
+        self._log.attach()
+        self._probe = None
+        if self.curvature is not None:
+            self._probe = CurvatureProbe(self.curvature, model, self._log)
+        model.make_train_function(force=True)
+        self._plain_function, self._monitored_function = plain, model.train_function
+
+    def _between_steps(self, batch: int) -> None:
+        log = self._log
+        assert log is not None
+        step = self._epoch_start + batch // log.batches_per_update
+        waited = time.monotonic() - self._last_drain_time
+        if self._probe is not None and self._probe.due(step):
+            self._drain()
+            self._probe.estimate()
+        elif (
+            waited >= DRAIN_SECONDS
+            or step - self._last_drain_step >= log.ring.max_steps_between_drains
+            or (self._last_drain_step == 0 and step > 0)
+        ):
+            self._drain()
+        else:
+            return
+        self._last_drain_step, self._last_drain_time = step, time.monotonic()
+
+    def _drain(self) -> None:
+        if self._log is not None:
+            self._log.drain()
+
+    def _final_curvature(self) -> None:
+        self._drain()
+        if self._probe is not None:
+            self._probe.estimate()
+
+    def _guard(self, action: Callable[..., None], *args: Any) -> None:
+        """Run `action`; whatever fails in it ends the monitoring, never the training."""
+        if self._log is not None and self._log.failed:
+            return
+        try:
+            action(*args)
+        except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
+            if self._log is not None:
+                self._log.give_up(error)
+            else:
+                logger.warning(
+                    "tbgrad: this training is not monitored, and goes on. %s: %s",
+                    type(error).__name__,
+                    error,
+                )

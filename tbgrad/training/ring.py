@@ -1,0 +1,375 @@
+"""The device side of the monitor: window statistics of every step and a ring of logged steps.
+
+All state lives in TensorFlow variables on the training device. Nothing here waits for the host:
+the training step writes, `drain` reads what has gathered between two steps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from tbgrad.records import STATISTICS, HistogramBins, Parameter
+from tbgrad.training import statistics
+from tbgrad.training.parameters import tensorflow_variable
+
+Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
+
+RING_BYTES = 1 << 20
+MIN_ROWS, MAX_ROWS = 16, 256
+GLOBALS = 5  # loss, learning rate, norm, norm_max, applied norm
+
+
+@dataclass(frozen=True)
+class LoggedStep:
+    """One row of the ring on the host. What the training step does not show is None.
+
+    `table` is float32 [P, S] with the columns of `records.STATISTICS`. `norm` is the global norm of
+    the true gradient, `norm_max` its largest value since the logged step before, `applied_norm`
+    the norm after clipping.
+    """
+
+    step: int
+    loss: float | None
+    learning_rate: float | None
+    norm: float
+    norm_max: float
+    applied_norm: float | None
+    table: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Drained:
+    """What gathered on the device since the last drain; `lost` logged steps were overwritten."""
+
+    steps: tuple[LoggedStep, ...]
+    histograms: tuple[tuple[int, NDArray[np.int32]], ...]
+    lost: int
+
+
+class StatisticsRing:
+    """Observes gradients inside the training step and keeps the logged steps until drained.
+
+    Steps are counted in updates: the first update is step `start_step + 1`. Logged are the first
+    step, every step divisible by `every`, and those with histograms, divisible by
+    `histograms_every`.
+    """
+
+    def __init__(
+        self,
+        variables: Sequence[Any],
+        parameters: tuple[Parameter, ...],
+        *,
+        every: int,
+        histograms_every: int,
+        start_step: int = 0,
+        steps_per_execution: int = 1,
+        bins: HistogramBins | None = None,
+    ) -> None:
+        self.parameters = parameters
+        self.bins = bins or HistogramBins.powers_of_two()
+        self._variables = [tensorflow_variable(variable) for variable in variables]
+        self._row = {id(variable): row for row, variable in enumerate(self._variables)}
+        count, columns = len(parameters), len(STATISTICS)
+        wanted = RING_BYTES // (4 * count * columns)
+        needed = math.ceil(steps_per_execution / every) + 2
+        self.rows = max(needed, min(MAX_ROWS, max(MIN_ROWS, wanted)))
+        self.histogram_rows = math.ceil(steps_per_execution / histograms_every) + 2
+        self._coordinates = [
+            statistics.sample_coordinates(parameter, row)
+            for row, parameter in enumerate(parameters)
+        ]
+        self.step = _variable(start_step, tf.int64)
+        self.every = _variable(every, tf.int64)
+        self.histograms_every = _variable(histograms_every, tf.int64)
+        self._logged = _variable(0, tf.int64)
+        self._slot = _variable(-1, tf.int64)
+        self._window_norm = _variable(np.zeros(count), tf.float32)
+        self._window_nonfinite = _variable(np.zeros(count), tf.float32)
+        self._window_global = _variable(0.0, tf.float32)
+        self._sample = _variable(np.zeros((count, statistics.COSINE_SAMPLE)), tf.float32)
+        self._ring_step = _variable(np.zeros(self.rows), tf.int64)
+        self._ring_globals = _variable(np.zeros((self.rows, GLOBALS)), tf.float32)
+        self._ring_table = _variable(np.zeros((self.rows, count, columns)), tf.float32)
+        self._ring_update = _variable(np.full((self.rows, count), np.nan), tf.float32)
+        # int64, since TensorFlow keeps int32 variables off the GPU, out of XLA's reach.
+        self._histograms_logged = _variable(0, tf.int64)
+        self._histogram_step = _variable(np.zeros(self.histogram_rows), tf.int64)
+        self._histogram_ring = _variable(
+            np.zeros((self.histogram_rows, count, self.bins.columns)), tf.int64
+        )
+        self._shows_loss = self._shows_rate = self._shows_clipping = False
+        self._drained = 0
+        self._histograms_drained = 0
+        self._observe_eagerly = tf.function(self._observe)
+        self._finish_eagerly = tf.function(self._finish)
+
+    @property
+    def max_steps_between_drains(self) -> int:
+        """Steps after which a drain is due, or rows may be overwritten."""
+        every, histograms_every = int(self.every.numpy()), int(self.histograms_every.numpy())
+        return max(
+            1, min((self.rows - 1) * every, (self.histogram_rows - 1) * histograms_every) // 2
+        )
+
+    def observe(
+        self,
+        gradients: Sequence[Any],
+        variables: Sequence[Any],
+        *,
+        loss: Tensor | None = None,
+        learning_rate: Tensor | None = None,
+        applied: Sequence[Any] | None = None,
+    ) -> None:
+        """Take in the gradients of one step; call in the training step, before the update.
+
+        `gradients` belong to `variables`; variables that are not given have no gradient.
+        `applied` are the gradients after clipping, where they were clipped.
+        """
+        by_row: dict[int, int] = {}
+        for position, (gradient, variable) in enumerate(zip(gradients, variables, strict=True)):
+            row = self._row.get(id(tensorflow_variable(variable)))
+            if row is not None and gradient is not None:
+                by_row[row] = position
+        if not by_row:
+            return
+        rows = tuple(sorted(by_row))
+        true = [gradients[by_row[row]] for row in rows]
+        clipped = None if applied is None else [applied[by_row[row]] for row in rows]
+        self._shows_loss = loss is not None
+        self._shows_rate = learning_rate is not None
+        self._shows_clipping = applied is not None
+        nothing = tf.constant(np.nan, tf.float32)
+        loss = nothing if loss is None else tf.cast(loss, tf.float32)
+        rate = nothing if learning_rate is None else tf.cast(learning_rate, tf.float32)
+        function = self._observe_eagerly if tf.executing_eagerly() else self._observe
+        function(true, rows, loss, rate, clipped)
+
+    def finish(self, before: Sequence[Tensor] | None) -> None:
+        """Close the step after the update; `before` are the values of the variables before it."""
+        function = self._finish_eagerly if tf.executing_eagerly() else self._finish
+        function(before)
+
+    def values(self) -> list[Tensor]:
+        """The present values of all variables, in row order."""
+        return [tf.convert_to_tensor(variable) for variable in self._variables]
+
+    def _observe(
+        self,
+        true: list[Any],
+        rows: tuple[int, ...],
+        loss: Tensor,
+        learning_rate: Tensor,
+        clipped: list[Any] | None,
+    ) -> None:
+        gradients = [statistics.prepare(gradient) for gradient in true]
+        squares = statistics.square_sums(gradients)
+        total = tf.reduce_sum(squares)
+        # A non-finite value makes the sum non-finite, so that counting is needed then alone.
+        nonfinite = tf.cond(
+            tf.math.is_finite(total),
+            lambda: tf.zeros_like(squares),
+            lambda: statistics.nonfinite_counts(gradients),
+        )
+        peaks = self._spread(_peak(tf.sqrt(squares)), rows, 0.0)
+        window = _Window(
+            norm=tf.maximum(self._window_norm, peaks),
+            nonfinite=self._window_nonfinite + self._spread(nonfinite, rows, 0.0),
+            global_norm=tf.maximum(self._window_global, _peak(tf.sqrt(total))),
+        )
+        step = self.step.assign_add(1, read_value=True)
+        first = tf.equal(self._logged, 0)
+        histograms_due = first | (step % self.histograms_every == 0)
+
+        def log() -> None:
+            slot = self._logged % self.rows
+            samples = tf.stack(
+                [
+                    statistics.sample(gradient, self._coordinates[row])
+                    for row, gradient in zip(rows, gradients, strict=True)
+                ]
+            )
+            samples = self._spread(samples, rows, np.nan)
+            cosine = statistics.cosine(samples, self._sample)
+            table, norm = self._table(gradients, rows, window, cosine)
+            applied = np.float32(np.nan)
+            if clipped is not None:
+                prepared = [statistics.prepare(gradient) for gradient in clipped]
+                applied = tf.sqrt(tf.reduce_sum(statistics.square_sums(prepared)))
+            numbers = tf.stack([loss, learning_rate, norm, window.global_norm, applied])
+            written = [
+                _write(self._ring_step, slot, step),
+                _write(self._ring_globals, slot, numbers),
+                _write(self._ring_table, slot, table),
+                self._sample.assign(samples),
+                *self._assign_window(window.cleared()),
+            ]
+            with tf.control_dependencies(written):
+                self._slot.assign(slot)
+
+        def pass_by() -> None:
+            self._assign_window(window)
+            self._slot.assign(-1)
+
+        tf.cond(histograms_due | (step % self.every == 0), log, pass_by)
+
+        def log_histograms() -> None:
+            slot = self._histograms_logged % self.histogram_rows
+            counts = tf.stack(
+                [
+                    statistics.histogram(gradient, self.parameters[row], self.bins)
+                    for row, gradient in zip(rows, gradients, strict=True)
+                ]
+            )
+            counts = self._spread(tf.cast(counts, tf.int64), rows, 0)
+            written = [
+                _write(self._histogram_step, slot, step),
+                _write(self._histogram_ring, slot, counts),
+            ]
+            with tf.control_dependencies(written):
+                self._histograms_logged.assign_add(1)
+
+        tf.cond(histograms_due, log_histograms, lambda: None)
+
+    def _table(
+        self,
+        gradients: list[statistics.Gradient],
+        rows: tuple[int, ...],
+        window: _Window,
+        cosine: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """The packed statistics [P, S] of this step and the global norm."""
+        found = [
+            statistics.column_statistics(gradient, self.parameters[row])
+            for row, gradient in zip(rows, gradients, strict=True)
+        ]
+        of_gradients = {name: tf.stack([each[name] for each in found]) for name in found[0]}
+        norm = statistics.norm(of_gradients["norm"])
+        columns = {
+            name: self._spread(column, rows, np.nan) for name, column in of_gradients.items()
+        }
+        unseen = np.full(len(self.parameters), np.nan, dtype=np.float32)
+        seen = unseen.copy()
+        seen[list(rows)] = 0.0
+        columns["norm_max"] = window.norm + seen
+        columns["nonfinite"] = window.nonfinite + seen
+        columns["cosine"] = cosine
+        columns["weight_norm"] = tf.stack(
+            [statistics.norm(tf.reshape(tf.cast(v, tf.float32), [-1])) for v in self._variables]
+        )
+        return tf.stack([columns.get(name, unseen) for name in STATISTICS], axis=1), norm
+
+    def _finish(self, before: Sequence[Tensor] | None) -> None:
+        slot = self._slot.read_value()
+
+        def close() -> None:
+            changes = tf.fill([len(self.parameters)], np.float32(np.nan))
+            if before is not None:
+                changes = tf.stack(
+                    [
+                        statistics.norm(tf.reshape(tf.cast(new - old, tf.float32), [-1]))
+                        for new, old in zip(self.values(), before, strict=True)
+                    ]
+                )
+            written = _write(self._ring_update, slot, changes)
+            with tf.control_dependencies([written]):
+                self._slot.assign(-1)
+                self._logged.assign_add(1)
+
+        tf.cond(slot >= 0, close, lambda: None)
+
+    def drain(self) -> Drained:
+        """Read what gathered since the last drain; between two steps, or while one runs."""
+        logged, histograms_logged = int(self._logged.numpy()), int(self._histograms_logged.numpy())
+        if logged == self._drained:
+            return Drained((), (), 0)
+        numbers, table = self._ring_globals.numpy(), self._ring_table.numpy().copy()
+        table[:, :, STATISTICS.index("update_norm")] = self._ring_update.numpy()
+        at = self._ring_step.numpy()
+        # A step that runs meanwhile may have begun to overwrite the oldest row.
+        first = max(self._drained, int(self._logged.numpy()) + 1 - self.rows)
+        steps = []
+        for slot in (index % self.rows for index in range(first, logged)):
+            loss, learning_rate, norm, norm_max, applied_norm = map(float, numbers[slot])
+            steps.append(
+                LoggedStep(
+                    step=int(at[slot]),
+                    loss=loss if self._shows_loss else None,
+                    learning_rate=learning_rate if self._shows_rate else None,
+                    norm=norm,
+                    norm_max=norm_max,
+                    applied_norm=applied_norm if self._shows_clipping else None,
+                    table=table[slot],
+                )
+            )
+        lost, self._drained = first - self._drained, logged
+        return Drained(tuple(steps), self._drain_histograms(histograms_logged, steps), lost)
+
+    def _drain_histograms(
+        self, logged: int, steps: list[LoggedStep]
+    ) -> tuple[tuple[int, NDArray[np.int32]], ...]:
+        """The histograms of the drained steps; that of a step still running waits for it."""
+        first = max(self._histograms_drained, logged - self.histogram_rows)
+        if logged == first or not steps:
+            return ()
+        at, counts = self._histogram_step.numpy(), self._histogram_ring.numpy()
+        taken = []
+        for index in range(first, logged):
+            slot = index % self.histogram_rows
+            if at[slot] > steps[-1].step:
+                break
+            taken.append((int(at[slot]), counts[slot].astype(np.int32)))
+            self._histograms_drained = index + 1
+        return tuple(taken)
+
+    def _spread(self, values: Tensor, rows: tuple[int, ...], blank: float) -> Tensor:
+        """From the rows that have a gradient to all P rows, `blank` in the others."""
+        count = len(self.parameters)
+        if len(rows) == count:
+            return values
+        position = np.full(count, len(rows), dtype=np.int32)
+        position[list(rows)] = np.arange(len(rows))
+        filler = tf.fill(
+            tf.concat([[1], tf.shape(values)[1:]], axis=0), tf.cast(blank, values.dtype)
+        )
+        return tf.gather(tf.concat([values, filler], axis=0), position)
+
+    def _assign_window(self, window: _Window) -> list[Tensor]:
+        return [
+            self._window_norm.assign(window.norm),
+            self._window_nonfinite.assign(window.nonfinite),
+            self._window_global.assign(window.global_norm),
+        ]
+
+
+@dataclass(frozen=True)
+class _Window:
+    """What is carried from step to step since the last logged one."""
+
+    norm: Tensor
+    nonfinite: Tensor
+    global_norm: Tensor
+
+    def cleared(self) -> _Window:
+        return _Window(
+            tf.zeros_like(self.norm), tf.zeros_like(self.nonfinite), tf.zeros_like(self.global_norm)
+        )
+
+
+def _peak(norm: Tensor) -> Tensor:
+    """A norm as it counts for a maximum: one that is not a number exceeds everything."""
+    return tf.where(tf.math.is_finite(norm), norm, np.float32(np.inf))
+
+
+def _variable(value: Any, dtype: Any) -> Any:
+    return tf.Variable(tf.cast(value, dtype), trainable=False, name="tbgrad")
+
+
+def _write(ring: Any, slot: Tensor, value: Tensor) -> Tensor:
+    return ring.scatter_nd_update([[slot]], tf.expand_dims(value, 0))

@@ -1,0 +1,370 @@
+"""From the ring on the device to the event file: `GradientSummaryWriter`."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+import weakref
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tbgrad import logformat
+from tbgrad.eventwriter import EventFileWriter
+from tbgrad.records import STATISTICS, CurvatureEstimate, Manifest
+from tbgrad.training.parameters import describe
+from tbgrad.training.ring import Drained, LoggedStep, StatisticsRing
+from tbgrad.training.tap import OptimizerTap, innermost
+
+logger = logging.getLogger("tbgrad")
+
+DRAIN_SECONDS = 2.0
+
+
+def check_cadence(name: str, value: object) -> int:
+    """`value` as a number of steps.
+
+    Raises:
+        ValueError: it is not a whole number of at least 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{name} is a number of steps: a whole number from 1 on, not {value!r}")
+    return int(value)
+
+
+def check_logdir(logdir: str | Path) -> Path:
+    """`logdir` as a path.
+
+    Raises:
+        NotADirectoryError: it is a file.
+    """
+    path = Path(logdir).expanduser()
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(f"logdir {path} is a file: give a directory for the event files")
+    return path
+
+
+class GradientSummaryWriter:
+    """Logs what the gradients of `variables` do, from a custom training loop.
+
+    Args:
+        logdir: directory of the run; it is created.
+        variables: the trainable variables (Keras or `tf.Variable`), one row of statistics each.
+        optimizer: the Keras optimizer of the loop. With it, the log has the learning rate, the
+            effect of clipping and the size of the updates too.
+        every: steps between two logged ones. Norms and non-finite values are taken at every step
+            whatever this is, and show as the largest of each window.
+        histograms_every: steps between two histograms of the gradients.
+        start_step: number of updates already done; the optimizer's own count by default.
+
+    The log is written by a thread that looks at the device every two seconds; the loop itself never
+    waits. Use it as a context manager, or call `close` at the end. Whatever fails while training
+    becomes one warning and a note in the log, and training goes on.
+
+    Raises:
+        ValueError: `variables` is empty, or a cadence is not a whole number from 1 on.
+        NotADirectoryError: `logdir` is a file.
+        OSError: `logdir` cannot be created.
+
+    Example::
+
+        with tbgrad.GradientSummaryWriter(
+            "runs/b", model.trainable_variables, optimizer=optimizer
+        ) as writer:
+
+            @tf.function
+            def train_step(x, y):
+                with tf.GradientTape() as tape:
+                    loss = loss_fn(y, model(x, training=True))
+                gradients = tape.gradient(loss, model.trainable_variables)
+                writer.observe(gradients, loss=loss)
+                optimizer.apply(gradients, model.trainable_variables)
+
+            for x, y in dataset:
+                train_step(x, y)
+    """
+
+    def __init__(
+        self,
+        logdir: str | Path,
+        variables: Sequence[Any],
+        *,
+        optimizer: Any = None,
+        every: int = 10,
+        histograms_every: int = 100,
+        start_step: int | None = None,
+    ) -> None:
+        self._log = RunLog(
+            check_logdir(logdir),
+            variables,
+            optimizer=optimizer,
+            every=check_cadence("every", every),
+            histograms_every=check_cadence("histograms_every", histograms_every),
+            start_step=start_step,
+        )
+        self._variables = list(variables)
+        self._log.attach()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(
+            target=_drain_until, args=(self._stop, self._log), name="tbgrad-drain", daemon=True
+        )
+        self._thread.start()
+        self._close = weakref.finalize(self, _shut, self._stop, self._thread, self._log)
+
+    def observe(self, gradients: Sequence[Any], *, loss: Any = None) -> None:
+        """Take in the gradients of one step, in the order of `variables`; None where there is none.
+
+        Call it in the training step (in a `tf.function`, under XLA, or eagerly) before
+        `optimizer.apply`. Nothing waits for the host.
+
+        Raises:
+            ValueError: the number of gradients is not that of the variables.
+        """
+        if len(gradients) != len(self._variables):
+            raise ValueError(
+                f"gradients has {len(gradients)} entries for {len(self._variables)} variables: "
+                "pass tape.gradient(loss, variables) for the same variables as to the writer"
+            )
+        self._log.observe(gradients, self._variables, loss)
+
+    def flush(self) -> None:
+        """Bring everything observed so far to disk."""
+        self._log.drain()
+        self._log.flush()
+
+    def close(self) -> None:
+        """Write what is left, give the optimizer back, and close the file. Twice does nothing."""
+        self._close()
+
+    def __enter__(self) -> GradientSummaryWriter:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+class RunLog:
+    """One run being logged: the ring on the device, the tap on the optimizer, the event file."""
+
+    def __init__(
+        self,
+        logdir: Path,
+        variables: Sequence[Any],
+        *,
+        optimizer: Any = None,
+        every: int,
+        histograms_every: int,
+        curvature_every: int = 0,
+        start_step: int | None = None,
+        steps_per_execution: int = 1,
+    ) -> None:
+        parameters = describe(variables)
+        if start_step is None:
+            start_step = 0 if optimizer is None else updates_done(optimizer)
+        self.logdir = logdir
+        self.failed = False
+        self.ring = StatisticsRing(
+            variables,
+            parameters,
+            every=every,
+            histograms_every=histograms_every,
+            start_step=start_step,
+            steps_per_execution=steps_per_execution,
+        )
+        self._tap = None if optimizer is None else OptimizerTap(optimizer, self.ring, self.give_up)
+        self.batches_per_update = (
+            1 if optimizer is None else innermost(optimizer).gradient_accumulation_steps or 1
+        )
+        cadences = {"every": every, "histograms_every": histograms_every}
+        if curvature_every:
+            cadences["curvature_every"] = curvature_every
+        self._manifest = Manifest(
+            parameters=parameters,
+            histogram_bins=self.ring.bins,
+            optimizer={} if optimizer is None else describe_optimizer(optimizer),
+            cadences=cadences,
+        )
+        self._file: EventFileWriter | None = None
+        self._lock = threading.Lock()
+        self._time = time.time()
+        self._step = start_step
+        self.open()
+
+    def open(self) -> None:
+        """Begin an event file that continues the run after the ring's present step."""
+        step = int(self.ring.step.numpy())
+        self._file = EventFileWriter(self.logdir, start_step=step + 1, on_error=self.give_up)
+        self._file.add(step, [logformat.manifest(self._manifest)])
+        self._time, self._step = time.time(), step
+
+    def attach(self) -> None:
+        """Begin to observe the updates of the optimizer, where there is one."""
+        if self._tap is not None:
+            self._tap.attach()
+
+    def observe(self, gradients: Sequence[Any], variables: Sequence[Any], loss: Any) -> None:
+        """Take in one step of a custom loop; never raises."""
+        if self.failed:
+            return
+        try:
+            if self._tap is not None:
+                self._tap.expect(gradients, variables, loss)
+            else:
+                self.ring.observe(gradients, variables, loss=loss)
+                self.ring.finish(None)
+        except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
+            self.give_up(error)
+
+    def drain(self) -> None:
+        """Move what gathered on the device into the event file; never raises."""
+        with self._lock:
+            if self.failed or self._file is None:
+                return
+            try:
+                self._write(self.ring.drain(), self._file)
+            except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
+                self.give_up(error)
+
+    def add_curvature(self, step: int, estimate: CurvatureEstimate) -> None:
+        """Log one curvature estimate at the weights after `step` updates."""
+        values = [
+            logformat.curvature(estimate),
+            logformat.scalar(logformat.LAMBDA_MAX, estimate.lambda_max.value),
+            logformat.scalar(logformat.LAMBDA_MIN, estimate.lambda_min.value),
+        ]
+        if not math.isnan(estimate.stability):
+            values.append(logformat.scalar(logformat.STABILITY, estimate.stability))
+        if self._file is not None:
+            self._file.add(step, values)
+
+    def note(self, text: str) -> None:
+        """Say something about the monitor itself: one warning, and a note in the log."""
+        logger.warning("tbgrad: %s", text)
+        if self._file is not None:
+            self._file.add(self._step, [logformat.note(text)])
+
+    def give_up(self, error: Exception) -> None:
+        """End the monitoring after a failure of its own; says so once."""
+        if not self.failed:
+            self.failed = True
+            reason = f"{type(error).__name__}: {error}".strip(": ")
+            self.note(
+                f"monitoring of {self.logdir} ended after a failure of its own; training goes on. "
+                f"{reason}"
+            )
+
+    def flush(self) -> None:
+        """Wait until everything drained is on disk."""
+        if self._file is not None:
+            self._file.flush()
+
+    def close(self) -> None:
+        """Detach from the optimizer, write what is left and close the event file."""
+        if self._tap is not None:
+            self._tap.detach()
+        self.drain()
+        with self._lock:
+            file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    def _write(self, drained: Drained, file: EventFileWriter) -> None:
+        now = time.time()
+        last = max([s.step for s in drained.steps], default=self._step)
+        seconds_a_step = (now - self._time) / max(1, last - self._step)
+        histograms = dict(drained.histograms)
+        for logged in drained.steps:
+            values = self._values(logged)
+            counts = histograms.pop(logged.step, None)
+            if counts is not None:
+                values += self._histogram_values(counts, logged.table)
+            wall_time = self._time + seconds_a_step * (logged.step - self._step)
+            file.add(logged.step, values, wall_time)
+        if drained.steps:
+            self._time, self._step = now, last
+        if drained.lost:
+            self.note(
+                f"{drained.lost} logged steps before step {last} were overwritten before they "
+                "could be written; a larger `every` or smaller `steps_per_execution` prevents this"
+            )
+
+    def _values(self, logged: LoggedStep) -> list[Any]:
+        scalars = {
+            logformat.LOSS: logged.loss,
+            logformat.LEARNING_RATE: logged.learning_rate,
+            logformat.GRADIENT_NORM: logged.norm,
+            logformat.GRADIENT_NORM_MAX: logged.norm_max,
+            logformat.CLIP_FACTOR: _ratio(logged.applied_norm, logged.norm),
+            logformat.UPDATE_RATIO: _update_ratio(logged.table),
+        }
+        values = [logformat.scalar(tag, x) for tag, x in scalars.items() if x is not None]
+        values.append(logformat.parameters(logged.table))
+        return values
+
+    def _histogram_values(self, counts: Any, table: Any) -> list[Any]:
+        largest = table[:, STATISTICS.index("abs_max")]
+        values = [logformat.histograms(counts)]
+        for row, parameter in enumerate(self._manifest.parameters):
+            buckets = logformat.native_buckets(
+                counts[row], self._manifest.histogram_bins, float(largest[row])
+            )
+            if len(buckets):
+                values.append(
+                    logformat.histogram(logformat.HISTOGRAM_PREFIX + parameter.path, buckets)
+                )
+        return values
+
+
+def updates_done(optimizer: Any) -> int:
+    """How many updates of the variables the optimizer has made."""
+    inner = innermost(optimizer)
+    return int(inner.iterations.numpy()) // (inner.gradient_accumulation_steps or 1)
+
+
+def describe_optimizer(optimizer: Any) -> Mapping[str, object]:
+    """The optimizer's name and its plain settings, for the manifest."""
+    inner = innermost(optimizer)
+    settings: dict[str, object] = {
+        key: value
+        for key, value in inner.get_config().items()
+        if isinstance(value, str | int | float | bool) and key != "name"
+    }
+    return {"name": type(inner).__name__, **settings}
+
+
+def _ratio(part: float | None, whole: float) -> float | None:
+    if part is None:
+        return None
+    return part / whole if whole else 1.0
+
+
+def _update_ratio(table: Any) -> float | None:
+    updates = table[:, STATISTICS.index("update_norm")].astype(np.float64)
+    if np.isnan(updates).all():
+        return None
+    weights = table[:, STATISTICS.index("weight_norm")].astype(np.float64)
+    size = math.sqrt(float(np.sum(weights**2)))
+    return math.sqrt(float(np.nansum(updates**2))) / size if size else None
+
+
+def _drain_until(stop: threading.Event, log: RunLog) -> None:
+    """Drain every two seconds, sooner where the ring would fill up before."""
+    pause, before = 0.05, int(log.ring.step.numpy())
+    while not log.failed and not stop.wait(pause):
+        log.drain()
+        done = int(log.ring.step.numpy())
+        steps_a_second = (done - before) / pause
+        before = done
+        # Never slow down by more than half at once: a loop that was compiling may now be fast.
+        filled_in = log.ring.max_steps_between_drains / max(steps_a_second, 1e-9)
+        pause = min(DRAIN_SECONDS, max(0.02, filled_in), 2 * pause)
+
+
+def _shut(stop: threading.Event, thread: threading.Thread, log: RunLog) -> None:
+    stop.set()
+    thread.join(10.0)
+    log.close()
