@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import itertools
 import os
 import queue
@@ -14,6 +16,7 @@ from typing import Any
 
 from tensorboard.compat.proto import event_pb2, summary_pb2
 
+from tbgrad import logformat
 from tbgrad.eventfile import Event, frame
 
 _serial = itertools.count()
@@ -23,8 +26,9 @@ class EventFileWriter:
     """Appends events to a new event file in `logdir`, in the order in which they are added.
 
     Serialising, checksum and disk access happen on a daemon thread; events are on disk as soon as
-    the thread has caught up. When writing fails, `on_error` is called once with the exception (on
-    that thread) and everything added later is dropped.
+    the thread has caught up. Events that find the queue full are dropped, counted in `dropped`, and
+    told of in a note in the log. When writing fails, or the file is deleted, `on_error` is called
+    once with the exception (on that thread) and everything added later is dropped and counted.
 
     Raises:
         OSError: `logdir` cannot be created or written.
@@ -47,6 +51,7 @@ class EventFileWriter:
         name = f"events.out.tfevents.{int(time.time()):010d}.{host}.{os.getpid()}.{next(_serial)}"
         self.path = logdir / name
         self.dropped = 0
+        self._told_dropped = 0
         self._on_error = on_error
         self._described: set[str] = set()
         self._queue: queue.Queue[Event | threading.Event | None] = queue.Queue(self.CAPACITY)
@@ -111,16 +116,27 @@ class EventFileWriter:
         while (item := self._queue.get()) is not None:
             if isinstance(item, threading.Event):
                 item.set()
-            elif not failed:
+            elif failed:
+                self.dropped += 1
+            else:
                 try:
                     self._write(item)
                 except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
                     failed = True
-                    if self._on_error is not None:
-                        self._on_error(error)
-        self._file.close()
+                    self._report(error)
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+    def _report(self, error: Exception) -> None:
+        if self._on_error is not None:
+            with contextlib.suppress(Exception):
+                self._on_error(error)
 
     def _write(self, event: Event) -> None:
+        if self.dropped > self._told_dropped and event.HasField("summary"):
+            self._told_dropped = self.dropped
+            text = f"{self.dropped:,} events so far were dropped: the disk is too slow"
+            event.summary.value.append(logformat.note(text))
         # TensorBoard keeps the metadata of the first value of a tag and strips it from the rest.
         for value in event.summary.value:
             if value.tag in self._described:
@@ -130,3 +146,5 @@ class EventFileWriter:
         data = memoryview(frame(event.SerializeToString()))
         while data:
             data = data[self._file.write(data) :]
+        if os.fstat(self._file.fileno()).st_nlink == 0:
+            raise FileNotFoundError(errno.ENOENT, "the event file was deleted", str(self.path))

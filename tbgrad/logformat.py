@@ -1,6 +1,7 @@
-"""The log format, version 1: plugin names, tags, and record <-> Summary value.
+"""The log format, version 1: record <-> Summary value. Needs no TensorFlow.
 
-The only place that knows both the records and the protocol buffers. Needs no TensorFlow.
+The only door between records and protocol buffers: both faces and the writer come through here.
+The names stand in `tbgrad.tags`, the way back from value to record in `tbgrad.decoding`.
 """
 
 from __future__ import annotations
@@ -9,71 +10,73 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from enum import Enum
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tensorboard.compat.proto import summary_pb2, tensor_pb2, types_pb2
 
-from tbgrad.records import (
-    FORMAT_VERSION,
-    Alert,
-    CurvatureEstimate,
-    Eigenvalue,
-    HistogramBins,
-    Manifest,
-    Parameter,
+from tbgrad.decoding import DTYPES, Value, decode, decode_json
+from tbgrad.records import Alert, CurvatureEstimate, HistogramBins, Manifest
+from tbgrad.tags import (
+    ALERTS,
+    CLIP_FACTOR,
+    CURVATURE,
+    GRADIENT_NORM,
+    GRADIENT_NORM_MAX,
+    HISTOGRAM_PLUGIN_NAME,
+    HISTOGRAM_PREFIX,
+    HISTOGRAMS,
+    LAMBDA_MAX,
+    LAMBDA_MIN,
+    LEARNING_RATE,
+    LOSS,
+    MANIFEST,
+    NOTES,
+    PARAMETERS,
+    PLUGIN_NAME,
+    SPECTRUM,
+    STABILITY,
+    UPDATE_RATIO,
+    FormatError,
+    Kind,
 )
 
-PLUGIN_NAME = "tbgrad"
-HISTOGRAM_PLUGIN_NAME = "tbgrad_histograms"
-
-LOSS = "loss"
-LEARNING_RATE = "learning_rate"
-GRADIENT_NORM = "gradient/norm"
-GRADIENT_NORM_MAX = "gradient/norm_max"
-CLIP_FACTOR = "gradient/clip_factor"
-UPDATE_RATIO = "update/ratio"
-LAMBDA_MAX = "curvature/lambda_max"
-LAMBDA_MIN = "curvature/lambda_min"
-STABILITY = "curvature/stability"
-HISTOGRAM_PREFIX = "gradient_histogram/"
-
-MANIFEST = "tbgrad/manifest"
-PARAMETERS = "tbgrad/parameters"
-HISTOGRAMS = "tbgrad/histograms"
-CURVATURE = "tbgrad/curvature"
-SPECTRUM = "tbgrad/spectrum"
-ALERTS = "tbgrad/alerts"
-NOTES = "tbgrad/notes"
-
-MAX_PARAMETERS = 1_000_000
-"""More rows than this in a manifest are taken for damage, not for a model."""
-
-Value: TypeAlias = Any  # summary_pb2.Summary.Value: the generated module has no types
-Metadata: TypeAlias = Any  # summary_pb2.SummaryMetadata
-
-
-class FormatError(ValueError):
-    """A value that carries one of our tags but does not hold what the format says."""
-
-
-class Kind(Enum):
-    """What a decoded value is, and so how a reader keeps it."""
-
-    SCALAR = "scalar"
-    HISTOGRAM = "histogram"
-    MANIFEST = "manifest"
-    PARAMETERS = "parameters"
-    HISTOGRAMS = "histograms"
-    CURVATURE = "curvature"
-    ALERTS = "alerts"
-    TEXT = "text"
-    TENSOR = "tensor"
-
-
-# ---------------------------------------------------------------------------- record -> value
+__all__ = [
+    "ALERTS",
+    "CLIP_FACTOR",
+    "CURVATURE",
+    "GRADIENT_NORM",
+    "GRADIENT_NORM_MAX",
+    "HISTOGRAMS",
+    "HISTOGRAM_PLUGIN_NAME",
+    "HISTOGRAM_PREFIX",
+    "LAMBDA_MAX",
+    "LAMBDA_MIN",
+    "LEARNING_RATE",
+    "LOSS",
+    "MANIFEST",
+    "NOTES",
+    "PARAMETERS",
+    "PLUGIN_NAME",
+    "SPECTRUM",
+    "STABILITY",
+    "UPDATE_RATIO",
+    "FormatError",
+    "Kind",
+    "alerts",
+    "curvature",
+    "decode",
+    "decode_json",
+    "histogram",
+    "histograms",
+    "manifest",
+    "native_buckets",
+    "note",
+    "parameters",
+    "scalar",
+    "to_jsonable",
+]
 
 
 def scalar(tag: str, value: float) -> Value:
@@ -156,7 +159,9 @@ def _value(tag: str, plugin: str, data_class: int, array: NDArray[Any] | np.gene
 
 
 def _text_value(tag: str, plugin: str, text: str) -> Value:
-    tensor = tensor_pb2.TensorProto(dtype=types_pb2.DT_STRING, string_val=[text.encode()])
+    tensor = tensor_pb2.TensorProto(
+        dtype=types_pb2.DT_STRING, string_val=[text.encode(errors="replace")]
+    )
     value = summary_pb2.Summary.Value(tag=tag, tensor=tensor)
     return _with_metadata(value, plugin, summary_pb2.DATA_CLASS_TENSOR)
 
@@ -186,173 +191,4 @@ def to_jsonable(content: Any) -> Any:
     return content
 
 
-# ---------------------------------------------------------------------------- value -> record
-
-
-def decode(value: Value, metadata: Metadata | None) -> tuple[Kind, Any] | None:
-    """What a Summary value holds; None for what no face of ours shows (images, audio, graphs).
-
-    `metadata` is the metadata of the first value of this tag, where TensorBoard keeps it.
-    Scalars come as float, histograms as float64 [k, 3], packed series as arrays, JSON as records.
-
-    Raises:
-        FormatError: the tag is one of ours and its content is not what the format says.
-    """
-    try:
-        return _decode(value, metadata)
-    except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
-        reason = f"{value.tag[:200]!r} does not hold what the format says: {str(error)[:200]}"
-        raise FormatError(reason) from error
-
-
-def decode_json(tag: str, text: str | bytes) -> Any:
-    """The record of one of our JSON tags; raises as `decode` does."""
-    try:
-        return _JSON_TAGS[tag][1](json.loads(text))
-    except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
-        raise FormatError(f"{tag!r} does not hold what the format says: {error}") from error
-
-
-def _decode(value: Value, metadata: Metadata | None) -> tuple[Kind, Any] | None:
-    form = value.WhichOneof("value")
-    if form == "simple_value":
-        return Kind.SCALAR, float(value.simple_value)
-    if form == "histo":
-        return Kind.HISTOGRAM, _legacy_buckets(value.histo)
-    if form != "tensor":
-        return None
-    tag, tensor = value.tag, value.tensor
-    if tag in _JSON_TAGS:
-        kind, build = _JSON_TAGS[tag]
-        return kind, build(json.loads(tensor.string_val[0]))
-    if tensor.dtype == types_pb2.DT_STRING:
-        return Kind.TEXT, "\n".join(s.decode(errors="replace") for s in tensor.string_val)
-    array = _array(tensor)
-    if tag == PARAMETERS:
-        return Kind.PARAMETERS, _matrix(array, np.float32)
-    if tag == HISTOGRAMS:
-        return Kind.HISTOGRAMS, _matrix(array, np.int32)
-    plugin = metadata.plugin_data.plugin_name if metadata is not None else ""
-    if plugin == "histograms" and array.ndim == 2 and array.shape[1] == 3:
-        return Kind.HISTOGRAM, array.astype(np.float64)
-    if plugin in ("scalars", "") and array.size == 1:
-        return Kind.SCALAR, float(array.reshape(()))
-    return Kind.TENSOR, array
-
-
-def _matrix(array: NDArray[Any], dtype: type[np.generic]) -> NDArray[Any]:
-    if array.ndim != 2 or array.dtype.type is not dtype:
-        raise ValueError(f"expected a {np.dtype(dtype)} matrix, found {array.dtype} {array.shape}")
-    return array
-
-
-def _array(tensor: Any) -> NDArray[Any]:
-    if tensor.dtype not in _DTYPES:
-        raise ValueError(f"tensor type {tensor.dtype} is not supported")
-    dtype, field = _DTYPES[tensor.dtype]
-    shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
-    size = math.prod(shape)
-    if tensor.tensor_content:
-        flat = np.frombuffer(tensor.tensor_content, dtype=np.dtype(dtype).newbyteorder("<"))
-    else:
-        flat = np.array(getattr(tensor, field), dtype=dtype)
-        if flat.size == 1 and 1 < size <= 65_536:  # the protocol's short form of a constant
-            flat = np.broadcast_to(flat, (size,))
-    if flat.size != size:
-        raise ValueError(f"shape {shape} does not match {flat.size} numbers")
-    return flat.reshape(shape)
-
-
-def _legacy_buckets(histo: Any) -> NDArray[np.float64]:
-    right = np.array(histo.bucket_limit, dtype=np.float64)
-    counts = np.array(histo.bucket, dtype=np.float64)
-    if right.size != counts.size:
-        raise ValueError(f"{right.size} limits for {counts.size} counts")
-    used = np.flatnonzero(counts)
-    if used.size == 0:
-        return np.zeros((0, 3))
-    left = np.clip(np.concatenate([[-np.inf], right[:-1]]), histo.min, histo.max)
-    right = np.clip(right, histo.min, histo.max)
-    keep = slice(used[0], used[-1] + 1)
-    return np.column_stack([left, right, counts])[keep]
-
-
-def _manifest(content: Any) -> Manifest:
-    rows = content["parameters"]
-    if not isinstance(rows, list) or len(rows) > MAX_PARAMETERS:
-        raise ValueError("the list of parameters is missing or too long")
-    return Manifest(
-        parameters=tuple(
-            Parameter(
-                path=str(row["path"]),
-                layer=str(row.get("layer", "")),
-                shape=tuple(int(length) for length in row.get("shape", ())),
-                size=int(row.get("size", 0)),
-                dtype=str(row.get("dtype", "")),
-                role=str(row.get("role", "other")),
-            )
-            for row in rows
-        ),
-        statistics=tuple(str(name) for name in content["statistics"]),
-        histogram_bins=HistogramBins(
-            tuple(float(edge) for edge in content.get("histogram_edges", ()))
-        ),
-        optimizer=dict(content.get("optimizer", {})),
-        cadences={str(k): int(v) for k, v in content.get("cadences", {}).items()},
-        format_version=int(content.get("format_version", FORMAT_VERSION)),
-    )
-
-
-def _number(content: object) -> float:
-    return math.nan if content is None else float(content)  # type: ignore[arg-type]
-
-
-def _curvature(content: Any) -> CurvatureEstimate:
-    if not content["eigenvalues"]:
-        raise ValueError("no eigenvalues")
-    threshold = content.get("stability_threshold")
-    return CurvatureEstimate(
-        eigenvalues=tuple(
-            Eigenvalue(_number(e["value"]), _number(e["residual"])) for e in content["eigenvalues"]
-        ),
-        converged=bool(content["converged"]),
-        hvps=int(content.get("hvps", 0)),
-        seconds=_number(content.get("seconds")),
-        loss=_number(content.get("loss")),
-        samples=int(content.get("samples", 0)),
-        stability_threshold=None if threshold is None else float(threshold),
-        threshold_formula=str(content.get("threshold_formula", "")),
-    )
-
-
-def _alerts(content: Any) -> tuple[Alert, ...]:
-    return tuple(
-        Alert(
-            rule=str(row["rule"]),
-            severity=row["severity"],
-            parameters=tuple(str(path) for path in row.get("parameters", ())),
-            first_step=int(row["first_step"]),
-            last_step=int(row["last_step"]),
-            state=row["state"],
-            evidence=str(row.get("evidence", "")),
-            causes=tuple(str(cause) for cause in row.get("causes", ())),
-            advice=str(row.get("advice", "")),
-        )
-        for row in content
-    )
-
-
-_JSON_TAGS = {
-    MANIFEST: (Kind.MANIFEST, _manifest),
-    CURVATURE: (Kind.CURVATURE, _curvature),
-    ALERTS: (Kind.ALERTS, _alerts),
-}
-
-_DTYPES: dict[int, tuple[type[np.generic], str]] = {
-    types_pb2.DT_FLOAT: (np.float32, "float_val"),
-    types_pb2.DT_DOUBLE: (np.float64, "double_val"),
-    types_pb2.DT_INT32: (np.int32, "int_val"),
-    types_pb2.DT_INT64: (np.int64, "int64_val"),
-    types_pb2.DT_BOOL: (np.bool_, "bool_val"),
-}
-_DTYPE_NUMBERS = {dtype: number for number, (dtype, _) in _DTYPES.items()}
+_DTYPE_NUMBERS = {dtype: number for number, (dtype, _) in DTYPES.items()}

@@ -1,4 +1,4 @@
-"""What one logged thing IS: frozen records without I/O, shared by the writer and by every reader."""
+"""What one logged thing IS: frozen records without I/O, for the writer and every reader."""
 
 from __future__ import annotations
 

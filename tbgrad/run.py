@@ -1,0 +1,78 @@
+"""What a reader hands out: a run, and its series as arrays that never change again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tbgrad import logformat
+from tbgrad.logformat import Kind
+from tbgrad.records import Damage, Manifest, Parameter
+
+
+@dataclass(frozen=True)
+class Series:
+    """One tag of a run: `steps` [T] int64, `wall_times` [T] float64 in seconds, `values` [T, …].
+
+    Scalars are float64 [T]. `tbgrad/parameters` is float32 [T, P, S] and `tbgrad/histograms` int32
+    [T, P, B], with rows as in `Run.parameters`. Curvature estimates, alerts, texts and native
+    histograms are object arrays [T] of records.
+    """
+
+    kind: Kind
+    steps: NDArray[np.int64]
+    wall_times: NDArray[np.float64]
+    values: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+
+@dataclass(frozen=True)
+class Run(Mapping[str, Series]):
+    """All that was read of one run: a mapping from tag to `Series`.
+
+    `manifest` is the newest one, None for a log without tbgrad series. `parameters` names the rows
+    of the packed series: those of the manifest, then those that only earlier manifests had.
+    `damage` lists what could not be read.
+    """
+
+    name: str
+    series: Mapping[str, Series]
+    manifest: Manifest | None = None
+    parameters: tuple[Parameter, ...] = ()
+    damage: tuple[Damage, ...] = ()
+    bytes_read: int = 0
+
+    def __getitem__(self, tag: str) -> Series:
+        return self.series[tag]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.series)
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    @property
+    def last_step(self) -> int:
+        """The highest step of any series, -1 where there is none."""
+        return max((int(s.steps[-1]) for s in self.series.values() if len(s)), default=-1)
+
+    @property
+    def last_wall_time(self) -> float:
+        """When the newest value was written, in seconds since the epoch; 0 where there is none."""
+        return max((float(s.wall_times[-1]) for s in self.series.values() if len(s)), default=0.0)
+
+    def statistic(self, name: str) -> NDArray[np.float32]:
+        """One statistic of every parameter over time: [T, P]; NaN where the log lacks it."""
+        packed = self.series.get(logformat.PARAMETERS)
+        if packed is None or self.manifest is None:
+            return np.zeros((0, len(self.parameters)), dtype=np.float32)
+        column = self.manifest.column(name)
+        if column < 0:
+            return np.full(packed.values.shape[:2], np.nan, dtype=np.float32)
+        return np.asarray(packed.values[:, :, column])
