@@ -52,6 +52,8 @@ class EventFileWriter:
         self.path = logdir / name
         self.dropped = 0
         self._told_dropped = 0
+        self._last_step = 0
+        self._failed = False
         self._on_error = on_error
         self._described: set[str] = set()
         self._queue: queue.Queue[Event | threading.Event | None] = queue.Queue(self.CAPACITY)
@@ -112,20 +114,25 @@ class EventFileWriter:
             self.dropped += 1
 
     def _run(self) -> None:
-        failed = False
         while (item := self._queue.get()) is not None:
             if isinstance(item, threading.Event):
                 item.set()
-            elif failed:
-                self.dropped += 1
             else:
-                try:
-                    self._write(item)
-                except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
-                    failed = True
-                    self._report(error)
+                self._write_or_drop(item)
+        if self.dropped > self._told_dropped:
+            self._write_or_drop(event_pb2.Event(wall_time=time.time(), step=self._last_step))
         with contextlib.suppress(OSError):
             self._file.close()
+
+    def _write_or_drop(self, event: Event) -> None:
+        if self._failed:
+            self.dropped += 1
+            return
+        try:
+            self._write(event)
+        except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
+            self._failed = True
+            self._report(error)
 
     def _report(self, error: Exception) -> None:
         if self._on_error is not None:
@@ -133,7 +140,8 @@ class EventFileWriter:
                 self._on_error(error)
 
     def _write(self, event: Event) -> None:
-        if self.dropped > self._told_dropped and event.HasField("summary"):
+        self._last_step = event.step
+        if self.dropped > self._told_dropped and not _has_note(event):
             self._told_dropped = self.dropped
             text = f"{self.dropped:,} events so far were dropped: the disk is too slow"
             event.summary.value.append(logformat.note(text))
@@ -148,3 +156,8 @@ class EventFileWriter:
             data = data[self._file.write(data) :]
         if os.fstat(self._file.fileno()).st_nlink == 0:
             raise FileNotFoundError(errno.ENOENT, "the event file was deleted", str(self.path))
+
+
+def _has_note(event: Event) -> bool:
+    """Whether another note of this step would be lost: readers keep one value a step and tag."""
+    return any(value.tag == logformat.NOTES for value in event.summary.value)
