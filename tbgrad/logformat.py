@@ -81,7 +81,9 @@ __all__ = [
 
 def scalar(tag: str, value: float) -> Value:
     """A native scalar series, float32."""
-    return _value(tag, "scalars", summary_pb2.DATA_CLASS_SCALAR, np.float32(value))
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite there, as in training
+        number = np.float32(value)
+    return _value(tag, "scalars", summary_pb2.DATA_CLASS_SCALAR, number)
 
 
 def histogram(tag: str, buckets: NDArray[np.float64]) -> Value:
