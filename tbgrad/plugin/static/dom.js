@@ -1,0 +1,44 @@
+/** Builds elements. Text from a log becomes text nodes and attributes, never markup. */
+
+/**
+ * @param {string} tag
+ * @param {Record<string, string | boolean | undefined>} [attributes]
+ * @param {...(Node | string)} children
+ * @returns {HTMLElement}
+ */
+export function element(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === true) node.setAttribute(name, "");
+    else if (value !== undefined && value !== false) node.setAttribute(name, value);
+  }
+  node.append(...children);
+  return node;
+}
+
+/**
+ * Fills a <select> unless it already holds these options.
+ * @param {HTMLSelectElement} select
+ * @param {{value: string, label: string, title?: string}[]} options
+ * @param {string} selected
+ */
+export function fill(select, options, selected) {
+  const key = JSON.stringify(options);
+  if (select.filledWith !== key) {
+    select.filledWith = key;
+    select.replaceChildren(
+      ...options.map(({ value, label, title }) => element("option", { value, title }, label)),
+    );
+  }
+  select.value = selected;
+}
+
+/** A titled box: heading and controls above, content below. */
+export function panel(id, title, ...controls) {
+  const heading = element("h2", {}, title);
+  const hint = element("span", { class: "hint" });
+  const head = element("header", {}, heading, hint, element("span", { class: "grow" }), ...controls);
+  const body = element("div", { class: "body" });
+  const box = element("section", { class: "panel", id, "aria-label": title }, head, body);
+  return { box, body, heading, hint };
+}

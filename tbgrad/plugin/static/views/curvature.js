@@ -1,0 +1,95 @@
+/** Largest and smallest Hessian eigenvalue over the steps, against the optimizer's limit. */
+
+import { Chart, colors } from "../chart.js";
+import { panel } from "../dom.js";
+import { count, number, plotText } from "../format.js";
+import { toNumber } from "../model.js";
+
+export class CurvatureView {
+  constructor() {
+    const { box, body, hint } = panel("curvature", "Curvature");
+    this.box = box;
+    this.hint = hint;
+    this.chart = new Chart(body, { label: "Extreme Hessian eigenvalues over the steps" });
+  }
+
+  draw({ estimates }, revision) {
+    this.hint.textContent = "extreme eigenvalues of the Hessian";
+    if (estimates.length === 0) {
+      return this.chart.say(
+        "No curvature in this run. Give GradientMonitor curvature=tbgrad.Curvature(data=(x, y), every=500).",
+      );
+    }
+    const c = colors();
+    const top = estimates.map((e) => e.eigenvalues[0]);
+    const bottom = estimates.map((e) => (e.eigenvalues.length > 1 ? e.eigenvalues.at(-1) : null));
+    const traces = [
+      eigenvalues("λmax", c.purple, estimates, top),
+      ...(bottom.some(Boolean) ? [eigenvalues("λmin", c.teal, estimates, bottom)] : []),
+    ];
+    if (estimates.some((e) => !e.converged)) traces.push(unconvergedLegend(c));
+    const annotations = [];
+    const limits = estimates.map((e) => toNumber(e.stability_threshold));
+    const highest = Math.max(...top.map((e) => toNumber(e.value)).filter(Number.isFinite));
+    const newest = estimates.at(-1);
+    const formula = newest.threshold_formula ? ` = ${plotText(newest.threshold_formula)}` : "";
+    if (limits.some(Number.isFinite)) {
+      // A limit far above would press the eigenvalues flat: say where it is instead.
+      const near = limits.map((v) => (Number.isFinite(v) && v <= 4 * Math.max(highest, 1e-12) ? v : null));
+      if (near.some((v) => v !== null)) {
+        traces.push({
+          type: "scatter", mode: "lines", name: `stability limit${formula}`,
+          x: estimates.map((e) => e.step), y: near, line: { color: c.red, width: 1.5, dash: "dash" },
+          hovertemplate: "stability limit %{y:.4~g}<extra></extra>",
+        });
+      } else {
+        annotations.push({
+          text: `stability limit ${number(limits.at(-1))}${formula}, far above this chart ↑`,
+          xref: "paper", yref: "paper", x: 0.01, y: 1, xanchor: "left", yanchor: "top",
+          showarrow: false, font: { color: c.red, size: 11 },
+        });
+      }
+    }
+    this.hint.textContent =
+      `extreme eigenvalues of the Hessian ± error bound, on ${count(newest.samples)} samples; ` +
+      `the newest took ${number(newest.seconds, 2)} s`;
+    this.chart.draw(
+      traces,
+      {
+        annotations, showlegend: true, margin: { l: 58, r: 14, t: 24, b: 34 },
+        yaxis: { zeroline: true, zerolinecolor: c.muted },
+      },
+      revision,
+    );
+  }
+}
+
+function eigenvalues(name, color, estimates, chosen) {
+  const number_ = (i, key) => {
+    const value = chosen[i] ? toNumber(chosen[i][key]) : NaN;
+    return Number.isFinite(value) ? value : null;
+  };
+  const y = estimates.map((_, i) => number_(i, "value"));
+  const residuals = estimates.map((_, i) => number_(i, "residual"));
+  return {
+    type: "scatter", mode: "lines+markers", name, x: estimates.map((e) => e.step), y,
+    line: { color, width: 1.5 },
+    marker: {
+      color, size: estimates.map((e) => (e.converged ? 6 : 9)),
+      symbol: estimates.map((e) => (e.converged ? "circle" : "x-thin-open")), line: { width: estimates.map((e) => (e.converged ? 0 : 2)), color },
+    },
+    error_y: { type: "data", array: residuals, color, thickness: 1.2, width: 3 },
+    customdata: estimates.map((e, i) => [
+      residuals[i] === null ? "error unknown" : `± ${number(residuals[i])}`,
+      e.converged ? "" : ", NOT converged",
+    ]),
+    hovertemplate: `${name} %{y:.4~g} %{customdata[0]}%{customdata[1]}<extra></extra>`,
+  };
+}
+
+function unconvergedLegend(c) {
+  return {
+    type: "scatter", mode: "markers", name: "not converged", x: [null], y: [null], hoverinfo: "skip",
+    marker: { symbol: "x-thin-open", size: 9, color: c.muted, line: { width: 2, color: c.muted } },
+  };
+}

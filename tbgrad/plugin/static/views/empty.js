@@ -1,0 +1,34 @@
+/** What the tab says when there is nothing to draw. */
+
+import { element } from "../dom.js";
+
+const EXAMPLE = `import tbgrad
+
+monitor = tbgrad.GradientMonitor("runs/a", every=10)
+model.fit(x, y, callbacks=[monitor])`;
+
+export function noRuns() {
+  return element(
+    "section", { class: "words-only" },
+    element("h2", {}, "No runs yet"),
+    element("p", {}, "TensorBoard has found no event files in its log directory so far. This page fills by itself as soon as a training writes there."),
+    ...howTo(),
+  );
+}
+
+export function noGradients() {
+  return element(
+    "section", { class: "words-only" },
+    element("h2", {}, "This run has no gradients logged"),
+    element("p", {}, "Its scalars are shown below. To see gradients, layers and curvature here, add the monitor to the training:"),
+    element("pre", {}, element("code", {}, EXAMPLE)),
+  );
+}
+
+function howTo() {
+  return [
+    element("p", {}, "In a Keras training, this is all it takes:"),
+    element("pre", {}, element("code", {}, EXAMPLE)),
+    element("p", {}, "Then point TensorBoard at the same directory: tensorboard --logdir runs"),
+  ];
+}

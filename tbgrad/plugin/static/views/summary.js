@@ -1,0 +1,86 @@
+/** The header: which run, and where it stands, in words. */
+
+import { element, fill } from "../dom.js";
+import { age, clean, count, number } from "../format.js";
+import { toNumber } from "../model.js";
+
+export class SummaryView {
+  /** @param {{onRun: (name: string) => void}} events */
+  constructor({ onRun }) {
+    this.select = element("select", { id: "run" });
+    this.select.addEventListener("change", () => onRun(this.select.value));
+    this.facts = element("dl", { "aria-live": "off" });
+    this.message = element("p", { class: "message", role: "status", hidden: true });
+    this.notes = element("details", { class: "notes", hidden: true }, element("summary", {}), element("ul", {}));
+    const label = element("label", { for: "run" }, "Run");
+    this.box = element("header", { id: "summary" }, element("div", { class: "bar" }, label, this.select, this.facts), this.message, this.notes);
+    this.wallTime = null;
+    setInterval(() => this.tick(), 1000);
+  }
+
+  runs(runs, selected) {
+    const options = runs.map(({ name, gradients }) => ({
+      value: name,
+      label: name === "." ? ". (the log directory itself)" : clean(name) + (gradients ? "" : " (no gradients)"),
+    }));
+    fill(this.select, options, selected ?? "");
+    this.box.querySelector(".bar").hidden = runs.length === 0;
+  }
+
+  /** @param {string | null} sentence what is wrong, null when all is well */
+  say(sentence) {
+    this.message.hidden = !sentence;
+    this.message.textContent = sentence ?? "";
+  }
+
+  draw(status, series, estimates) {
+    this.wallTime = status.last_wall_time;
+    const last = (tag) => {
+      const found = series.find((s) => s.tag === tag);
+      return found && found.values.length ? toNumber(found.values.at(-1)) : null;
+    };
+    const facts = [["step", status.last_step === null ? "–" : count(status.last_step)]];
+    const loss = last("loss");
+    if (loss !== null) facts.push(["loss", number(loss, 4), Number.isFinite(loss) ? "" : "bad"]);
+    const norm = last("gradient/norm");
+    if (norm !== null) facts.push(["gradient norm", number(norm), Number.isFinite(norm) ? "" : "bad"]);
+    const newest = estimates.at(-1);
+    if (newest) {
+      const { value, residual } = newest.eigenvalues[0];
+      const doubt = newest.converged ? "" : " (not converged)";
+      facts.push(["λmax", `${number(toNumber(value))} ± ${number(toNumber(residual), 2)}${doubt}`, newest.converged ? "" : "warn"]);
+      facts.push(stability(toNumber(newest.stability)));
+    }
+    this.updated = element("dd", {});
+    this.facts.replaceChildren(
+      ...facts.filter(Boolean).map(([name, value, style]) =>
+        element("div", { class: style || undefined }, element("dt", {}, name), element("dd", {}, value)),
+      ),
+      element("div", { class: "updated" }, element("dt", {}, "last written"), this.updated),
+    );
+    this.tick();
+  }
+
+  tick() {
+    if (!this.updated || !this.wallTime) return;
+    const words = `${age(Date.now() / 1000 - this.wallTime)} ago`;
+    if (this.updated.textContent !== words) this.updated.textContent = words;
+  }
+
+  drawNotes(notes, problems) {
+    const lines = [
+      ...problems.map((text) => `Could not be read: ${clean(text)}`),
+      ...notes.map(({ step, text }) => `Step ${count(step)}: ${clean(text)}`),
+    ];
+    this.notes.hidden = lines.length === 0;
+    const [summary, list] = this.notes.children;
+    summary.textContent = lines.length === 1 ? lines[0] : `${lines.length} notes; the newest: ${lines.at(-1) ?? ""}`;
+    list.replaceChildren(...lines.map((line) => element("li", {}, line)));
+  }
+}
+
+function stability(value) {
+  if (!Number.isFinite(value)) return ["stability", "limit unknown"];
+  if (value > 1) return ["stability", `unstable: λmax is ${number(value)} × the limit`, "bad"];
+  return ["stability", `stable: λmax is at ${number(100 * value, 2)} % of the limit`, value > 0.9 ? "warn" : ""];
+}
