@@ -1,0 +1,41 @@
+"""The terminal app: watch the gradients and the curvature of a training that runs somewhere.
+
+import tbgrad_tui
+status = tbgrad_tui.watch("runs")
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+__all__ = ["watch"]
+
+
+def watch(logdir: str | Path) -> int:
+    """Show the runs below `logdir` until the user quits; the exit status for the shell.
+
+    A directory that does not exist yet is waited for. Without a terminal, or where `logdir` is a
+    file, a sentence goes to standard error and the status is 2.
+    """
+    import sys
+
+    path = Path(logdir).expanduser()
+    if path.exists() and not path.is_dir():
+        from tbgrad.history import LogDirectory
+
+        try:
+            LogDirectory(path)
+        except NotADirectoryError as error:
+            print(error, file=sys.stderr)
+            return 2
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        print(
+            "tbgrad watch needs a terminal: use `tbgrad report` for a report in plain text",
+            file=sys.stderr,
+        )
+        return 2
+    from tbgrad_tui.app import WatchApp
+
+    app = WatchApp(path)
+    app.run()
+    return app.return_code or 0

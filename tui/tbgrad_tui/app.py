@@ -1,0 +1,255 @@
+"""The app: passes snapshots of the log to the panels and keys to the panel in front."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+from textual import events
+from textual.app import App
+from textual.binding import Binding, BindingType
+
+from tbgrad.history import Run
+from tbgrad_tui import facts
+from tbgrad_tui.poller import Poller, Snapshot, SnapshotRead
+from tbgrad_tui.screens.dashboard import ALL_PANELS, Dashboard
+from tbgrad_tui.screens.page import (
+    Page,
+    alert_lines,
+    damage_lines,
+    help_lines,
+    note_lines,
+)
+from tbgrad_tui.widgets.bars import Summary, Waiting
+from tbgrad_tui.widgets.charts import ChartPanel
+from tbgrad_tui.widgets.drawing import Panel
+from tbgrad_tui.widgets.layers import LayersPanel
+from tbgrad_tui.widgets.parameter import ParameterPanel
+from tbgrad_tui.widgets.runs import RunsPanel
+from tbgrad_tui.widgets.scalars import ScalarsPanel
+
+
+class WatchApp(App[None]):
+    """Shows the runs below a directory while they are written.
+
+    `clock` tells the time in seconds since the epoch; tests and screenshots set it.
+    """
+
+    TITLE = "tbgrad"
+    ENABLE_COMMAND_PALETTE = False
+    ALLOW_SELECT = False
+    # Textual answers Ctrl-C with a hint; here it quits at once, on every page.
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", show=False, priority=True)]
+
+    def __init__(self, logdir: Path, clock: Callable[[], float] = time.time) -> None:
+        super().__init__()
+        self.logdir = logdir
+        self.clock = clock
+        self.snapshot = Snapshot()
+        self.run_name = ""
+        self.parameter = ""
+        self._chosen = False
+        self.dashboard = Dashboard()
+        self._poller = Poller(logdir, lambda found: self.post_message(SnapshotRead(found)))
+
+    def get_default_screen(self) -> Dashboard:
+        """The dashboard is the only screen below the pages."""
+        return self.dashboard
+
+    def on_ready(self) -> None:
+        """Start to read the log and to tell the time."""
+        self.dashboard.query_one(LayersPanel).shades = self.no_color
+        self.dashboard.query_one(RunsPanel).logdir = self.logdir
+        self._poller.start()
+        self.set_interval(1.0, self.show_time)
+        self._quit_on_signals()
+
+    def on_unmount(self) -> None:
+        """Stop reading."""
+        self._poller.stop()
+
+    def _quit_on_signals(self) -> None:
+        """A terminal that goes away, or a polite kill, must not leave the terminal in disorder."""
+        for name in ("SIGTERM", "SIGHUP"):
+            if hasattr(signal, name):
+                loop = asyncio.get_running_loop()
+                with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+                    loop.add_signal_handler(getattr(signal, name), self.exit)
+
+    # ------------------------------------------------------------------------ what is shown
+
+    @property
+    def run_shown(self) -> Run | None:
+        """The chosen run."""
+        return self.snapshot.runs.get(self.run_name)
+
+    @property
+    def row(self) -> int:
+        """The number of the chosen parameter."""
+        run = self.run_shown
+        for row, parameter in enumerate(run.parameters if run else ()):
+            if parameter.path == self.parameter:
+                return row
+        return 0
+
+    def on_snapshot_read(self, message: SnapshotRead) -> None:
+        """Take in what the poller read."""
+        former, self.snapshot = self.snapshot, message.snapshot
+        self._choose_run(former)
+        self.show_everything()
+
+    def _choose_run(self, former: Snapshot) -> None:
+        """Keep the user's choice; otherwise follow the run that wrote last when it is new."""
+        runs = self.snapshot.runs
+        appeared = runs.keys() - former.runs.keys()
+        if self.run_name in runs and (self._chosen or not appeared):
+            return
+        self._chosen = self._chosen and self.run_name in runs
+        candidates = appeared | ({self.run_name} & runs.keys()) or runs.keys()
+        self.run_name = max(candidates, key=lambda name: runs[name].last_wall_time, default="")
+
+    def show_everything(self) -> None:
+        """Bring every panel up to date."""
+        run = self.run_shown
+        dashboard = self.dashboard
+        waiting = not self.snapshot.runs
+        with_gradients = run is None or facts.has_gradients(run)
+        if (waiting, with_gradients) != (dashboard.waiting, dashboard.with_gradients):
+            dashboard.waiting, dashboard.with_gradients = waiting, with_gradients
+            if dashboard.front not in dashboard.reachable():
+                dashboard.front = "layers" if with_gradients else "scalars"
+            dashboard.lay_out()
+        with self.batch_update():
+            self.show_time()
+            dashboard.query_one(Waiting).show(self.logdir, self.snapshot)
+            for panel in dashboard.query(ChartPanel):
+                if isinstance(panel, ParameterPanel):
+                    panel.show_row(run, self.row)
+                else:
+                    panel.show(run)
+            dashboard.query_one(LayersPanel).show(run, self.row)
+
+    def show_time(self) -> None:
+        """Bring up to date what depends on the time of day."""
+        now = self.clock()
+        runs = self.snapshot.runs
+        names = list(runs)
+        position = ""
+        if len(names) > 1 and self.run_name in names:
+            position = f"{names.index(self.run_name) + 1}/{len(names)}"
+        self.dashboard.query_one(Summary).show(self.run_shown, position, self.snapshot, now)
+        self.dashboard.query_one(RunsPanel).show(runs, self.run_name, now)
+
+    # ------------------------------------------------------------------------ what keys do
+
+    def action_move(self, rows: int) -> None:
+        """Go to another run in the run list, to another layer elsewhere."""
+        front = self.dashboard.panel(self.dashboard.front)
+        if isinstance(front, RunsPanel):
+            self._step_run(rows, around=False)
+        elif isinstance(front, ScalarsPanel):
+            front.move(max(-10, min(10, rows)))
+        elif (run := self.run_shown) and run.parameters:
+            self._choose_parameter(max(0, min(self.row + rows, len(run.parameters) - 1)))
+
+    def action_run(self, rows: int) -> None:
+        """Go to the next or the previous run."""
+        self._step_run(rows, around=True)
+
+    def _step_run(self, rows: int, *, around: bool) -> None:
+        names = list(self.snapshot.runs)
+        if self.run_name in names:
+            index = names.index(self.run_name) + rows
+            index = index % len(names) if around else max(0, min(index, len(names) - 1))
+            self._show_run(names[index])
+
+    def _show_run(self, name: str) -> None:
+        self.run_name = name
+        self._chosen = True
+        self.show_everything()
+
+    def _choose_parameter(self, row: int) -> None:
+        run = self.run_shown
+        if run is None:
+            return
+        self.parameter = run.parameters[row].path
+        self.dashboard.query_one(LayersPanel).show(run, row)
+        self.dashboard.query_one(ParameterPanel).show_row(run, row)
+
+    def action_panel(self, panels: int) -> None:
+        """Go to the next or the previous panel."""
+        reachable = self.dashboard.reachable()
+        front = self.dashboard.front
+        index = reachable.index(front) + panels if front in reachable else 0
+        self.dashboard.bring(reachable[index % len(reachable)])
+
+    def action_zoom(self) -> None:
+        """Show the panel in front alone, or all again."""
+        self._zoom(not self.dashboard.zoomed)
+
+    def action_overview(self) -> None:
+        """Show all panels."""
+        self._zoom(False)
+
+    def action_show(self, name: str) -> None:
+        """Show one panel alone."""
+        self.dashboard.front = name
+        self._zoom(True)
+
+    def _zoom(self, zoomed: bool) -> None:
+        dashboard = self.dashboard
+        dashboard.zoomed = zoomed
+        if not zoomed and dashboard.front not in dashboard.overview():
+            dashboard.front = dashboard.overview()[-1]
+        dashboard.lay_out()
+
+    def action_log(self) -> None:
+        """Switch the axis of the chart in front."""
+        front = self.dashboard.panel(self.dashboard.front)
+        if isinstance(front, ChartPanel):
+            front.toggle_log()
+        else:
+            self.notify("Tab to a chart first: this panel has no axis to switch", timeout=3)
+
+    def action_help(self) -> None:
+        """All keys."""
+        self.push_screen(Page("Keys", help_lines()))
+
+    def action_alerts(self) -> None:
+        """Alerts of this run."""
+        if self.run_shown:
+            self.push_screen(Page("Alerts", alert_lines(self.run_shown)))
+
+    def action_notes(self) -> None:
+        """Notes of the monitor of this run."""
+        if self.run_shown:
+            self.push_screen(Page("Notes of the monitor", note_lines(self.run_shown)))
+
+    def action_damage(self) -> None:
+        """What could not be read, in all runs."""
+        damage = [place for run in self.snapshot.runs.values() for place in run.damage]
+        lines = damage_lines(damage, dict(self.snapshot.problems))
+        self.push_screen(Page("What could not be read", lines))
+
+    # ------------------------------------------------------------------------ what the mouse does
+
+    def on_runs_panel_chosen(self, message: RunsPanel.Chosen) -> None:
+        """Show the run that was clicked."""
+        self._show_run(message.name)
+
+    def on_layers_panel_chosen(self, message: LayersPanel.Chosen) -> None:
+        """Select the parameter that was clicked."""
+        self._choose_parameter(message.row)
+
+    def on_click(self, event: events.Click) -> None:
+        """A click brings a panel to the front, a double click zooms it."""
+        panel = event.widget
+        if isinstance(panel, Panel) and panel.id in ALL_PANELS:
+            self.dashboard.front = panel.id
+            if event.chain == 2:
+                self.action_zoom()

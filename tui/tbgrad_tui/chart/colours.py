@@ -1,0 +1,69 @@
+"""The colours of everything that is drawn, by what they mean."""
+
+from __future__ import annotations
+
+import math
+
+from rich.color import Color
+from rich.style import Style
+
+PLAIN = Style()
+TEXT = Style(color="#d7dde6")
+STRONG = Style(color="#ffffff", bold=True)
+QUIET = Style(color="#8893a2")
+FRAME = Style(color="#3d4754")
+FRAME_FOCUSED = Style(color="#6cb6ff")
+TITLE = Style(color="#a9b4c2", bold=True)
+TITLE_FOCUSED = Style(color="#6cb6ff", bold=True)
+GRID = Style(color="#2b333d")
+AXIS = Style(color="#4d5866")
+SELECTED = Style(color="#ffffff", bgcolor="#23456b", bold=True)
+
+MAIN = Style(color="#58a9f5")
+BEHIND = Style(color="#2f5c8a")
+PEAK_NAME = Style(color="#5586b8")
+SECOND = Style(color="#b78cf2")
+THRESHOLD = Style(color="#e2a63d")
+ERROR_BAR = Style(color="#4f7394")
+
+GOOD = Style(color="#6fcf86")
+WARNING = Style(color="#f0b649", bold=True)
+ALERT = Style(color="#ff6b6b", bold=True)
+NONFINITE = Style(color="#ffffff", bgcolor="#e5174f", bold=True)
+ABSENT = Style(color="#596473")
+ZERO = Style(color="#8893a2", bgcolor="#161a20")
+KEY = Style(color="#0e1216", bgcolor="#8893a2")
+
+LEVELS = 24
+"""Colours of the heat scale: enough to look continuous, few enough to merge equal neighbours."""
+
+
+def _oklch(lightness: float, chroma: float, hue: float) -> Color:
+    """The sRGB colour of an OKLCH triple (hue in degrees)."""
+    a = chroma * math.cos(math.radians(hue))
+    b = chroma * math.sin(math.radians(hue))
+    long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
+    medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
+    short = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3
+    linear = (
+        4.0767416621 * long - 3.3077115913 * medium + 0.2309699292 * short,
+        -1.2684380046 * long + 2.6097574011 * medium - 0.3413193965 * short,
+        -0.0041960863 * long - 0.7034186147 * medium + 1.7076147010 * short,
+    )
+    return Color.from_rgb(*(_encoded(channel) for channel in linear))
+
+
+def _encoded(channel: float) -> int:
+    channel = min(max(channel, 0.0), 1.0)
+    curved = 12.92 * channel if channel <= 0.0031308 else 1.055 * channel ** (1 / 2.4) - 0.055
+    return round(255 * curved)
+
+
+def _heat(level: int) -> Style:
+    """Even steps of lightness from indigo over teal to yellow: no red, which means an alert."""
+    t = level / (LEVELS - 1)
+    chroma = 0.105 + 0.055 * t
+    return Style(bgcolor=_oklch(0.30 + 0.63 * t, chroma, 292 - 187 * t))
+
+
+HEAT: tuple[Style, ...] = tuple(_heat(level) for level in range(LEVELS))

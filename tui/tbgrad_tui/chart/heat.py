@@ -1,0 +1,137 @@
+"""A heat map of magnitudes: rows over time, colour by the logarithm of the largest in each bin."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tbgrad_tui.chart import colours
+from tbgrad_tui.chart.canvas import Box, Canvas, ink
+from tbgrad_tui.chart.text import number
+
+NONFINITE_MARK = "!"
+ABSENT_MARK = "·"
+ZERO_MARK = "0"
+
+NOTHING, ABSENT, FINITE, NONFINITE = 0, 1, 2, 3
+"""What a bin holds, in rising order of what wins: no record, only NaN, a number, a non-finite."""
+
+_LONGEST_GAP = 3
+"""A record stands for the steps since the one before it, unless so many cadences lie between."""
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Maxima over equal stretches of steps.
+
+    `values` [N, P] is the largest number of each bin and row, -inf where there is none; `states`
+    [N, P] says what the bin holds. Bin i covers the steps from `start + i * width` on.
+    """
+
+    start: int
+    width: int
+    values: NDArray[np.float32]
+    states: NDArray[np.uint8]
+
+    def range(self) -> tuple[int, int]:
+        """Exponents of ten that enclose all positive finite values."""
+        shown = self.values[(self.values > 0) & np.isfinite(self.values)]
+        if shown.size == 0:
+            return -1, 0
+        low = math.floor(math.log10(float(shown.min())) + 1e-6)
+        high = math.ceil(math.log10(float(shown.max())) - 1e-6)
+        return low, max(high, low + 1)
+
+
+def bin_maxima(
+    steps: NDArray[np.int64],
+    values: NDArray[np.float32],
+    nonfinite: NDArray[np.bool_],
+    most: int,
+) -> Bins:
+    """At most `most` bins that keep the maximum of `values` [T, P] and every `nonfinite` mark."""
+    rows = values.shape[1]
+    if len(steps) == 0 or most < 1:
+        empty = np.zeros((0, rows))
+        return Bins(0, 1, empty.astype(np.float32), empty.astype(np.uint8))
+    start = int(steps[0])
+    cadence = max(1, int(np.median(np.diff(steps)))) if len(steps) > 1 else 1
+    records = (int(steps[-1]) - start) // cadence + 1
+    width = cadence * -(-records // most)
+    number_of_bins = (int(steps[-1]) - start) // width + 1
+    at = (steps - start) // width
+    first = np.flatnonzero(np.concatenate([[True], np.diff(at) > 0]))
+
+    finite = np.isfinite(values) & ~nonfinite
+    state = np.full(values.shape, ABSENT, dtype=np.uint8)
+    state[finite] = FINITE
+    state[nonfinite | np.isinf(values)] = NONFINITE
+    peaks = np.full((number_of_bins, rows), -np.inf, dtype=np.float32)
+    states = np.full((number_of_bins, rows), NOTHING, dtype=np.uint8)
+    peaks[at[first]] = np.maximum.reduceat(np.where(finite, values, -np.inf), first, axis=0)
+    states[at[first]] = np.maximum.reduceat(state, first, axis=0)
+
+    filled = at[first]
+    following = np.searchsorted(filled, np.arange(number_of_bins))
+    source = filled[following]
+    source[(source - np.arange(number_of_bins)) * width > _LONGEST_GAP * cadence] = -1
+    known = source >= 0
+    peaks[known], states[known] = peaks[source[known]], states[source[known]]
+    return Bins(start, width, peaks, states)
+
+
+def draw_heat(
+    canvas: Canvas, box: Box, bins: Bins, rows: range, exponents: tuple[int, int], *, shades: bool
+) -> None:
+    """Draw the bins of `rows`, stretched over the width of `box`.
+
+    With `shades`, blocks of rising density say the level too: for terminals without colour.
+    """
+    count = len(bins.values)
+    if count == 0 or box.width == 0:
+        return
+    across = np.arange(box.width) * count // max(count, box.width)
+    values = bins.values[across][:, rows.start : rows.stop].T.astype(np.float64)
+    states = bins.states[across][:, rows.start : rows.stop].T
+    low, high = exponents
+    with np.errstate(divide="ignore", invalid="ignore"):
+        place = (np.log10(values) - low) / (high - low)
+    place = np.nan_to_num(place, nan=0.0, posinf=1.0, neginf=0.0)
+    level = np.clip(place * colours.LEVELS, 0, colours.LEVELS - 1).astype(np.intp)
+    inks = np.array([ink(style) for style in colours.HEAT], dtype=np.int16)[level]
+    codes = np.full(values.shape, ord(" "), dtype=np.uint32)
+    if shades:
+        codes = np.array([ord(c) for c in " ░▒▓█"], dtype=np.uint32)[level * 5 // colours.LEVELS]
+    for chosen, character, style in (
+        (states == NOTHING, " ", colours.PLAIN),
+        (states == ABSENT, ABSENT_MARK, colours.ABSENT),
+        ((states == FINITE) & (values == 0), ZERO_MARK, colours.ZERO),
+        (states == NONFINITE, NONFINITE_MARK, colours.NONFINITE),
+    ):
+        codes[chosen] = ord(character)
+        inks[chosen] = ink(style)
+    canvas.paint(box.x, box.y, codes, inks)
+
+
+def draw_legend(canvas: Canvas, box: Box, exponents: tuple[int, int]) -> None:
+    """The colour scale with the numbers at its ends, and the marks for what is not a number."""
+    low, high = (number(10.0**e) if -4 < e < 5 else f"1e{e}" for e in exponents)
+    ramp = max(6, min(colours.LEVELS, box.width // 4))
+    x = canvas.write(box.x, box.y, low + " ", colours.QUIET, box.width)
+    for column in range(ramp):
+        style = colours.HEAT[column * colours.LEVELS // ramp]
+        x = canvas.write(x, box.y, " ", style, 1)
+    x = canvas.write(x, box.y, " " + high, colours.QUIET)
+    marks = (
+        (NONFINITE_MARK, colours.NONFINITE, "not finite"),
+        (ABSENT_MARK, colours.ABSENT, "no gradient"),
+        (ZERO_MARK, colours.ZERO, "zero"),
+    )
+    for character, style, meaning in marks:
+        if x + 4 + len(meaning) > box.x + box.width:
+            break
+        x = canvas.write(x + 2, box.y, character, style)
+        x = canvas.write(x, box.y, " " + meaning, colours.QUIET)

@@ -1,0 +1,201 @@
+"""A line chart with axes: curves over steps, error bars, a level, and marks for lost values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.style import Style
+
+from tbgrad_tui.chart import colours
+from tbgrad_tui.chart.braille import DOTS_ACROSS, DOTS_DOWN, cells, spans, trace
+from tbgrad_tui.chart.canvas import Box, Canvas, ink
+from tbgrad_tui.chart.scale import Scale, scale_for
+from tbgrad_tui.chart.text import step_label
+
+NONFINITE_MARK = "✕"
+POINT_MARK = "•"
+DOUBTFUL_MARK = "○"
+ZERO_MARK = "0"
+BELOW_MARK = "▾"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Values over rising steps. `errors` are half-widths; `doubtful` points get a mark of their
+    own."""
+
+    steps: NDArray[np.int64]
+    values: NDArray[np.float64]
+    style: Style = colours.MAIN
+    errors: NDArray[np.float64] | None = None
+    doubtful: NDArray[np.bool_] | None = None
+    show_points: bool = False
+
+
+def draw_chart(
+    canvas: Canvas,
+    box: Box,
+    curves: Sequence[Curve],
+    *,
+    log: bool = False,
+    level: float | None = None,
+) -> None:
+    """Draw `curves`, the last one in front, with axes into `box`.
+
+    A `level` is a horizontal line; it widens the axis only where the curves stay readable.
+    """
+    curves = [curve for curve in curves if len(curve.steps)]
+    with np.errstate(over="ignore", invalid="ignore"):
+        _draw(canvas, box, curves, log, level)
+
+
+def _draw(
+    canvas: Canvas, box: Box, curves: Sequence[Curve], log: bool, level: float | None
+) -> None:
+    if box.height < 2 or box.width < 8:
+        return
+    if not curves:
+        _write_centred(canvas, box, "no values yet")
+        return
+    vertical = _vertical_scale(curves, log, level)
+    labels = vertical.ticks(max(2, min(6, (box.height - 1) // 3 + 1)))
+    margin = min(max(len(label) for _, label in labels) + 1 if labels else 1, box.width // 2)
+    plot = box.inside(margin, 0, 0, 1)
+    first = min(int(curve.steps[0]) for curve in curves)
+    last = max(int(curve.steps[-1]) for curve in curves)
+    horizontal = Scale(first, last) if last > first else Scale(first - 1, first + 1)
+    _draw_vertical_axis(canvas, plot, labels, vertical, margin)
+    _draw_horizontal_axis(canvas, box, plot, horizontal, first, last)
+    if level is not None:
+        _draw_level(canvas, plot, vertical, level)
+    for curve in curves:
+        _draw_curve(canvas, plot, curve, horizontal, vertical)
+    for curve in curves:
+        _draw_marks(canvas, plot, curve, horizontal, vertical)
+
+
+def _vertical_scale(curves: Sequence[Curve], log: bool, level: float | None) -> Scale:
+    arrays = [curve.values for curve in curves]
+    for curve in curves:
+        if curve.errors is not None:
+            arrays += [curve.values - curve.errors, curve.values + curve.errors]
+    scale = scale_for(arrays, log=log)
+    if level is None:
+        return scale
+    reach = max(abs(scale.low), abs(scale.high)) * (1e4 if log else 8)
+    if level <= reach:
+        scale = scale_for([*arrays, np.array([level])], log=log)
+    return scale
+
+
+def _draw_vertical_axis(
+    canvas: Canvas, plot: Box, labels: list[tuple[float, str]], scale: Scale, margin: int
+) -> None:
+    for y in range(plot.height):
+        canvas.write(plot.x - 1, plot.y + y, "│", colours.AXIS)
+    taken: set[int] = set()
+    for value, label in labels:
+        y = _row(scale, value, plot.height)
+        if y in taken or not 0 <= y < plot.height:
+            continue
+        taken.add(y)
+        canvas.fill(Box(plot.x, plot.y + y, plot.width, 1), "┈", colours.GRID)
+        canvas.write(
+            plot.x - margin, plot.y + y, label.rjust(margin - 1), colours.QUIET, margin - 1
+        )
+        canvas.write(plot.x - 1, plot.y + y, "┤", colours.AXIS)
+
+
+def _draw_horizontal_axis(
+    canvas: Canvas, box: Box, plot: Box, scale: Scale, first: int, last: int
+) -> None:
+    """Labels of steps below the plot: as many round ones as fit without touching."""
+    y = plot.y + plot.height
+    canvas.write(plot.x - 1, y, "└" if plot.height else " ", colours.AXIS)
+    ticks = [value for value, _ in scale.ticks(max(1, plot.width // 9)) if value == int(value)]
+    if last == first:
+        ticks = [first]
+    taken = plot.x - 1
+    for value in ticks:
+        label = step_label(value)
+        at = plot.x + round(float(scale.place(np.array([value]))[0]) * (plot.width - 1))
+        start = min(max(at - len(label) // 2, plot.x), box.x + box.width - len(label))
+        if start > taken or start == plot.x:
+            canvas.write(start, y, label, colours.QUIET)
+            taken = start + len(label)
+
+
+def _draw_level(canvas: Canvas, plot: Box, scale: Scale, level: float) -> None:
+    y = _row(scale, level, plot.height)
+    if 0 <= y < plot.height:
+        canvas.fill(Box(plot.x, plot.y + y, plot.width, 1), "╌", colours.THRESHOLD)
+
+
+def _draw_curve(
+    canvas: Canvas, plot: Box, curve: Curve, horizontal: Scale, vertical: Scale
+) -> None:
+    across, down = plot.width * DOTS_ACROSS, plot.height * DOTS_DOWN
+    x = horizontal.place(curve.steps.astype(np.float64))
+    if curve.errors is not None:
+        low = vertical.place(np.maximum(curve.values - curve.errors, _floor(vertical)))
+        high = vertical.place(curve.values + curve.errors)
+        _paint(canvas, plot, spans(x, low, high, across, down), colours.ERROR_BAR)
+    _paint(canvas, plot, trace(x, vertical.place(curve.values), across, down), curve.style)
+
+
+def _floor(scale: Scale) -> float:
+    return scale.low if scale.log else -np.inf
+
+
+def _paint(canvas: Canvas, plot: Box, dots: NDArray[np.bool_], style: Style) -> None:
+    codes = cells(dots)
+    under = canvas.codes[plot.y : plot.y + plot.height, plot.x : plot.x + plot.width]
+    both = (codes > 0) & (under >= 0x2800) & (under < 0x2900)
+    codes[both] |= under[both]
+    canvas.paint(plot.x, plot.y, codes, np.full(codes.shape, ink(style), dtype=np.int16))
+
+
+def _draw_marks(
+    canvas: Canvas, plot: Box, curve: Curve, horizontal: Scale, vertical: Scale
+) -> None:
+    """Points of their own where a curve cannot speak: single, doubtful, zero, not finite."""
+    columns = np.rint(horizontal.place(curve.steps.astype(np.float64)) * (plot.width - 1))
+    columns = plot.x + columns.astype(np.intp)
+    places = vertical.place(curve.values)
+    drawn = np.isfinite(places)
+    rows = np.where(drawn, plot.y + _rows(places, plot.height), -1)
+    alone = drawn & ~np.concatenate([[False], drawn[:-1]]) & ~np.concatenate([drawn[1:], [False]])
+    points = drawn if curve.show_points and len(curve.steps) * 3 <= plot.width else alone
+    canvas.mark(columns[points], rows[points], POINT_MARK, curve.style)
+    if curve.doubtful is not None:
+        shown = drawn & curve.doubtful
+        canvas.mark(columns[shown], rows[shown], DOUBTFUL_MARK, colours.WARNING)
+    lost = ~np.isfinite(curve.values)
+    for shown, character in ((curve.values == 0, ZERO_MARK), (curve.values < 0, BELOW_MARK)):
+        shown = shown & ~drawn & ~lost
+        bottom = np.full(int(shown.sum()), plot.y + plot.height - 1)
+        canvas.mark(columns[shown], bottom, character, colours.WARNING)
+    canvas.mark(columns[lost], np.full(int(lost.sum()), plot.y), NONFINITE_MARK, colours.NONFINITE)
+
+
+def _rows(places: NDArray[np.float64], height: int) -> NDArray[np.intp]:
+    """The rows of cells in which `trace` puts these places."""
+    dots = height * DOTS_DOWN
+    rows: NDArray[np.intp] = (
+        np.rint((1 - np.nan_to_num(places)) * (dots - 1)).astype(np.intp) // DOTS_DOWN
+    )
+    return rows
+
+
+def _row(scale: Scale, value: float, height: int) -> int:
+    """The row of cells of one value, -1 where it has no place."""
+    place = scale.place(np.array([value]))
+    return int(_rows(place, height)[0]) if np.isfinite(place[0]) else -1
+
+
+def _write_centred(canvas: Canvas, box: Box, text: str) -> None:
+    x = box.x + max(0, (box.width - len(text)) // 2)
+    canvas.write(x, box.y + box.height // 2, text, colours.QUIET, box.width)

@@ -1,0 +1,105 @@
+"""Axes: from a value to its place between 0 and 1, and the values worth a tick."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tbgrad_tui.chart.text import number
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """A linear or logarithmic axis from `low` to `high`."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    def place(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """0 at `low`, 1 at `high`; NaN for what has no place: not finite, or not positive on a log
+        axis."""
+        values = np.asarray(values, dtype=np.float64)
+        low, high = self.low, self.high
+        usable = np.isfinite(values)
+        if self.log:
+            usable &= values > 0
+            values = np.log10(np.where(usable, values, 1.0))
+            low, high = math.log10(low), math.log10(high)
+        # halves keep the difference of two huge numbers finite
+        places = (values / 2 - low / 2) / (high / 2 - low / 2)
+        return np.where(usable, places, np.nan)
+
+    def ticks(self, most: int) -> list[tuple[float, str]]:
+        """At most about `most` round values inside, with labels that tell them apart."""
+        values = _log_ticks(self, most) if self.log else _linear_ticks(self.low, self.high, most)
+        return [(value, _label(value, values, self.log)) for value in values]
+
+
+def scale_for(values: Iterable[NDArray[np.float64]], *, log: bool) -> Scale:
+    """An axis that holds all of `values` that have a place on it."""
+    lows, highs = [], []
+    for array in values:
+        usable = array[np.isfinite(array) & ((array > 0) | (not log))]
+        if usable.size:
+            lows.append(float(usable.min()))
+            highs.append(float(usable.max()))
+    if not lows:
+        return Scale(0.1, 10.0, log) if log else Scale(0.0, 1.0)
+    low, high = min(lows), max(highs)
+    if log:
+        if high < low * 1.5:
+            low, high = low / 1.5, high * 1.5
+        return Scale(max(low, 5e-324), min(high, 1.7e308), log)
+    if high - low <= 1e-9 * max(abs(low), abs(high)):
+        margin = abs(low) * 0.1 or 1.0
+        low, high = low - margin, high + margin
+    return Scale(low, high)
+
+
+def _linear_ticks(low: float, high: float, most: int) -> list[float]:
+    rough = (high / 2 - low / 2) / max(most, 1) * 2
+    if not (math.isfinite(rough) and rough > 1e-300):
+        return [low, high]
+    power = 10.0 ** math.floor(math.log10(rough))
+    spacing = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
+    first, last = math.ceil(low / spacing - 1e-9), math.floor(high / spacing + 1e-9)
+    return [k * spacing for k in range(first, last + 1)]
+
+
+def _log_ticks(scale: Scale, most: int) -> list[float]:
+    low, high = math.log10(scale.low), math.log10(scale.high)
+    first, last = math.ceil(low - 1e-9), math.floor(high + 1e-9)
+    if last > first:
+        every = math.ceil((last - first + 1) / max(most, 1))
+        return [10.0**e for e in range(first, last + 1) if e % every == 0] or [10.0**last]
+    for mantissas in ((1.0, 2.0, 5.0), (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)):
+        ticks = [
+            m * 10.0**e
+            for e in range(math.floor(low), math.floor(high) + 1)
+            for m in mantissas
+            if scale.low * 0.999 <= m * 10.0**e <= scale.high * 1.001
+        ]
+        if len(ticks) >= 2:
+            return ticks if len(ticks) <= most else ticks[:: len(ticks) - 1]
+    return _linear_ticks(scale.low, scale.high, most)
+
+
+def _label(value: float, values: list[float], log: bool) -> str:
+    if log and value > 0:
+        exponent = math.log10(value)
+        if abs(exponent) >= 3 and abs(exponent - round(exponent)) < 1e-9:
+            return f"1e{round(exponent)}"
+    if len(values) > 1 and value:
+        spacing = abs(values[1] - values[0])
+        largest = max(abs(v) for v in values)
+        digits = 1 + max(0, math.floor(math.log10(largest)) - math.floor(math.log10(spacing)))
+        if 1e-3 <= largest < 1e5:
+            decimals = max(0, -math.floor(math.log10(spacing * 1.000001)))
+            return f"{value:.{decimals}f}" if not log else number(value)
+        return number(value, max(2, digits))
+    return number(value)

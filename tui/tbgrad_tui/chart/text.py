@@ -1,0 +1,96 @@
+"""Words and numbers as they are drawn: cleaned, cut to width, short."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from functools import lru_cache
+
+from rich.cells import cell_len, set_cell_size
+
+_INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+@lru_cache(maxsize=8192)
+def clean(text: str) -> str:
+    """`text` without anything a terminal would obey: each such character becomes "�"."""
+    if text.isascii() and text.isprintable():
+        return text
+    shown = []
+    for character in unicodedata.normalize("NFC", text):
+        if unicodedata.category(character) in _INVISIBLE:
+            shown.append("�")
+        elif cell_len(character) > 0:
+            shown.append(character)
+    return "".join(shown)
+
+
+def shorten(text: str, width: int) -> str:
+    """`text` in at most `width` cells: the middle of a longer one is replaced by "…"."""
+    text = clean(text)
+    if cell_len(text) <= width:
+        return text
+    if width <= 1:
+        return "…"[: max(width, 0)]
+    tail = width // 2
+    head = width - 1 - tail
+    return set_cell_size(text, head).rstrip() + "…" + _last_cells(text, tail)
+
+
+def pad(text: str, width: int) -> str:
+    """`text` shortened or filled with blanks to exactly `width` cells."""
+    text = shorten(text, width)
+    return text + " " * (width - cell_len(text))
+
+
+def _last_cells(text: str, width: int) -> str:
+    kept = ""
+    for character in reversed(text):
+        if cell_len(character + kept) > width:
+            break
+        kept = character + kept
+    return kept
+
+
+def number(value: float, digits: int = 3) -> str:
+    """A number of about `digits` significant digits in few characters: 0.0549, 12.3, 1.2e-5."""
+    if math.isnan(value):
+        return "nan"
+    if math.isinf(value):
+        return "inf" if value > 0 else "-inf"
+    if value == 0:
+        return "0"
+    if 1e-3 <= abs(value) < 1e5:
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
+    mantissa, exponent = f"{value:.{max(digits - 2, 0)}e}".split("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def percent(fraction: float) -> str:
+    """A share in percent: 10 %, 0.3 %, <0.01 %."""
+    if not math.isfinite(fraction):
+        return "–"
+    if 0 < fraction < 1e-4:
+        return "<0.01 %"
+    return f"{number(100 * fraction, 2 if fraction < 0.995 else 3)} %"
+
+
+def step_label(step: float) -> str:
+    """A step on an axis: 500, 1.5k, 20k, 3M."""
+    for size, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(step) >= size:
+            return f"{step / size:.10g}{suffix}"
+    return f"{step:.10g}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time in its largest unit: 3 s, 2 min, 5 h, 4 d."""
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{max(0, int(seconds))} s"
+
+
+def count(amount: int, noun: str) -> str:
+    """An amount with its noun: 1 run, 3 runs."""
+    return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"

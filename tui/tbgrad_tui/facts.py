@@ -1,0 +1,125 @@
+"""What the panels say about a run, computed from the run alone."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tbgrad import logformat
+from tbgrad.history import Run, Series
+from tbgrad.logformat import Kind
+from tbgrad.records import Alert, CurvatureEstimate
+
+LIVE_SECONDS = 30.0
+"""A run that wrote within this time counts as live."""
+
+STALE_SECONDS = 60.0
+
+
+def newest(run: Run, tag: str) -> float:
+    """The newest value of a scalar, NaN where the run does not have it."""
+    series = scalar(run, tag)
+    return float(series.values[-1]) if series is not None else math.nan
+
+
+def scalar(run: Run, tag: str) -> Series | None:
+    """A scalar series that has values."""
+    series = run.get(tag)
+    return series if series is not None and series.kind is Kind.SCALAR and len(series) else None
+
+
+def scalar_tags(run: Run) -> list[str]:
+    """Tags of all scalars, sorted."""
+    return sorted(tag for tag in run if scalar(run, tag) is not None)
+
+
+def has_gradients(run: Run) -> bool:
+    """Whether a GradientMonitor or a writer of ours logged this run."""
+    return run.manifest is not None or logformat.GRADIENT_NORM in run or logformat.PARAMETERS in run
+
+
+def age(run: Run, now: float) -> float:
+    """Seconds since the newest value was written; infinite where there is none."""
+    return max(0.0, now - run.last_wall_time) if run.last_wall_time else math.inf
+
+
+def is_live(run: Run, now: float) -> bool:
+    """Whether something was written a moment ago."""
+    return age(run, now) < LIVE_SECONDS
+
+
+def steps_per_second(run: Run) -> float:
+    """Speed over the last records, NaN where it cannot be told."""
+    series = max((s for s in run.values() if s.kind is Kind.SCALAR), key=len, default=None)
+    if series is None or len(series) < 2:
+        return math.nan
+    back = min(len(series), 20)
+    seconds = float(series.wall_times[-1] - series.wall_times[-back])
+    steps = int(series.steps[-1] - series.steps[-back])
+    return steps / seconds if seconds > 0 else math.nan
+
+
+def curvature_estimates(run: Run) -> tuple[NDArray[np.int64], list[CurvatureEstimate]]:
+    """Steps and estimates."""
+    series = run.get(logformat.CURVATURE)
+    if series is None or series.kind is not Kind.CURVATURE:
+        return np.zeros(0, np.int64), []
+    return series.steps, list(series.values)
+
+
+def alerts(run: Run) -> list[Alert]:
+    """The newest state of every alert, open and severe ones first."""
+    series = run.get(logformat.ALERTS)
+    latest: dict[tuple[str, tuple[str, ...], int], Alert] = {}
+    if series is not None and series.kind is Kind.ALERTS:
+        for records in series.values:
+            for alert in records:
+                latest[alert.rule, alert.parameters, alert.first_step] = alert
+    order = {"error": 0, "warning": 1, "info": 2}
+    return sorted(
+        latest.values(),
+        key=lambda a: (a.state != "open", order.get(a.severity, 3), -a.last_step),
+    )
+
+
+def notes(run: Run) -> list[tuple[int, str]]:
+    """Step and text of what the monitor said about itself, newest first."""
+    series = run.get(logformat.NOTES)
+    if series is None or series.kind is not Kind.TEXT:
+        return []
+    return [(int(s), str(t)) for s, t in zip(series.steps, series.values, strict=True)][::-1]
+
+
+def row_values(run: Run, row: int) -> dict[str, float]:
+    """The newest value of every statistic of one parameter, by name."""
+    packed = run.get(logformat.PARAMETERS)
+    if packed is None or run.manifest is None or not len(packed):
+        return {}
+    last = packed.values[-1, row]
+    return {name: float(v) for name, v in zip(run.manifest.statistics, last, strict=True)}
+
+
+def nonfinite_marks(run: Run, rows: slice = slice(None)) -> NDArray[np.bool_]:
+    """Where a gradient held NaN or infinity: [T, P]."""
+    norm = run.statistic("norm")[:, rows]
+    return (run.statistic("nonfinite")[:, rows] > 0) | np.isinf(norm)
+
+
+def peak_norms(run: Run, rows: slice = slice(None)) -> NDArray[np.float32]:
+    """The norm, or its peak since the record before where the log has one: [T, P]."""
+    peaks: NDArray[np.float32] = np.fmax(
+        run.statistic("norm")[:, rows], run.statistic("norm_max")[:, rows]
+    )
+    return peaks
+
+
+def stability_words(estimate: CurvatureEstimate) -> tuple[str, bool]:
+    """What lambda_max over the threshold means, and whether it is a reason to worry."""
+    ratio = estimate.stability
+    if not math.isfinite(ratio):
+        return "", False
+    if ratio > 1.0:
+        return "unstable", True
+    return ("at the edge", True) if ratio > 0.9 else ("stable", False)

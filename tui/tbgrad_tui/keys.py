@@ -1,0 +1,77 @@
+"""The one table of keys: what is bound, what the help lists and what the footer shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.binding import Binding, BindingType
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Keys of one action. `footer` is its word in the footer, "" where it has no place there."""
+
+    keys: tuple[str, ...]
+    shown: str
+    action: str
+    help: str
+    footer: str = ""
+
+    def binding(self) -> Binding:
+        """The same for Textual."""
+        return Binding(",".join(self.keys), f"app.{self.action}", self.help, show=False)
+
+
+KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
+    (
+        "Move",
+        (
+            Key(
+                ("down", "j"), "↓ j", "move(1)", "next layer, or next run in the run list", "layer"
+            ),
+            Key(("up", "k"), "↑ k", "move(-1)", "previous layer or run"),
+            Key(("pagedown", "ctrl+d"), "PgDn", "move(10)", "ten further"),
+            Key(("pageup", "ctrl+u"), "PgUp", "move(-10)", "ten back"),
+            Key(("home", "g"), "Home g", "move(-1000000)", "first layer or run"),
+            Key(("end", "G"), "End G", "move(1000000)", "last layer or run"),
+            Key(("tab",), "Tab", "panel(1)", "next panel", "panel"),
+            Key(("shift+tab",), "⇧Tab", "panel(-1)", "previous panel"),
+            Key(("right_square_bracket", "n"), "] n", "run(1)", "next run", "run"),
+            Key(("left_square_bracket", "p"), "[ p", "run(-1)", "previous run"),
+        ),
+    ),
+    (
+        "Show",
+        (
+            Key(("enter", "z"), "Enter", "zoom", "this panel alone, and back", "zoom"),
+            Key(("escape",), "Esc", "overview", "back to all panels"),
+            Key(("1",), "1", "show('runs')", "the runs alone"),
+            Key(("2",), "2", "show('loss')", "the loss alone"),
+            Key(("3",), "3", "show('norm')", "the gradient norm alone"),
+            Key(("4",), "4", "show('curvature')", "the curvature alone"),
+            Key(("5",), "5", "show('layers')", "the layers alone"),
+            Key(("6",), "6", "show('parameter')", "the selected layer alone"),
+            Key(("7",), "7", "show('scalars')", "every scalar of the run as a chart"),
+            Key(("l",), "l", "log", "logarithmic or linear axis of this panel", "log"),
+        ),
+    ),
+    (
+        "Read",
+        (
+            Key(("a",), "a", "alerts", "alerts", "alerts"),
+            Key(("o",), "o", "notes", "notes of the monitor about itself"),
+            Key(("d",), "d", "damage", "damaged records and unreadable files"),
+        ),
+    ),
+    (
+        "App",
+        (
+            Key(("question_mark", "h"), "?", "help", "this page", "help"),
+            Key(("q", "ctrl+c"), "q ^C", "quit", "quit", "quit"),
+        ),
+    ),
+)
+"""Sections of the help page with their keys."""
+
+BINDINGS: list[BindingType] = [key.binding() for _, section in KEYS for key in section]
+FOOTER = tuple(key for _, section in KEYS for key in section if key.footer)

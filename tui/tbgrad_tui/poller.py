@@ -1,0 +1,116 @@
+"""Reads the log on a thread of its own and hands the app one frozen snapshot at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from textual.message import Message
+
+from tbgrad.eventfile import find_event_files
+from tbgrad.history import LogDirectory, Run
+
+POLL_SECONDS = 0.25
+"""Between two looks at the log, and the longest that one look may take."""
+
+IDLE_SECONDS = 1.0
+"""Between two looks at a log in which nothing was written for a while."""
+
+IDLE_AFTER = 60.0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What was read so far. `loading` is the share of the bytes read while a log still loads."""
+
+    runs: Mapping[str, Run] = field(default_factory=dict)
+    problems: Mapping[str, str] = field(default_factory=dict)
+    exists: bool = False
+    loading: float | None = None
+
+
+class SnapshotRead(Message):
+    """A newer snapshot; it replaces one that still waits to be shown."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        super().__init__()
+        self.snapshot = snapshot
+
+    def can_replace(self, message: Message) -> bool:
+        """Only the newest snapshot matters."""
+        return isinstance(message, SnapshotRead)
+
+
+class Poller:
+    """Polls `logdir` until `stop`; calls `publish` on its thread when there is something new.
+
+    >>> poller = Poller(Path("runs"), lambda snapshot: app.post_message(SnapshotRead(snapshot)))
+    >>> poller.start()
+    """
+
+    def __init__(self, logdir: Path, publish: Callable[[Snapshot], object]) -> None:
+        self._logdir = logdir
+        self._publish = publish
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="tbgrad-poller", daemon=True)
+
+    def start(self) -> None:
+        """Begin to poll."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Poll no more. Returns at once."""
+        self._stopped.set()
+
+    def _run(self) -> None:
+        log: LogDirectory | None = None
+        last: Snapshot | None = None
+        changed_at = time.monotonic()
+        while not self._stopped.is_set():
+            started = time.monotonic()
+            try:
+                log = log or LogDirectory(self._logdir)
+                changed = log.poll(seconds=POLL_SECONDS)
+                problems = dict(log.problems)
+                runs = dict(log.runs)
+            except Exception as error:  # noqa: BLE001 - a thread that dies would freeze the screen
+                changed, runs = set(), dict(last.runs) if last else {}
+                problems = {str(self._logdir): str(error) or type(error).__name__}
+            took = time.monotonic() - started
+            snapshot = Snapshot(
+                runs=runs,
+                problems=problems,
+                exists=self._logdir.exists(),
+                loading=self._progress(runs) if changed and took >= POLL_SECONDS else None,
+            )
+            if changed:
+                changed_at = started
+            if changed or last is None or _differs(snapshot, last):
+                last = snapshot
+                self._publish(snapshot)
+            if snapshot.loading is None:
+                idle = time.monotonic() - changed_at > IDLE_AFTER
+                self._stopped.wait(IDLE_SECONDS if idle else POLL_SECONDS)
+
+    def _progress(self, runs: Mapping[str, Run]) -> float | None:
+        """The share of the bytes that were read."""
+        total = 0
+        for paths in find_event_files(self._logdir).values():
+            for path in paths:
+                with contextlib.suppress(OSError):
+                    total += path.stat().st_size
+        read = sum(run.bytes_read for run in runs.values())
+        return read / total if 0 < read < total else None
+
+
+def _differs(snapshot: Snapshot, last: Snapshot) -> bool:
+    return (
+        snapshot.exists != last.exists
+        or snapshot.problems != last.problems
+        or snapshot.loading != last.loading
+        or snapshot.runs.keys() != last.runs.keys()
+    )

@@ -1,0 +1,1 @@
+"""Screens: the dashboard, and pages of text over it."""

@@ -1,0 +1,116 @@
+"""The main screen: which panels are visible, and where."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+
+from tbgrad_tui.keys import BINDINGS
+from tbgrad_tui.widgets.bars import Footer, Summary, Waiting
+from tbgrad_tui.widgets.charts import CurvaturePanel, LossPanel, NormPanel
+from tbgrad_tui.widgets.drawing import Panel
+from tbgrad_tui.widgets.layers import LayersPanel
+from tbgrad_tui.widgets.parameter import ParameterPanel
+from tbgrad_tui.widgets.runs import RunsPanel
+from tbgrad_tui.widgets.scalars import ScalarsPanel
+
+ALL_PANELS = ("runs", "loss", "norm", "curvature", "layers", "parameter", "scalars")
+TOP = ("runs", "loss", "norm", "curvature")
+GRADIENT_PANELS = ("loss", "norm", "curvature", "layers", "parameter")
+
+SMALL_HINT = "small terminal: one panel at a time, Tab for the next"
+
+
+class Dashboard(Screen[None]):
+    """Panels in two rows; alone when zoomed or where the terminal is small."""
+
+    DEFAULT_CSS = """
+    Dashboard { background: #0e1216; layout: vertical; }
+    Summary { height: 1; background: #161c23; }
+    Footer { height: 1; background: #161c23; }
+    Waiting { height: 1fr; }
+    #body { height: 1fr; }
+    #top { height: 2fr; }
+    #bottom { height: 3fr; }
+    RunsPanel { width: 1fr; }
+    ChartPanel { width: 1fr; }
+    #layers { width: 3fr; }
+    #parameter { width: 2fr; }
+    """
+
+    BINDINGS = BINDINGS
+
+    def __init__(self) -> None:
+        super().__init__(id="dashboard")
+        self.zoomed = False
+        self.front = "layers"
+        self.with_gradients = True
+        self.waiting = True
+
+    def compose(self) -> ComposeResult:
+        """All widgets; `lay_out` says which of them are shown."""
+        yield Summary("summary")
+        yield Waiting("waiting")
+        with Vertical(id="body"):
+            with Horizontal(id="top"):
+                yield RunsPanel("runs")
+                yield LossPanel("loss")
+                yield NormPanel("norm")
+                yield CurvaturePanel("curvature")
+            with Horizontal(id="bottom"):
+                yield LayersPanel("layers")
+                yield ParameterPanel("parameter")
+                yield ScalarsPanel("scalars")
+        yield Footer("footer")
+
+    def panel(self, name: str) -> Panel:
+        """A panel by its name."""
+        return self.query_one(f"#{name}", Panel)
+
+    @property
+    def small(self) -> bool:
+        """Whether there is room for one panel only."""
+        return self.size.width < 78 or self.size.height < 20
+
+    def reachable(self) -> tuple[str, ...]:
+        """The panels that Tab goes through."""
+        if self.with_gradients:
+            return ALL_PANELS[:-1] if self.small or self.zoomed else self.overview()
+        return ("runs", "scalars")
+
+    def overview(self) -> tuple[str, ...]:
+        """The panels shown together."""
+        wide = self.size.width >= 100
+        if not self.with_gradients:
+            return ("runs", "scalars") if self.size.height >= 30 else ("scalars",)
+        return (("runs",) if wide else ()) + GRADIENT_PANELS
+
+    def lay_out(self) -> None:
+        """Show what belongs on the screen now."""
+        if not self.is_mounted:
+            return
+        shown = (self.front,) if self.zoomed or self.small else self.overview()
+        with self.app.batch_update():
+            self.query_one("#waiting").display = self.waiting
+            self.query_one("#body").display = not self.waiting
+            for name in ALL_PANELS:
+                self.panel(name).display = name in shown
+            top = self.query_one("#top")
+            top.display = any(name in TOP for name in shown)
+            self.query_one("#bottom").display = any(name not in TOP for name in shown)
+            top.styles.height = "10" if not self.with_gradients and len(shown) > 1 else "2fr"
+        if not self.waiting and self.front in shown:
+            self.set_focus(self.panel(self.front), scroll_visible=False)
+        footer = self.query_one(Footer)
+        footer.hint = SMALL_HINT if self.small and not self.waiting else ""
+        footer.redraw()
+
+    def bring(self, name: str) -> None:
+        """Make a panel the one that keys act on."""
+        self.front = name
+        self.lay_out()
+
+    def on_resize(self) -> None:
+        """Another size may have room for more panels, or fewer."""
+        self.lay_out()

@@ -1,0 +1,180 @@
+"""A page of text over the dashboard: help, notes, alerts, damage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.cells import cell_len
+from rich.style import Style
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.geometry import Size
+from textual.screen import ModalScreen
+
+from tbgrad.history import Run
+from tbgrad.records import Damage
+from tbgrad_tui import facts
+from tbgrad_tui.chart import colours
+from tbgrad_tui.chart.canvas import Canvas
+from tbgrad_tui.chart.text import clean, count, pad
+from tbgrad_tui.keys import KEYS
+from tbgrad_tui.widgets.drawing import Drawing
+
+Line = list[tuple[str, Style]]
+"""Words of one line with their styles."""
+
+
+class Page(ModalScreen[None]):
+    """A title and lines that scroll. Escape, Enter or q closes it."""
+
+    DEFAULT_CSS = """
+    Page { align: center middle; background: #0b0e12 60%; }
+    Page > VerticalScroll {
+        width: 90%; max-width: 110; height: auto; max-height: 90%;
+        background: #12171d; border: round #6cb6ff; padding: 0 1;
+        border-title-color: #6cb6ff; border-title-style: bold;
+        scrollbar-size-vertical: 1;
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,enter,question_mark", "dismiss", "close", show=False),
+        Binding("j", "scroll(1)", show=False),
+        Binding("k", "scroll(-1)", show=False),
+    ]
+
+    def __init__(self, title: str, lines: Sequence[Line]) -> None:
+        super().__init__()
+        self._title = title
+        self._lines = lines
+
+    def compose(self) -> ComposeResult:
+        """The lines in a frame."""
+        scroll = VerticalScroll(PageText(self._lines))
+        scroll.border_title = f"{self._title} (Esc closes)"
+        yield scroll
+
+    def action_scroll(self, lines: int) -> None:
+        """Scroll by lines."""
+        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+
+
+class PageText(Drawing):
+    """Lines of words, wrapped at the width."""
+
+    def __init__(self, lines: Sequence[Line]) -> None:
+        super().__init__("page-text")
+        self._lines = lines
+
+    def get_content_height(self, _container: Size, _viewport: Size, width: int) -> int:
+        """As many rows as the wrapped lines take."""
+        return max(1, len(wrapped(self._lines, width)))
+
+    def draw(self, canvas: Canvas) -> None:
+        """The wrapped lines."""
+        for y, line in enumerate(wrapped(self._lines, canvas.width)):
+            x = 0
+            for text, style in line:
+                x = canvas.write(x, y, text, style)
+
+
+def wrapped(lines: Sequence[Line], width: int) -> list[Line]:
+    """Lines broken at blanks so that each fits `width`; a continuation is indented like its line's
+    first words."""
+    result: list[Line] = []
+    for line in lines:
+        indent = cell_len(line[0][0]) if len(line) > 1 else 0
+        indent = indent if indent < width // 2 else 2
+        current: Line = []
+        used = 0
+        for text, style in line:
+            for word in _words(clean(text), max(4, width - indent)):
+                size = cell_len(word)
+                if used + len(word.rstrip()) > width and used > indent:
+                    result.append(current)
+                    current, used = [(" " * indent, colours.PLAIN)], indent
+                    word = word.lstrip()
+                    size = cell_len(word)
+                current.append((word, style))
+                used += size
+        result.append(current)
+    return result
+
+
+def _words(text: str, width: int) -> list[str]:
+    """`text` cut after its blanks, and inside what is wider than `width`."""
+    pieces: list[str] = [""]
+    for character in text:
+        if cell_len(pieces[-1]) >= width or (pieces[-1].endswith(" ") and character != " "):
+            pieces.append("")
+        pieces[-1] += character
+    return pieces
+
+
+def help_lines() -> list[Line]:
+    """All keys, and what the marks mean."""
+    lines: list[Line] = []
+    for section, keys in KEYS:
+        lines.append([(section, colours.TITLE_FOCUSED)])
+        lines += [
+            [(f"  {pad(key.shown, 8)}", colours.STRONG), (key.help, colours.TEXT)] for key in keys
+        ]
+    lines.append([("Marks", colours.TITLE_FOCUSED)])
+    for mark, style, meaning in (
+        ("✕", colours.NONFINITE, "value is NaN or infinite, at the top edge of a chart"),
+        ("!", colours.NONFINITE, "gradient held NaN or infinity (layers)"),
+        ("·", colours.ABSENT, "no gradient reached this parameter (layers)"),
+        ("0", colours.ZERO, "gradient was exactly zero"),
+        ("○", colours.WARNING, "eigenvalue estimate that did not converge"),
+        ("╌", colours.THRESHOLD, "curvature above which the optimizer is unstable"),
+        ("▾", colours.WARNING, "negative value, below a logarithmic axis"),
+    ):
+        lines.append([("  ", colours.PLAIN), (mark, style), (f"       {meaning}", colours.TEXT)])
+    lines.append(
+        [
+            ("  ", colours.PLAIN),
+            ("The mouse selects runs, layers and panels; a double click zooms.", colours.QUIET),
+        ]
+    )
+    return lines
+
+
+def alert_lines(run: Run) -> list[Line]:
+    """Every alert with its evidence, causes and advice."""
+    lines: list[Line] = []
+    styles = {"error": colours.ALERT, "warning": colours.WARNING}
+    for alert in facts.alerts(run):
+        style = styles.get(alert.severity, colours.TEXT) if alert.state == "open" else colours.QUIET
+        steps = f" · steps {alert.first_step:,} to {alert.last_step:,} · {alert.state}"
+        lines.append([(f"{alert.severity}: {alert.rule}", style), (steps, colours.QUIET)])
+        details = [("in", ", ".join(alert.parameters[:20])), ("evidence", alert.evidence)]
+        details += [("cause", cause) for cause in alert.causes]
+        details.append(("advice", alert.advice))
+        lines += [
+            [(f"  {pad(label, 9)}", colours.QUIET), (text, colours.TEXT)]
+            for label, text in details
+            if text
+        ]
+    return lines or [[("No alerts in this run.", colours.GOOD)]]
+
+
+def note_lines(run: Run) -> list[Line]:
+    """What the monitor said about itself."""
+    notes = facts.notes(run)
+    return [
+        [(f"step {step:>9,}  ", colours.QUIET), (text, colours.TEXT)] for step, text in notes
+    ] or [[("The monitor has nothing to say about itself.", colours.GOOD)]]
+
+
+def damage_lines(damage: Sequence[Damage], problems: dict[str, str]) -> list[Line]:
+    """What could not be read: which file, where, why."""
+    lines: list[Line] = [
+        [("cannot read ", colours.ALERT), (f"{path}: {reason}", colours.TEXT)]
+        for path, reason in problems.items()
+    ]
+    if damage:
+        text = f"{count(len(damage), 'damaged place')}; everything before and after is shown."
+        lines.append([(text, colours.WARNING)])
+    lines += [[("  ", colours.PLAIN), (str(place), colours.TEXT)] for place in damage[:500]]
+    return lines or [[("Everything could be read.", colours.GOOD)]]

@@ -1,0 +1,188 @@
+"""The line above the panels, the line below them, and the page shown while there is no run."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from rich.cells import cell_len
+from rich.style import Style
+
+from tbgrad import logformat
+from tbgrad.history import Run
+from tbgrad_tui import facts
+from tbgrad_tui.chart import colours
+from tbgrad_tui.chart.canvas import Canvas
+from tbgrad_tui.chart.text import count, duration, number, percent, shorten
+from tbgrad_tui.keys import FOOTER
+from tbgrad_tui.poller import Snapshot
+from tbgrad_tui.widgets.drawing import Drawing
+
+Piece = tuple[int, str, str, Style]
+"""Rank (a higher one is left out first), label, value, style of the value."""
+
+
+class Summary(Drawing):
+    """One line: run, step, loss, norm, speed, age; a second one when something is wrong."""
+
+    run: Run | None = None
+    position = ""
+    snapshot = Snapshot()
+    now = 0.0
+
+    def show(self, run: Run | None, position: str, snapshot: Snapshot, now: float) -> None:
+        """Show the newest state."""
+        self.run, self.position, self.snapshot, self.now = run, position, snapshot, now
+        height = 2 if self.troubles() else 1
+        if self.styles.height is None or self.styles.height.value != height:
+            self.styles.height = height
+        self.redraw()
+
+    def draw(self, canvas: Canvas) -> None:
+        """Pieces in order; those of the highest rank go first when there is no room."""
+        pieces = self.pieces()
+        while pieces and sum(_width(piece) for piece in pieces) > canvas.width - 1:
+            if len(pieces) == 1:
+                break
+            pieces.remove(max(pieces, key=lambda piece: piece[0]))
+        x = 1
+        for _, label, value, style in pieces:
+            if label:
+                x = canvas.write(x, 0, label + " ", colours.QUIET)
+            x = canvas.write(x, 0, value, style) + 3
+        x = 1
+        for text, style in self.troubles():
+            x = canvas.write(x, 1, text, style) + 3
+
+    def pieces(self) -> list[Piece]:
+        """What the line says."""
+        run = self.run
+        if run is None:
+            return [(0, "", "tbgrad", colours.TITLE_FOCUSED)]
+        age = facts.age(run, self.now)
+        live = facts.is_live(run, self.now)
+        name = shorten("top directory" if run.name == "." else run.name, 36)
+        pieces: list[Piece] = [
+            (0, "●" if live else "○", name, colours.STRONG),
+        ]
+        if self.position:
+            pieces.append((8, "run", self.position, colours.TEXT))
+        if self.snapshot.loading is not None:
+            pieces.append((1, "loading", percent(self.snapshot.loading), colours.WARNING))
+        if run.last_step >= 0:
+            pieces.append((1, "step", f"{run.last_step:,}", colours.STRONG))
+        for rank, label, tag in (
+            (2, "loss", logformat.LOSS),
+            (3, "gradient norm", logformat.GRADIENT_NORM),
+            (6, "lr", logformat.LEARNING_RATE),
+        ):
+            if facts.scalar(run, tag) is not None:
+                value = facts.newest(run, tag)
+                style = colours.TEXT if math.isfinite(value) else colours.NONFINITE
+                pieces.append((rank, label, number(value), style))
+        _, estimates = facts.curvature_estimates(run)
+        if estimates and math.isfinite(estimates[-1].stability):
+            _, worrying = facts.stability_words(estimates[-1])
+            style = colours.WARNING if worrying else colours.TEXT
+            pieces.append((5, "stability", number(estimates[-1].stability, 2), style))
+        speed = facts.steps_per_second(run)
+        if live and math.isfinite(speed):
+            pieces.append((7, "", f"{number(speed)} steps/s", colours.TEXT))
+        if math.isfinite(age):
+            pieces.append((4, "", *_age_words(age)))
+        return pieces
+
+    def troubles(self) -> list[tuple[str, Style]]:
+        """What is wrong, with the key that tells more."""
+        words = []
+        if self.run is not None:
+            open_alerts = [a for a in facts.alerts(self.run) if a.state == "open"]
+            if open_alerts:
+                bad = any(a.severity == "error" for a in open_alerts)
+                text = f"{count(len(open_alerts), 'alert')}: {open_alerts[0].rule} (a)"
+                words.append((text, colours.ALERT if bad else colours.WARNING))
+        damage = sum(len(run.damage) for run in self.snapshot.runs.values())
+        if damage:
+            words.append((f"{count(damage, 'damaged record')} (d)", colours.WARNING))
+        if self.snapshot.problems:
+            path, reason = next(iter(self.snapshot.problems.items()))
+            more = len(self.snapshot.problems) - 1
+            text = f"cannot read {shorten(path, 50)}: {reason}"
+            words.append((text + (f", and {more} more (d)" if more else " (d)"), colours.ALERT))
+        if self.run is not None and (notes := facts.notes(self.run)):
+            words.append((f"{count(len(notes), 'note')} of the monitor (o)", colours.QUIET))
+        return words
+
+
+def _age_words(age: float) -> tuple[str, Style]:
+    if age > facts.STALE_SECONDS:
+        return f"no new data for {duration(age)}", colours.WARNING
+    return f"updated {duration(age)} ago", colours.GOOD
+
+
+def _width(piece: Piece) -> int:
+    _, label, value, _ = piece
+    return cell_len(value) + 3 + (cell_len(label) + 1 if label else 0)
+
+
+class Footer(Drawing):
+    """The most useful keys."""
+
+    hint = ""
+
+    def draw(self, canvas: Canvas) -> None:
+        """Keys with their words, as many as fit; a hint first where there is one."""
+        x = 1
+        if self.hint:
+            x = canvas.write(x, 0, self.hint, colours.WARNING) + 2
+        for key in FOOTER:
+            shown = key.shown.split(" ")[0]
+            if x + cell_len(shown) + cell_len(key.footer) + 3 > canvas.width:
+                break
+            x = canvas.write(x, 0, f" {shown} ", colours.KEY)
+            x = canvas.write(x + 1, 0, key.footer, colours.TEXT) + 2
+
+
+class Waiting(Drawing):
+    """Says what is being waited for."""
+
+    logdir = Path()
+    snapshot = Snapshot()
+
+    def show(self, logdir: Path, snapshot: Snapshot) -> None:
+        """Show the newest state."""
+        self.logdir, self.snapshot = logdir, snapshot
+        self.redraw()
+
+    def words(self) -> list[tuple[str, Style]]:
+        """The sentences."""
+        problem = self.snapshot.problems.get(str(self.logdir))
+        path = str(self.logdir)
+        if problem:
+            return [
+                ("This directory cannot be read:", colours.ALERT),
+                (path, colours.STRONG),
+                (f"{problem}. Check its permissions or the user you run as.", colours.TEXT),
+                ("It will appear here as soon as it can be read.", colours.QUIET),
+            ]
+        if not self.snapshot.exists:
+            return [
+                ("Waiting for runs:", colours.TITLE_FOCUSED),
+                (path, colours.STRONG),
+                ("does not exist yet. It will appear here", colours.TEXT),
+                ("as soon as training starts writing.", colours.TEXT),
+            ]
+        return [
+            ("Waiting for runs:", colours.TITLE_FOCUSED),
+            (path, colours.STRONG),
+            ("holds no event files yet. They will appear here", colours.TEXT),
+            ("as soon as training starts writing.", colours.TEXT),
+        ]
+
+    def draw(self, canvas: Canvas) -> None:
+        """The sentences in the middle of the screen."""
+        words = self.words()
+        y = max(0, (canvas.height - len(words)) // 2)
+        for row, (text, style) in enumerate(words):
+            text = shorten(text, canvas.width - 4)
+            canvas.write(max(2, (canvas.width - cell_len(text)) // 2), y + row, text, style)

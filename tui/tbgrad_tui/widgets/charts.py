@@ -1,0 +1,210 @@
+"""The three charts over steps: loss, gradient norm, curvature."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from rich.style import Style
+
+from tbgrad import logformat
+from tbgrad.history import Run
+from tbgrad.records import CurvatureEstimate
+from tbgrad_tui import facts
+from tbgrad_tui.chart import colours
+from tbgrad_tui.chart.canvas import Box, Canvas
+from tbgrad_tui.chart.line import Curve, draw_chart
+from tbgrad_tui.chart.text import number
+from tbgrad_tui.widgets.drawing import Panel
+
+
+class ChartPanel(Panel):
+    """A chart of one run whose axis can be switched between linear and logarithmic."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id)
+        self.run: Run | None = None
+        self.log_axis = False
+
+    def show(self, run: Run | None) -> None:
+        """Show another run, or a newer state of the same."""
+        self.run = run
+        self.redraw()
+
+    def toggle_log(self) -> None:
+        """Switch the axis."""
+        self.log_axis = not self.log_axis
+        self.redraw()
+
+
+def scalar_curve(run: Run, tag: str, style: Style = colours.MAIN) -> Curve | None:
+    """The curve of a scalar, None where the run does not have it."""
+    series = facts.scalar(run, tag)
+    return Curve(series.steps, series.values, style) if series is not None else None
+
+
+def write_legend(canvas: Canvas, box: Box, entries: list[tuple[str, Style]]) -> None:
+    """Names of the curves in their colours on the first row of `box`."""
+    x = box.x
+    for name, style in entries:
+        if x + len(name) > box.x + box.width:
+            break
+        x = canvas.write(x, box.y, name, style) + 2
+
+
+class LossPanel(ChartPanel):
+    """The training loss."""
+
+    @property
+    def title(self) -> str:
+        """Name and kind of axis."""
+        return "Loss (log)" if self.log_axis else "Loss"
+
+    def headline(self) -> tuple[str, Style]:
+        """The newest loss."""
+        return scalar_headline(self.run, logformat.LOSS)
+
+    def draw_content(self, canvas: Canvas, box: Box) -> None:
+        """One curve."""
+        curve = scalar_curve(self.run, logformat.LOSS) if self.run else None
+        draw_chart(canvas, box, [curve] if curve else [], log=self.log_axis)
+
+
+class NormPanel(ChartPanel):
+    """The global gradient norm, and its peaks between the logged steps behind it."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id)
+        self.log_axis = True
+
+    @property
+    def title(self) -> str:
+        """Name and kind of axis."""
+        return "Gradient norm (log)" if self.log_axis else "Gradient norm"
+
+    def headline(self) -> tuple[str, Style]:
+        """The newest norm."""
+        return scalar_headline(self.run, logformat.GRADIENT_NORM)
+
+    def draw_content(self, canvas: Canvas, box: Box) -> None:
+        """The norm in front of its peaks."""
+        if self.run is None:
+            return
+        peaks = scalar_curve(self.run, logformat.GRADIENT_NORM_MAX, colours.BEHIND)
+        norm = scalar_curve(self.run, logformat.GRADIENT_NORM)
+        if box.height >= 9 and peaks:
+            names = [("L2 norm", colours.MAIN), ("peak since the record before", colours.PEAK_NAME)]
+            write_legend(canvas, box, names)
+            box = box.inside(0, 1, 0, 0)
+        draw_chart(canvas, box, [curve for curve in (peaks, norm) if curve], log=self.log_axis)
+
+
+def scalar_headline(run: Run | None, tag: str) -> tuple[str, Style]:
+    """The newest value of a scalar, in the alert colour when it is not finite."""
+    if run is None or facts.scalar(run, tag) is None:
+        return "", colours.TEXT
+    value = facts.newest(run, tag)
+    return number(value), colours.STRONG if math.isfinite(value) else colours.NONFINITE
+
+
+class CurvaturePanel(ChartPanel):
+    """Extreme Hessian eigenvalues with their error bounds, and the threshold of stability."""
+
+    @property
+    def title(self) -> str:
+        """Name and kind of axis."""
+        return "Curvature (log)" if self.log_axis else "Curvature"
+
+    def headline(self) -> tuple[str, Style]:
+        """The newest largest eigenvalue."""
+        newest = self._newest()
+        if newest is None:
+            return "", colours.TEXT
+        return f"λmax {number(newest.lambda_max.value)}", colours.STRONG
+
+    def _newest(self) -> CurvatureEstimate | None:
+        estimates = facts.curvature_estimates(self.run)[1] if self.run else []
+        return estimates[-1] if estimates else None
+
+    def draw_content(self, canvas: Canvas, box: Box) -> None:
+        """The newest estimate in words, then the chart."""
+        if self.run is None:
+            return
+        steps, estimates = facts.curvature_estimates(self.run)
+        if not estimates:
+            _draw_absence(canvas, box)
+            return
+        used = _write_words(canvas, box, int(steps[-1]), estimates)
+        chart = box.inside(0, used, 0, 0)
+        doubtful = np.array([not e.converged for e in estimates])
+        curves = []
+        for name, style in (("lambda_min", colours.SECOND), ("lambda_max", colours.MAIN)):
+            values = [getattr(e, name) for e in estimates]
+            curves.append(
+                Curve(
+                    steps,
+                    np.array([v.value for v in values]),
+                    style,
+                    errors=np.array([v.residual for v in values]),
+                    doubtful=doubtful,
+                    show_points=True,
+                )
+            )
+        draw_chart(
+            canvas, chart, curves, log=self.log_axis, level=estimates[-1].stability_threshold
+        )
+
+
+def _draw_absence(canvas: Canvas, box: Box) -> None:
+    lines = (
+        "no curvature logged",
+        "GradientMonitor(curvature=",
+        "  Curvature(data=(x, y)))",
+    )
+    for row, line in enumerate(lines[: box.height]):
+        canvas.write(box.x, box.y + row, line, colours.QUIET, box.width)
+
+
+def curvature_words(estimate: CurvatureEstimate) -> list[tuple[str, Style]]:
+    """An estimate in a few phrases: "λmax 41.2 ± 0.8", "threshold 76", "stability 0.54", …"""
+    top, bottom = estimate.lambda_max, estimate.lambda_min
+    words = [(f"λmax {number(top.value)} ± {number(top.residual, 2)}", colours.MAIN)]
+    if estimate.stability_threshold is not None:
+        words.append((f"threshold {number(estimate.stability_threshold)}", colours.THRESHOLD))
+        meaning, worrying = facts.stability_words(estimate)
+        if meaning:
+            style = colours.WARNING if worrying else colours.GOOD
+            words.append((f"stability {number(estimate.stability, 2)}", style))
+            words.append((meaning, style))
+    else:
+        words.append(("no threshold known", colours.QUIET))
+    if not estimate.converged:
+        words.append(("○ not converged", colours.WARNING))
+    words.append((f"λmin {number(bottom.value)} ± {number(bottom.residual, 2)}", colours.SECOND))
+    return words
+
+
+def _write_words(canvas: Canvas, box: Box, step: int, estimates: list[CurvatureEstimate]) -> int:
+    """Write the newest estimate over as many rows as the height allows; the rows used."""
+    estimate = estimates[-1]
+    words = curvature_words(estimate)
+    if box.height >= 12:
+        doubtful = sum(not e.converged for e in estimates)
+        if doubtful:
+            words.append((f"○ {doubtful} of {len(estimates)} not converged", colours.WARNING))
+        if estimate.threshold_formula:
+            words.append((f"threshold = {estimate.threshold_formula}", colours.QUIET))
+        words.append((f"step {step:,}, {estimate.hvps} products", colours.QUIET))
+        words.append((f"{number(estimate.seconds, 2)} s", colours.QUIET))
+    most = max(1, min(5, (box.height - 1) // 4))
+    row, x = 0, box.x
+    for text, style in words:
+        gap = 3 if x > box.x else 0
+        if x + gap + len(text) > box.x + box.width and x > box.x:
+            row, x, gap = row + 1, box.x, 0
+        if row >= most:
+            return most
+        if gap:
+            canvas.write(x + 1, box.y + row, "·", colours.QUIET)
+        x = canvas.write(x + gap, box.y + row, text, style, box.x + box.width - x - gap)
+    return row + 1

@@ -1,0 +1,110 @@
+"""A widget that is a canvas: it repaints only the cells that changed."""
+
+from __future__ import annotations
+
+from rich.cells import cell_len
+from rich.style import Style
+from textual import events
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from tbgrad_tui.chart import colours
+from tbgrad_tui.chart.canvas import Box, Canvas
+from tbgrad_tui.chart.text import shorten
+
+
+class Drawing(Widget):
+    """Subclasses implement `draw`; whoever changes what it shows calls `redraw`."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id=id)
+        self._canvas = Canvas(0, 0)
+        self._strips: list[Strip] = []
+
+    def draw(self, canvas: Canvas) -> None:
+        """Draw everything."""
+        raise NotImplementedError
+
+    def redraw(self) -> None:
+        """Draw again and repaint what is different."""
+        width, height = self.size
+        if not (width and height and self.display):
+            return
+        canvas = Canvas(width, height)
+        self.draw(canvas)
+        former, self._canvas = self._canvas, canvas
+        if (former.width, former.height) != (width, height):
+            self._strips = [canvas.strip(y) for y in range(height)]
+            self.refresh()
+            return
+        boxes = canvas.changes(former)
+        for box in boxes:
+            self._strips[box.y] = canvas.strip(box.y)
+        if boxes:
+            self.refresh(*(Region(box.x, box.y, box.width, 1) for box in boxes))
+
+    def lines(self) -> list[str]:
+        """What is drawn, as text."""
+        return self._canvas.text()
+
+    def render_line(self, y: int) -> Strip:
+        """One line, for Textual."""
+        return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width)
+
+    def on_resize(self) -> None:
+        """Draw at the new size."""
+        self.redraw()
+
+    def on_show(self) -> None:
+        """Draw what changed while hidden."""
+        self.redraw()
+
+
+class Panel(Drawing, can_focus=True):
+    """A drawing in a frame with a title; the frame of the focused one is bright."""
+
+    @property
+    def title(self) -> str:
+        """What stands at the left of the frame."""
+        return ""
+
+    def on_focus(self, _: events.Focus) -> None:
+        """Brighten the frame."""
+        self.redraw()
+
+    def on_blur(self, _: events.Blur) -> None:
+        """Dim the frame."""
+        self.redraw()
+
+    def draw(self, canvas: Canvas) -> None:
+        """Draw the frame, then the content inside."""
+        frame = colours.FRAME_FOCUSED if self.has_focus else colours.FRAME
+        width, height = canvas.width, canvas.height
+        if width < 4 or height < 3:
+            return
+        for y, (left, right) in ((0, "╭╮"), (height - 1, "╰╯")):
+            canvas.fill(Box(1, y, width - 2, 1), "─", frame)
+            canvas.write(0, y, left, frame)
+            canvas.write(width - 1, y, right, frame)
+        canvas.fill(Box(0, 1, 1, height - 2), "│", frame)
+        canvas.fill(Box(width - 1, 1, 1, height - 2), "│", frame)
+        self.draw_content(canvas, canvas.box.inside(2, 1, 2, 1))
+        style = colours.TITLE_FOCUSED if self.has_focus else colours.TITLE
+        self._write_title(canvas, style)
+
+    def _write_title(self, canvas: Canvas, style: Style) -> None:
+        room = canvas.width - 6
+        title = shorten(self.title, room)
+        end = canvas.write(2, 0, f" {title} ", style)
+        value, value_style = self.headline()
+        if value and end + cell_len(value) + 5 <= canvas.width:
+            canvas.write(canvas.width - 4 - cell_len(value), 0, f" {value} ", value_style)
+
+    def headline(self) -> tuple[str, Style]:
+        """What stands at the right of the title: the newest value."""
+        return "", colours.TEXT
+
+    def draw_content(self, canvas: Canvas, box: Box) -> None:
+        """Draw what the panel is for."""
+        raise NotImplementedError

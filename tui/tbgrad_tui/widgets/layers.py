@@ -1,0 +1,171 @@
+"""The heat table: one row a parameter, colour = gradient norm, over the steps."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from rich.cells import cell_len
+from rich.style import Style
+from textual import events
+from textual.message import Message
+
+from tbgrad import logformat
+from tbgrad.history import Run
+from tbgrad_tui import facts
+from tbgrad_tui.chart import colours
+from tbgrad_tui.chart.canvas import Box, Canvas
+from tbgrad_tui.chart.heat import Bins, bin_maxima, draw_heat, draw_legend
+from tbgrad_tui.chart.text import clean, count, number, shorten, step_label
+from tbgrad_tui.widgets.drawing import Panel
+
+VALUE_WIDTH = 8
+
+
+class LayersPanel(Panel):
+    """Peak gradient norm of every parameter over the steps, the newest norm as a number."""
+
+    class Chosen(Message):
+        """The user clicked on a parameter."""
+
+        def __init__(self, row: int) -> None:
+            super().__init__()
+            self.row = row
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id)
+        self.run: Run | None = None
+        self.row = 0
+        self.shades = False
+        self._first = 0
+        self._binned: tuple[object, Bins] | None = None
+
+    def show(self, run: Run | None, row: int) -> None:
+        """Show a run with parameter number `row` selected."""
+        self.run, self.row = run, row
+        self.redraw()
+
+    @property
+    def title(self) -> str:
+        """What the colours are."""
+        return "Layers: peak gradient norm"
+
+    def headline(self) -> tuple[str, Style]:
+        """Which of how many is selected."""
+        amount = len(self.run.parameters) if self.run else 0
+        if amount == 0:
+            return "", colours.TEXT
+        return f"{self.row + 1:,} of {count(amount, 'parameter')}", colours.TEXT
+
+    def draw_content(self, canvas: Canvas, box: Box) -> None:
+        """Legend, rows, steps."""
+        run = self.run
+        packed = run.get(logformat.PARAMETERS) if run is not None else None
+        if run is None or packed is None or not len(packed):
+            text = "no gradients of single parameters yet"
+            canvas.write(box.x, box.y, text, colours.QUIET, box.width)
+            return
+        body = box.inside(0, 1, 0, 1)
+        amount = len(run.parameters)
+        rows = min(body.height, amount)
+        self._first = _scrolled(self._first, self.row, rows, amount)
+        shown = range(self._first, self._first + rows)
+        names = [parameter.path for parameter in run.parameters[shown.start : shown.stop]]
+        longest = max((cell_len(clean(p.path)) for p in run.parameters[:2000]), default=0)
+        name_width = max(8, min(longest, box.width * 2 // 5, 40)) + 1
+        plot = Box(
+            body.x + name_width + 1,
+            body.y,
+            max(0, body.width - name_width - 1 - VALUE_WIDTH),
+            rows,
+        )
+        bins = self._bins(run, plot.width)
+        exponents = bins.range()
+        draw_legend(canvas, box.rows(0, 1), exponents)
+        draw_heat(canvas, plot, bins, shown, exponents, shades=self.shades)
+        norms = run.statistic("norm")[-1]
+        marks = facts.nonfinite_marks(run)[-1]
+        for y, (index, name) in enumerate(zip(shown, names, strict=True)):
+            self._draw_name(canvas, body, y, index, name, name_width)
+            self._draw_value(canvas, body, y, float(norms[index]), bool(marks[index]))
+        self._draw_steps(canvas, Box(plot.x, body.y + rows, plot.width, 1), bins)
+        self._draw_scroll(canvas, body, amount, rows)
+
+    def _bins(self, run: Run, width: int) -> Bins:
+        packed = run[logformat.PARAMETERS]
+        key = (
+            run.name,
+            len(packed),
+            int(packed.steps[-1]),
+            run.parameters,
+            width,
+            id(run.manifest),
+        )
+        if self._binned is None or self._binned[0] != key:
+            bins = bin_maxima(
+                packed.steps, facts.peak_norms(run), facts.nonfinite_marks(run), width
+            )
+            self._binned = (key, bins)
+        return self._binned[1]
+
+    def _draw_name(
+        self, canvas: Canvas, body: Box, y: int, index: int, name: str, width: int
+    ) -> None:
+        chosen = index == self.row
+        style = colours.SELECTED if chosen else colours.TEXT
+        if chosen:
+            canvas.fill(Box(body.x, body.y + y, width + 1, 1), " ", style)
+            canvas.write(body.x, body.y + y, "▸", style)
+        canvas.write(body.x + 1, body.y + y, shorten(name, width - 1), style)
+
+    def _draw_value(self, canvas: Canvas, body: Box, y: int, norm: float, nonfinite: bool) -> None:
+        text, style = number(norm), colours.TEXT
+        if nonfinite:
+            text, style = "inf" if math.isinf(norm) else "NaN", colours.ALERT
+        elif math.isnan(norm):
+            text, style = "none", colours.ABSENT
+        canvas.write(body.x + body.width - len(text), body.y + y, text, style)
+
+    def _draw_steps(self, canvas: Canvas, box: Box, bins: Bins) -> None:
+        first = step_label(bins.start)
+        last = step_label(int(self.run[logformat.PARAMETERS].steps[-1]) if self.run else 0)
+        canvas.write(box.x, box.y, first, colours.QUIET, box.width)
+        if len(first) + len(last) + 2 <= box.width:
+            canvas.write(box.x + box.width - len(last), box.y, last, colours.QUIET)
+        middle = f"step, {count(bins.width, 'step')} a column"
+        if len(first) + len(last) + len(middle) + 4 <= box.width:
+            x = box.x + (box.width - len(middle)) // 2
+            canvas.write(x, box.y, middle, colours.QUIET)
+
+    def _draw_scroll(self, canvas: Canvas, body: Box, amount: int, rows: int) -> None:
+        """A mark in the frame for where in a long list these rows are."""
+        if rows >= amount or rows < 2:
+            return
+        size = max(1, rows * rows // amount)
+        start = round((rows - size) * self._first / (amount - rows))
+        canvas.fill(Box(body.x + body.width + 1, body.y + start, 1, size), "┃", colours.QUIET)
+
+    def on_click(self, event: events.Click) -> None:
+        """Select the parameter under the mouse."""
+        row = self._first + event.y - 2
+        amount = len(self.run.parameters) if self.run else 0
+        if event.y >= 2 and event.y < self.size.height - 2 and 0 <= row < amount:
+            self.post_message(self.Chosen(row))
+
+    def on_mouse_scroll_down(self, _: events.MouseScrollDown) -> None:
+        """Select further down."""
+        self._choose(self.row + 1)
+
+    def on_mouse_scroll_up(self, _: events.MouseScrollUp) -> None:
+        """Select further up."""
+        self._choose(self.row - 1)
+
+    def _choose(self, row: int) -> None:
+        if self.run and 0 <= row < len(self.run.parameters):
+            self.post_message(self.Chosen(row))
+
+
+def _scrolled(first: int, row: int, rows: int, amount: int) -> int:
+    """The first visible row, moved as little as needed to show `row`."""
+    first = min(max(first, row - rows + 1), row)
+    return int(np.clip(first, 0, max(0, amount - rows)))

@@ -1,0 +1,164 @@
+"""The selected parameter: its statistics, its norm over the steps, its histogram."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from rich.style import Style
+
+from tbgrad import logformat
+from tbgrad.history import Run
+from tbgrad.records import Parameter
+from tbgrad_tui import facts
+from tbgrad_tui.chart import colours
+from tbgrad_tui.chart.canvas import Box, Canvas
+from tbgrad_tui.chart.histogram import draw_histogram
+from tbgrad_tui.chart.line import Curve, draw_chart
+from tbgrad_tui.chart.text import number, percent
+from tbgrad_tui.widgets.charts import ChartPanel
+
+Words = list[tuple[str, Style]]
+
+
+class ParameterPanel(ChartPanel):
+    """Everything that is known of one parameter."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id)
+        self.log_axis = True
+        self.row = 0
+
+    def show_row(self, run: Run | None, row: int) -> None:
+        """Show parameter number `row` of a run."""
+        self.run, self.row = run, row
+        self.redraw()
+
+    def _parameter(self) -> Parameter | None:
+        rows = self.run.parameters if self.run else ()
+        return rows[self.row] if self.row < len(rows) else None
+
+    @property
+    def title(self) -> str:
+        """Its path."""
+        parameter = self._parameter()
+        return parameter.path if parameter else "Parameter"
+
+    def headline(self) -> tuple[str, Style]:
+        """Its shape."""
+        parameter = self._parameter()
+        if parameter is None or not parameter.shape:
+            return "", colours.QUIET
+        return "×".join(str(length) for length in parameter.shape), colours.TEXT
+
+    def draw_content(self, canvas: Canvas, box: Box) -> None:
+        """Statistics in words, curve, histogram, counts in words."""
+        run, parameter = self.run, self._parameter()
+        packed = run.get(logformat.PARAMETERS) if run else None
+        if run is None or parameter is None or packed is None or not len(packed):
+            canvas.write(box.x, box.y, "no parameter to show yet", colours.QUIET, box.width)
+            return
+        words = statistics_words(facts.row_values(run, self.row), parameter)
+        used = _write_wrapped(canvas, box, words, max(1, min(4, box.height // 4)))
+        rest = box.inside(0, used, 0, 0)
+        with_histogram = rest.height >= 8 and _has_histogram(run)
+        share = rest.height - rest.height * 9 // 20 if with_histogram else rest.height
+        self._draw_norm(canvas, rest.rows(0, share), run)
+        if with_histogram:
+            self._draw_histogram(canvas, rest.inside(0, share, 0, 0), run)
+
+    def _draw_norm(self, canvas: Canvas, box: Box, run: Run) -> None:
+        packed = run[logformat.PARAMETERS]
+        row = slice(self.row, self.row + 1)
+        norm = run.statistic("norm")[:, self.row].astype(np.float64)
+        peak = facts.peak_norms(run, row)[:, 0].astype(np.float64)
+        lost = facts.nonfinite_marks(run, row)[:, 0]
+        present = lost | ~np.isnan(norm)
+        norm[lost] = np.inf
+        curves = [
+            Curve(packed.steps[present], np.where(lost, np.nan, peak)[present], colours.BEHIND),
+            Curve(packed.steps[present], norm[present], colours.MAIN),
+        ]
+        label = f"gradient norm{' (log)' if self.log_axis else ''}"
+        if box.height >= 5:
+            canvas.write(box.x, box.y, label, colours.TITLE, box.width)
+            box = box.inside(0, 1, 0, 0)
+        if not present.any():
+            canvas.write(box.x, box.y, "no gradient reaches it", colours.WARNING, box.width)
+            return
+        draw_chart(canvas, box, curves, log=self.log_axis)
+
+    def _draw_histogram(self, canvas: Canvas, box: Box, run: Run) -> None:
+        series = run[logformat.HISTOGRAMS]
+        assert run.manifest is not None
+        counts = series.values[-1, self.row]
+        x = canvas.write(box.x, box.y, "gradient values", colours.TITLE, box.width)
+        step = f" at step {int(series.steps[-1]):,}"
+        canvas.write(x, box.y, step, colours.QUIET, box.x + box.width - x)
+        edges = run.manifest.histogram_bins.edges
+        bottom = 1 if box.height >= 5 else 0
+        draw_histogram(canvas, box.inside(0, 1, 0, bottom), counts, edges)
+        if bottom:
+            words = histogram_words(counts, edges)
+            _write_wrapped(canvas, box.inside(0, box.height - 1, 0, 0), words, 1)
+
+
+def _has_histogram(run: Run) -> bool:
+    series = run.get(logformat.HISTOGRAMS)
+    return series is not None and len(series) > 0 and run.manifest is not None
+
+
+def statistics_words(values: dict[str, float], parameter: Parameter) -> Words:
+    """The newest statistics in short phrases, the most telling first; what is NaN is left out."""
+    ratio = values.get("update_norm", math.nan) / (values.get("weight_norm") or math.nan)
+    phrases = [
+        ("norm", number(values.get("norm", math.nan))),
+        ("update/weight", number(ratio, 2)),
+        ("zero", percent(values.get("zero_fraction", math.nan))),
+        ("dead units", percent(values.get("dead_fraction", math.nan))),
+        ("largest", number(values.get("abs_max", math.nan), 2)),
+        ("mean", number(values.get("mean", math.nan), 2)),
+        ("std", number(values.get("std", math.nan), 2)),
+        ("cosine", number(values.get("cosine", math.nan), 2)),
+        ("snr", number(values.get("snr", math.nan), 2)),
+        ("weights", number(values.get("weight_norm", math.nan))),
+    ]
+    words: Words = [
+        (f"{name} {value}", colours.TEXT) for name, value in phrases if value not in ("nan", "–")
+    ]
+    lost = values.get("nonfinite", 0.0)
+    if lost > 0:
+        words.insert(0, (f"{int(lost):,} not finite", colours.ALERT))
+    words.append((f"{parameter.size:,} {parameter.role} {parameter.dtype}", colours.QUIET))
+    return words
+
+
+def histogram_words(counts: np.ndarray, edges: tuple[float, ...]) -> Words:
+    """The columns of a histogram that have no place on its axis, in words."""
+    middle = len(edges) + 1
+    total = max(1, int(counts.sum()))
+    lost = int(counts[-1])
+    beyond = int(counts[0]) + int(counts[-2])
+    tiny = int(counts[middle - 1]) + int(counts[middle + 1])
+    words: Words = [(f"zero {percent(int(counts[middle]) / total)}", colours.WARNING)]
+    if lost:
+        words.insert(0, (f"not finite {lost:,}", colours.ALERT))
+    if tiny:
+        words.append((f"below {edges[0]:.0e}: {tiny:,}", colours.TEXT))
+    if beyond:
+        words.append((f"above {edges[-1]:,.0f}: {beyond:,}", colours.ALERT))
+    words.append((f"{total:,} values", colours.QUIET))
+    return words
+
+
+def _write_wrapped(canvas: Canvas, box: Box, words: Words, most: int) -> int:
+    """Write phrases over at most `most` rows; the rows used."""
+    row, x = 0, box.x
+    for text, style in words:
+        gap = 2 if x > box.x else 0
+        if x + gap + len(text) > box.x + box.width and x > box.x:
+            row, x, gap = row + 1, box.x, 0
+        if row >= most:
+            return most
+        x = canvas.write(x + gap, box.y + row, text, style, box.x + box.width - x - gap)
+    return row + 1

@@ -1,0 +1,111 @@
+"""The list of runs, and what is known of the chosen one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.cells import cell_len
+from rich.style import Style
+from textual import events
+from textual.message import Message
+
+from tbgrad.history import Run
+from tbgrad_tui import facts
+from tbgrad_tui.chart import colours
+from tbgrad_tui.chart.canvas import Box, Canvas
+from tbgrad_tui.chart.text import count, duration, number, pad, shorten
+from tbgrad_tui.widgets.drawing import Panel
+
+
+class RunsPanel(Panel):
+    """One row a run: whether it is live, its name, its last step, its age."""
+
+    class Chosen(Message):
+        """The user clicked on a run."""
+
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id)
+        self.runs: Mapping[str, Run] = {}
+        self.selected = ""
+        self.now = 0.0
+        self.logdir = Path()
+        self._first = 0
+
+    def show(self, runs: Mapping[str, Run], selected: str, now: float) -> None:
+        """Show these runs."""
+        self.runs, self.selected, self.now = runs, selected, now
+        self.redraw()
+
+    @property
+    def title(self) -> str:
+        """How many there are."""
+        return count(len(self.runs), "run")
+
+    def draw_content(self, canvas: Canvas, box: Box) -> None:
+        """The list; facts about the chosen run below it where there is room."""
+        names = list(self.runs)
+        known = _facts(self.runs[self.selected], box.width) if self.selected in self.runs else []
+        room = box.height - len(known) - 1
+        rows = box.height if room < min(len(names), 3) else room
+        position = names.index(self.selected) if self.selected in names else 0
+        self._first = max(0, min(position - rows // 2, len(names) - rows))
+        for row, name in enumerate(names[self._first : self._first + rows]):
+            self._draw_run(canvas, box.rows(row, 1), name)
+        if rows == room:
+            start = box.y + box.height - len(known)
+            for row, (label, value, style) in enumerate(known):
+                x = canvas.write(box.x, start + row, pad(label, 11), colours.QUIET)
+                canvas.write(x, start + row, shorten(value, box.width - 11), style)
+
+    def _draw_run(self, canvas: Canvas, box: Box, name: str) -> None:
+        run = self.runs[name]
+        chosen = name == self.selected
+        style = colours.SELECTED if chosen else colours.TEXT
+        live = facts.is_live(run, self.now)
+        if chosen:
+            canvas.fill(box, " ", style)
+        mark_style = colours.GOOD if live else colours.QUIET
+        canvas.write(box.x, box.y, "●" if live else "○", style + Style(color=mark_style.color))
+        age = facts.age(run, self.now)
+        shown_age = duration(age) if math.isfinite(age) else "empty"
+        right = f"{run.last_step:,}  {shown_age:>6}" if run.last_step >= 0 else shown_age
+        if box.width < 34:
+            right = f"{run.last_step:,}" if run.last_step >= 0 else "–"
+        room = box.width - 3 - cell_len(right)
+        canvas.write(box.x + 2, box.y, shorten(name, room), style)
+        canvas.write(box.x + box.width - cell_len(right), box.y, right, style)
+
+    def on_click(self, event: events.Click) -> None:
+        """Choose the run under the mouse."""
+        row = self._first + event.y - 1
+        names = list(self.runs)
+        if 0 < event.y < self.size.height - 1 and 0 <= row < len(names):
+            self.post_message(self.Chosen(names[row]))
+
+
+def _facts(run: Run, width: int) -> list[tuple[str, str, Style]]:
+    """Label, value and style of what the manifest and the files say."""
+    rows = []
+    manifest = run.manifest
+    if manifest is not None:
+        settings = dict(manifest.optimizer)
+        name = str(settings.pop("name", "")) or "–"
+        rows.append(("optimizer", name, colours.TEXT))
+        for key in ("momentum", "beta_1", "weight_decay", "clipnorm"):
+            value = settings.get(key)
+            if isinstance(value, int | float) and value:
+                rows.append((key.replace("_", " "), number(float(value)), colours.TEXT))
+        rows.append(("parameters", f"{len(run.parameters):,}", colours.TEXT))
+        weights = sum(parameter.size for parameter in manifest.parameters)
+        rows.append(("weights", f"{weights:,}", colours.TEXT))
+        every = manifest.cadences.get("every")
+        if every:
+            rows.append(("logged", f"every {count(every, 'step')}", colours.TEXT))
+    rows.append(("log read", f"{run.bytes_read / 1e6:,.1f} MB", colours.TEXT))
+    return rows if width >= 20 else []
