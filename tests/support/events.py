@@ -7,6 +7,7 @@ from pathlib import Path
 from tensorboard.compat.proto import event_pb2, summary_pb2
 
 from tbgrad.eventfile import EventFileTail, frame
+from tbgrad.run import Run
 
 NAME = "events.out.tfevents.1.host"
 
@@ -32,3 +33,11 @@ def write_events(path: Path, events: list[event_pb2.Event]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"".join(frame(event.SerializeToString()) for event in events))
     return path
+
+
+def snapshot(run: Run) -> dict[str, tuple]:
+    """All that a run says, in a form that compares."""
+    return {
+        tag: (s.kind, s.steps.tolist(), s.wall_times.tolist(), [repr(v) for v in s.values])
+        for tag, s in run.items()
+    }
