@@ -119,8 +119,8 @@ class EventFileWriter:
                 item.set()
             else:
                 self._write_or_drop(item)
-        if self.dropped > self._told_dropped:
-            self._write_or_drop(event_pb2.Event(wall_time=time.time(), step=self._last_step))
+        if self.dropped > self._told_dropped and not self._failed:
+            self._write_or_drop(event_pb2.Event(wall_time=time.time(), step=self._last_step + 1))
         with contextlib.suppress(OSError):
             self._file.close()
 
@@ -132,6 +132,7 @@ class EventFileWriter:
             self._write(event)
         except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
             self._failed = True
+            self.dropped += 1
             self._report(error)
 
     def _report(self, error: Exception) -> None:

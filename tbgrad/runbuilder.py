@@ -179,7 +179,9 @@ class RunBuilder:
             return
         if kind in (Kind.PARAMETERS, Kind.HISTOGRAMS):
             value = self._rows(kind, value)
-        column = self._columns.setdefault(tag, _Column(kind))
+        column = self._columns.get(tag)
+        if column is None:
+            column = self._columns[tag] = _Column(kind)
         if column.kind is kind:
             column.append(event.step, event.wall_time, value)
 
