@@ -84,9 +84,16 @@ def bin_maxima(
 
 
 def draw_heat(
-    canvas: Canvas, box: Box, bins: Bins, rows: range, exponents: tuple[int, int], *, shades: bool
+    canvas: Canvas,
+    box: Box,
+    bins: Bins,
+    rows: range,
+    exponents: tuple[int, int],
+    *,
+    tall: int = 1,
+    shades: bool = False,
 ) -> None:
-    """Draw the bins of `rows`, stretched over the width of `box`.
+    """Draw the bins of `rows`, each `tall` cells high, stretched over the width of `box`.
 
     With `shades`, blocks of rising density say the level too: for terminals without colour.
     """
@@ -113,7 +120,7 @@ def draw_heat(
     ):
         codes[chosen] = ord(character)
         inks[chosen] = ink(style)
-    canvas.paint(box.x, box.y, codes, inks)
+    canvas.paint(box.x, box.y, codes.repeat(tall, axis=0), inks.repeat(tall, axis=0))
 
 
 def draw_legend(canvas: Canvas, box: Box, exponents: tuple[int, int]) -> None:

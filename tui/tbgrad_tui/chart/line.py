@@ -115,7 +115,11 @@ def _draw_horizontal_axis(
     """Labels of steps below the plot: as many round ones as fit without touching."""
     y = plot.y + plot.height
     canvas.write(plot.x - 1, y, "└" if plot.height else " ", colours.AXIS)
-    ticks = [value for value, _ in scale.ticks(max(1, plot.width // 9)) if value == int(value)]
+    ticks = [
+        value
+        for value, _ in scale.ticks(max(min(4, plot.width // 6), plot.width // 12, 1))
+        if value == int(value)
+    ]
     if last == first:
         ticks = [first]
     taken = plot.x - 1

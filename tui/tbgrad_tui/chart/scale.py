@@ -85,7 +85,9 @@ def _log_ticks(scale: Scale, most: int) -> list[float]:
             if scale.low * 0.999 <= m * 10.0**e <= scale.high * 1.001
         ]
         if len(ticks) >= 2:
-            return ticks if len(ticks) <= most else ticks[:: len(ticks) - 1]
+            every = math.ceil(len(ticks) / max(most, 1))
+            powers = [i for i, t in enumerate(ticks) if math.log10(t) % 1 < 1e-9]
+            return ticks[(powers[0] if powers else 0) % every :: every]
     return _linear_ticks(scale.low, scale.high, most)
 
 

@@ -19,7 +19,7 @@ ALL_PANELS = ("runs", "loss", "norm", "curvature", "layers", "parameter", "scala
 TOP = ("runs", "loss", "norm", "curvature")
 GRADIENT_PANELS = ("loss", "norm", "curvature", "layers", "parameter")
 
-SMALL_HINT = "small terminal: one panel at a time, Tab for the next"
+SMALL_HINT = "small terminal: one panel at a time"
 
 
 class Dashboard(Screen[None]):
@@ -33,7 +33,7 @@ class Dashboard(Screen[None]):
     #body { height: 1fr; }
     #top { height: 2fr; }
     #bottom { height: 3fr; }
-    RunsPanel { width: 1fr; }
+    RunsPanel { width: 24; }
     ChartPanel { width: 1fr; }
     #layers { width: 3fr; }
     #parameter { width: 2fr; }
@@ -99,6 +99,8 @@ class Dashboard(Screen[None]):
             top = self.query_one("#top")
             top.display = any(name in TOP for name in shown)
             self.query_one("#bottom").display = any(name not in TOP for name in shown)
+            wide = self.size.width >= 140 or shown == ("runs",)
+            self.panel("runs").styles.width = "1fr" if wide or not self.with_gradients else 24
             top.styles.height = "10" if not self.with_gradients and len(shown) > 1 else "2fr"
         if not self.waiting and self.front in shown:
             self.set_focus(self.panel(self.front), scroll_visible=False)

@@ -37,6 +37,7 @@ class Page(ModalScreen[None]):
         border-title-color: #6cb6ff; border-title-style: bold;
         scrollbar-size-vertical: 1;
     }
+    PageText { height: auto; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,enter,question_mark", "dismiss", "close", show=False),

@@ -14,12 +14,15 @@ from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Canvas
 from tbgrad_tui.chart.text import count, duration, number, percent, shorten
-from tbgrad_tui.keys import FOOTER
+from tbgrad_tui.keys import FOOTER, Key
 from tbgrad_tui.poller import Snapshot
 from tbgrad_tui.widgets.drawing import Drawing
 
 Piece = tuple[int, str, str, Style]
 """Rank (a higher one is left out first), label, value, style of the value."""
+
+
+LIVE, SILENT = "●", "○"
 
 
 class Summary(Drawing):
@@ -48,7 +51,8 @@ class Summary(Drawing):
         x = 1
         for _, label, value, style in pieces:
             if label:
-                x = canvas.write(x, 0, label + " ", colours.QUIET)
+                style_of_label = colours.GOOD if label == LIVE else colours.QUIET
+                x = canvas.write(x, 0, label + " ", style_of_label)
             x = canvas.write(x, 0, value, style) + 3
         x = 1
         for text, style in self.troubles():
@@ -63,7 +67,7 @@ class Summary(Drawing):
         live = facts.is_live(run, self.now)
         name = shorten("top directory" if run.name == "." else run.name, 36)
         pieces: list[Piece] = [
-            (0, "●" if live else "○", name, colours.STRONG),
+            (0, LIVE if live else SILENT, name, colours.STRONG),
         ]
         if self.position:
             pieces.append((8, "run", self.position, colours.TEXT))
@@ -131,16 +135,23 @@ class Footer(Drawing):
     hint = ""
 
     def draw(self, canvas: Canvas) -> None:
-        """Keys with their words, as many as fit; a hint first where there is one."""
-        x = 1
-        if self.hint:
-            x = canvas.write(x, 0, self.hint, colours.WARNING) + 2
-        for key in FOOTER:
-            shown = key.shown.split(" ")[0]
-            if x + cell_len(shown) + cell_len(key.footer) + 3 > canvas.width:
+        """Keys with their words: help and quit always, of the others as many as fit."""
+        x = canvas.write(1, 0, self.hint, colours.WARNING) + 1 if self.hint else 0
+        room = canvas.width - x
+        chosen = set()
+        for key in (*FOOTER[-2:], *FOOTER[:-2]):
+            room -= cell_len(_short(key)) + cell_len(key.footer) + 5
+            if room < 0:
                 break
-            x = canvas.write(x, 0, f" {shown} ", colours.KEY)
-            x = canvas.write(x + 1, 0, key.footer, colours.TEXT) + 2
+            chosen.add(key)
+        for key in FOOTER:
+            if key in chosen:
+                x = canvas.write(x + 1, 0, f" {_short(key)} ", colours.KEY)
+                x = canvas.write(x + 1, 0, key.footer, colours.TEXT) + 1
+
+
+def _short(key: Key) -> str:
+    return key.shown.split(" ")[0]
 
 
 class Waiting(Drawing):

@@ -17,6 +17,9 @@ from tbgrad_tui.chart.line import Curve, draw_chart
 from tbgrad_tui.chart.text import number
 from tbgrad_tui.widgets.drawing import Panel
 
+Words = list[tuple[str, Style]]
+"""Phrases with their styles."""
+
 
 class ChartPanel(Panel):
     """A chart of one run whose axis can be switched between linear and logarithmic."""
@@ -31,6 +34,10 @@ class ChartPanel(Panel):
         self.run = run
         self.redraw()
 
+    def with_axis(self, name: str) -> tuple[str, ...]:
+        """A name with and without the kind of axis."""
+        return (f"{name} (log)", name) if self.log_axis else (name,)
+
     def toggle_log(self) -> None:
         """Switch the axis."""
         self.log_axis = not self.log_axis
@@ -43,7 +50,7 @@ def scalar_curve(run: Run, tag: str, style: Style = colours.MAIN) -> Curve | Non
     return Curve(series.steps, series.values, style) if series is not None else None
 
 
-def write_legend(canvas: Canvas, box: Box, entries: list[tuple[str, Style]]) -> None:
+def write_legend(canvas: Canvas, box: Box, entries: Words) -> None:
     """Names of the curves in their colours on the first row of `box`."""
     x = box.x
     for name, style in entries:
@@ -56,9 +63,9 @@ class LossPanel(ChartPanel):
     """The training loss."""
 
     @property
-    def title(self) -> str:
-        """Name and kind of axis."""
-        return "Loss (log)" if self.log_axis else "Loss"
+    def titles(self) -> tuple[str, ...]:
+        """Its name, with the kind of axis where there is room."""
+        return self.with_axis("Loss")
 
     def headline(self) -> tuple[str, Style]:
         """The newest loss."""
@@ -78,9 +85,9 @@ class NormPanel(ChartPanel):
         self.log_axis = True
 
     @property
-    def title(self) -> str:
-        """Name and kind of axis."""
-        return "Gradient norm (log)" if self.log_axis else "Gradient norm"
+    def titles(self) -> tuple[str, ...]:
+        """Its name, with the kind of axis where there is room."""
+        return self.with_axis("Gradient norm") + ("Grad norm",)
 
     def headline(self) -> tuple[str, Style]:
         """The newest norm."""
@@ -93,7 +100,8 @@ class NormPanel(ChartPanel):
         peaks = scalar_curve(self.run, logformat.GRADIENT_NORM_MAX, colours.BEHIND)
         norm = scalar_curve(self.run, logformat.GRADIENT_NORM)
         if box.height >= 9 and peaks:
-            names = [("L2 norm", colours.MAIN), ("peak since the record before", colours.PEAK_NAME)]
+            peak = "peak since the record before" if box.width >= 40 else "peak in between"
+            names = [("L2 norm", colours.MAIN), (peak, colours.PEAK_NAME)]
             write_legend(canvas, box, names)
             box = box.inside(0, 1, 0, 0)
         draw_chart(canvas, box, [curve for curve in (peaks, norm) if curve], log=self.log_axis)
@@ -111,9 +119,9 @@ class CurvaturePanel(ChartPanel):
     """Extreme Hessian eigenvalues with their error bounds, and the threshold of stability."""
 
     @property
-    def title(self) -> str:
-        """Name and kind of axis."""
-        return "Curvature (log)" if self.log_axis else "Curvature"
+    def titles(self) -> tuple[str, ...]:
+        """Its name, with the kind of axis where there is room."""
+        return self.with_axis("Curvature")
 
     def headline(self) -> tuple[str, Style]:
         """The newest largest eigenvalue."""
@@ -165,21 +173,24 @@ def _draw_absence(canvas: Canvas, box: Box) -> None:
         canvas.write(box.x, box.y + row, line, colours.QUIET, box.width)
 
 
-def curvature_words(estimate: CurvatureEstimate) -> list[tuple[str, Style]]:
-    """An estimate in a few phrases: "λmax 41.2 ± 0.8", "threshold 76", "stability 0.54", …"""
+def curvature_words(estimate: CurvatureEstimate, *, narrow: bool = False) -> Words:
+    """An estimate in a few phrases: "λmax 41.2 ± 0.8", "threshold 76", "stability 0.54", …
+
+    Where it is `narrow` and not all will fit, what the numbers mean comes before the threshold.
+    """
     top, bottom = estimate.lambda_max, estimate.lambda_min
     words = [(f"λmax {number(top.value)} ± {number(top.residual, 2)}", colours.MAIN)]
+    threshold: Words = [("no threshold known", colours.QUIET)]
+    verdict: Words = []
     if estimate.stability_threshold is not None:
-        words.append((f"threshold {number(estimate.stability_threshold)}", colours.THRESHOLD))
+        threshold = [(f"threshold {number(estimate.stability_threshold)}", colours.THRESHOLD)]
         meaning, worrying = facts.stability_words(estimate)
         if meaning:
             style = colours.WARNING if worrying else colours.GOOD
-            words.append((f"stability {number(estimate.stability, 2)}", style))
-            words.append((meaning, style))
-    else:
-        words.append(("no threshold known", colours.QUIET))
+            verdict = [(f"stability {number(estimate.stability, 2)}", style), (meaning, style)]
+    words += verdict + threshold if narrow else threshold + verdict
     if not estimate.converged:
-        words.append(("○ not converged", colours.WARNING))
+        words.insert(1 if narrow else len(words), ("○ not converged", colours.WARNING))
     words.append((f"λmin {number(bottom.value)} ± {number(bottom.residual, 2)}", colours.SECOND))
     return words
 
@@ -187,7 +198,7 @@ def curvature_words(estimate: CurvatureEstimate) -> list[tuple[str, Style]]:
 def _write_words(canvas: Canvas, box: Box, step: int, estimates: list[CurvatureEstimate]) -> int:
     """Write the newest estimate over as many rows as the height allows; the rows used."""
     estimate = estimates[-1]
-    words = curvature_words(estimate)
+    words = curvature_words(estimate, narrow=box.width < 32)
     if box.height >= 12:
         doubtful = sum(not e.converged for e in estimates)
         if doubtful:
@@ -196,7 +207,7 @@ def _write_words(canvas: Canvas, box: Box, step: int, estimates: list[CurvatureE
             words.append((f"threshold = {estimate.threshold_formula}", colours.QUIET))
         words.append((f"step {step:,}, {estimate.hvps} products", colours.QUIET))
         words.append((f"{number(estimate.seconds, 2)} s", colours.QUIET))
-    most = max(1, min(5, (box.height - 1) // 4))
+    most = max(1, min(5, (box.height - 1) // 3))
     row, x = 0, box.x
     for text, style in words:
         gap = 3 if x > box.x else 0

@@ -35,14 +35,18 @@ class Drawing(Widget):
         self.draw(canvas)
         former, self._canvas = self._canvas, canvas
         if (former.width, former.height) != (width, height):
-            self._strips = [canvas.strip(y) for y in range(height)]
+            self._strips = [self._strip(y) for y in range(height)]
             self.refresh()
             return
         boxes = canvas.changes(former)
         for box in boxes:
-            self._strips[box.y] = canvas.strip(box.y)
+            self._strips[box.y] = self._strip(box.y)
         if boxes:
             self.refresh(*(Region(box.x, box.y, box.width, 1) for box in boxes))
+
+    def _strip(self, y: int) -> Strip:
+        # Textual puts no background under the line API
+        return self._canvas.strip(y).apply_style(self.rich_style)
 
     def lines(self) -> list[str]:
         """What is drawn, as text."""
@@ -50,7 +54,11 @@ class Drawing(Widget):
 
     def render_line(self, y: int) -> Strip:
         """One line, for Textual."""
-        return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width)
+        return (
+            self._strips[y]
+            if y < len(self._strips)
+            else Strip.blank(self.size.width, self.rich_style)
+        )
 
     def on_resize(self) -> None:
         """Draw at the new size."""
@@ -65,9 +73,9 @@ class Panel(Drawing, can_focus=True):
     """A drawing in a frame with a title; the frame of the focused one is bright."""
 
     @property
-    def title(self) -> str:
-        """What stands at the left of the frame."""
-        return ""
+    def titles(self) -> tuple[str, ...]:
+        """What may stand at the left of the frame, the longest first: one that fits is taken."""
+        return ("",)
 
     def on_focus(self, _: events.Focus) -> None:
         """Brighten the frame."""
@@ -94,11 +102,13 @@ class Panel(Drawing, can_focus=True):
         self._write_title(canvas, style)
 
     def _write_title(self, canvas: Canvas, style: Style) -> None:
-        room = canvas.width - 6
-        title = shorten(self.title, room)
-        end = canvas.write(2, 0, f" {title} ", style)
         value, value_style = self.headline()
-        if value and end + cell_len(value) + 5 <= canvas.width:
+        room = canvas.width - 6 - (cell_len(value) + 3 if value else 0)
+        titles = self.titles
+        title = next((title for title in titles if cell_len(title) <= room), titles[-1])
+        title = shorten(title, max(room, min(12, canvas.width - 6)))
+        end = canvas.write(2, 0, f" {title} ", style)
+        if value and end + cell_len(value) + 4 <= canvas.width:
             canvas.write(canvas.width - 4 - cell_len(value), 0, f" {value} ", value_style)
 
     def headline(self) -> tuple[str, Style]:

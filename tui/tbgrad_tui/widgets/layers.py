@@ -38,6 +38,7 @@ class LayersPanel(Panel):
         self.row = 0
         self.shades = False
         self._first = 0
+        self._tall = 1
         self._binned: tuple[object, Bins] | None = None
 
     def show(self, run: Run | None, row: int) -> None:
@@ -46,9 +47,9 @@ class LayersPanel(Panel):
         self.redraw()
 
     @property
-    def title(self) -> str:
+    def titles(self) -> tuple[str, ...]:
         """What the colours are."""
-        return "Layers: peak gradient norm"
+        return "Layers: peak gradient norm", "Layers: peak norm", "Layers"
 
     def headline(self) -> tuple[str, Style]:
         """Which of how many is selected."""
@@ -67,6 +68,7 @@ class LayersPanel(Panel):
             return
         body = box.inside(0, 1, 0, 1)
         amount = len(run.parameters)
+        self._tall = tall = max(1, min(3, body.height // amount))
         rows = min(body.height, amount)
         self._first = _scrolled(self._first, self.row, rows, amount)
         shown = range(self._first, self._first + rows)
@@ -77,18 +79,19 @@ class LayersPanel(Panel):
             body.x + name_width + 1,
             body.y,
             max(0, body.width - name_width - 1 - VALUE_WIDTH),
-            rows,
+            rows * tall,
         )
         bins = self._bins(run, plot.width)
         exponents = bins.range()
         draw_legend(canvas, box.rows(0, 1), exponents)
-        draw_heat(canvas, plot, bins, shown, exponents, shades=self.shades)
+        draw_heat(canvas, plot, bins, shown, exponents, tall=tall, shades=self.shades)
         norms = run.statistic("norm")[-1]
         marks = facts.nonfinite_marks(run)[-1]
-        for y, (index, name) in enumerate(zip(shown, names, strict=True)):
+        for index, name in zip(shown, names, strict=True):
+            y = (index - self._first) * tall
             self._draw_name(canvas, body, y, index, name, name_width)
             self._draw_value(canvas, body, y, float(norms[index]), bool(marks[index]))
-        self._draw_steps(canvas, Box(plot.x, body.y + rows, plot.width, 1), bins)
+        self._draw_steps(canvas, Box(plot.x, body.y + rows * tall, plot.width, 1), bins)
         self._draw_scroll(canvas, body, amount, rows)
 
     def _bins(self, run: Run, width: int) -> Bins:
@@ -147,7 +150,7 @@ class LayersPanel(Panel):
 
     def on_click(self, event: events.Click) -> None:
         """Select the parameter under the mouse."""
-        row = self._first + event.y - 2
+        row = self._first + (event.y - 2) // self._tall
         amount = len(self.run.parameters) if self.run else 0
         if event.y >= 2 and event.y < self.size.height - 2 and 0 <= row < amount:
             self.post_message(self.Chosen(row))

@@ -16,9 +16,7 @@ from tbgrad_tui.chart.canvas import Box, Canvas
 from tbgrad_tui.chart.histogram import draw_histogram
 from tbgrad_tui.chart.line import Curve, draw_chart
 from tbgrad_tui.chart.text import number, percent
-from tbgrad_tui.widgets.charts import ChartPanel
-
-Words = list[tuple[str, Style]]
+from tbgrad_tui.widgets.charts import ChartPanel, Words
 
 
 class ParameterPanel(ChartPanel):
@@ -39,10 +37,10 @@ class ParameterPanel(ChartPanel):
         return rows[self.row] if self.row < len(rows) else None
 
     @property
-    def title(self) -> str:
+    def titles(self) -> tuple[str, ...]:
         """Its path."""
         parameter = self._parameter()
-        return parameter.path if parameter else "Parameter"
+        return (parameter.path if parameter else "Parameter",)
 
     def headline(self) -> tuple[str, Style]:
         """Its shape."""
@@ -59,10 +57,10 @@ class ParameterPanel(ChartPanel):
             canvas.write(box.x, box.y, "no parameter to show yet", colours.QUIET, box.width)
             return
         words = statistics_words(facts.row_values(run, self.row), parameter)
-        used = _write_wrapped(canvas, box, words, max(1, min(4, box.height // 4)))
+        used = _write_wrapped(canvas, box, words, max(1, min(4, box.height // 5)))
         rest = box.inside(0, used, 0, 0)
         with_histogram = rest.height >= 8 and _has_histogram(run)
-        share = rest.height - rest.height * 9 // 20 if with_histogram else rest.height
+        share = (rest.height + 1) // 2 if with_histogram else rest.height
         self._draw_norm(canvas, rest.rows(0, share), run)
         if with_histogram:
             self._draw_histogram(canvas, rest.inside(0, share, 0, 0), run)
@@ -79,7 +77,7 @@ class ParameterPanel(ChartPanel):
             Curve(packed.steps[present], np.where(lost, np.nan, peak)[present], colours.BEHIND),
             Curve(packed.steps[present], norm[present], colours.MAIN),
         ]
-        label = f"gradient norm{' (log)' if self.log_axis else ''}"
+        label = "gradient norm (log)" if self.log_axis else "gradient norm"
         if box.height >= 5:
             canvas.write(box.x, box.y, label, colours.TITLE, box.width)
             box = box.inside(0, 1, 0, 0)
@@ -92,7 +90,8 @@ class ParameterPanel(ChartPanel):
         series = run[logformat.HISTOGRAMS]
         assert run.manifest is not None
         counts = series.values[-1, self.row]
-        x = canvas.write(box.x, box.y, "gradient values", colours.TITLE, box.width)
+        name = "gradient values" if box.width >= 32 else "values"
+        x = canvas.write(box.x, box.y, name, colours.TITLE, box.width)
         step = f" at step {int(series.steps[-1]):,}"
         canvas.write(x, box.y, step, colours.QUIET, box.x + box.width - x)
         edges = run.manifest.histogram_bins.edges

@@ -43,9 +43,9 @@ class RunsPanel(Panel):
         self.redraw()
 
     @property
-    def title(self) -> str:
+    def titles(self) -> tuple[str, ...]:
         """How many there are."""
-        return count(len(self.runs), "run")
+        return (count(len(self.runs), "run"),)
 
     def draw_content(self, canvas: Canvas, box: Box) -> None:
         """The list; facts about the chosen run below it where there is room."""
@@ -106,6 +106,6 @@ def _facts(run: Run, width: int) -> list[tuple[str, str, Style]]:
         rows.append(("weights", f"{weights:,}", colours.TEXT))
         every = manifest.cadences.get("every")
         if every:
-            rows.append(("logged", f"every {count(every, 'step')}", colours.TEXT))
+            rows.append(("log every", count(every, "step"), colours.TEXT))
     rows.append(("log read", f"{run.bytes_read / 1e6:,.1f} MB", colours.TEXT))
     return rows if width >= 20 else []

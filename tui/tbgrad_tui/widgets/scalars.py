@@ -21,10 +21,10 @@ class ScalarsPanel(ChartPanel):
     first = 0
 
     @property
-    def title(self) -> str:
+    def titles(self) -> tuple[str, ...]:
         """How many there are."""
         amount = len(facts.scalar_tags(self.run)) if self.run else 0
-        return count(amount, "scalar") + (" (log)" if self.log_axis else "")
+        return self.with_axis(count(amount, "scalar"))
 
     def move(self, rows: int) -> None:
         """Scroll."""
