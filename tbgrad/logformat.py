@@ -157,7 +157,8 @@ def _value(tag: str, plugin: str, data_class: int, array: NDArray[Any] | np.gene
     tensor = tensor_pb2.TensorProto(dtype=dtype, tensor_content=array.tobytes())
     for length in array.shape:
         tensor.tensor_shape.dim.add(size=length)
-    return _with_metadata(summary_pb2.Summary.Value(tag=tag, tensor=tensor), plugin, data_class)
+    sound = tag.encode(errors="replace").decode()  # the tag may hold a layer's name
+    return _with_metadata(summary_pb2.Summary.Value(tag=sound, tensor=tensor), plugin, data_class)
 
 
 def _text_value(tag: str, plugin: str, text: str) -> Value:

@@ -207,7 +207,7 @@ def _layer(
         state="trained" if norms else "no gradient",
         norm=math.hypot(*norms) if norms else None,
         norm_max=None,
-        abs_max=max(maxima) if maxima else None,
+        abs_max=float(np.max(maxima)) if maxima else None,
         zero_fraction=(
             sum(share * size for share, size in sized) / sum(size for _, size in sized)
             if any(size for _, size in sized)
