@@ -67,6 +67,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         self.curvature = curvature
         self._log: RunLog | None = None
         self._probe: CurvatureProbe | None = None
+        self._optimizer: Any = None
         self._plain_function: Any = None
         self._monitored_function: Any = None
         self._epoch_start = 0
@@ -84,7 +85,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         """Read the true step, which the count of batches may have missed at an epoch's end."""
         if self._log is not None:
             self._guard(self._drain)
-            self._epoch_start = int(self._log.ring.step.numpy())
+            self._epoch_start = self._log.step
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Between two steps: drain and estimate the curvature, where due."""
@@ -105,7 +106,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         """Estimate the final curvature, close the event file and leave no trace on the model."""
         if self._log is None:
             return
-        self._guard(self._final_curvature)
+        self._guard(self._finish)
         self._log.close()
         self.model.train_function = self._plain_function
 
@@ -115,7 +116,6 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         self._last_drain_time = time.monotonic()
         if self._log is not None and plain is self._plain_function and plain is not None:
             # A second fit of the same compiled model: what was traced before goes on observing.
-            self._log.ring.step.assign(updates_done(model.optimizer))
             self._log.open()
             self._log.attach()
             model.train_function = self._monitored_function
@@ -125,15 +125,22 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             raise NotImplementedError(
                 f"the model trains on {replicas} replicas, which this version does not observe"
             )
+        start_step = updates_done(model.optimizer)
+        if self._log is not None and self._optimizer is not model.optimizer:
+            # Compiling again makes a new optimizer that counts from zero; the run goes on.
+            start_step += self._log.step
+        self._optimizer = model.optimizer
         self._log = RunLog(
             self.logdir,
-            model.trainable_variables,
             optimizer=model.optimizer,
+            start_step=start_step,
             every=self.every,
             histograms_every=self.histograms_every,
             curvature_every=self.curvature.every if self.curvature else 0,
             steps_per_execution=model.steps_per_execution,
         )
+        if model.built:
+            self._log.ring_for(model.trainable_variables)
         self._log.attach()
         self._probe = None
         if self.curvature is not None:
@@ -144,6 +151,8 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
     def _between_steps(self, batch: int) -> None:
         log = self._log
         assert log is not None
+        if log.ring is None:
+            return  # the model creates its variables in the first step
         step = self._epoch_start + batch // log.batches_per_update
         waited = time.monotonic() - self._last_drain_time
         if self._probe is not None and self._probe.due(step):
@@ -151,7 +160,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             self._probe.estimate()
         elif (
             waited >= DRAIN_SECONDS
-            or step - self._last_drain_step >= log.ring.max_steps_between_drains
+            or step - self._last_drain_step >= log.max_steps_between_drains
             or (self._last_drain_step == 0 and step > 0)
         ):
             self._drain()
@@ -163,7 +172,13 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         if self._log is not None:
             self._log.drain()
 
-    def _final_curvature(self) -> None:
+    def _finish(self) -> None:
+        assert self._log is not None
+        if self._log.ring is None:
+            raise RuntimeError(
+                "no update of the weights was seen. Does train_step call self.optimizer.apply or "
+                "apply_gradients, and has the model trainable weights?"
+            )
         self._drain()
         if self._probe is not None:
             self._probe.estimate()

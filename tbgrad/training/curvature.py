@@ -62,10 +62,9 @@ class CurvatureProbe:
         self._settings = settings
         self._log = log
         self._optimizer = model.optimizer
-        batch, self._samples = probe_batch(settings.data, settings.samples)
-        self._operator = hessian.HessianOperator(
-            hessian.model_loss(model, *batch), model.trainable_variables
-        )
+        self._model = model
+        self._batch, self._samples = probe_batch(settings.data, settings.samples)
+        self._operator: hessian.HessianOperator | None = None
         self._vectors: Any = None
         self._last: int | None = None
         self._failed = False
@@ -80,11 +79,15 @@ class CurvatureProbe:
 
     def estimate(self) -> None:
         """Estimate at the present weights and log it; a failure ends the estimates, no more."""
-        step = int(self._log.ring.step.numpy())
+        step = self._log.step
         if self._failed or step == self._last:
             return
         started = time.perf_counter()
         try:
+            if self._operator is None:
+                self._operator = hessian.HessianOperator(
+                    hessian.model_loss(self._model, *self._batch), self._model.trainable_variables
+                )
             found = hessian.eigenvalues(
                 self._operator,
                 k=2,
@@ -95,7 +98,7 @@ class CurvatureProbe:
             )
         except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
             self._failed = True
-            self._log.note(f"no curvature from step {step} on: {error}")
+            self._log.note(f"no curvature from step {step} on. {error}")
             return
         self._last, self._vectors = step, found.vectors
         threshold, formula = hessian.stability_threshold(self._optimizer)

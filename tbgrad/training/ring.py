@@ -110,6 +110,10 @@ class StatisticsRing:
         self._observe_eagerly = tf.function(self._observe)
         self._finish_eagerly = tf.function(self._finish)
 
+    def knows(self, variables: Sequence[Any]) -> bool:
+        """Whether all of `variables` have a row."""
+        return all(id(tensorflow_variable(variable)) in self._row for variable in variables)
+
     @property
     def max_steps_between_drains(self) -> int:
         """Steps after which a drain is due, or rows may be overwritten."""

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
+import tensorflow as tf
+
 from tbgrad.training.ring import StatisticsRing
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
@@ -21,6 +23,9 @@ def innermost(optimizer: Any) -> Any:
 class OptimizerTap:
     """Shows a `StatisticsRing` every update of an optimizer while attached.
 
+    `ring_for` gives the ring for the variables of an update; it is asked when an update is traced,
+    since a model may create its variables no sooner than that.
+
     The tap shadows three methods of the optimizer object and nothing else: `scale_loss` hands over
     the loss, `_clip_gradients` receives the gradient that the optimizer acts on (unscaled,
     accumulated, before clipping), and `apply` encloses the whole update, weight decay and
@@ -32,10 +37,13 @@ class OptimizerTap:
     """
 
     def __init__(
-        self, optimizer: Any, ring: StatisticsRing, on_error: Callable[[Exception], None]
+        self,
+        optimizer: Any,
+        ring_for: Callable[[Sequence[Any]], StatisticsRing],
+        on_error: Callable[[Exception], None],
     ) -> None:
         self._outer, self._inner = optimizer, innermost(optimizer)
-        self._ring = ring
+        self._ring_for = ring_for
         self._on_error = on_error
         self._failed = False
         self._step = _StepInProgress()
@@ -90,30 +98,38 @@ class OptimizerTap:
         variables = trainable_variables
         if variables is None:
             variables = self._inner._trainable_variables
-        self._step.variables = [
-            variable
-            for gradient, variable in zip(grads, variables, strict=False)
-            if gradient is not None and not getattr(variable, "overwrite_with_gradient", False)
-        ]
-        before = None if self._failed else self._try(self._ring.values)
+        before = self._try(self._before, grads, list(variables))
         result = original(grads, trainable_variables)
-        if not self._failed:
-            self._try(self._ring.finish, before)
+        self._try(self._after, before)
         self._step.clear()
         return result
 
     def _clip_gradients(self, original: Callable[..., Any], grads: Sequence[Tensor]) -> Any:
         applied = original(grads)
-        if not self._failed:
-            self._try(self._observe, list(grads), list(applied))
+        self._try(self._observe, list(grads), list(applied))
         return applied
+
+    def _before(self, grads: list[Any], variables: list[Any]) -> list[Tensor]:
+        self._step.variables = [
+            variable
+            for gradient, variable in zip(grads, variables, strict=True)
+            if gradient is not None and not getattr(variable, "overwrite_with_gradient", False)
+        ]
+        with tf.init_scope():
+            self._step.ring = self._ring_for(variables)
+        return self._step.ring.values()
+
+    def _after(self, before: list[Tensor]) -> None:
+        assert self._step.ring is not None
+        self._step.ring.finish(before)
 
     def _observe(self, grads: list[Any], applied: list[Any]) -> None:
         variables, announced = self._step.variables, self._step.announced
-        optimizer = self._inner
+        ring, optimizer = self._step.ring, self._inner
+        assert ring is not None
         true = [announced.get(id(v), g) for g, v in zip(grads, variables, strict=True)]
         changed = any(a is not g for a, g in zip(applied, true, strict=True))
-        self._ring.observe(
+        ring.observe(
             true,
             variables,
             loss=self._step.loss,
@@ -122,6 +138,8 @@ class OptimizerTap:
         )
 
     def _try(self, function: Callable[..., Any], *args: Any) -> Any:
+        if self._failed:
+            return None
         try:
             return function(*args)
         except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
@@ -137,6 +155,7 @@ class _StepInProgress(threading.local):
         self.clear()
 
     def clear(self) -> None:
+        self.ring: StatisticsRing | None = None
         self.loss: Tensor | None = None
         self.variables: list[Any] = []
         self.announced: dict[int, Any] = {}

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from tbgrad import logformat
 from tbgrad.eventwriter import EventFileWriter
@@ -98,15 +99,17 @@ class GradientSummaryWriter:
         histograms_every: int = 100,
         start_step: int | None = None,
     ) -> None:
+        if start_step is None:
+            start_step = 0 if optimizer is None else updates_done(optimizer)
         self._log = RunLog(
             check_logdir(logdir),
-            variables,
             optimizer=optimizer,
             every=check_cadence("every", every),
             histograms_every=check_cadence("histograms_every", histograms_every),
             start_step=start_step,
         )
         self._variables = list(variables)
+        self._log.ring_for(self._variables)
         self._log.attach()
         self._stop = threading.Event()
         self._thread = threading.Thread(
@@ -148,58 +151,93 @@ class GradientSummaryWriter:
 
 
 class RunLog:
-    """One run being logged: the ring on the device, the tap on the optimizer, the event file."""
+    """One run being logged: the ring on the device, the tap on the optimizer, the event file.
+
+    The run begins when its variables are known (`ring_for`), which may be no sooner than the first
+    training step is traced.
+    """
 
     def __init__(
         self,
         logdir: Path,
-        variables: Sequence[Any],
         *,
         optimizer: Any = None,
         every: int,
         histograms_every: int,
         curvature_every: int = 0,
-        start_step: int | None = None,
+        start_step: int = 0,
         steps_per_execution: int = 1,
     ) -> None:
-        parameters = describe(variables)
-        if start_step is None:
-            start_step = 0 if optimizer is None else updates_done(optimizer)
         self.logdir = logdir
         self.failed = False
-        self.ring = StatisticsRing(
-            variables,
-            parameters,
-            every=every,
-            histograms_every=histograms_every,
-            start_step=start_step,
-            steps_per_execution=steps_per_execution,
-        )
-        self._tap = None if optimizer is None else OptimizerTap(optimizer, self.ring, self.give_up)
-        self.batches_per_update = (
-            1 if optimizer is None else innermost(optimizer).gradient_accumulation_steps or 1
-        )
-        cadences = {"every": every, "histograms_every": histograms_every}
+        self.ring: StatisticsRing | None = None
+        self.batches_per_update = 1
+        self._tap: OptimizerTap | None = None
+        if optimizer is not None:
+            self.batches_per_update = innermost(optimizer).gradient_accumulation_steps or 1
+            self._tap = OptimizerTap(optimizer, self.ring_for, self.give_up)
+        self._optimizer = optimizer
+        self._cadences = {"every": every, "histograms_every": histograms_every}
         if curvature_every:
-            cadences["curvature_every"] = curvature_every
-        self._manifest = Manifest(
-            parameters=parameters,
-            histogram_bins=self.ring.bins,
-            optimizer={} if optimizer is None else describe_optimizer(optimizer),
-            cadences=cadences,
-        )
+            self._cadences["curvature_every"] = curvature_every
+        self._steps_per_execution = steps_per_execution
+        self._manifest: Manifest | None = None
         self._file: EventFileWriter | None = None
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._time = time.time()
         self._step = start_step
-        self.open()
+
+    @property
+    def step(self) -> int:
+        """Updates observed so far, those before this log included; waits for the device."""
+        return self._step if self.ring is None else int(self.ring.step.numpy())
+
+    def ring_for(self, variables: Sequence[Any]) -> StatisticsRing:
+        """The ring of the run. Variables it does not know yet begin it anew at the present step.
+
+        Raises:
+            ValueError: `variables` is empty.
+            OSError: the directory of the run cannot be created or written.
+        """
+        if self.ring is not None and self.ring.knows(variables):
+            return self.ring
+        self.drain()
+        with self._lock:
+            start_step = self.step
+            parameters = describe(variables)
+            self.ring = StatisticsRing(
+                variables,
+                parameters,
+                every=self._cadences["every"],
+                histograms_every=self._cadences["histograms_every"],
+                start_step=start_step,
+                steps_per_execution=self._steps_per_execution,
+            )
+            self._manifest = Manifest(
+                parameters=parameters,
+                histogram_bins=self.ring.bins,
+                optimizer=describe_optimizer(self._optimizer),
+                cadences=self._cadences,
+            )
+            if self._file is None:
+                self.open()
+            else:
+                self._file.add(start_step, [logformat.manifest(self._manifest)])
+        return self.ring
 
     def open(self) -> None:
-        """Begin an event file that continues the run after the ring's present step."""
-        step = int(self.ring.step.numpy())
-        self._file = EventFileWriter(self.logdir, start_step=step + 1, on_error=self.give_up)
-        self._file.add(step, [logformat.manifest(self._manifest)])
-        self._time, self._step = time.time(), step
+        """Begin an event file that continues the run after the present step, if it has begun."""
+        if self._manifest is not None:
+            self._time, self._step = time.time(), self.step
+            self._file = EventFileWriter(
+                self.logdir, start_step=self._step + 1, on_error=self.give_up
+            )
+            self._file.add(self._step, [logformat.manifest(self._manifest)])
+
+    @property
+    def max_steps_between_drains(self) -> int:
+        """Steps after which a drain is due, or logged steps may be lost."""
+        return 1 if self.ring is None else self.ring.max_steps_between_drains
 
     def attach(self) -> None:
         """Begin to observe the updates of the optimizer, where there is one."""
@@ -214,15 +252,17 @@ class RunLog:
             if self._tap is not None:
                 self._tap.expect(gradients, variables, loss)
             else:
-                self.ring.observe(gradients, variables, loss=loss)
-                self.ring.finish(None)
+                with tf.init_scope():
+                    ring = self.ring_for(variables)
+                ring.observe(gradients, variables, loss=loss)
+                ring.finish(None)
         except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
             self.give_up(error)
 
     def drain(self) -> None:
         """Move what gathered on the device into the event file; never raises."""
         with self._lock:
-            if self.failed or self._file is None:
+            if self.failed or self._file is None or self.ring is None:
                 return
             try:
                 self._write(self.ring.drain(), self._file)
@@ -308,6 +348,7 @@ class RunLog:
     def _histogram_values(self, counts: Any, table: Any) -> list[Any]:
         largest = table[:, STATISTICS.index("abs_max")]
         values = [logformat.histograms(counts)]
+        assert self._manifest is not None
         for row, parameter in enumerate(self._manifest.parameters):
             buckets = logformat.native_buckets(
                 counts[row], self._manifest.histogram_bins, float(largest[row])
@@ -327,11 +368,14 @@ def updates_done(optimizer: Any) -> int:
 
 def describe_optimizer(optimizer: Any) -> Mapping[str, object]:
     """The optimizer's name and its plain settings, for the manifest."""
+    if optimizer is None:
+        return {}
     inner = innermost(optimizer)
     settings: dict[str, object] = {
         key: value
         for key, value in inner.get_config().items()
-        if isinstance(value, str | int | float | bool) and key != "name"
+        if (value is True or (isinstance(value, int | float) and value is not False))
+        and (inner.use_ema or not key.startswith("ema_"))
     }
     return {"name": type(inner).__name__, **settings}
 
@@ -353,14 +397,14 @@ def _update_ratio(table: Any) -> float | None:
 
 def _drain_until(stop: threading.Event, log: RunLog) -> None:
     """Drain every two seconds, sooner where the ring would fill up before."""
-    pause, before = 0.05, int(log.ring.step.numpy())
+    pause, before = 0.05, log.step
     while not log.failed and not stop.wait(pause):
         log.drain()
-        done = int(log.ring.step.numpy())
+        done = log.step
         steps_a_second = (done - before) / pause
         before = done
         # Never slow down by more than half at once: a loop that was compiling may now be fast.
-        filled_in = log.ring.max_steps_between_drains / max(steps_a_second, 1e-9)
+        filled_in = log.max_steps_between_drains / max(steps_a_second, 1e-9)
         pause = min(DRAIN_SECONDS, max(0.02, filled_in), 2 * pause)
 
 

@@ -1,0 +1,177 @@
+"""Statistics in the graph against NumPy in float64: eagerly, as a graph, and compiled by XLA."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tbgrad.records import HistogramBins, Parameter
+from tbgrad.training import statistics
+
+pytestmark = pytest.mark.tensorflow
+
+MODES = {
+    "eager": lambda f: f,
+    "graph": tf.function,
+    "xla": lambda f: tf.function(f, jit_compile=True),
+}
+RNG = np.random.default_rng(3)
+SPARSE = RNG.standard_normal((7, 6, 5)) * (RNG.random((7, 6, 5)) < 0.3)
+SPARSE[:, :, 2] = 0.0
+CASES = {
+    "normal": RNG.standard_normal((64, 33)),
+    "scalar": np.array(-0.25),
+    "one": np.array([3.0]),
+    "zero": np.zeros((4, 3)),
+    "dead unit": SPARSE,
+    "tiny": RNG.standard_normal((9, 4)) * 1e-25,
+    "huge": RNG.standard_normal((9, 4)) * 1e25,
+    "far from zero": 1000.0 + RNG.standard_normal(5000),
+    "one large": np.concatenate([RNG.standard_normal(300), [1e6]]),
+}
+
+
+def parameter(shape, role="kernel"):
+    return Parameter("p", "l", tuple(shape), int(np.prod(shape)), "float32", role)
+
+
+@pytest.fixture(params=MODES)
+def compiled(request):
+    return MODES[request.param]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_columns_equal_numpy(compiled, name):
+    gradient = CASES[name].astype(np.float32)
+    exact = gradient.astype(np.float64)
+    function = compiled(
+        lambda g: statistics.column_statistics(statistics.prepare(g), parameter(g.shape))
+    )
+    found = {key: float(value) for key, value in function(tf.constant(gradient)).items()}
+
+    spread = max(exact.std(), 1e-6 * abs(exact.mean()))
+    assert found["norm"] == pytest.approx(np.linalg.norm(exact.ravel()), rel=2e-6)
+    assert found["mean"] == pytest.approx(exact.mean(), abs=2e-6 * np.abs(exact).mean())
+    if np.abs(exact).max() not in (0, np.inf) and 1e-18 < exact.std() < 1e18:
+        assert found["std"] == pytest.approx(exact.std(), rel=1e-5, abs=1e-4 * spread)
+    assert found["abs_max"] == pytest.approx(np.abs(exact).max(), rel=1e-7)
+    assert found["zero_fraction"] == pytest.approx((exact == 0).mean(), abs=1e-7)
+    dead = (exact.reshape(-1, exact.shape[-1]) == 0).all(0).mean() if exact.ndim else exact == 0
+    assert found["dead_fraction"] == pytest.approx(float(dead), abs=1e-7)
+
+
+def test_dead_fraction_is_unknown_where_units_are_not_the_last_axis():
+    gradient = statistics.prepare(tf.ones((4, 4)))
+    found = statistics.column_statistics(gradient, parameter((4, 4), role="embedding"))
+    assert np.isnan(found["dead_fraction"])
+
+
+def test_square_sums_and_nonfinite_counts(compiled):
+    gradients = [
+        np.array([3.0, 4.0], np.float32),
+        np.array([[1.0, np.nan], [np.inf, -np.inf]], np.float32),
+        np.zeros(5, np.float32),
+    ]
+
+    def function(*parts):
+        prepared = [statistics.prepare(part) for part in parts]
+        return statistics.square_sums(prepared), statistics.nonfinite_counts(prepared)
+
+    squares, counts = compiled(function)(*map(tf.constant, gradients))
+    assert squares[0] == 25.0
+    assert not np.isfinite(squares[1])
+    assert squares[2] == 0.0
+    np.testing.assert_array_equal(counts, [0, 3, 0])
+
+
+@pytest.mark.parametrize("rows", [[4], [0, 0, 0], [7, 1, 7, 3, 1], [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]])
+def test_sparse_gradient_equals_its_dense_form(compiled, rows):
+    values = RNG.standard_normal((len(rows), 3)).astype(np.float32)
+    dense = np.zeros((10, 3))
+    np.add.at(dense, rows, values.astype(np.float64))
+    embedding = parameter((10, 3), role="embedding")
+    bins = HistogramBins.powers_of_two()
+
+    def function(v, i):
+        gradient = statistics.prepare(tf.IndexedSlices(v, i, tf.constant([10, 3])))
+        return (
+            statistics.column_statistics(gradient, embedding),
+            statistics.square_sums([gradient]),
+            statistics.histogram(gradient, embedding, bins),
+        )
+
+    found, squares, counts = compiled(function)(tf.constant(values), tf.constant(rows))
+    found = {key: float(value) for key, value in found.items()}
+    assert found["norm"] == pytest.approx(np.linalg.norm(dense), rel=1e-6)
+    assert float(squares[0]) == pytest.approx(np.sum(dense**2), rel=1e-6)
+    assert found["mean"] == pytest.approx(dense.mean(), abs=1e-7)
+    assert found["std"] == pytest.approx(dense.std(), rel=1e-5)
+    assert found["abs_max"] == pytest.approx(np.abs(dense).max(), rel=1e-6)
+    assert found["zero_fraction"] == pytest.approx((dense == 0).mean(), abs=1e-7)
+    np.testing.assert_array_equal(counts, expected_counts(dense, bins))
+
+
+def expected_counts(values, bins):
+    """Counts by comparing every value with every bound; no exponent arithmetic."""
+    values = np.asarray(values, np.float32).ravel()
+    edges = np.asarray(bins.edges)
+    negative = [((-values >= low) & (-values < high)).sum() for low, high in pairs(edges)]
+    positive = [((values >= low) & (values < high)).sum() for low, high in pairs(edges)]
+    finite = values[np.isfinite(values)]
+    return [
+        (-finite >= edges[-1]).sum(),
+        *negative[::-1],
+        ((finite < 0) & (-finite < edges[0])).sum(),
+        (finite == 0).sum(),
+        ((finite > 0) & (finite < edges[0])).sum(),
+        *positive,
+        (finite >= edges[-1]).sum(),
+        (~np.isfinite(values)).sum(),
+    ]
+
+
+def pairs(edges):
+    return zip(edges[:-1], edges[1:], strict=True)
+
+
+def test_histogram_counts(compiled):
+    bins = HistogramBins.powers_of_two(-6, 3)
+    edges = np.asarray(bins.edges, np.float32)
+    beside = np.concatenate([np.nextafter(edges, 0), edges, np.nextafter(edges, np.float32(99))])
+    spread = RNG.standard_normal(4000) * 10.0 ** RNG.uniform(-4, 2, 4000)
+    values = np.concatenate(
+        [beside, -beside, spread, [0, 0, -0.0, np.nan, -np.nan, np.inf, -np.inf, 3e38, 1e-37]]
+    ).astype(np.float32)
+    shape = parameter(values.shape)
+    function = compiled(lambda v: statistics.histogram(statistics.prepare(v), shape, bins))
+    counts = function(tf.constant(values)).numpy()
+    np.testing.assert_array_equal(counts, expected_counts(values, bins))
+    assert counts.sum() == values.size
+
+
+def test_cosine_of_small_parameters_is_exact_and_of_large_ones_within_its_error(compiled):
+    small = RNG.standard_normal((2, 100)).astype(np.float32)
+    large = RNG.standard_normal((2, 40_000)).astype(np.float32)
+    large[1] += large[0]
+
+    def function(a, b):
+        rows = [parameter((100,)), parameter((40_000,))]
+        samples = [
+            tf.stack(
+                [
+                    statistics.sample(
+                        statistics.prepare(part), statistics.sample_coordinates(shape, row)
+                    )
+                    for row, (part, shape) in enumerate(zip(parts, rows, strict=True))
+                ]
+            )
+            for parts in ((a[0], b[0]), (a[1], b[1]))
+        ]
+        return statistics.cosine(*samples)
+
+    found = compiled(function)(tf.constant(small), tf.constant(large)).numpy()
+    exact = [
+        np.dot(*pair) / np.prod(np.linalg.norm(pair, axis=1))
+        for pair in (small.astype(np.float64), large.astype(np.float64))
+    ]
+    assert found[0] == pytest.approx(exact[0], abs=1e-6)
+    assert found[1] == pytest.approx(exact[1], abs=4 * (1 - exact[1] ** 2) / 16)
