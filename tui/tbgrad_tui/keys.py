@@ -26,9 +26,7 @@ KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
     (
         "Move",
         (
-            Key(
-                ("down", "j"), "↓ j", "move(1)", "next layer, or next run in the run list", "layer"
-            ),
+            Key(("down", "j"), "↓ j", "move(1)", "next layer, or next run in the run list", "move"),
             Key(("up", "k"), "↑ k", "move(-1)", "previous layer or run"),
             Key(("pagedown", "ctrl+d"), "PgDn", "move(10)", "ten further"),
             Key(("pageup", "ctrl+u"), "PgUp", "move(-10)", "ten back"),

@@ -66,9 +66,16 @@ def _linear_ticks(low: float, high: float, most: int) -> list[float]:
     if not (math.isfinite(rough) and rough > 1e-300):
         return [low, high]
     power = 10.0 ** math.floor(math.log10(rough))
-    spacing = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.999)
-    first, last = math.ceil(low / spacing - 1e-9), math.floor(high / spacing + 1e-9)
-    return [k * spacing for k in range(first, last + 1)]
+    spacings = [m * power for m in (10, 5, 2, 1, 0.5, 0.2) if m * power <= rough * 5]
+    ticks: list[float] = []
+    for spacing in spacings:
+        first, last = math.ceil(low / spacing - 1e-9), math.floor(high / spacing + 1e-9)
+        finer = [k * spacing for k in range(first, last + 1)]
+        if len(ticks) >= 2 and len(finer) > most:
+            break
+        every = max(1, len(finer) // max(most, 2))
+        ticks = finer[-first % every :: every]  # zero among them where it is inside
+    return ticks
 
 
 def _log_ticks(scale: Scale, most: int) -> list[float]:

@@ -94,3 +94,11 @@ def duration(seconds: float) -> str:
 def count(amount: int, noun: str) -> str:
     """An amount with its noun: 1 run, 3 runs."""
     return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"
+
+
+def size(amount: int) -> str:
+    """An amount of bytes: 812 B, 14 kB, 1.5 MB."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if amount >= unit:
+            return f"{number(amount / unit)} {name}"
+    return f"{amount} B"

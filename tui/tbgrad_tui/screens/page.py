@@ -35,7 +35,9 @@ class Page(ModalScreen[None]):
         width: 90%; max-width: 110; height: auto; max-height: 90%;
         background: #12171d; border: round #6cb6ff; padding: 0 1;
         border-title-color: #6cb6ff; border-title-style: bold;
-        scrollbar-size-vertical: 1;
+        scrollbar-size-vertical: 1; scrollbar-color: #3d4754; scrollbar-background: #12171d;
+        scrollbar-color-hover: #6cb6ff; scrollbar-background-hover: #12171d;
+        scrollbar-color-active: #6cb6ff; scrollbar-background-active: #12171d;
     }
     PageText { height: auto; }
     """

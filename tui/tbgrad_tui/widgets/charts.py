@@ -87,7 +87,7 @@ class NormPanel(ChartPanel):
     @property
     def titles(self) -> tuple[str, ...]:
         """Its name, with the kind of axis where there is room."""
-        return self.with_axis("Gradient norm") + ("Grad norm",)
+        return (*self.with_axis("Gradient norm"), "Grad norm")
 
     def headline(self) -> tuple[str, Style]:
         """The newest norm."""
@@ -165,9 +165,10 @@ class CurvaturePanel(ChartPanel):
 
 def _draw_absence(canvas: Canvas, box: Box) -> None:
     lines = (
-        "no curvature logged",
-        "GradientMonitor(curvature=",
-        "  Curvature(data=(x, y)))",
+        "no curvature logged:",
+        "GradientMonitor(",
+        "  curvature=Curvature(",
+        "    data=(x, y)))",
     )
     for row, line in enumerate(lines[: box.height]):
         canvas.write(box.x, box.y + row, line, colours.QUIET, box.width)

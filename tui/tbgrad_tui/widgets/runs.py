@@ -15,7 +15,7 @@ from tbgrad.history import Run
 from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
-from tbgrad_tui.chart.text import count, duration, number, pad, shorten
+from tbgrad_tui.chart.text import count, duration, number, pad, shorten, size
 from tbgrad_tui.widgets.drawing import Panel
 
 
@@ -107,5 +107,5 @@ def _facts(run: Run, width: int) -> list[tuple[str, str, Style]]:
         every = manifest.cadences.get("every")
         if every:
             rows.append(("log every", count(every, "step"), colours.TEXT))
-    rows.append(("log read", f"{run.bytes_read / 1e6:,.1f} MB", colours.TEXT))
+    rows.append(("log read", size(run.bytes_read), colours.TEXT))
     return rows if width >= 20 else []
