@@ -1,5 +1,6 @@
 """What `GradientMonitor` logs in `model.fit`, against the same training in NumPy float64."""
 
+import itertools
 import pickle
 
 import keras
@@ -91,7 +92,7 @@ def test_the_log_equals_numpy(mode, tmp_path, batches, tiny_model, oracle):
             np.sum(a * b) / np.linalg.norm(a) / np.linalg.norm(b)
             for a, b in zip(one, two, strict=True)
         ]
-        for one, two in zip(gradients[:-1], gradients[1:], strict=True)
+        for one, two in itertools.pairwise(gradients)
     ]
     assert np.isnan(column(run, "cosine")[0]).all()
     np.testing.assert_allclose(column(run, "cosine")[1:], cosines, atol=1e-3)

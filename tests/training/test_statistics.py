@@ -1,5 +1,7 @@
 """Statistics in the graph against NumPy in float64: eagerly, as a graph, and compiled by XLA."""
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -130,7 +132,7 @@ def expected_counts(values, bins):
 
 
 def pairs(edges):
-    return zip(edges[:-1], edges[1:], strict=True)
+    return itertools.pairwise(edges)
 
 
 def test_histogram_counts(compiled):

@@ -1,0 +1,41 @@
+# make demo: train on handwritten digits and watch. make test: everything. Both build .venv first.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# One module, two distributions: on Linux x86-64 the CPU build is half the download.
+TENSORFLOW ?= $(if $(filter Linux-x86_64,$(shell uname -s)-$(shell uname -m)),tensorflow-cpu,tensorflow)
+
+.PHONY: demo test quick lint pictures clean
+
+demo: $(VENV)/installed
+	$(BIN)/tbgrad demo
+
+test: $(VENV)/installed-for-tests
+	$(BIN)/python -m pytest
+
+# The tests that need neither TensorFlow nor a browser: seconds.
+quick: $(VENV)/installed-for-tests
+	$(BIN)/python -m pytest -m "not tensorflow and not browser"
+
+lint: $(VENV)/installed-for-tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+pictures: $(VENV)/installed-for-tests
+	$(BIN)/python -m tests.pictures
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --editable ".[$(TENSORFLOW),demo]"
+	touch $@
+
+$(VENV)/installed-for-tests: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --group dev
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,37 @@
+"""Monitor a training loop of your own: a writer around it, one call in the step."""
+
+import sys
+
+import keras
+import tensorflow as tf
+from sklearn.datasets import load_digits
+
+import tbgrad
+
+logdir = sys.argv[1] if len(sys.argv) > 1 else "runs/custom_loop"
+x, y = load_digits(return_X_y=True)
+dataset = tf.data.Dataset.from_tensor_slices((x.astype("float32") / 16, y)).shuffle(2000).batch(64)
+
+model = keras.Sequential(
+    [keras.layers.Input((64,)), keras.layers.Dense(64, activation="relu"), keras.layers.Dense(10)]
+)
+optimizer = keras.optimizers.Adam(1e-3)
+loss_fn = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+with tbgrad.GradientSummaryWriter(
+    logdir, model.trainable_variables, optimizer=optimizer, every=10
+) as writer:
+
+    @tf.function(jit_compile=True)
+    def train_step(images, labels):
+        with tf.GradientTape() as tape:
+            loss = loss_fn(labels, model(images, training=True))
+        gradients = tape.gradient(loss, model.trainable_variables)
+        writer.observe(gradients, loss=loss)
+        optimizer.apply(gradients, model.trainable_variables)
+
+    for _ in range(10):
+        for images, labels in dataset:
+            train_step(images, labels)
+
+print(f"Look at it: tbgrad report {logdir}")

@@ -1,0 +1,254 @@
+"""`GradientSummaryWriter` in custom loops, and what happens when something goes wrong."""
+
+import shutil
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tbgrad
+from tbgrad.training import statistics
+from tests.training.conftest import BATCH, RATE, STEPS, fit
+
+pytestmark = pytest.mark.tensorflow
+
+LOOPS = {
+    "eager": lambda step: step,
+    "graph": tf.function,
+    "xla": lambda step: tf.function(step, jit_compile=True),
+}
+cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def loop(model, optimizer, writer, batches, compiled, change=lambda g: g):
+    def train_step(x, y):
+        with tf.GradientTape() as tape:
+            loss = cross_entropy(y, model(x, training=True))
+        gradients = tape.gradient(loss, model.trainable_variables)
+        writer.observe(gradients, loss=loss)
+        optimizer.apply(change(gradients), model.trainable_variables)
+
+    train_step = compiled(train_step)
+    x, labels = batches
+    for i in range(0, len(x), BATCH):
+        train_step(tf.constant(x[i : i + BATCH]), tf.constant(labels[i : i + BATCH]))
+
+
+@pytest.mark.parametrize("kind", LOOPS)
+def test_a_custom_loop_equals_numpy(kind, tmp_path, batches, tiny_model, oracle):
+    model = tiny_model()
+    variables = model.trainable_variables
+    with tbgrad.GradientSummaryWriter(
+        tmp_path, variables, optimizer=model.optimizer, every=4
+    ) as writer:
+        loop(model, model.optimizer, writer, batches, LOOPS[kind])
+    run = tbgrad.read(tmp_path)["."]
+    at = np.array([1, 4, 8, 12, 16, 20, 24])
+    np.testing.assert_array_equal(run["loss"].steps, at)
+    np.testing.assert_allclose(run["loss"].values, np.array(oracle.losses)[at - 1], rtol=2e-5)
+    norms = np.linalg.norm(oracle.norms(), axis=1)
+    np.testing.assert_allclose(run["gradient/norm"].values, norms[at - 1], rtol=2e-5)
+    np.testing.assert_allclose(run["learning_rate"].values, RATE, rtol=1e-6)
+    changes = [
+        np.sqrt(sum(np.sum((a - b) ** 2) for a, b in zip(after, before, strict=True)))
+        for after, before in zip(oracle.after, oracle.before, strict=True)
+    ]
+    found = np.linalg.norm(run.statistic("update_norm"), axis=1)
+    np.testing.assert_allclose(found, np.array(changes)[at - 1], rtol=2e-4)
+    assert "apply" not in vars(model.optimizer)
+
+
+def test_clipping_by_hand_shows_as_a_factor(tmp_path, batches, tiny_model):
+    model = tiny_model(keras.optimizers.SGD(0.0))
+    with tbgrad.GradientSummaryWriter(
+        tmp_path, model.trainable_variables, optimizer=model.optimizer, every=1
+    ) as writer:
+        loop(
+            model,
+            model.optimizer,
+            writer,
+            batches,
+            tf.function,
+            change=lambda g: tf.clip_by_global_norm(g, 0.01)[0],
+        )
+    run = tbgrad.read(tmp_path)["."]
+    expected = 0.01 / run["gradient/norm"].values
+    assert run["gradient/norm"].values.min() > 0.01
+    np.testing.assert_allclose(run["gradient/clip_factor"].values, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", LOOPS)
+def test_without_an_optimizer_the_gradients_alone_are_logged(kind, tmp_path):
+    variable = tf.Variable([3.0, 4.0], name="point")
+    with tbgrad.GradientSummaryWriter(tmp_path, [variable], every=1) as writer:
+        step = LOOPS[kind](lambda: writer.observe([2.0 * variable]))
+        step()
+        step()
+    run = tbgrad.read(tmp_path)["."]
+    np.testing.assert_array_equal(run["gradient/norm"].values, [10.0, 10.0])
+    assert run.parameters[0].path == "point"
+    assert "loss" not in run
+    assert "learning_rate" not in run
+    assert "update/ratio" not in run
+    assert np.isnan(run.statistic("update_norm")).all()
+
+
+def test_an_optimizer_that_was_never_built_is_built_by_the_loop(tmp_path, batches, tiny_model):
+    model, optimizer = tiny_model(), keras.optimizers.Adam(0.01)
+    with tbgrad.GradientSummaryWriter(
+        tmp_path, model.trainable_variables, optimizer=optimizer, every=8
+    ) as writer:
+        loop(model, optimizer, writer, batches, tf.function)
+    assert len(tbgrad.read(tmp_path)["."]["gradient/norm"]) == 4
+
+
+def test_the_log_grows_while_the_loop_runs(tmp_path):
+    variable = tf.Variable([1.0])
+    with tbgrad.GradientSummaryWriter(tmp_path, [variable], every=1) as writer:
+        step = tf.function(lambda: writer.observe([variable]))
+        deadline, seen = time.monotonic() + 20, 0
+        while seen < 50 and time.monotonic() < deadline:
+            step()
+            run = tbgrad.read(tmp_path).get(".", {})
+            seen = len(run["gradient/norm"]) if "gradient/norm" in run else 0
+        assert seen >= 50
+
+
+def test_a_fast_loop_loses_nothing_or_says_so(tmp_path):
+    variables = [tf.Variable(tf.ones([3])) for _ in range(40)]
+    with tbgrad.GradientSummaryWriter(tmp_path, variables, every=1) as writer:
+        step = tf.function(lambda: writer.observe([v + 0.0 for v in variables]), jit_compile=True)
+        for _ in range(3000):
+            step()
+    run = tbgrad.read(tmp_path)["."]
+    notes = run["tbgrad/notes"].values if "tbgrad/notes" in run else []
+    lost = sum(int(note.split()[0].replace(",", "")) for note in notes)
+    assert len(run["gradient/norm"]) + lost == 3000
+    np.testing.assert_allclose(run["gradient/norm"].values, np.sqrt(120), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"variables": []}, ValueError, "no trainable weights"),
+        ({"every": 0}, ValueError, "every is a number of steps"),
+        ({"histograms_every": 2.5}, ValueError, "histograms_every is a number of steps"),
+    ],
+)
+def test_bad_arguments_get_a_sentence(arguments, error, words, tmp_path):
+    arguments = {"variables": [tf.Variable(1.0)]} | arguments
+    with pytest.raises(error, match=words):
+        tbgrad.GradientSummaryWriter(tmp_path, **arguments)
+
+
+def test_a_file_for_a_directory_gets_a_sentence(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match="is a file: give a directory"):
+        tbgrad.GradientMonitor(tmp_path / "file")
+    with pytest.raises(TypeError, match=r"curvature=tbgrad\.Curvature"):
+        tbgrad.GradientMonitor(tmp_path / "log", curvature=500)
+    with pytest.raises(ValueError, match="x, y"):
+        tbgrad.Curvature(data=np.zeros(3))
+    writer = tbgrad.GradientSummaryWriter(tmp_path / "log", [tf.Variable(1.0)])
+    with pytest.raises(ValueError, match="2 entries for 1 variables"):
+        writer.observe([1.0, 2.0])
+    writer.close()
+
+
+def unmonitored_weights(tiny_model, batches):
+    model = tiny_model()
+    fit(model, batches, [])
+    return model.get_weights()
+
+
+def assert_unharmed(model, tiny_model, batches):
+    for found, expected in zip(
+        model.get_weights(), unmonitored_weights(tiny_model, batches), strict=True
+    ):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_failing_statistic_ends_in_one_warning(
+    tmp_path, batches, tiny_model, caplog, monkeypatch
+):
+    def broken(*_):
+        raise RuntimeError("planted")
+
+    monkeypatch.setattr(statistics, "square_sums", broken)
+    model = tiny_model()
+    fit(model, batches, [tbgrad.GradientMonitor(tmp_path)])
+    assert_unharmed(model, tiny_model, batches)
+    assert [record.message.count("planted") for record in caplog.records] == [1]
+    notes = tbgrad.read(tmp_path)["."]["tbgrad/notes"].values
+    assert "planted" in notes[0]
+    assert "training goes on" in notes[0]
+
+
+def test_a_full_disk_ends_in_one_warning(tmp_path, batches, tiny_model, caplog):
+    class DiskFull(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            if batch == 3:
+                self.device = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
+                monitor._log._file._file.close()
+                monitor._log._file._file = self.device
+
+    monitor = tbgrad.GradientMonitor(tmp_path, every=1)
+    model = tiny_model(steps_per_execution=1)
+    fit(model, batches, [DiskFull(), monitor])
+    assert_unharmed(model, tiny_model, batches)
+    assert len(caplog.records) == 1
+    assert "No space left on device" in caplog.text
+
+
+def test_a_deleted_log_directory_does_no_harm(tmp_path, batches, tiny_model):
+    class Deletes(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            if batch == 3:
+                shutil.rmtree(tmp_path / "log")
+
+    model = tiny_model()
+    fit(model, batches, [tbgrad.GradientMonitor(tmp_path / "log", every=1), Deletes()])
+    assert_unharmed(model, tiny_model, batches)
+
+
+def test_a_directory_that_cannot_be_made_ends_in_one_warning(batches, tiny_model, caplog):
+    model = tiny_model()
+    fit(model, batches, [tbgrad.GradientMonitor("/proc/no/such/place")])
+    assert_unharmed(model, tiny_model, batches)
+    assert len(caplog.records) == 1
+    assert "training goes on" in caplog.text
+
+
+def test_curvature_that_fails_leaves_the_gradients(tmp_path, batches, tiny_model, caplog):
+    x, labels = batches
+    model = tiny_model()
+    bad = tbgrad.Curvature(data=(x[:, :2], labels), every=5)
+    fit(model, batches, [tbgrad.GradientMonitor(tmp_path, curvature=bad)])
+    run = tbgrad.read(tmp_path)["."]
+    assert len(run["gradient/norm"]) == 3
+    assert "no curvature from step 0 on" in run["tbgrad/notes"].values[0]
+    assert len(caplog.records) == 1
+
+
+def test_a_model_without_trainable_weights_trains_on(tmp_path, batches, tiny_model, caplog):
+    model = tiny_model()
+    model.trainable = False
+    model.compile("sgd", model.loss)
+    with pytest.warns(UserWarning, match="does not have any trainable weights"):
+        fit(model, batches, [tbgrad.GradientMonitor(tmp_path)])
+    assert len(caplog.records) == 1
+    assert "no trainable weights" in caplog.text
+
+
+def test_a_model_that_is_built_by_its_first_step(tmp_path, batches):
+    model = keras.Sequential([keras.layers.Dense(4), keras.layers.Dense(3)])
+    model.compile("sgd", cross_entropy, jit_compile=True)
+    assert not model.built
+    curvature = tbgrad.Curvature(data=batches, every=10, samples=32)
+    fit(model, batches, [tbgrad.GradientMonitor(tmp_path, every=8, curvature=curvature)])
+    run = tbgrad.read(tmp_path)["."]
+    np.testing.assert_array_equal(run["gradient/norm"].steps, [1, 8, 16, STEPS])
+    assert run["curvature/lambda_max"].steps[-1] == STEPS
+    assert "tbgrad/notes" not in run
