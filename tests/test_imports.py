@@ -1,0 +1,161 @@
+"""Who loads what: in clean interpreters, with TensorFlow installed, on real files."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.logs import write_run
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[1]
+
+
+_PRINT_MODULES = "import sys, json; print(json.dumps(list(sys.modules)))"
+
+
+def modules_after(code: str, *arguments: str) -> set[str]:
+    """Top-level names of all modules that are loaded once `code` has run."""
+    child = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{_PRINT_MODULES}", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+        cwd=ROOT,
+    )
+    return {name.partition(".")[0] for name in json.loads(child.stdout.splitlines()[-1])}
+
+
+def test_tensorflow_is_installed_so_that_these_tests_mean_something():
+    assert importlib.util.find_spec("tensorflow") is not None
+
+
+def test_importing_tbgrad_loads_the_standard_library_alone():
+    bare = modules_after("")
+    foreign = modules_after("import tbgrad") - bare - set(sys.stdlib_module_names)
+    assert foreign == {"tbgrad"}
+
+
+@pytest.fixture
+def logdir(tmp_path):
+    write_run(tmp_path / "a", steps=100)
+    return str(tmp_path)
+
+
+READERS = {
+    "read": "import sys, tbgrad; assert len(tbgrad.read(sys.argv[1])['a']['loss']) == 10",
+    "report": (
+        "import sys; from tbgrad.cli import main; assert main(['report', sys.argv[1]]) == 0"
+    ),
+    "report --json": (
+        "import sys; from tbgrad.cli import main\n"
+        "assert main(['report', sys.argv[1], '--json']) == 0"
+    ),
+}
+
+
+@pytest.mark.parametrize("code", READERS.values(), ids=READERS.keys())
+def test_reading_a_log_loads_no_tensorflow(code, logdir):
+    loaded = modules_after(code, logdir)
+    assert "tbgrad" in loaded
+    assert not loaded & {"tensorflow", "keras", "textual", "plotly"}
+
+
+def test_unknown_names_are_refused_as_in_any_module():
+    import tbgrad
+
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = tbgrad.nonsense
+    assert {"read", "GradientMonitor", "hessian"} <= set(dir(tbgrad))
+
+
+# ------------------------------------------------------------------------------- the layers hold
+
+
+def lint_imports(directory: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={"PYTHONPATH": f"{directory}:{directory / 'tui'}", "PATH": "/usr/bin:/bin"},
+    )
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """The packages and their contracts, free to be broken."""
+    ignore = shutil.ignore_patterns("__pycache__", "*.pyc")
+    shutil.copytree(ROOT / "tbgrad", tmp_path / "tbgrad", ignore=ignore)
+    shutil.copytree(ROOT / "tui", tmp_path / "tui", ignore=ignore)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def test_the_contracts_hold(copy):
+    done = lint_imports(copy)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 broken" in done.stdout
+
+
+BREACHES = [
+    ("records", "tbgrad.logformat"),
+    ("tags", "tbgrad.records"),
+    ("text", "tbgrad.tags"),
+    ("decoding", "tbgrad.eventfile"),
+    ("logformat", "tbgrad.history"),
+    ("eventfile", "tbgrad.run"),
+    ("eventwriter", "textual"),
+    ("run", "tbgrad.runbuilder"),
+    ("runbuilder", "keras"),
+    ("history", "tbgrad.report"),
+    ("report", "tensorflow"),
+    ("reporttext", "tbgrad_tui"),
+    ("demo", "tbgrad.cli"),
+    ("cli", "tensorflow"),
+    ("plugin", "tbgrad.training"),
+    ("training", "tbgrad.plugin"),
+]
+
+
+def test_every_breach_of_the_contracts_is_found(copy):
+    for module, forbidden in BREACHES:
+        path = copy / "tbgrad" / f"{module}.py"
+        path = path if path.exists() else copy / "tbgrad" / module / "__init__.py"
+        path.write_text(f"{path.read_text()}\nimport {forbidden}\n")
+    with (copy / "tui" / "tbgrad_tui" / "__init__.py").open("a") as file:
+        file.write("\nimport tbgrad.plugin\nimport tensorflow\n")
+    done = lint_imports(copy)
+    assert done.returncode == 1, done.stdout + done.stderr
+    found = set(re.findall(r"(\S+) is not allowed to import (\S+):", done.stdout))
+    expected = {(f"tbgrad.{module}", forbidden) for module, forbidden in BREACHES}
+    expected |= {("tbgrad_tui", "tbgrad.plugin"), ("tbgrad_tui", "tensorflow")}
+    assert expected - found == set()
+
+
+def test_every_module_is_under_the_contracts():
+    content = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    layers, _, tensorflow, textual, _ = content["tool"]["importlinter"]["contracts"]
+    in_layers = {name for layer in layers["layers"] for name in layer.split(" | ")}
+    modules = {
+        f"tbgrad.{path.stem}"
+        for path in (ROOT / "tbgrad").iterdir()
+        if (path.suffix == ".py" or (path / "__init__.py").exists()) and "__" not in path.stem
+    }
+    assert modules - in_layers == set()
+    assert modules - set(tensorflow["source_modules"]) == {"tbgrad.training"}
+    assert modules - set(textual["source_modules"]) == {"tbgrad.cli", "tbgrad.demo"}
