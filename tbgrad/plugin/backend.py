@@ -8,6 +8,7 @@ from typing import Any
 
 from tensorboard import plugin_util
 from tensorboard.backend import http_util
+from tensorboard.context import RequestContext
 from tensorboard.errors import PublicError
 from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
@@ -57,7 +58,7 @@ class GradientsPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
     def is_active(self) -> bool:
         """Whether any run has data of ours; TensorBoard greys the tab out where none has."""
         try:
-            return self._views.is_active(Request(None, ""))
+            return self._views.is_active(Request(RequestContext(), ""))
         except Exception:  # noqa: BLE001 - a provider that is not up yet must not break the page
             return False
 

@@ -1,4 +1,4 @@
-"""A real TensorBoard process and a real headless Chromium, for tests and for the README pictures."""
+"""A real TensorBoard and a real headless Chromium, for tests and for the README pictures."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -112,10 +113,7 @@ class Tab:
 
     def layout(self, panel: str) -> dict[str, Any]:
         """The layout of the chart in the panel of this id, as given to Plotly."""
-        found: dict[str, Any] = self.frame.evaluate(
-            "panel => JSON.parse(JSON.stringify(document.querySelector(`#${panel} .chart`).layout))",
-            panel,
-        )
+        found: dict[str, Any] = self.frame.evaluate(LAYOUT, panel)
         return found
 
     def text(self, selector: str) -> str:
@@ -123,6 +121,7 @@ class Tab:
         return str(self.frame.inner_text(selector))
 
 
+LAYOUT = "panel => JSON.parse(JSON.stringify(document.querySelector(`#${panel} .chart`).layout))"
 TRACES = """panel => [...(document.querySelector(`#${panel} .chart`).data ?? [])].map((t) => ({
   name: t.name, type: t.type, x: [...t.x], y: [...t.y],
   z: t.z ? t.z.map((row) => [...row]) : null,
@@ -162,8 +161,6 @@ def save_screenshot(
     """Save a picture of the tab, as it shows the runs below `logdir`, to `png_path`."""
     target = Path(png_path).resolve()
     target.parent.mkdir(parents=True, exist_ok=True)
-    import tempfile
-
     with (
         tempfile.TemporaryDirectory() as scratch,
         tensorboard(Path(logdir), Path(scratch)) as server,

@@ -6,12 +6,12 @@ const THEMES = {
   light: {
     text: "#202124", muted: "#5f6368", grid: "#e4e6ea", panel: "#ffffff",
     blue: "#1967d2", orange: "#d9610b", faint: "#f0b27f", purple: "#7b3fc4", teal: "#0b8378",
-    red: "#c5221f", bars: "#4a86e0", zero: "#80868b",
+    red: "#c5221f", bars: "#4a86e0", zero: "#80868b", selected: "#ff6d00",
   },
   dark: {
     text: "#e8eaed", muted: "#a8adb4", grid: "#3d4147", panel: "#25282c",
     blue: "#8ab4f8", orange: "#ffa657", faint: "#8f6238", purple: "#c58af9", teal: "#5ed1c4",
-    red: "#ff7b72", bars: "#6ea0ee", zero: "#9aa0a6",
+    red: "#ff7b72", bars: "#6ea0ee", zero: "#9aa0a6", selected: "#ff8f3d",
   },
 };
 
@@ -25,6 +25,7 @@ export const colors = () => THEMES[theme];
 /** Charts along the steps, which zoom together. @type {Set<Chart>} */
 const linked = new Set();
 let stepRange = null;
+let extent = [0, 1];
 let following = false;
 
 /** Forgets the zoom, as when another run is chosen. */
@@ -32,10 +33,32 @@ export const resetZoom = () => {
   stepRange = null;
 };
 
+/** Says which steps the run has; every chart along the steps shows them all unless zoomed. */
+export function setExtent(first, last) {
+  const room = Math.max(0.5, 0.012 * (last - first));
+  extent = [first - room, last + room];
+}
+
+/** Brings every chart along the steps to the same range. */
+export async function alignSteps() {
+  const [low, high] = stepRange ?? extent;
+  const astray = [...linked].filter(({ drawn, node }) => {
+    if (!drawn || node.hidden || !node.isConnected) return false;
+    const [a, b] = node.layout.xaxis.range ?? [];
+    return a !== low || b !== high;
+  });
+  following = true;
+  try {
+    await Promise.all(astray.map(({ node }) => Plotly.relayout(node, { "xaxis.range": [low, high] })));
+  } finally {
+    following = false;
+  }
+}
+
 const CONFIG = {
   displaylogo: false,
   displayModeBar: false,
-  doubleClick: "reset+autosize",
+  doubleClick: false,
   showTips: false,
 };
 
@@ -62,7 +85,13 @@ export class Chart {
     const first = !this.drawn;
     this.drawn = true;
     this.ready = Plotly.react(this.node, traces, full, CONFIG);
-    if (first && this.alongSteps) this.node.on("plotly_relayout", (change) => this.zoomed(change));
+    if (first && this.alongSteps) {
+      this.node.on("plotly_relayout", (change) => zoomed(change));
+      this.node.on("plotly_doubleclick", () => {
+        stepRange = null;
+        Plotly.relayout(this.node, { "yaxis.autorange": true }).then(alignSteps);
+      });
+    }
     return first;
   }
 
@@ -84,40 +113,49 @@ export class Chart {
       automargin: false, ticks: "outside", ticklen: 3,
     };
     const steps = this.alongSteps
-      ? { title: { text: "step", standoff: 2 }, tickformat: ",d", nticks: 7, hoverformat: ",d" }
+      ? {
+          title: { text: "step", standoff: 0, font: { size: 11 } }, tickformat: ",d", nticks: 7,
+          unifiedhovertitle: { text: "<b>step %{x:,d}</b>" },
+        }
       : {};
-    if (this.alongSteps && stepRange) Object.assign(steps, { range: [...stepRange], autorange: false });
+    if (this.alongSteps) Object.assign(steps, { range: [...(stepRange ?? extent)], autorange: false });
     return {
-      margin: { l: 58, r: 14, t: 10, b: 34 },
+      margin: { l: 52, r: 20, t: 8, b: 32 },
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
-      font: { family: "Roboto, system-ui, sans-serif", size: 12, color: c.muted },
+      font: { family: "Roboto, system-ui, sans-serif", size: 11, color: c.muted },
       hoverlabel: { bgcolor: c.panel, bordercolor: c.grid, font: { color: c.text, size: 12 } },
       hovermode: "x unified",
       showlegend: false,
-      legend: { orientation: "h", x: 1, xanchor: "right", y: 1.02, yanchor: "bottom", font: { size: 11 } },
       uirevision: revision,
       ...rest,
       xaxis: { ...axis, zeroline: false, ...steps, ...xaxis },
       yaxis: { ...axis, exponentformat: "power", showexponent: "all", ...yaxis },
     };
   }
+}
 
-  zoomed(change) {
-    if (following) return;
-    if ("xaxis.range[0]" in change) stepRange = [change["xaxis.range[0]"], change["xaxis.range[1]"]];
-    else if ("xaxis.range" in change) stepRange = [...change["xaxis.range"]];
-    else if (change["xaxis.autorange"]) stepRange = null;
-    else return;
-    following = true;
-    const others = [...linked].filter((chart) => chart !== this && chart.drawn && !chart.node.hidden);
-    const update = stepRange
-      ? { "xaxis.range": [...stepRange], "xaxis.autorange": false }
-      : { "xaxis.autorange": true };
-    Promise.all(others.map((chart) => Plotly.relayout(chart.node, update))).finally(() => {
-      following = false;
-    });
-  }
+/** A user has chosen a range of steps in one chart: show it in all. */
+function zoomed(change) {
+  if (following || !("xaxis.range[0]" in change)) return;
+  stepRange = [change["xaxis.range[0]"], change["xaxis.range[1]"]];
+  alignSteps();
+}
+
+const ruler = document.createElement("canvas").getContext("2d");
+
+/** Width in pixels of a tick label. */
+export function labelWidth(text) {
+  ruler.font = "bold 11px Roboto, system-ui, sans-serif";
+  return ruler.measureText(text).width;
+}
+
+/** A logarithmic axis, with plain numbers where those are short and no more than there is room for. */
+export function logAxis(values, height) {
+  const sizes = values.filter((v) => Number.isFinite(v) && v > 0);
+  const readable = sizes.every((v) => v >= 1e-3 && v < 1e5);
+  const nticks = Math.max(3, Math.round(height / 60));
+  return readable ? { type: "log", nticks, tickformat: "~g" } : { type: "log", nticks };
 }
 
 /** A trace of red crosses at the top of a chart, for steps whose value cannot be drawn. */

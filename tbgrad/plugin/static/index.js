@@ -1,6 +1,6 @@
 /** Wires the views to the data: decides what to fetch when, and draws only what has changed. */
 
-import { resetZoom, setTheme } from "./chart.js";
+import { alignSteps, resetZoom, setExtent, setTheme } from "./chart.js";
 import { element } from "./dom.js";
 import { followTheme, Host } from "./host.js";
 import * as model from "./model.js";
@@ -113,6 +113,7 @@ class App {
       const tags = status.scalar_tags.slice(0, OtherScalarsView.MOST);
       await this.fetch("others", `${revisions.scalars}`, () => (tags.length ? model.scalars(run, tags) : { series: [] }));
       if (run !== this.run) return;
+      this.measure();
       this.draw("others", () => this.others.draw(this.data.others.series, run));
       this.summary.draw(status, this.data.others.series, []);
       this.summary.drawNotes([], []);
@@ -129,6 +130,7 @@ class App {
     const names = this.data.layers.parameters.map(({ name }) => name);
     if (!names.includes(this.parameter)) this.parameter = names[0] ?? null;
     const parameter = this.parameter;
+    this.measure();
     this.draw("scalars", () => {
       this.scalar.draw(this.data.scalars.series, run);
       this.norm.draw(this.data.scalars.series, run);
@@ -149,6 +151,17 @@ class App {
     if (run !== this.run || parameter !== this.parameter) return;
     this.draw("parameter", () => this.detail.drawCurve(this.data.parameter, this.statistic, `${run} ${parameter}`), this.statistic);
     this.draw("histogram", () => this.detail.drawHistogram(this.data.histogram, `${run} ${parameter}`));
+    await alignSteps();
+  }
+
+  /** Tells the charts which steps the run has. */
+  measure() {
+    const { scalars, layers, curvature, others } = this.data;
+    const lists = [...(scalars ?? others).series.map(({ steps }) => steps)];
+    if (layers) lists.push(layers.first_steps, layers.steps);
+    if (curvature) lists.push(curvature.estimates.map(({ step }) => step));
+    const ends = lists.filter((steps) => steps.length).flatMap((steps) => [steps[0], steps.at(-1)]);
+    setExtent(Math.min(...ends, ...(ends.length ? [] : [0])), Math.max(...ends, ...(ends.length ? [] : [1])));
   }
 
   async fetch(view, revision, request) {

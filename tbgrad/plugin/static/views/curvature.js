@@ -1,20 +1,20 @@
 /** Largest and smallest Hessian eigenvalue over the steps, against the optimizer's limit. */
 
 import { Chart, colors } from "../chart.js";
-import { panel } from "../dom.js";
-import { count, number, plotText } from "../format.js";
+import { explain, panel } from "../dom.js";
+import { clean, count, number, plotText } from "../format.js";
 import { toNumber } from "../model.js";
 
 export class CurvatureView {
   constructor() {
-    const { box, body, hint } = panel("curvature", "Curvature");
+    const { box, body, legend } = panel("curvature", "Curvature");
     this.box = box;
-    this.hint = hint;
+    this.legend = legend;
     this.chart = new Chart(body, { label: "Extreme Hessian eigenvalues over the steps" });
   }
 
   draw({ estimates }, revision) {
-    this.hint.textContent = "extreme eigenvalues of the Hessian";
+    explain(this.legend, []);
     if (estimates.length === 0) {
       return this.chart.say(
         "No curvature in this run. Give GradientMonitor curvature=tbgrad.Curvature(data=(x, y), every=500).",
@@ -27,36 +27,34 @@ export class CurvatureView {
       eigenvalues("λmax", c.purple, estimates, top),
       ...(bottom.some(Boolean) ? [eigenvalues("λmin", c.teal, estimates, bottom)] : []),
     ];
-    if (estimates.some((e) => !e.converged)) traces.push(unconvergedLegend(c));
-    const annotations = [];
+    const legend = [{ label: "λmax", color: c.purple }];
+    if (traces.length > 1) legend.push({ label: "λmin", color: c.teal });
+    if (estimates.some((e) => !e.converged)) legend.push({ label: "not converged", color: c.muted, look: "cross" });
     const limits = estimates.map((e) => toNumber(e.stability_threshold));
     const highest = Math.max(...top.map((e) => toNumber(e.value)).filter(Number.isFinite));
     const newest = estimates.at(-1);
-    const formula = newest.threshold_formula ? ` = ${plotText(newest.threshold_formula)}` : "";
+    const formula = newest.threshold_formula ? ` = ${clean(newest.threshold_formula)}` : "";
     if (limits.some(Number.isFinite)) {
       // A limit far above would press the eigenvalues flat: say where it is instead.
       const near = limits.map((v) => (Number.isFinite(v) && v <= 4 * Math.max(highest, 1e-12) ? v : null));
       if (near.some((v) => v !== null)) {
+        legend.push({ label: `limit${formula}`, color: c.red, look: "dash" });
         traces.push({
-          type: "scatter", mode: "lines", name: `stability limit${formula}`,
+          type: "scatter", mode: "lines", name: `stability limit${plotText(formula)}`,
           x: estimates.map((e) => e.step), y: near, line: { color: c.red, width: 1.5, dash: "dash" },
           hovertemplate: "stability limit %{y:.4~g}<extra></extra>",
         });
       } else {
-        annotations.push({
-          text: `stability limit ${number(limits.at(-1))}${formula}, far above this chart ↑`,
-          xref: "paper", yref: "paper", x: 0.01, y: 1, xanchor: "left", yanchor: "top",
-          showarrow: false, font: { color: c.red, size: 11 },
-        });
+        legend.push({ label: `limit ${number(limits.at(-1))}${formula} is far above ↑`, color: c.red, look: "dash" });
       }
     }
-    this.hint.textContent =
-      `extreme eigenvalues of the Hessian ± error bound, on ${count(newest.samples)} samples; ` +
-      `the newest took ${number(newest.seconds, 2)} s`;
+    this.box.title =
+      `Largest and smallest eigenvalue of the Hessian on ${count(newest.samples)} samples; the newest ` +
+      `took ${count(newest.hvps)} Hessian-vector products and ${number(toNumber(newest.seconds), 2)} s.`;
+    explain(this.legend, legend);
     this.chart.draw(
       traces,
       {
-        annotations, showlegend: true, margin: { l: 58, r: 14, t: 24, b: 34 },
         yaxis: { zeroline: true, zerolinecolor: c.muted },
       },
       revision,
@@ -84,12 +82,5 @@ function eigenvalues(name, color, estimates, chosen) {
       e.converged ? "" : ", NOT converged",
     ]),
     hovertemplate: `${name} %{y:.4~g} %{customdata[0]}%{customdata[1]}<extra></extra>`,
-  };
-}
-
-function unconvergedLegend(c) {
-  return {
-    type: "scatter", mode: "markers", name: "not converged", x: [null], y: [null], hoverinfo: "skip",
-    marker: { symbol: "x-thin-open", size: 9, color: c.muted, line: { width: 2, color: c.muted } },
   };
 }

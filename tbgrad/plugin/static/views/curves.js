@@ -1,7 +1,7 @@
 /** Curves over the steps: any scalar, and the norm of the whole gradient. */
 
-import { Chart, colors, MARKS_AXIS, notFinite } from "../chart.js";
-import { element, fill, panel } from "../dom.js";
+import { Chart, colors, logAxis, MARKS_AXIS, notFinite } from "../chart.js";
+import { element, explain, fill, panel } from "../dom.js";
 import { clean, plotText } from "../format.js";
 import { toNumber } from "../model.js";
 
@@ -26,10 +26,9 @@ export const mode = (x) => (x.length < 3 ? "lines+markers" : "lines");
 export class ScalarView {
   constructor() {
     this.select = element("select", { "aria-label": "scalar" });
-    const { box, body, heading, hint } = panel("scalar", "Loss", this.select);
+    const { box, body, heading } = panel("scalar", "Loss");
+    heading.replaceChildren(this.select);
     this.box = box;
-    this.heading = heading;
-    this.hint = hint;
     this.chart = new Chart(body, { label: "Scalar over the steps" });
     this.tag = "loss";
     this.series = [];
@@ -45,9 +44,8 @@ export class ScalarView {
     const shown = series.filter(({ tag }) => tag in LABELS);
     const current = shown.find(({ tag }) => tag === this.tag) ?? shown[0];
     fill(this.select, shown.map(({ tag }) => ({ value: tag, label: LABELS[tag] })), current?.tag ?? "");
-    this.select.hidden = shown.length < 2;
+    this.select.hidden = shown.length === 0;
     if (!current) return this.chart.say("This run has logged no loss.");
-    this.heading.textContent = LABELS[current.tag];
     drawSeries(this.chart, current, colors().blue, `${revision} ${current.tag}`);
   }
 }
@@ -63,9 +61,10 @@ export function drawSeries(chart, series, color, revision) {
 /** The norm of the true gradient and its peaks between logged steps, on a logarithmic axis. */
 export class NormView {
   constructor() {
-    const { box, body, hint } = panel("norm", "Gradient norm");
+    const { box, body, hint, legend } = panel("norm", "Gradient norm");
     this.box = box;
     this.hint = hint;
+    this.legend = legend;
     this.chart = new Chart(body, { label: "Norm of the whole gradient over the steps, log scale" });
   }
 
@@ -88,15 +87,22 @@ export class NormView {
         hovertemplate: `${name} %{y:.4~g}<extra></extra>`,
       });
     };
-    add(peak, "peak since last log", { color: c.faint, width: 1.2 });
+    add(peak, "peak", { color: c.faint, width: 1.2 });
     add(norm, "norm", { color: c.orange, width: 1.8 });
+    explain(this.legend, [
+      ...(norm ? [{ label: "norm", color: c.orange }] : []),
+      ...(peak ? [{ label: "peak since last log", color: c.faint }] : []),
+      ...(bad.size ? [{ label: "NaN or infinite", color: c.red, look: "cross" }] : []),
+    ]);
+    const drawn = traces.flatMap(({ y }) => y);
     this.hint.textContent = zeros > 0
-      ? `before clipping, log scale; ${zeros} points are exactly 0 and not on it`
-      : "before clipping, log scale";
+      ? `log scale; ${zeros} points are exactly 0 and not on it`
+      : "log scale";
+    this.hint.title = "L2 norm of the whole gradient, before any clipping";
     traces.push(notFinite([...bad].sort((a, b) => a - b), "NaN or infinite"));
     this.chart.draw(
       traces,
-      { yaxis: { type: "log" }, yaxis2: MARKS_AXIS, showlegend: true, margin: { l: 58, r: 14, t: 24, b: 34 } },
+      { yaxis: logAxis(drawn, this.chart.node.clientHeight || 160), yaxis2: MARKS_AXIS },
       revision,
     );
   }
@@ -122,7 +128,6 @@ export class OtherScalarsView {
     for (const one of series) {
       if (!this.charts.has(one.tag)) {
         const { box, body } = panel("", clean(one.tag));
-        box.removeAttribute("id");
         this.box.append(box);
         this.charts.set(one.tag, { box, chart: new Chart(body, { label: clean(one.tag) }) });
       }

@@ -1,6 +1,6 @@
 /** The selected parameter: its curve, and the distribution of its gradient at one step. */
 
-import { Chart, colors, MARKS_AXIS, notFinite } from "../chart.js";
+import { Chart, colors, logAxis, MARKS_AXIS, notFinite } from "../chart.js";
 import { element, fill, panel } from "../dom.js";
 import { clean, count, number, percent, powerOfTen } from "../format.js";
 import { toNumber } from "../model.js";
@@ -50,9 +50,10 @@ export class DetailView {
   drawCurve(data, name, revision) {
     const about = statistic(name);
     const log = about.scale === "log";
-    this.curveTitle.textContent = `${clean(about.label)}${log ? ", log scale" : ""}`;
     const column = (key) => (data.statistics[key] ?? []).map(toNumber);
     const values = column(name);
+    const logarithmic = log && values.some((v) => v > 0 && v < Infinity);
+    this.curveTitle.textContent = `${clean(about.label)}${logarithmic ? ", log scale" : ""}`;
     if (!values.some((v) => !Number.isNaN(v))) {
       return this.curve.say(`“${clean(about.label)}” was not computed for this parameter.`);
     }
@@ -65,14 +66,14 @@ export class DetailView {
     });
     const traces = [];
     if (name === "norm" && data.statistics.norm_max) {
-      traces.push(line(column("norm_max"), "peak since last log", { color: c.faint, width: 1.2 }));
+      traces.push(line(column("norm_max"), "peak", { color: c.faint, width: 1.2 }));
     }
     traces.push(line(values, name === "norm" ? "norm" : "value", { color: c.orange, width: 1.8 }));
     const counts = column("nonfinite");
     traces.push(notFinite(x.filter((_, i) => counts[i] > 0), "NaN or infinite values"));
-    const yaxis = log && values.some((v) => v > 0) ? { type: "log" } : {};
+    const yaxis = logarithmic ? logAxis(values, this.curve.node.clientHeight || 200) : {};
     if (about.scale === "unit") yaxis.tickformat = ".0%";
-    this.curve.draw(traces, { yaxis, yaxis2: MARKS_AXIS }, `${revision} ${name}`);
+    this.curve.draw(traces, { yaxis, yaxis2: MARKS_AXIS, xaxis: { nticks: 5 } }, `${revision} ${name}`);
   }
 
   drawHistogram(data, revision) {
@@ -99,8 +100,8 @@ export class DetailView {
         hovertemplate: "%{customdata}<extra></extra>",
       }],
       {
-        hovermode: "closest", bargap: 0, margin: { l: 48, r: 10, t: 6, b: 34 },
-        xaxis: { tickvals: bins.ticks.map(([v]) => v), ticktext: bins.ticks.map(([, t]) => t), range: bins.range, tickangle: 0, title: { text: "value of the gradient", standoff: 2 } },
+        hovermode: "closest", bargap: 0, margin: { l: 42, r: 10, t: 6, b: 32 },
+        xaxis: { tickvals: bins.ticks.map(([v]) => v), ticktext: bins.ticks.map(([, t]) => t), range: bins.range, tickangle: 0, title: { text: "value of the gradient, log scale on both sides", standoff: 0, font: { size: 11 } } },
         yaxis: { tickformat: "~%", rangemode: "tozero", fixedrange: true },
       },
       `${revision} histogram`,
@@ -121,7 +122,7 @@ function usedRange({ edges, counts }) {
       }
     }
   }
-  return low <= high ? [low, high] : [0, Math.max(0, bins - 1)];
+  return low <= high ? [low, high] : [0, Math.min(3, bins - 1)];
 }
 
 /**
@@ -132,7 +133,7 @@ function layoutBins(edges, counts, [low, high]) {
   const bins = edges.length - 1;
   const total = counts.slice(0, -1).reduce((a, b) => a + b, 0);
   const everything = total + counts.at(-1);
-  const gap = 1.5; // half of the room for zero in the middle, in bins
+  const gap = 1.8; // half of the room in the middle, in bins: for zero and what is next to it
   const out = { centers: [], shares: [], widths: [], labels: [], isZero: [], ticks: [], total: everything };
   const add = (center, width, n, label, zero = false) => {
     if (n === 0) return;
@@ -148,9 +149,14 @@ function layoutBins(edges, counts, [low, high]) {
     add(-at, 1, counts[1 + bins - 1 - k], `−${b} to −${a}`);
     add(at, 1, counts[bins + 4 + k], `${a} to ${b}`);
   }
-  add(0, 1, counts[bins + 2], "exactly zero", true);
+  add(0, 0.8, counts[bins + 2], "exactly zero", true);
+  add(-1.1, 0.8, counts[bins + 1], `between −${number(edges[0])} and 0`, true);
+  add(1.1, 0.8, counts[bins + 3], `between 0 and ${number(edges[0])}`, true);
   const reach = gap + (high - low + 1);
-  out.range = [-reach - 0.3, reach + 0.3];
+  add(-reach - 0.7, 0.8, counts[0], `below −${number(edges.at(-1))}`);
+  add(reach + 0.7, 0.8, counts[2 * bins + 4], `above ${number(edges.at(-1))}`);
+  const over = counts[0] + counts[2 * bins + 4] > 0 ? 1.2 : 0.3;
+  out.range = [-reach - over, reach + over];
   out.ticks.push([0, "0"]);
   const [from, to] = [Math.log10(edges[low] ?? 1), Math.log10(edges[high + 1] ?? 1)];
   const every = Math.max(1, Math.ceil((to - from) / 4));

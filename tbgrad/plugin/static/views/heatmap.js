@@ -1,7 +1,7 @@
 /** Layers × steps: one statistic of every parameter, in colour. */
 
-import { Chart, colors } from "../chart.js";
-import { element, fill, panel } from "../dom.js";
+import { Chart, colors, labelWidth } from "../chart.js";
+import { element, explain, fill, panel } from "../dom.js";
 import { clean, count, number, plotText, powerOfTen, shorten } from "../format.js";
 import { toNumber } from "../model.js";
 import { statistic } from "../statistics.js";
@@ -14,8 +14,9 @@ export class HeatmapView {
   constructor({ onSelect, onStatistic }) {
     this.select = element("select", { "aria-label": "statistic shown as colour" });
     this.select.addEventListener("change", () => onStatistic(this.select.value));
-    const { box, body, hint } = panel("layers", "Layers", this.select);
+    const { box, body, hint, legend } = panel("layers", "Layers", this.select);
     this.box = box;
+    this.legend = legend;
     this.hint = hint;
     this.chart = new Chart(body, { label: "Heat map of parameters by step" });
     this.tip = element("div", { class: "tip", hidden: true });
@@ -47,7 +48,13 @@ export class HeatmapView {
     if (missing) {
       return this.chart.say(`“${clean(statistic(data.statistic).label)}” was not computed in this run.`);
     }
-    const first = this.chart.draw([trace, this.crosses()], this.layout(), `${revision} ${data.statistic}`);
+    const zeros = zeroCells(trace);
+    explain(this.legend, [
+      ...(zeros ? [{ label: "exactly 0", color: colors().zero, look: "box" }] : []),
+      ...(data.nonfinite.length ? [{ label: "NaN or infinite", color: colors().red, look: "cross" }] : []),
+    ]);
+    const traces = [trace, ...(zeros ? [zeros] : []), this.crosses()];
+    const first = this.chart.draw(traces, this.layout(), `${revision} ${data.statistic}`);
     if (first) {
       this.chart.node.on("plotly_click", ({ points }) => this.choose(points[0].y));
       this.chart.node.on("plotly_hover", ({ points, event }) => this.showTip(points[0], event));
@@ -124,22 +131,22 @@ export class HeatmapView {
     const every = Math.max(1, Math.ceil((names.length * ROW_PIXELS) / Math.max(80, this.chart.node.clientHeight - 50)));
     const wide = this.chart.node.clientWidth > 480 ? LABEL_LENGTH : 16;
     const labels = names.map((name) => shorten(name, wide));
-    const longest = Math.max(...labels.map((label) => [...label].length));
+    const longest = Math.max(...labels.map(labelWidth));
     const row = names.indexOf(this.selected);
     const c = colors();
     const at = names.map((_, i) => i).filter((i) => i % every === 0);
     return {
-      margin: { l: 14 + 6.6 * longest, r: 60, t: 6, b: 34 },
+      margin: { l: 14 + longest, r: 64, t: 6, b: 32 },
       hovermode: "closest",
       yaxis: {
         range: [names.length - 0.5, -0.5], fixedrange: true, showgrid: false, zeroline: false,
         tickvals: at, tickfont: { size: 11 },
         ticktext: at.map((i) => (i === row ? `<b>${plotText(labels[i])}</b>` : plotText(labels[i]))),
       },
-      xaxis: { showgrid: false },
+      xaxis: { showgrid: false, nticks: 8 },
       shapes: row < 0 ? [] : [{
         type: "rect", xref: "paper", x0: 0, x1: 1, y0: row - 0.5, y1: row + 0.5,
-        line: { color: c.text, width: 2 }, fillcolor: "rgba(0,0,0,0)",
+        line: { color: c.selected, width: 2.5 }, fillcolor: "rgba(0,0,0,0)",
       }],
     };
   }
@@ -172,6 +179,17 @@ export class HeatmapView {
   hideTip() {
     this.tip.hidden = true;
   }
+}
+
+/** Exact zeros have no place on a logarithmic scale: a colour of their own. */
+function zeroCells({ x, y, z, customdata }) {
+  const zeros = customdata.map((row, i) => row.map((value, k) => (value === 0 && z[i][k] === null ? 1 : null)));
+  if (!zeros.some((row) => row.includes(1))) return null;
+  const gray = colors().zero;
+  return {
+    type: "heatmap", x, y, z: zeros, showscale: false, hoverinfo: "none",
+    zmin: 0, zmax: 1, colorscale: [[0, gray], [1, gray]],
+  };
 }
 
 /** Borders of the columns: halfway between the records on both sides. */
@@ -207,7 +225,7 @@ function scale(kind, finite) {
     const place = (v) => {
       if (Number.isNaN(v)) return null;
       if (v === Infinity) return high;
-      return v > 0 ? Math.log10(v) : low; // an exact zero is darker than anything: the lowest colour
+      return v > 0 ? Math.log10(v) : null;
     };
     return { low, high, place, colorscale: "Viridis", ticks: logTicks(low, high) };
   }

@@ -47,7 +47,7 @@ export class SummaryView {
     const newest = estimates.at(-1);
     if (newest) {
       const { value, residual } = newest.eigenvalues[0];
-      const doubt = newest.converged ? "" : " (not converged)";
+      const doubt = newest.converged ? "" : ", not converged";
       facts.push(["λmax", `${number(toNumber(value))} ± ${number(toNumber(residual), 2)}${doubt}`, newest.converged ? "" : "warn"]);
       facts.push(stability(toNumber(newest.stability)));
     }
@@ -56,7 +56,7 @@ export class SummaryView {
       ...facts.filter(Boolean).map(([name, value, style]) =>
         element("div", { class: style || undefined }, element("dt", {}, name), element("dd", {}, value)),
       ),
-      element("div", { class: "updated" }, element("dt", {}, "last written"), this.updated),
+      element("div", { class: "updated" }, element("dt", {}, "updated"), this.updated),
     );
     this.tick();
   }
@@ -81,6 +81,6 @@ export class SummaryView {
 
 function stability(value) {
   if (!Number.isFinite(value)) return ["stability", "limit unknown"];
-  if (value > 1) return ["stability", `unstable: λmax is ${number(value)} × the limit`, "bad"];
-  return ["stability", `stable: λmax is at ${number(100 * value, 2)} % of the limit`, value > 0.9 ? "warn" : ""];
+  if (value > 1) return ["stability", `${number(value)} × the limit: unstable`, "bad"];
+  return ["stability", `${number(100 * value, 2)} % of the limit: stable`, value > 0.9 ? "warn" : ""];
 }

@@ -1,0 +1,112 @@
+"""Logs that a well-behaved training would not write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from tbgrad import logformat
+from tbgrad.eventwriter import EventFileWriter
+from tbgrad.records import (
+    STATISTICS,
+    CurvatureEstimate,
+    Eigenvalue,
+    HistogramBins,
+    Manifest,
+    Parameter,
+)
+from tests.support.logs import EPOCH
+
+EVIL = "<img src=x onerror=window.hacked=1>"
+EVIL_PARAMETERS = (
+    Parameter(f"{EVIL}/kernel", EVIL, (4, 3), 12, "float32", "kernel"),
+    Parameter("a&lt;<b>b</b>\x1b[31m\u202e/bias", "b", (3,), 3, "float32", EVIL),
+    Parameter("same", "", (), 1, "float32", "other"),
+    Parameter("same", "", (), 1, "float32", "other"),
+)
+
+
+def table(parameters: int, **columns: object) -> np.ndarray:
+    """Packed statistics with these columns, NaN elsewhere."""
+    result = np.full((parameters, len(STATISTICS)), np.nan, dtype=np.float32)
+    for name, column in columns.items():
+        result[:, STATISTICS.index(name)] = column
+    return result
+
+
+def write_hostile(directory: Path) -> None:
+    """Names that are markup, one name used twice, values that are not finite, damaged records."""
+    manifest = Manifest(EVIL_PARAMETERS)
+    bins = manifest.histogram_bins
+    with EventFileWriter(directory, start_step=0) as writer:
+        writer.add(0, [logformat.manifest(manifest)], EPOCH)
+        for step in range(1, 61):
+            bad = step % 20 == 0
+            values = [
+                logformat.scalar(logformat.LOSS, np.nan if bad else 1 / step),
+                logformat.scalar(logformat.GRADIENT_NORM, np.inf if bad else 3.0),
+                logformat.scalar(logformat.GRADIENT_NORM_MAX, np.inf if bad else 4.0),
+                logformat.parameters(
+                    table(
+                        4,
+                        norm=[0.0, 1e-6 * step, np.nan if bad else 1.0, np.inf if bad else 5.0],
+                        nonfinite=[0, 0, 3 * bad, bad],
+                        cosine=np.sin(step),
+                    )
+                ),
+            ]
+            if bad:
+                counts = np.zeros((4, bins.columns), dtype=np.int32)
+                counts[0, bins.zero_column] = 12
+                counts[1, [0, 40, bins.zero_column - 1, bins.columns - 2, bins.columns - 1]] = 1
+                counts[2, -1] = 1
+                values += [
+                    logformat.histograms(counts),
+                    logformat.curvature(
+                        CurvatureEstimate(
+                            (Eigenvalue(3.0, np.inf), Eigenvalue(np.nan, 0.1)),
+                            step != 40, 9, 0.2, np.nan, 64, 400.0, f"2 / η {EVIL}",
+                        )
+                    ),
+                    logformat.note(f"disk full {EVIL} at {step}"),
+                ]  # fmt: skip
+            if step == 30:
+                values[-1] = logformat.parameters(np.ones((3, 2), dtype=np.float32))
+            writer.add(step, values, EPOCH + step)
+
+
+def write_changing(directory: Path) -> None:
+    """A layer is frozen and another thawed, and a statistic appears, in the middle of a run."""
+
+    def parameter(name: str) -> Parameter:
+        return Parameter(name, name, (2,), 2, "float32", "bias")
+
+    bins = HistogramBins.powers_of_two(-2, 2)
+    before = Manifest((parameter("a"), parameter("b")), ("norm",), bins)
+    after = Manifest((parameter("b"), parameter("c")), ("mean", "norm"), bins)
+    with EventFileWriter(directory, start_step=0) as writer:
+        writer.add(0, [logformat.manifest(before)], EPOCH)
+        for step in range(1, 10):
+            values = [logformat.scalar(logformat.LOSS, 1.0)]
+            if step == 5:
+                values.append(logformat.manifest(after))
+            rows = [[10 + step], [20 + step]] if step < 5 else [[-1, 20 + step], [-2, 30 + step]]
+            counts = np.full((2, bins.columns), step, dtype=np.int32)
+            counts[1] += 100
+            values += [
+                logformat.parameters(np.array(rows, dtype=np.float32)),
+                logformat.histograms(counts),
+            ]
+            writer.add(step, values, EPOCH + step)
+
+
+def write_plain(directory: Path) -> None:
+    """Scalars only, as any other tool writes them."""
+    with EventFileWriter(directory) as writer:
+        for step in range(50):
+            values = [
+                logformat.scalar("acc <b>uracy</b>", step / 50),
+                logformat.scalar("loss", 1 / (step + 1)),
+            ]
+            writer.add(step, values, EPOCH + step)

@@ -1,0 +1,261 @@
+"""What the routes answer, on real logs, through both of TensorBoard's readers."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tbgrad
+from tbgrad.plugin import Loader
+from tests.plugin import logs
+from tests.plugin.conftest import Api, rust_provider
+
+
+ROUTES_OF_A_RUN = (
+    "status", "scalars", "layers", "parameter", "histogram", "curvature", "notes",
+)  # fmt: skip
+
+
+def column(values: list) -> np.ndarray:
+    """Numbers as the browser reads them."""
+    special = {None: np.nan, "inf": np.inf, "-inf": -np.inf}
+    return np.array([special.get(v, v) for v in values], dtype=np.float64)
+
+
+def test_runs_are_listed_and_those_with_gradients_are_marked(api: Api) -> None:
+    runs = {run["name"]: run for run in api.get("runs")["runs"]}
+    assert {name: run["gradients"] for name, run in runs.items()} == {
+        "good": True, logs.EVIL: True, "nested/changing": True, "plain": False,
+    }  # fmt: skip
+    assert runs["good"]["last_step"] == 1000
+    assert runs["good"]["last_wall_time"] == pytest.approx(1_790_000_050)
+    assert api.plugin.is_active()
+
+
+def test_status_tells_where_the_run_stands(api: Api) -> None:
+    status = api.get("status", run="good")
+    assert (status["last_step"], status["gradients"]) == (1000, True)
+    assert status["optimizer"] == {"name": "SGD", "learning_rate": 0.05, "momentum": 0.9}
+    assert set(status["revisions"]) == {"scalars", "layers", "histograms", "curvature", "notes"}
+    assert status == api.get("status", run="good")
+    assert not api.get("status", run="plain")["gradients"]
+
+
+def test_scalars_are_what_the_file_says(api: Api, logdir: Path) -> None:
+    run = tbgrad.read(logdir)["good"]
+    series = {one["tag"]: one for one in api.get("scalars", run="good")["series"]}
+    assert "gradient/norm_max" in series
+    for tag, one in series.items():
+        assert one["steps"] == run[tag].steps.tolist()
+        assert one["wall_times"] == run[tag].wall_times.tolist()
+        np.testing.assert_array_equal(np.float32(one["values"]), np.float32(run[tag].values))
+        assert not one["sampled"]
+
+
+def test_any_tag_can_be_asked_for(api: Api) -> None:
+    answer = api.get("scalars", run="plain", tag=["acc <b>uracy</b>", "absent"])
+    assert [one["tag"] for one in answer["series"]] == ["acc <b>uracy</b>"]
+
+
+@pytest.mark.parametrize("statistic", ["norm", "cosine", "snr"])
+def test_layers_are_what_the_file_says(api: Api, logdir: Path, statistic: str) -> None:
+    run = tbgrad.read(logdir)["good"]
+    layers = api.get("layers", run="good", statistic=statistic)
+    assert [p["name"] for p in layers["parameters"]] == [p.path for p in run.parameters]
+    assert layers["steps"] == layers["first_steps"] == run["tbgrad/parameters"].steps.tolist()
+    got = np.array([column(row) for row in layers["values"]], dtype=np.float32)
+    np.testing.assert_array_equal(got, run.statistic(statistic).T)
+
+
+def test_layers_thinned_keep_the_largest_of_every_bucket(api: Api) -> None:
+    full = np.array(api.get("layers", run="good")["values"])
+    thin = api.get("layers", run="good", columns=7)
+    assert len(thin["steps"]) == 7
+    assert thin["stored"] == 100
+    for k, (first, last) in enumerate(zip(thin["first_steps"], thin["steps"], strict=True)):
+        bucket = full[:, first // 10 - 1 : last // 10]
+        np.testing.assert_array_equal(np.array(thin["values"])[:, k], bucket.max(axis=1))
+    assert thin["first_steps"][0] == 10
+    assert thin["steps"][-1] == 1000
+
+
+def test_parameter_has_every_statistic(api: Api, logdir: Path) -> None:
+    run = tbgrad.read(logdir)["good"]
+    answer = api.get("parameter", run="good", parameter="dense_2/bias")
+    assert answer["parameter"]["shape"] == [8]
+    for name in run.manifest.statistics:
+        expected = run.statistic(name)[:, 5]
+        np.testing.assert_array_equal(np.float32(column(answer["statistics"][name])), expected)
+
+
+def test_histogram_is_what_the_file_says(api: Api, logdir: Path) -> None:
+    run = tbgrad.read(logdir)["good"]
+    answer = api.get("histogram", run="good", parameter="dense_1/kernel")
+    assert answer["edges"] == list(run.manifest.histogram_bins.edges)
+    assert answer["steps"] == run["tbgrad/histograms"].steps.tolist()
+    np.testing.assert_array_equal(answer["counts"], run["tbgrad/histograms"].values[:, 2])
+
+
+def test_curvature_is_what_the_file_says(api: Api, logdir: Path) -> None:
+    records = tbgrad.read(logdir)["good"]["tbgrad/curvature"].values
+    estimates = api.get("curvature", run="good")["estimates"]
+    assert [e["step"] for e in estimates] == [200, 400, 600, 800, 1000]
+    for estimate, record in zip(estimates, records, strict=True):
+        assert estimate["eigenvalues"][0]["value"] == record.lambda_max.value
+        assert estimate["eigenvalues"][1]["residual"] == record.lambda_min.residual
+        assert estimate["converged"] is record.converged
+        assert estimate["stability"] == pytest.approx(record.stability)
+        assert estimate["threshold_formula"] == "(2 + 2 β) / η"
+
+
+def test_values_that_are_not_finite_survive(api: Api) -> None:
+    series = {s["tag"]: s["values"] for s in api.get("scalars", run=logs.EVIL)["series"]}
+    assert series["loss"][19] is None
+    assert series["gradient/norm"][19] == "inf"
+    layers = api.get("layers", run=logs.EVIL)
+    at = layers["steps"].index(20)
+    assert [row[at] for row in layers["values"]] == [0.0, pytest.approx(2e-5), None, "inf"]
+    assert [2, at] in layers["nonfinite"]
+    assert [0, at] not in layers["nonfinite"]
+    estimate = api.get("curvature", run=logs.EVIL)["estimates"][0]
+    assert estimate["eigenvalues"] == [
+        {"value": 3.0, "residual": "inf"}, {"value": None, "residual": 0.1},
+    ]  # fmt: skip
+
+
+def test_rows_follow_the_manifest_of_their_step(api: Api) -> None:
+    layers = api.get("layers", run="nested/changing")
+    assert [p["name"] for p in layers["parameters"]] == ["b", "c", "a"]
+    assert layers["values"] == [
+        [21, 22, 23, 24, 25, 26, 27, 28, 29],
+        [None, None, None, None, 35, 36, 37, 38, 39],
+        [11, 12, 13, 14, None, None, None, None, None],
+    ]
+    mean = api.get("parameter", run="nested/changing", parameter="b")["statistics"]["mean"]
+    assert mean == [None] * 4 + [-1.0] * 5
+    counts = api.get("histogram", run="nested/changing", parameter="b")["counts"]
+    assert [row[0] for row in counts] == [101, 102, 103, 104, 5, 6, 7, 8, 9]
+    assert api.get("histogram", run="nested/changing", parameter="a")["steps"] == [1, 2, 3, 4]
+
+
+def test_a_record_that_fits_no_manifest_is_told_and_the_rest_is_shown(api: Api) -> None:
+    layers = api.get("layers", run=logs.EVIL)
+    assert len(layers["steps"]) == 59
+    assert 30 not in layers["steps"]
+    assert layers["problems"] == [
+        "step 30: a packed record of float32 (3, 2) does not fit its manifest, "
+        "which has 4 parameters and 12 columns"
+    ]
+
+
+def test_equal_names_are_told_apart(api: Api) -> None:
+    names = [p["name"] for p in api.get("layers", run=logs.EVIL)["parameters"]]
+    assert names[2:] == ["same", "same (2)"]
+    second = api.get("parameter", run=logs.EVIL, parameter="same (2)")
+    assert second["statistics"]["norm"][0] == 5.0
+
+
+def test_notes(api: Api) -> None:
+    notes = api.get("notes", run=logs.EVIL)["notes"]
+    assert [n["step"] for n in notes] == [20, 40, 60]
+    assert notes[0]["text"] == f"disk full {logs.EVIL} at 20"
+    assert api.get("notes", run="good") == {"run": "good", "notes": []}
+
+
+@pytest.mark.parametrize(
+    ("route", "query", "code", "words"),
+    [
+        ("layers", {}, 400, "the argument 'run' is missing"),
+        ("layers", {"run": "good", "columns": "0"}, 400, "'columns' must be a whole number"),
+        ("layers", {"run": "good", "columns": "9" * 5000}, 400, "'columns' must be"),
+        ("layers", {"run": "good", "columns": "²"}, 400, "'columns' must be"),
+        ("layers", {"run": "good", "statistic": "beauty"}, 404, "no statistic 'beauty'; it has"),
+        ("parameter", {"run": "good"}, 400, "the argument 'parameter' is missing"),
+        ("parameter", {"run": "good", "parameter": "x"}, 404, "no parameter 'x'"),
+        ("histogram", {"run": "good", "parameter": "x"}, 404, "no parameter 'x'"),
+        ("histogram", {"run": "plain", "parameter": "x"}, 404, "no parameter 'x'"),
+        *[
+            (route, {"run": "../absent", "parameter": "x"}, 404, "no run '../absent'")
+            for route in ROUTES_OF_A_RUN
+        ],
+    ],
+)  # fmt: skip
+def test_bad_requests_get_one_clear_sentence(
+    api: Api, route: str, query: dict[str, str], code: int, words: str
+) -> None:
+    got, sentence = api.error(route, **query)
+    assert got == code
+    assert words in sentence
+    assert "\n" not in sentence
+
+
+def test_a_run_without_our_series_has_empty_views(api: Api) -> None:
+    assert api.get("layers", run="plain")["parameters"] == []
+    assert api.get("curvature", run="plain")["estimates"] == []
+
+
+def test_files_and_data_carry_the_headers_tensorboard_asks_for(api: Api) -> None:
+    for route, kind in (
+        ("runs", "application/json"),
+        ("static/index.js", "text/javascript"),
+        ("static/views/heatmap.js", "text/javascript"),
+        ("static/style.css", "text/css"),
+    ):
+        headers = api.raw(route).headers
+        assert headers["Content-Type"].startswith(kind)
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Cache-Control"] == "no-cache, must-revalidate"
+    assert api.raw("runs", method="POST").status_code == 405
+
+
+def test_plotly_comes_from_the_installed_package_compressed_and_cached(api: Api) -> None:
+    version = api.get("plotly")["version"]
+    response = api.raw("plotly.min.js", headers={"Accept-Encoding": "gzip"}, version=version)
+    assert response.headers["Content-Encoding"] == "gzip"
+    assert "max-age=2592000" in response.headers["Cache-Control"]
+    assert b"plotly.js v" in gzip.decompress(response.data)[:200]
+    assert b"plotly.js v" in api.raw("plotly.min.js").data[:200]
+
+
+def test_without_the_plotly_package_the_tab_can_say_so(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tbgrad.plugin import assets
+
+    monkeypatch.setattr(assets, "_plotly_script", lambda: None)
+    monkeypatch.setattr(assets, "plotly_gzipped", lambda: None)
+    assert api.get("plotly") == {"version": None}
+    assert api.raw("plotly.min.js").status_code == 404
+
+
+def test_every_route_is_described() -> None:
+    page = (Path(tbgrad.__file__).parent / "plugin" / "http_api.md").read_text()
+    routes = [r for r in Api(object()).apps if not r.startswith("/static/")]
+    assert [r for r in routes if f"`{r}`" not in page] == []
+
+
+def test_an_empty_log_directory_is_no_error(tmp_path: Path) -> None:
+    api = Api(rust_provider(tmp_path))
+    assert api.get("runs") == {"runs": []}
+    assert not api.plugin.is_active()
+
+
+def test_a_reader_that_fails_is_one_sentence_not_a_traceback() -> None:
+    api = Api(object())
+    code, sentence = api.error("runs")
+    assert code == 500
+    assert "reading the log failed" in sentence
+    assert not api.plugin.is_active()
+
+
+def test_the_loader_raises_how_much_is_kept_but_not_over_the_user() -> None:
+    class Flags:
+        samples_per_plugin = {"tbgrad": 50, "images": 3}  # noqa: RUF012 - stands in for a namespace
+
+    Loader().fix_flags(Flags)
+    assert Flags.samples_per_plugin == {
+        "tbgrad": 50, "images": 3, "tbgrad_histograms": 200, "scalars": 5000,
+    }  # fmt: skip

@@ -1,0 +1,319 @@
+"""The tab in a real browser, against a real TensorBoard on real logs."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+
+import tbgrad
+from tbgrad import logformat
+from tbgrad.eventwriter import EventFileWriter
+from tests.plugin import logs
+from tests.support.browser import Tab, TensorBoard, open_tab, tensorboard
+from tests.support.logs import manifest, write_run
+
+pytestmark = pytest.mark.browser
+
+SELECTED = "document.querySelector('#detail select').value"
+
+
+def healthy(tab: Tab) -> None:
+    """No console error (that includes every violation of the Content-Security-Policy)."""
+    assert tab.errors == []
+    foreign = [
+        url for url in tab.requests
+        if urlsplit(url).scheme in ("http", "https", "ws", "wss")
+        and urlsplit(url).hostname != "127.0.0.1"
+    ]  # fmt: skip
+    assert foreign == []
+    assert not tab.frame.evaluate("'hacked' in window || 'hacked' in window.parent")
+
+
+def choose_run(tab: Tab, name: str) -> None:
+    tab.wait(
+        "name => [...document.querySelectorAll('#run option')].some((o) => o.value === name)", name
+    )
+    tab.frame.select_option("#run", name)
+
+
+@pytest.fixture(scope="module")
+def tab(server: TensorBoard, browser: Any) -> Iterator[Tab]:
+    """The tab on the run "good", shared by the tests that only look."""
+    opened = open_tab(browser, server.url)
+    choose_run(opened, "good")
+    opened.wait(f"{SELECTED} === 'dense_0/kernel'")
+    opened.wait("document.querySelector('#histogram .chart').data?.length === 1")
+    yield opened
+    opened.page.context.close()
+
+
+def test_the_curves_are_what_the_log_says(tab: Tab, logdir: Path) -> None:
+    run = tbgrad.read(logdir)["good"]
+    loss = tab.traces("scalar")[0]
+    assert loss["x"] == run["loss"].steps.tolist()
+    np.testing.assert_allclose(loss["y"], run["loss"].values, rtol=1e-7)
+    traces = {trace["name"]: trace for trace in tab.traces("norm")}
+    np.testing.assert_allclose(traces["norm"]["y"], run["gradient/norm"].values, rtol=1e-7)
+    np.testing.assert_allclose(traces["peak"]["y"], run["gradient/norm_max"].values, rtol=1e-7)
+    assert tab.layout("norm")["yaxis"]["type"] == "log"
+
+
+def test_the_heat_map_is_what_the_log_says(tab: Tab, logdir: Path) -> None:
+    run = tbgrad.read(logdir)["good"]
+    heatmap = tab.traces("layers")[0]
+    assert heatmap["type"] == "heatmap"
+    np.testing.assert_allclose(heatmap["z"], np.log10(run.statistic("norm").T), rtol=1e-5)
+    assert tab.layout("layers")["yaxis"]["ticktext"][-1] == "dense_3/bias"
+    edges = heatmap["x"]
+    assert len(edges) == len(run["tbgrad/parameters"]) + 1
+    assert (edges[0], edges[1], edges[-1]) == (5, 15, 1005)
+
+
+def test_the_curvature_shows_error_bars_limit_and_what_has_not_converged(tab: Tab) -> None:
+    top, bottom, limit = tab.traces("curvature")
+    assert (top["name"], top["x"]) == ("λmax", [200, 400, 600, 800, 1000])
+    np.testing.assert_allclose(top["y"], [30, 40, 50, 60, 70])
+    np.testing.assert_allclose(top["error"], 0.02 * np.array(top["y"]))
+    assert [symbol != "circle" for symbol in top["symbols"]] == [False, False, True, False, False]
+    assert (bottom["name"], bottom["y"]) == ("λmin", [-1.5] * 5)
+    assert limit["y"] == [76.0] * 5
+    assert "(2 + 2 β) / η" in tab.text("#curvature .legend")
+    assert "not converged" in tab.text("#curvature .legend")
+
+
+def test_the_header_says_in_words_where_the_run_stands(tab: Tab) -> None:
+    words = " ".join(tab.text("#summary dl").split())
+    assert "step 1,000" in words
+    assert "loss 0.1345" in words
+    assert "gradient norm 0.05" in words
+    assert "λmax 70 ± 1.4" in words
+    assert "stability 92 % of the limit: stable" in words
+    assert re.search(r"updated \d+ \S+ ago", words)
+
+
+def test_the_histogram_shares_are_what_the_log_says(tab: Tab, logdir: Path) -> None:
+    run = tbgrad.read(logdir)["good"]
+    row = int(tab.frame.evaluate("document.querySelector('#detail select').selectedIndex"))
+    bars = tab.traces("histogram")[0]
+    counts = run["tbgrad/histograms"].values[-1, row]
+    assert sum(bars["y"]) == pytest.approx(1)
+    order = np.argsort(bars["x"])
+    np.testing.assert_allclose(np.array(bars["y"])[order], counts[counts > 0] / counts.sum())
+    assert "all finite" in tab.text("#histogram .words")
+
+
+def test_an_earlier_histogram_can_be_chosen(tab: Tab) -> None:
+    assert "step 1,000, the newest" in tab.text("#histogram h3")
+    tab.frame.fill("#histogram input", "2")
+    assert "step 300" in tab.text("#histogram h3")
+    tab.frame.fill("#histogram input", "9")
+    assert "the newest" in tab.text("#histogram h3")
+
+
+def test_a_click_on_the_heat_map_selects_and_so_do_arrow_keys(tab: Tab, logdir: Path) -> None:
+    run = tbgrad.read(logdir)["good"]
+    box = tab.frame.query_selector("#layers .plot").bounding_box()
+    tab.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] * 5.5 / 8)
+    tab.wait(f"{SELECTED} === 'dense_2/bias'")
+    shape = tab.wait("document.querySelector('#layers .chart').layout.shapes[0]")
+    assert (shape["y0"], shape["y1"]) == (4.5, 5.5)
+    tab.frame.focus("#layers .body")
+    tab.page.keyboard.press("ArrowDown")
+    tab.wait(f"{SELECTED} === 'dense_3/kernel'")
+    tab.page.keyboard.press("Home")
+    tab.wait(f"{SELECTED} === 'dense_0/kernel'")
+    tab.frame.select_option("#detail select", "dense_1/kernel")
+    expected = run.statistic("norm")[:, 2].astype(float)
+    tab.wait(
+        "v => Math.abs(document.querySelector('#detail .chart').data?.[1]?.y[0] - v) < 1e-6 * v",
+        expected[0],
+    )
+    curve = {trace["name"]: trace for trace in tab.traces("detail")}["norm"]
+    np.testing.assert_allclose(curve["y"], expected, rtol=1e-6)
+    tab.frame.select_option("#detail select", "dense_0/kernel")
+    tab.wait(f"{SELECTED} === 'dense_0/kernel'")
+
+
+def test_another_statistic_can_be_chosen(tab: Tab, logdir: Path) -> None:
+    run = tbgrad.read(logdir)["good"]
+    tab.frame.select_option("#layers select", "cosine")
+    tab.wait("document.querySelector('#layers .chart').data[0].zmin === -1")
+    z = tab.traces("layers")[0]["z"]
+    np.testing.assert_allclose(z, run.statistic("cosine").T, rtol=1e-6)
+    tab.frame.select_option("#layers select", "snr")
+    tab.frame.wait_for_selector("#layers .empty:not([hidden])")
+    assert "was not computed" in tab.text("#layers .empty")
+    tab.frame.select_option("#layers select", "norm")
+    tab.wait("!document.querySelector('#layers .chart').hidden")
+
+
+def test_charts_zoom_together_and_keep_their_zoom(tab: Tab) -> None:
+    box = tab.frame.query_selector("#scalar .plot").bounding_box()
+    y = box["y"] + box["height"] / 2
+    tab.page.mouse.move(box["x"] + 0.5 * box["width"], y)
+    tab.page.mouse.down()
+    tab.page.mouse.move(box["x"] + 0.9 * box["width"], y, steps=5)
+    tab.page.mouse.up()
+    same = """() => {
+      const range = (id) => document.querySelector(`#${id} .chart`).layout.xaxis.range;
+      const [low, high] = range("scalar");
+      const all = ["norm", "layers", "curvature", "detail"].map(range);
+      return low > 400 && high < 1000 && all.every(([a, b]) => a === low && b === high);
+    }"""
+    tab.wait(same)
+    tab.frame.select_option("#layers select", "std")  # draws anew
+    tab.wait("document.querySelector('#layers .hint').textContent.startsWith('standard')")
+    tab.wait(same)
+    tab.frame.select_option("#layers select", "norm")
+    tab.page.mouse.dblclick(box["x"] + box["width"] / 2, y)
+    tab.wait("document.querySelector('#curvature .chart').layout.xaxis.range[0] < 100")
+    healthy(tab)
+
+
+def test_an_idle_tab_draws_nothing_anew(tab: Tab) -> None:
+    tab.frame.evaluate(
+        """() => {
+          window.draws = 0;
+          const react = Plotly.react;
+          Plotly.react = (...all) => { window.draws += 1; return react(...all); };
+        }"""
+    )
+    before = int(tab.frame.evaluate("Number(document.documentElement.dataset.refreshed)"))
+    tab.wait("n => Number(document.documentElement.dataset.refreshed) >= n", before + 2)
+    assert tab.frame.evaluate("window.draws") == 0
+    healthy(tab)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_the_theme_follows_tensorboards(server: TensorBoard, browser: Any, dark: bool) -> None:
+    tab = open_tab(browser, server.url, dark=dark, size=(1920, 1080))
+    names = ("light", "dark")
+    assert tab.frame.evaluate("document.documentElement.dataset.theme") == names[dark]
+    colour = "getComputedStyle(document.querySelector('#norm')).backgroundColor"
+    tab.wait("document.querySelector('#norm .chart').data?.length > 0")
+    before = tab.frame.evaluate(colour)
+    line = tab.frame.evaluate("document.querySelector('#norm .chart').data[1].line.color")
+    tab.page.emulate_media(color_scheme=names[not dark])
+    tab.wait("name => document.documentElement.dataset.theme === name", names[not dark])
+    assert tab.frame.evaluate(colour) != before
+    tab.wait("c => document.querySelector('#norm .chart').data[1].line.color !== c", line)
+    healthy(tab)
+    tab.page.context.close()
+
+
+def test_names_from_the_log_are_inert_text(server: TensorBoard, browser: Any) -> None:
+    tab = open_tab(browser, server.url)
+    choose_run(tab, logs.EVIL)
+    tab.wait(f"name => {SELECTED} === name", logs.EVIL_PARAMETERS[0].path)
+    label = "document.querySelectorAll('#layers .ytick text')[0]?.textContent.includes('<img src')"
+    tab.wait(label)
+    tab.wait("document.querySelector('#curvature .legend').textContent.includes('onerror')")
+    tab.wait("document.querySelector('.notes').textContent.includes('disk full <img')")
+    for row in range(1, 4):
+        tab.frame.focus("#layers .body")
+        tab.page.keyboard.press("ArrowDown")
+        tab.wait(f"n => document.querySelector('#detail select').selectedIndex === n && {row}", row)
+    box = tab.frame.query_selector("#layers .plot").bounding_box()
+    tab.page.mouse.move(box["x"] + 60, box["y"] + 10)
+    tab.frame.wait_for_selector("#layers .tip:not([hidden])")
+    assert "<img src=x" in tab.text("#layers .tip b")
+    assert (
+        tab.frame.evaluate("document.querySelectorAll('img, script:not([src], [type])').length")
+        == 0
+    )
+    assert tab.frame.evaluate("document.querySelectorAll('a').length") == 0
+    healthy(tab)
+    tab.page.context.close()
+
+
+def test_what_is_not_finite_is_marked(server: TensorBoard, browser: Any) -> None:
+    tab = open_tab(browser, server.url)
+    choose_run(tab, logs.EVIL)
+    tab.wait("document.querySelector('#norm .legend').textContent.includes('NaN or infinite')")
+    tab.wait("document.querySelector('#layers .legend').textContent.includes('exactly 0')")
+    norm = {trace["name"]: trace for trace in tab.traces("norm")}
+    assert norm["NaN or infinite"]["x"] == [20, 40, 60]
+    assert norm["norm"]["y"][19] is None
+    crosses = tab.traces("layers")[-1]
+    assert sorted(zip(crosses["y"], crosses["x"], strict=True)) == [
+        (row, step) for row in (2, 3) for step in (20, 40, 60)
+    ]
+    tab.frame.select_option("#detail select", logs.EVIL_PARAMETERS[1].path)
+    tab.wait("document.querySelector('#histogram .words').textContent.includes('above')")
+    words = tab.text("#histogram .words")
+    assert words == (
+        "no exact zeros · 1 below 9.09×10⁻¹³ in size · 2 above 65,536 in size · 1 NaN or infinite"
+    )
+    assert "1 NaN" in words
+    assert "Could not be read: step 30" in str(tab.frame.text_content(".notes"))
+    healthy(tab)
+    tab.page.context.close()
+
+
+def test_a_run_without_gradients_shows_its_scalars_and_what_to_do(
+    server: TensorBoard, browser: Any
+) -> None:
+    tab = open_tab(browser, server.url, size=(700, 900))
+    choose_run(tab, "plain")
+    tab.wait("document.querySelectorAll('#others .chart .plot').length === 2")
+    assert "no gradients" in tab.text("#without")
+    assert "GradientMonitor" in tab.text("#without pre")
+    assert tab.text("#others h2") == "acc <b>uracy</b>"
+    healthy(tab)
+    tab.page.context.close()
+
+
+def test_it_fits_the_screen_and_scrolls_where_it_cannot(server: TensorBoard, browser: Any) -> None:
+    for size in ((1280, 800), (1920, 1080), (700, 900), (400, 800)):
+        tab = open_tab(browser, server.url, size=size)
+        tab.wait("document.querySelector('#board') && !document.querySelector('#board').hidden")
+        wide, tall = tab.frame.evaluate(
+            "[document.documentElement.scrollWidth - innerWidth,"
+            " document.documentElement.scrollHeight - innerHeight]"
+        )
+        assert wide <= 0, f"scrolls sideways at {size}"
+        assert tall <= 0 or size[0] < 900, f"scrolls down at {size}"
+        tab.page.context.close()
+
+
+@pytest.mark.parametrize("arguments", [(), ("--load_fast=false",)], ids=["fast", "python"])
+def test_the_tab_follows_a_log_from_nothing(
+    browser: Any, tmp_path: Path, arguments: tuple[str, ...]
+) -> None:
+    """An empty directory, then a run that appears and grows: all without a reload."""
+    logdir = tmp_path / "runs"
+    logdir.mkdir()
+    with tensorboard(logdir, tmp_path, *arguments) as server:
+        tab = open_tab(browser, server.url)
+        assert "No runs yet" in tab.text("#nothing")
+        write_run(logdir / "live", steps=100)
+        tab.wait("document.querySelector('#scalar .chart')?.data?.[0]?.x.at(-1) === 100")
+        rows = len(manifest().parameters)
+        with EventFileWriter(logdir / "live2") as writer:
+            now = time.time()
+            writer.add(0, [logformat.manifest(manifest())], now)
+            for step in (1, 2):
+                writer.add(step, live_values(step, rows), now)
+            writer.flush()
+            choose_run(tab, "live2")
+            newest = "n => document.querySelector('#layers .chart').data?.[0]?.z[0].length === n"
+            tab.wait(newest, 2)
+            writer.add(3, live_values(3, rows), now)
+            writer.flush()
+            tab.wait(newest, 3)
+            tab.wait("document.querySelector('#scalar .chart').data[0].x.at(-1) === 3")
+            assert tab.layout("scalar")["xaxis"]["range"][1] >= 3
+        healthy(tab)
+        tab.page.context.close()
+
+
+def live_values(step: int, rows: int) -> list[Any]:
+    statistics = np.ones((rows, 12), dtype=np.float32) * step
+    return [logformat.scalar("loss", 1 / step), logformat.parameters(statistics)]
