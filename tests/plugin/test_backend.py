@@ -13,7 +13,6 @@ from tbgrad.plugin import Loader
 from tests.plugin import logs
 from tests.plugin.conftest import Api, rust_provider
 
-
 ROUTES_OF_A_RUN = (
     "status", "scalars", "layers", "parameter", "histogram", "curvature", "notes",
 )  # fmt: skip

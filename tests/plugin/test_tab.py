@@ -119,7 +119,7 @@ def test_an_earlier_histogram_can_be_chosen(tab: Tab) -> None:
 
 def test_a_click_on_the_heat_map_selects_and_so_do_arrow_keys(tab: Tab, logdir: Path) -> None:
     run = tbgrad.read(logdir)["good"]
-    box = tab.frame.query_selector("#layers .plot").bounding_box()
+    box = tab.frame.query_selector("#layers .nsewdrag").bounding_box()
     tab.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] * 5.5 / 8)
     tab.wait(f"{SELECTED} === 'dense_2/bias'")
     shape = tab.wait("document.querySelector('#layers .chart').layout.shapes[0]")
@@ -155,7 +155,7 @@ def test_another_statistic_can_be_chosen(tab: Tab, logdir: Path) -> None:
 
 
 def test_charts_zoom_together_and_keep_their_zoom(tab: Tab) -> None:
-    box = tab.frame.query_selector("#scalar .plot").bounding_box()
+    box = tab.frame.query_selector("#scalar .nsewdrag").bounding_box()
     y = box["y"] + box["height"] / 2
     tab.page.mouse.move(box["x"] + 0.5 * box["width"], y)
     tab.page.mouse.down()
@@ -200,7 +200,9 @@ def test_the_theme_follows_tensorboards(server: TensorBoard, browser: Any, dark:
     tab.wait("document.querySelector('#norm .chart').data?.length > 0")
     before = tab.frame.evaluate(colour)
     line = tab.frame.evaluate("document.querySelector('#norm .chart').data[1].line.color")
-    tab.page.emulate_media(color_scheme=names[not dark])
+    # TensorBoard asks the browser once, when it loads; from then on its own menu decides.
+    tab.page.click("app-header-dark-mode-toggle button")
+    tab.page.click(f"[role=menuitem]:has-text('{names[not dark].capitalize()}')")
     tab.wait("name => document.documentElement.dataset.theme === name", names[not dark])
     assert tab.frame.evaluate(colour) != before
     tab.wait("c => document.querySelector('#norm .chart').data[1].line.color !== c", line)
@@ -220,7 +222,7 @@ def test_names_from_the_log_are_inert_text(server: TensorBoard, browser: Any) ->
         tab.frame.focus("#layers .body")
         tab.page.keyboard.press("ArrowDown")
         tab.wait(f"n => document.querySelector('#detail select').selectedIndex === n && {row}", row)
-    box = tab.frame.query_selector("#layers .plot").bounding_box()
+    box = tab.frame.query_selector("#layers .nsewdrag").bounding_box()
     tab.page.mouse.move(box["x"] + 60, box["y"] + 10)
     tab.frame.wait_for_selector("#layers .tip:not([hidden])")
     assert "<img src=x" in tab.text("#layers .tip b")
@@ -262,7 +264,7 @@ def test_a_run_without_gradients_shows_its_scalars_and_what_to_do(
 ) -> None:
     tab = open_tab(browser, server.url, size=(700, 900))
     choose_run(tab, "plain")
-    tab.wait("document.querySelectorAll('#others .chart .plot').length === 2")
+    tab.wait("document.querySelectorAll('#others .chart .nsewdrag').length === 2")
     assert "no gradients" in tab.text("#without")
     assert "GradientMonitor" in tab.text("#without pre")
     assert tab.text("#others h2") == "acc <b>uracy</b>"

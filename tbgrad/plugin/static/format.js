@@ -13,6 +13,7 @@ export function number(value, digits = 3) {
   if (value === 0) return "0";
   const sign = value < 0 ? MINUS : "";
   const size = Math.abs(value);
+  if (Number.isInteger(size) && size < 1e6) return sign + size.toLocaleString("en-US");
   if (size >= 1e-3 && size < 1e6) {
     const rounded = Number(size.toPrecision(size >= 1000 ? Math.max(digits, 4) : digits));
     return sign + rounded.toLocaleString("en-US", { maximumFractionDigits: 9 });
