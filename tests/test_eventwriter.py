@@ -18,6 +18,8 @@ from tbgrad.eventwriter import EventFileWriter
 from tbgrad.history import read
 from tests.support.values import ALERT
 
+pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+
 
 def loss(step: int):
     return [logformat.scalar("loss", step)]
