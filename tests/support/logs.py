@@ -1,4 +1,4 @@
-"""Event files with known content, written by the real writer: no TensorFlow, the same every time."""
+"""Event files with known content, from the real writer: no TensorFlow, the same every time."""
 
 from __future__ import annotations
 
