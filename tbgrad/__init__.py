@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tbgrad.history import LogDirectory, Run, Series, read
     from tbgrad.training import hessian
-    from tbgrad.training.callback import Curvature, GradientMonitor
+    from tbgrad.training.callback import GradientMonitor
+    from tbgrad.training.curvature import Curvature
     from tbgrad.training.writer import GradientSummaryWriter
 
 __version__ = "0.1.0"
@@ -28,7 +29,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Curvature": "tbgrad.training.callback",
+    "Curvature": "tbgrad.training.curvature",
     "GradientMonitor": "tbgrad.training.callback",
     "GradientSummaryWriter": "tbgrad.training.writer",
     "LogDirectory": "tbgrad.history",

@@ -75,7 +75,7 @@ class _Paper:
         table = Table(box=box.SIMPLE_HEAD if terminal else None, pad_edge=False, show_edge=False)
         for i, title in enumerate(header):
             table.add_column(
-                Text(title if terminal else title.replace("\n", " ")),
+                Text(title if terminal else title.replace("/\n", "/").replace("\n", " ")),
                 justify="right" if i else "left",
                 overflow="fold",
                 no_wrap=not terminal,
@@ -227,8 +227,9 @@ def _print_curvature(paper: _Paper, curvature: CurvatureSummary | None) -> None:
         return
     last = curvature.last
     paper.heading(f"Hessian at step {curvature.step}, on {_count(last.samples, 'sample')}")
-    paper.line(f"{'λmax':<16}{number(last.lambda_max.value)} ± {number(last.lambda_max.residual)}")
-    paper.line(f"{'λmin':<16}{number(last.lambda_min.value)} ± {number(last.lambda_min.residual)}")
+    for name, eigenvalue in (("λmax", last.lambda_max), ("λmin", last.lambda_min)):
+        residual = number(eigenvalue.residual, 2)
+        paper.line(f"{name:<16}{number(eigenvalue.value)} ± {residual}")
     if last.stability_threshold is None:
         paper.line(f"{'stability':<16}no threshold is known for this optimizer")
     else:

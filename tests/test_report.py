@@ -289,6 +289,7 @@ def test_columns_of_a_piped_table_are_aligned(tmp_path):
     lines = text_of(build(run)).splitlines()
     start = next(i for i, line in enumerate(lines) if line.startswith("parameter "))
     rows = lines[start : start + 9]
+    assert "update/weight  not finite" in rows[0]
     assert len({len(row.rstrip()) for row in rows}) == 1
     assert all(len(line) < 200 and line.isprintable() for line in lines)
     assert not any(c in "─│┌━╭" for line in lines for c in line)
