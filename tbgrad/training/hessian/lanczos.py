@@ -20,8 +20,16 @@ from numpy.typing import NDArray
 
 Which = Literal["LA", "SA", "LM", "BE"]
 
-MIX = 0.3
-"""Share of a random direction in a warm start, against vectors that cannot see a new extreme."""
+MIX = 1.0
+"""Length of the random direction that is added to a unit warm start. Lanczos takes it out again at
+no cost in products (0.01 to 1.0 cost the same on networks), and it lets a new extreme be seen."""
+
+AHEAD = 0.3
+"""A new extreme this much further out than the one found is looked for before stopping."""
+
+UNSEEN = 0.1
+"""How small a share of the expected size a new extreme's part in the start may be: it is smaller
+for a normal variate with a probability of 8 %."""
 
 SCALE_FLOOR = 0.01
 """Below this share of the largest |Ritz value| an eigenvalue counts as zero in `tol`."""
@@ -63,6 +71,8 @@ def extreme_eigenpairs(
     block = k if which == "LM" else max(top, bottom)
     basis = _Basis(size, dtype, min(size, max(max_basis, 2 * (k + block) + 2)))
     queue = _start_directions(start, min(block, size), size, rng)
+    share = 1.0 if start is None else MIX / math.hypot(1.0, MIX)
+    unseen = UNSEEN * share / math.sqrt(size)
     products = 0
     while True:
         q = basis.new_direction(queue.pop(0), rng)
@@ -78,16 +88,21 @@ def extreme_eigenpairs(
         scale = float(np.abs(values).max())
         noise = basis.noise(scale)
         allowed = tol * np.maximum(np.abs(theta), SCALE_FLOOR * scale)
-        converged = bool(len(wanted) == k and (raw + noise <= allowed).all())
+        good = raw + noise <= allowed
+        settled = bool(len(wanted) == k and good.all())
+        missed = basis.missed(_beyond(values, which), unseen, noise) if settled else None
         # Below the noise of the products a residual vector is no direction to go.
-        stalled = bool(len(wanted) == k and ((raw + noise <= allowed) | (raw <= noise)).all())
+        stalled = bool(len(wanted) == k and not settled and (good | (raw <= noise)).all())
+        converged = settled and missed is None
         if converged or stalled or products >= max_products or basis.count == size:
             vectors = basis.vectors(s_wanted)
             return RitzPairs(theta, raw + noise, vectors, converged, products)
-        worst = int(np.argmax(np.where(raw + noise <= allowed, 0.0, (raw + noise) / allowed)))
-        queue.append(residual_vectors[worst])
+        if missed is None:
+            excess = (raw + noise) / np.maximum(allowed, np.finfo(np.float64).tiny)
+            missed = residual_vectors[int(np.argmax(excess))]
+        queue.append(missed)
         if basis.full:
-            basis.compress(s[:, _kept(values, which, basis.capacity // 2)])
+            basis.compress(s[:, _wanted(values, basis.capacity // 2, which)])
 
 
 class _Basis:
@@ -103,6 +118,7 @@ class _Basis:
         self._projected = np.zeros((capacity, capacity))
         self._asymmetry = np.zeros(capacity)
         self._largest_asymmetry = 0.0
+        self._restarted = False
 
     @property
     def full(self) -> bool:
@@ -153,6 +169,27 @@ class _Basis:
         # part in there was at least a third of all of it on networks compared with float64 twins.
         return 4 * max(self._eps * scale, math.sqrt(self._largest_asymmetry))
 
+    def missed(self, outposts: list[float], unseen: float, noise: float) -> NDArray[Any] | None:
+        """Where to look for an eigenvector beyond an outpost; None if it would have been seen.
+
+        Let v be a unit eigenvector of eigenvalue μ. With A = Qᵀ H Q, the start q_0 and
+        c = (μ − A)⁻¹ e_0, (μ − H) Q c = q_0 − u where u = (I − Q Qᵀ) H Q c, and the product of
+        v with the left side is zero. So its part in the start is ⟨q_0, v⟩ = ⟨u, v⟩ ≤ ‖u‖, which
+        falls as μ goes outward: a random start excludes every v beyond where ‖u‖ ≤ `unseen`.
+        """
+        if self._restarted:
+            return None  # the start is no longer in the basis, but has been multiplied often enough
+        a = self._projected[: self.count, : self.count]
+        scale = float(np.abs(a).max())
+        identity = np.eye(self.count)
+        for mu in outposts:
+            c = np.linalg.solve((mu / scale) * identity - a / scale, identity[0])
+            u: NDArray[Any] = c.astype(self._w.dtype) @ self._w[: self.count]
+            u -= (a @ c).astype(self._q.dtype) @ self._q[: self.count]
+            if _norm(u) > max(unseen * scale, noise * float(np.linalg.norm(c))):
+                return u
+        return None
+
     def ritz(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Ritz values, rising, and their coefficients in the basis as columns."""
         values, s = np.linalg.eigh(self._projected[: self.count, : self.count])
@@ -175,12 +212,27 @@ class _Basis:
         self._w[:kept] = rows @ self._w[: self.count]
         self._projected[:kept, :kept] = s.T @ self._projected[: self.count, : self.count] @ s
         self._asymmetry[:] = 0.0
+        self._restarted = True
         self.count = kept
 
 
 def _ends(k: int, which: Which) -> tuple[int, int]:
     """How many values are wanted at the top and at the bottom; LM may want all at either."""
     return {"LA": (k, 0), "SA": (0, k), "LM": (k, k), "BE": (k - k // 2, k // 2)}[which]
+
+
+def _beyond(values: NDArray[np.float64], which: Which) -> list[float]:
+    """Outside of which values a missed eigenvalue would make the answer wrong."""
+    if not values.any():
+        return []  # a random direction in the null space means that there is nothing else
+    if which == "LM":
+        outpost = (1 + AHEAD) * float(np.abs(values).max())
+        return [outpost, -outpost]
+    top, bottom = float(values[-1]), float(values[0])
+    scale = max(abs(top), abs(bottom))
+    above = top + AHEAD * max(abs(top), SCALE_FLOOR * scale)
+    below = bottom - AHEAD * max(abs(bottom), SCALE_FLOOR * scale)
+    return {"LA": [above], "SA": [below], "BE": [above, below]}[which]
 
 
 def _wanted(values: NDArray[np.float64], k: int, which: Which) -> NDArray[np.intp]:
@@ -192,10 +244,6 @@ def _wanted(values: NDArray[np.float64], k: int, which: Which) -> NDArray[np.int
     top, bottom = _ends(k, which)
     rising: NDArray[np.intp] = np.r_[:bottom, len(values) - top : len(values)]
     return rising[::-1]
-
-
-def _kept(values: NDArray[np.float64], which: Which, count: int) -> NDArray[np.intp]:
-    return _wanted(values, count, which)
 
 
 def _start_directions(

@@ -37,6 +37,7 @@ class HessianOperator:
         size: n, the number of scalar parameters.
         dtype: of the products: float64 if any variable is float64, float32 otherwise.
         products: number of products computed so far.
+        deterministic: whether `check_deterministic` has passed.
 
     Raises:
         HessianError: no variables, a variable that is not floating point, a loss that is not a
@@ -74,6 +75,7 @@ class HessianOperator:
         self._dtype = tf.float64 if wide else tf.float32
         self.dtype: np.dtype[Any] = np.dtype(self._dtype.as_numpy_dtype)
         self.products = 0
+        self.deterministic = False
         self._product = self._trace(
             self._traced_product, tf.TensorSpec([self.size], self._dtype, "vector")
         )
@@ -117,23 +119,29 @@ class HessianOperator:
         self._require_finite(loss)
         return loss, flat
 
-    def check_deterministic(self, seed: int = 0) -> None:
-        """Compute one product twice and compare. Costs two products.
+    def check_deterministic(self, vector: Any = None) -> tuple[NDArray[Any], float]:
+        """Compute H v twice and compare; return it and the loss. Costs two products.
+
+        Args:
+            vector: v, of shape [n]; a random one if None.
 
         Raises:
             HessianError: the two differ by more than rounding.
         """
-        vector = np.random.default_rng(seed).standard_normal(self.size)
-        first, second = self.product(vector), self.product(vector)
-        # Non-deterministic summation on a GPU stays far below this, dropout far above.
-        if np.linalg.norm(first - second) > 1e-3 * max(
-            np.linalg.norm(first), np.linalg.norm(second)
-        ):
+        if vector is None:
+            vector = np.random.default_rng(0).standard_normal(self.size)
+        (first, loss), (second, again) = (self.product_and_loss(vector) for _ in range(2))
+        # Non-deterministic summation on a GPU stays far below a thousandth, dropout far above.
+        size = max(np.linalg.norm(first), np.linalg.norm(second))
+        moved = abs(loss - again) > 1e-3 * max(abs(loss), abs(again))
+        if moved or np.linalg.norm(first - second) > 1e-3 * size:
             raise HessianError(
                 "The loss is not deterministic: two products with the same vector differ. "
                 "Evaluate it on one fixed batch without shuffling or augmentation, and with "
                 "dropout off (training=False)."
             )
+        self.deterministic = True
+        return first, loss
 
     def _traced_product(self, vector: Any) -> tuple[Any, Any]:
         parts = tf.split(vector, self._sizes)
