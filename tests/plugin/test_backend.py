@@ -10,6 +10,7 @@ import pytest
 
 import tbgrad
 from tbgrad.plugin import Loader
+from tbgrad.plugin.source import LogSource
 from tests.plugin import logs
 from tests.plugin.conftest import Api, rust_provider
 
@@ -258,3 +259,10 @@ def test_the_loader_raises_how_much_is_kept_but_not_over_the_user() -> None:
     assert Flags.samples_per_plugin == {
         "tbgrad": 50, "images": 3, "tbgrad_histograms": 200, "scalars": 5000,
     }  # fmt: skip
+
+
+def test_a_series_as_long_as_tensorboard_keeps_may_have_lost_records() -> None:
+    source = LogSource(None, {"scalars": 5000, "tbgrad": 0})
+    assert source.sampled("scalars", 5000)
+    assert not source.sampled("scalars", 4999)
+    assert not source.sampled("tbgrad", 10**6)

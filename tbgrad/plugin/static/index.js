@@ -116,7 +116,7 @@ class App {
       this.measure();
       this.draw("others", () => this.others.draw(this.data.others.series, run));
       this.summary.draw(status, this.data.others.series, []);
-      this.summary.drawNotes([], []);
+      this.summary.drawNotes([], [], false);
       return;
     }
     this.show(this.board);
@@ -142,7 +142,8 @@ class App {
     this.draw("curvature", () => this.curvature.draw(this.data.curvature, run));
     this.summary.draw(status, this.data.scalars.series, this.data.curvature.estimates);
     const problems = [...this.data.layers.problems, ...this.data.curvature.problems];
-    this.summary.drawNotes(this.data.notes.notes, problems);
+    const sampled = this.data.layers.sampled || this.data.scalars.series.some((one) => one.sampled);
+    this.summary.drawNotes(this.data.notes.notes, problems, sampled);
     if (parameter === null) return;
     await Promise.all([
       this.fetch("parameter", `${revisions.layers} ${parameter}`, () => model.parameter(run, parameter)),

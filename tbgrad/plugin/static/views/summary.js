@@ -4,6 +4,10 @@ import { element, fill } from "../dom.js";
 import { age, clean, count, number } from "../format.js";
 import { toNumber } from "../model.js";
 
+const SAMPLED =
+  "This run is long: TensorBoard keeps a random part of its records, so a single peak may be missing. " +
+  "To keep more, start it with --samples_per_plugin scalars=50000,tbgrad=20000";
+
 export class SummaryView {
   /** @param {{onRun: (name: string) => void}} events */
   constructor({ onRun }) {
@@ -67,8 +71,9 @@ export class SummaryView {
     if (this.updated.textContent !== words) this.updated.textContent = words;
   }
 
-  drawNotes(notes, problems) {
+  drawNotes(notes, problems, sampled) {
     const lines = [
+      ...(sampled ? [SAMPLED] : []),
       ...problems.map((text) => `Could not be read: ${clean(text)}`),
       ...notes.map(({ step, text }) => `Step ${count(step)}: ${clean(text)}`),
     ];
