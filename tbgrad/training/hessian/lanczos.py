@@ -25,11 +25,13 @@ MIX = 1.0
 no cost in products (0.01 to 1.0 cost the same on networks), and it lets a new extreme be seen."""
 
 AHEAD = 0.3
-"""A new extreme this much further out than the one found is looked for before stopping."""
+"""A warm start follows the extreme it was given, and looks only for a new one this much further out
+(relatively). Looking for all that is further out than `tol`, as a cold start does, costs what a
+cold start costs."""
 
 UNSEEN = 0.1
-"""How small a share of the expected size a new extreme's part in the start may be: it is smaller
-for a normal variate with a probability of 8 %."""
+"""How small a share of the expected size an extreme's part in a random direction may be before it
+goes unseen: a normal variate is smaller with a probability of 8 %."""
 
 SCALE_FLOOR = 0.01
 """Below this share of the largest |Ritz value| an eigenvalue counts as zero in `tol`."""
@@ -64,15 +66,18 @@ def extreme_eigenpairs(
 ) -> RitzPairs:
     """The k eigenpairs of the symmetric operator v -> product(v) that `which` names.
 
-    Converged means that every residual bound is at most tol · max(|θ|, SCALE_FLOOR · largest |θ|).
-    A start block as wide as the number of values wanted at one end finds multiple eigenvalues.
+    Converged means that every residual bound is at most tol · max(|θ|, SCALE_FLOOR · largest |θ|),
+    and that an eigenvalue further out would have been seen. The residual alone does not tell that:
+    a pair may be exact and not extreme. A start block as wide as the number of values wanted at one
+    end finds multiple eigenvalues.
     """
     top, bottom = _ends(k, which)
     block = k if which == "LM" else max(top, bottom)
     basis = _Basis(size, dtype, min(size, max(max_basis, 2 * (k + block) + 2)))
     queue = _start_directions(start, min(block, size), size, rng)
-    share = 1.0 if start is None else MIX / math.hypot(1.0, MIX)
-    unseen = UNSEEN * share / math.sqrt(size)
+    warm = start is not None
+    ahead = AHEAD if warm else tol
+    unseen = UNSEEN * (MIX / math.hypot(1.0, MIX) if warm else 1.0) / math.sqrt(size)
     products = 0
     while True:
         q = basis.new_direction(queue.pop(0), rng)
@@ -90,7 +95,7 @@ def extreme_eigenpairs(
         allowed = tol * np.maximum(np.abs(theta), SCALE_FLOOR * scale)
         good = raw + noise <= allowed
         settled = bool(len(wanted) == k and good.all())
-        missed = basis.missed(_beyond(values, which), unseen, noise) if settled else None
+        missed = basis.missed(_beyond(values, which, ahead), unseen, noise) if settled else None
         # Below the noise of the products a residual vector is no direction to go.
         stalled = bool(len(wanted) == k and not settled and (good | (raw <= noise)).all())
         converged = settled and missed is None
@@ -221,17 +226,17 @@ def _ends(k: int, which: Which) -> tuple[int, int]:
     return {"LA": (k, 0), "SA": (0, k), "LM": (k, k), "BE": (k - k // 2, k // 2)}[which]
 
 
-def _beyond(values: NDArray[np.float64], which: Which) -> list[float]:
+def _beyond(values: NDArray[np.float64], which: Which, ahead: float) -> list[float]:
     """Outside of which values a missed eigenvalue would make the answer wrong."""
     if not values.any():
         return []  # a random direction in the null space means that there is nothing else
     if which == "LM":
-        outpost = (1 + AHEAD) * float(np.abs(values).max())
+        outpost = (1 + ahead) * float(np.abs(values).max())
         return [outpost, -outpost]
     top, bottom = float(values[-1]), float(values[0])
     scale = max(abs(top), abs(bottom))
-    above = top + AHEAD * max(abs(top), SCALE_FLOOR * scale)
-    below = bottom - AHEAD * max(abs(bottom), SCALE_FLOOR * scale)
+    above = top + ahead * max(abs(top), SCALE_FLOOR * scale)
+    below = bottom - ahead * max(abs(bottom), SCALE_FLOOR * scale)
     return {"LA": [above], "SA": [below], "BE": [above, below]}[which]
 
 
