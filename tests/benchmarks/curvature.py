@@ -24,6 +24,7 @@ from rich.table import Table
 from scipy.ndimage import zoom
 from scipy.sparse.linalg import LinearOperator, eigsh
 from sklearn.datasets import load_digits
+from threadpoolctl import threadpool_limits
 
 from tbgrad.training.hessian import HessianOperator, eigenvalues, model_loss
 
@@ -236,4 +237,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    # Two BLAS thread pools beside TensorFlow's would time one another, to ARPACK's disadvantage.
+    with threadpool_limits(1, "blas"):
+        main()

@@ -18,6 +18,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from tbgrad.training.hessian.basis import Basis, norm
+
 Which = Literal["LA", "SA", "LM", "BE"]
 
 MIX = 1.0
@@ -73,7 +75,7 @@ def extreme_eigenpairs(
     """
     top, bottom = _ends(k, which)
     block = k if which == "LM" else max(top, bottom)
-    basis = _Basis(size, dtype, min(size, max(max_basis, 2 * (k + block) + 2)))
+    basis = Basis(size, dtype, min(size, max(max_basis, 2 * (k + block) + 2)))
     queue = _start_directions(start, min(block, size), size, rng)
     warm = start is not None
     ahead = AHEAD if warm else tol
@@ -89,7 +91,7 @@ def extreme_eigenpairs(
         wanted = _wanted(values, k, which)
         theta, s_wanted = values[wanted], s[:, wanted]
         residual_vectors = basis.residual_vectors(theta, s_wanted)
-        raw = np.array([_norm(r) for r in residual_vectors])
+        raw = np.array([norm(r) for r in residual_vectors])
         scale = float(np.abs(values).max())
         noise = basis.noise(scale)
         allowed = tol * np.maximum(np.abs(theta), SCALE_FLOOR * scale)
@@ -108,117 +110,6 @@ def extreme_eigenpairs(
         queue.append(missed)
         if basis.full:
             basis.compress(s[:, _wanted(values, basis.capacity // 2, which)])
-
-
-class _Basis:
-    """Orthonormal rows q, their products w, and the projected matrix."""
-
-    def __init__(self, size: int, dtype: np.dtype[Any], capacity: int) -> None:
-        self.capacity = capacity
-        self.count = 0
-        self._size = size
-        self._eps = float(np.finfo(dtype).eps)
-        self._q = np.empty((capacity, size), dtype)
-        self._w = np.empty((capacity, size), dtype)
-        self._projected = np.zeros((capacity, capacity))
-        self._asymmetry = np.zeros(capacity)
-        self._largest_asymmetry = 0.0
-        self._restarted = False
-
-    @property
-    def full(self) -> bool:
-        return self.count == self.capacity
-
-    def new_direction(self, proposal: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
-        """The proposal orthogonal to the basis; a random one where it lies within the basis."""
-        for candidate in (proposal, *(rng.standard_normal(self._size) for _ in range(3))):
-            q = self._orthogonalised(candidate)
-            if q is not None:
-                return q
-        raise ArithmeticError("no direction orthogonal to the basis was found")
-
-    def _orthogonalised(self, candidate: NDArray[Any]) -> NDArray[Any] | None:
-        norm = _norm(candidate)
-        if not (norm > 0 and math.isfinite(norm)):
-            return None
-        v = (candidate / norm).astype(self._q.dtype)
-        q = self._q[: self.count]
-        # Two passes are enough (Daniel, Gragg, Kaufman and Stewart, Math. Comp. 30, 1976), unless
-        # the candidate lies in the basis up to rounding, where passes go on making it shorter.
-        for _ in range(4):
-            v -= (q @ v) @ q
-            left = _norm(v)
-            if left < 100 * self._eps:
-                return None
-            v /= v.dtype.type(left)
-            if left > 0.7:
-                return v
-        return None
-
-    def append(self, q: NDArray[Any], w: NDArray[Any]) -> None:
-        m = self.count
-        self._q[m], self._w[m] = q, w
-        forward = (self._q[: m + 1] @ self._w[m]).astype(np.float64)
-        backward = (self._w[: m + 1] @ self._q[m]).astype(np.float64)
-        # ⟨q_i, H q_m⟩ = ⟨H q_i, q_m⟩ but for the rounding of the products, which shows here.
-        difference = (forward[:m] - backward[:m]) ** 2
-        self._asymmetry[:m] += difference
-        self._asymmetry[m] = difference.sum()
-        self._largest_asymmetry = max(self._largest_asymmetry, float(self._asymmetry.max()))
-        self._projected[m, : m + 1] = self._projected[: m + 1, m] = (forward + backward) / 2
-        self.count += 1
-
-    def noise(self, scale: float) -> float:
-        """Estimate from above of the rounding error of a product with a unit vector (2-norm)."""
-        # The rounding is largest where the products are large, which is what the basis spans: its
-        # part in there was at least a third of all of it on networks compared with float64 twins.
-        return 4 * max(self._eps * scale, math.sqrt(self._largest_asymmetry))
-
-    def missed(self, outposts: list[float], unseen: float, noise: float) -> NDArray[Any] | None:
-        """Where to look for an eigenvector beyond an outpost; None if it would have been seen.
-
-        Let v be a unit eigenvector of eigenvalue μ. With A = Qᵀ H Q, the start q_0 and
-        c = (μ − A)⁻¹ e_0, (μ − H) Q c = q_0 − u where u = (I − Q Qᵀ) H Q c, and the product of
-        v with the left side is zero. So its part in the start is ⟨q_0, v⟩ = ⟨u, v⟩ ≤ ‖u‖, which
-        falls as μ goes outward: a random start excludes every v beyond where ‖u‖ ≤ `unseen`.
-        """
-        if self._restarted:
-            return None  # the start is no longer in the basis, but has been multiplied often enough
-        a = self._projected[: self.count, : self.count]
-        scale = float(np.abs(a).max())
-        identity = np.eye(self.count)
-        for mu in outposts:
-            c = np.linalg.solve((mu / scale) * identity - a / scale, identity[0])
-            u: NDArray[Any] = c.astype(self._w.dtype) @ self._w[: self.count]
-            u -= (a @ c).astype(self._q.dtype) @ self._q[: self.count]
-            if _norm(u) > max(unseen * scale, noise * float(np.linalg.norm(c))):
-                return u
-        return None
-
-    def ritz(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Ritz values, rising, and their coefficients in the basis as columns."""
-        values, s = np.linalg.eigh(self._projected[: self.count, : self.count])
-        return values, s
-
-    def residual_vectors(self, theta: NDArray[np.float64], s: NDArray[np.float64]) -> NDArray[Any]:
-        rows = s.T.astype(self._q.dtype)
-        result = rows @ self._w[: self.count]
-        result -= (theta[:, None] * rows).astype(self._q.dtype) @ self._q[: self.count]
-        return result
-
-    def vectors(self, s: NDArray[np.float64]) -> NDArray[Any]:
-        rows: NDArray[Any] = s.T.astype(self._q.dtype) @ self._q[: self.count]
-        return rows
-
-    def compress(self, s: NDArray[np.float64]) -> None:
-        """Go on with the Ritz vectors of the coefficients `s` alone: the thick restart."""
-        rows, kept = s.T.astype(self._q.dtype), s.shape[1]
-        self._q[:kept] = rows @ self._q[: self.count]
-        self._w[:kept] = rows @ self._w[: self.count]
-        self._projected[:kept, :kept] = s.T @ self._projected[: self.count, : self.count] @ s
-        self._asymmetry[:] = 0.0
-        self._restarted = True
-        self.count = kept
 
 
 def _ends(k: int, which: Which) -> tuple[int, int]:
@@ -254,17 +145,13 @@ def _wanted(values: NDArray[np.float64], k: int, which: Which) -> NDArray[np.int
 def _start_directions(
     start: NDArray[Any] | None, block: int, size: int, rng: np.random.Generator
 ) -> list[NDArray[Any]]:
-    given = [] if start is None else [v / _norm(v) for v in start if 0 < _norm(v) < math.inf]
+    given = [] if start is None else [v / norm(v) for v in start if 0 < norm(v) < math.inf]
     directions = []
     for i in range(block):
         direction = rng.standard_normal(size)
         # Dealt out: one direction carries a vector of the top and one of the bottom, which part
         # after one more product, while a direction of its own would cost a product for each.
         if own := given[i::block]:
-            direction = sum(own) / math.sqrt(len(own)) + MIX * direction / _norm(direction)
+            direction = sum(own) / math.sqrt(len(own)) + MIX * direction / norm(direction)
         directions.append(direction)
     return directions
-
-
-def _norm(vector: NDArray[Any]) -> float:
-    return math.sqrt(float(np.einsum("i,i->", vector, vector, dtype=np.float64)))

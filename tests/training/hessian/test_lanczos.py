@@ -11,6 +11,7 @@ import scipy.sparse.linalg
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tbgrad.training.hessian.basis import Basis
 from tbgrad.training.hessian.lanczos import SCALE_FLOOR, RitzPairs, extreme_eigenpairs
 
 pytestmark = pytest.mark.tensorflow
@@ -164,6 +165,23 @@ def test_basis_vectors_stay_orthogonal() -> None:
     q = np.array(seen)
     assert len(q) == 35  # many products after the outlier has converged, where plain Lanczos fails
     np.testing.assert_allclose(q @ q.T, np.eye(35), atol=1e-13)
+
+
+def test_a_direction_almost_inside_the_basis_is_made_orthogonal_all_the_same() -> None:
+    rng = np.random.default_rng(0)
+    basis = Basis(50, np.dtype(np.float64), 30)
+    for _ in range(20):
+        q = basis.new_direction(rng.normal(size=50), rng)
+        basis.append(q, np.zeros(50))
+    rows = basis.vectors(np.eye(20))
+    inside, outside = rng.normal(size=20) @ rows, rng.normal(size=50)
+    q = basis.new_direction(inside + 1e-9 * outside, rng)
+    np.testing.assert_allclose(rows @ q, 0, atol=1e-14)
+    outside -= rows.T @ (rows @ outside)
+    assert q @ outside > 0.999 * np.linalg.norm(outside)  # the direction, not a random one
+    q = basis.new_direction(inside, rng)
+    np.testing.assert_allclose(rows @ q, 0, atol=1e-14)
+    assert np.linalg.norm(q) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("size", [1_000, 100_000])
