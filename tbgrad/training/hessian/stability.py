@@ -18,9 +18,9 @@ def stability_threshold(optimizer: Any) -> tuple[float | None, str]:
     - λ = (1 + β)(2/η − d) / (1 + 2β) with Nesterov momentum
 
     (for d = 0: Cohen et al., "Gradient descent on neural networks typically occurs at the edge of
-    stability", 2021, equations 1 and appendix B). η is the current value of a schedule. Gradient
-    accumulation does not matter. Clipping lets the weights stay where the bare iteration would
-    diverge, and the formula says where it is set.
+    stability", ICLR 2021; all six are tested on Keras' own iteration). η is the current value of a
+    schedule. Gradient accumulation does not matter. Clipping lets the weights stay where the bare
+    iteration would diverge, and the formula says where it is set.
 
     Args:
         optimizer: a Keras optimizer; of a LossScaleOptimizer the inner one counts.
@@ -29,8 +29,8 @@ def stability_threshold(optimizer: Any) -> tuple[float | None, str]:
         (threshold, formula), in the units of the eigenvalues of the loss; threshold is None where
         none is known, and formula then says why.
 
-    >>> stability_threshold(keras.optimizers.SGD(0.1))
-    (20.0, '2/η')
+    >>> stability_threshold(keras.optimizers.SGD(0.5))
+    (4.0, '2/η')
     """
     while hasattr(optimizer, "inner_optimizer"):
         optimizer = optimizer.inner_optimizer

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import sys
 from typing import Any
 
 import numpy as np
@@ -223,3 +225,12 @@ def test_check_deterministic_accepts_what_is() -> None:
     operator = mlp_operator(NumpyMLP(seed=0), "float32")
     operator.check_deterministic()
     assert operator.products == 2
+
+
+@pytest.mark.parametrize("module", ["operator", "eigenvalues", "stability"])
+def test_the_examples_in_the_docstrings_are_true(module: str) -> None:
+    # The package's name `eigenvalues` is the function, so that only sys.modules has the module.
+    found = sys.modules[f"tbgrad.training.hessian.{module}"]
+    results = doctest.testmod(found, extraglobs={"tf": tf, "keras": keras})
+    assert results.attempted
+    assert not results.failed
