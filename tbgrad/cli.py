@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         "--plain", action="store_true", help="no terminal app: a progress bar, then a report"
     )
     demo.add_argument("--logdir", metavar="DIR", type=Path, help="where to leave the log")
-    demo.add_argument("--epochs", metavar="N", type=_positive, default=30)
+    demo.add_argument("--epochs", metavar="N", type=_positive, default=80)
     demo.add_argument("--seed", metavar="N", type=int, default=0)
     demo.set_defaults(run_command=_demo)
     return parser

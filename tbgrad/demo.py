@@ -22,7 +22,7 @@ from tbgrad.run import Run
 
 DEFAULT_LOGDIR = Path("tbgrad-demo")
 TRAINING_OUTPUT = "training-output.txt"
-STEPS_PER_EPOCH = math.ceil(1797 / 32)
+STEPS_PER_EPOCH = math.ceil(1797 / 128)
 
 
 def run(logdir: Path | None, plain: bool, epochs: int, seed: int) -> int:
