@@ -9,7 +9,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tbgrad import logformat
 from tbgrad.history import LogDirectory
-from tbgrad.run import Run
+from tbgrad.run import Run, Series
 
 DEFAULT_LOGDIR = Path("tbgrad-demo")
 TRAINING_OUTPUT = "training-output.txt"
@@ -135,7 +135,7 @@ def _show_progress(child: subprocess.Popen[bytes], directory: Path, total: int) 
 
 
 def _latest(runs: dict[str, Run]) -> str:
-    series = next(iter(runs.values()), {})
+    series: Mapping[str, Series] = next(iter(runs.values()), {})
     names = ((logformat.LOSS, "loss"), (logformat.GRADIENT_NORM, "gradient norm"))
     return ", ".join(f"{name} {series[tag].values[-1]:.3g}" for tag, name in names if tag in series)
 
