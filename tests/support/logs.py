@@ -42,13 +42,18 @@ def manifest(layers: int = 4) -> Manifest:
     )
 
 
-def write_run(directory: Path, *, steps: int = 1000, every: int = 10, layers: int = 4) -> Manifest:
-    """A run that trains well: falling loss and norms, curvature that rises to its threshold."""
+def write_run(
+    directory: Path, *, steps: int = 1000, every: int = 10, layers: int = 4, at: float = EPOCH
+) -> Manifest:
+    """A run that trains well: falling loss and norms, curvature that rises to its threshold.
+
+    It starts at the wall time `at`.
+    """
     m = manifest(layers)
     rng = np.random.default_rng(7)
     bins = m.histogram_bins
     with EventFileWriter(directory, start_step=0) as writer:
-        writer.add(0, [logformat.manifest(m)], EPOCH)
+        writer.add(0, [logformat.manifest(m)], at)
         for step in range(every, steps + 1, every):
             progress = step / steps
             norm = 3.0 * np.exp(-4 * progress) * (1 + 0.1 * rng.standard_normal())
@@ -110,5 +115,5 @@ def write_run(directory: Path, *, steps: int = 1000, every: int = 10, layers: in
                     logformat.scalar(logformat.LAMBDA_MIN, -1.5),
                     logformat.scalar(logformat.STABILITY, estimate.stability),
                 ]
-            writer.add(step, values, EPOCH + step * 0.05)
+            writer.add(step, values, at + step * 0.05)
     return m

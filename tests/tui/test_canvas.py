@@ -2,7 +2,6 @@
 
 import numpy as np
 from rich.style import Style
-
 from tbgrad_tui.chart.canvas import Box, Canvas
 
 RED, BLUE = Style(color="red"), Style(color="blue")

@@ -4,8 +4,6 @@ import math
 
 import numpy as np
 import pytest
-
-from tbgrad.records import HistogramBins
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas, ink
 from tbgrad_tui.chart.heat import (
@@ -18,6 +16,8 @@ from tbgrad_tui.chart.heat import (
     draw_legend,
 )
 from tbgrad_tui.chart.histogram import draw_histogram
+
+from tbgrad.records import HistogramBins
 
 
 def binned(steps, values, most, lost=None):

@@ -5,7 +5,6 @@ import warnings
 
 import numpy as np
 import pytest
-
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.braille import cells, trace
 from tbgrad_tui.chart.canvas import Canvas, ink

@@ -4,7 +4,6 @@ import math
 
 import pytest
 from rich.cells import cell_len
-
 from tbgrad_tui.chart.text import clean, duration, number, pad, percent, shorten, size, step_label
 
 HOSTILE = "[bold red]x[/] \x1b[2J\x07\u202egnp\u200b\x9b31m\r\n\tend"

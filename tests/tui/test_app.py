@@ -1,0 +1,368 @@
+"""The app driven by keys and mouse, on real event files."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tbgrad_tui.keys import KEYS
+from tbgrad_tui.screens.page import Page
+
+from tbgrad import logformat
+from tbgrad.eventwriter import EventFileWriter
+from tbgrad.records import Alert
+from tests.support.logs import EPOCH, write_run
+from tests.tui.support import app_on, loaded, shown, until
+
+SIZES = [(80, 24), (120, 40), (200, 60)]
+
+
+@pytest.fixture
+def logdir(tmp_path):
+    write_run(tmp_path / "a", steps=1000)
+    return tmp_path
+
+
+def write_scalars(directory, tags=("loss", "accuracy"), steps=20, at=EPOCH):
+    with EventFileWriter(directory) as writer:
+        for step in range(steps):
+            writer.add(step, [logformat.scalar(tag, step / 10) for tag in tags], at + step)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_everything_is_on_one_screen(logdir, size):
+    app = app_on(logdir)
+    async with app.run_test(size=size) as pilot:
+        await loaded(pilot)
+        text = shown(app)
+    for words in (
+        "step 1,000",
+        "loss 0.135",  # 2.3 exp(-3) + 0.02
+        "updated 2 s ago",
+        "λmax 70 ± 1.4",
+        "dense_0/kernel",
+        "dense_3/bias",
+        "at step 1,000",
+        "quit",
+    ):
+        assert words in text, f"{words!r} is missing:\n{text}"
+    assert any(0x2801 <= ord(character) < 0x2900 for character in text)
+
+
+async def test_the_newest_norm_of_every_layer_is_the_number_in_the_log(logdir):
+    from tbgrad_tui.chart.text import number
+
+    from tbgrad import read
+
+    run = read(logdir)["a"]
+    app = app_on(logdir)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await loaded(pilot)
+        lines = app.dashboard.panel("layers").lines()
+    for row, parameter in enumerate(run.parameters):
+        (line,) = (line for line in lines if parameter.path in line)
+        assert line.rstrip("│┃ ").endswith(" " + number(float(run.statistic("norm")[-1, row])))
+
+
+async def test_arrows_select_a_layer_and_show_it(logdir):
+    app = app_on(logdir)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await loaded(pilot)
+        assert "dense_0/kernel" in app.dashboard.panel("parameter").lines()[0]
+        await pilot.press("down", "j", "down", "k")
+        await pilot.pause()
+        assert "dense_1/kernel" in app.dashboard.panel("parameter").lines()[0]
+        assert any("▸dense_1/kernel" in x for x in app.dashboard.panel("layers").lines())
+        await pilot.press("end")
+        assert app.parameter == "dense_3/bias"
+        await pilot.press("down")
+        assert app.parameter == "dense_3/bias"
+        await pilot.press("home", "up")
+        assert app.parameter == "dense_0/kernel"
+
+
+async def test_a_thousand_rows_scroll(tmp_path):
+    write_run(tmp_path / "wide", steps=30, layers=500)
+    app = app_on(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await loaded(pilot)
+        await pilot.press("G")
+        await pilot.pause()
+        lines = app.dashboard.panel("layers").lines()
+        assert any("▸dense_499/bias" in line for line in lines)
+        assert "1,000 of 1,000" in lines[0]
+
+
+async def test_mouse_selects(logdir):
+    write_run(logdir / "sub" / "b", steps=500)
+    app = app_on(logdir)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await loaded(pilot)
+        lines = app.dashboard.panel("layers").lines()
+        y = next(i for i, line in enumerate(lines) if "dense_2/bias" in line)
+        await pilot.click("#layers", offset=(6, y))
+        await until(pilot, lambda: app.parameter == "dense_2/bias")
+        lines = app.dashboard.panel("runs").lines()
+        y = next(i for i, line in enumerate(lines) if "sub/b" in line)
+        await pilot.click("#runs", offset=(6, y))
+        await until(pilot, lambda: app.run_name == "sub/b")
+        assert app.dashboard.front == "runs"
+        await pilot.click("#loss", offset=(6, 3), times=2)
+        await until(pilot, lambda: app.dashboard.zoomed and app.dashboard.front == "loss")
+
+
+async def test_runs_are_switched_and_the_choice_stays(logdir):
+    write_run(logdir / "sub" / "b", steps=500)
+    app = app_on(logdir)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await loaded(pilot)
+        first = app.run_name
+        await pilot.press("right_square_bracket")
+        assert app.run_name != first
+        await pilot.press("[")
+        assert app.run_name == first
+        write_run(logdir / "c", steps=2000)
+        await until(pilot, lambda: "c" in app.snapshot.runs)
+        await loaded(pilot)
+        assert app.run_name == first
+        assert "3 runs" in shown(app)
+
+
+async def test_a_run_that_appears_is_followed_until_the_user_chooses(logdir):
+    app = app_on(logdir)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await loaded(pilot)
+        write_run(logdir / "z" / "later", steps=200, at=EPOCH + 60)
+        await until(pilot, lambda: app.run_name == "z/later")
+        await until(pilot, lambda: "step 200" in shown(app))
+
+
+async def test_tab_goes_round_and_enter_zooms(logdir):
+    app = app_on(logdir)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await loaded(pilot)
+        seen = []
+        for _ in range(6):
+            seen.append(app.dashboard.front)
+            assert app.focused is app.dashboard.panel(app.dashboard.front)
+            await pilot.press("tab")
+        assert seen == ["layers", "parameter", "runs", "loss", "norm", "curvature"]
+        await pilot.press("shift+tab", "enter")
+        await pilot.pause()
+        visible = [p.id for p in app.dashboard.query("Panel") if p.size.height and p.display]
+        assert visible == ["curvature"]
+        assert app.dashboard.panel("curvature").size.width == 120
+        assert "2 of 5 not converged" not in shown(app)
+        assert "1 of 5 not converged" in shown(app)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.dashboard.panel("layers").size.height > 10
+
+
+async def test_l_switches_the_axis_of_the_panel_in_front(logdir):
+    app = app_on(logdir)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await loaded(pilot)
+        await pilot.press("2")
+        assert "Loss (log)" not in shown(app)
+        before = shown(app)
+        await pilot.press("l")
+        await pilot.pause()
+        assert "Loss (log)" in shown(app)
+        assert shown(app) != before
+
+
+async def test_help_lists_every_key_of_the_table_and_every_key_works(logdir):
+    app = app_on(logdir)
+    async with app.run_test(size=(120, 60)) as pilot:
+        await loaded(pilot)
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(app.screen, Page))
+        text = shown(app)
+        for _, keys in KEYS:
+            for key in keys:
+                assert key.help in text
+                name, _, _ = key.action.partition("(")
+                assert hasattr(app, f"action_{name}")
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is app.dashboard)
+
+
+@pytest.mark.parametrize("key", ["q", "ctrl+c"])
+@pytest.mark.parametrize("page", [(), ("question_mark",)])
+async def test_quit_keys(logdir, key, page):
+    app = app_on(logdir)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await loaded(pilot)
+        await pilot.press(*page)
+        await pilot.press(key)
+        if page and key == "q":
+            assert app.screen is app.dashboard  # q closes the page first
+            await pilot.press(key)
+        await until(pilot, lambda: not app.is_running)
+    assert app.return_code == 0
+
+
+async def test_waits_for_a_directory_that_appears_later(tmp_path):
+    logdir = tmp_path / "not" / "yet"
+    app = app_on(logdir)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: "does not exist yet" in shown(app))
+        assert "as soon as training starts writing" in shown(app)
+        logdir.mkdir(parents=True)
+        await until(pilot, lambda: "holds no event files yet" in shown(app))
+        write_run(logdir, steps=100)
+        await until(pilot, lambda: "step 100" in shown(app))
+        assert "Waiting" not in shown(app)
+
+
+async def test_a_directory_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    import os
+
+    write_run(tmp_path / "a", steps=100)
+    locked = tmp_path / "locked"
+    locked.mkdir()
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path) == str(locked):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)  # root may read everything: chmod proves nothing
+    app = app_on(tmp_path)
+    async with app.run_test(size=(160, 40)) as pilot:
+        await loaded(pilot)
+        await until(pilot, lambda: "Permission denied" in shown(app))
+        await pilot.press("d")
+        await until(pilot, lambda: isinstance(app.screen, Page))
+        assert "Permission denied" in shown(app).replace("\n", "")
+    app = app_on(locked)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: "This directory cannot be read" in shown(app))
+
+
+async def test_damage_is_counted_and_listed_and_nothing_else_is_lost(logdir):
+    (path,) = (logdir / "a").iterdir()
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    path.write_bytes(content)
+    app = app_on(logdir)
+    async with app.run_test(size=(160, 40)) as pilot:
+        await loaded(pilot)
+        assert "1 damaged record (d)" in shown(app)
+        assert "step 1,000" in shown(app)
+        (damage,) = app.snapshot.runs["a"].damage
+        await pilot.press("d")
+        await until(pilot, lambda: isinstance(app.screen, Page))
+        assert f"byte {damage.offset:,}" in shown(app)
+        assert path.name in "".join(shown(app).split())
+
+
+async def test_a_run_without_gradients_shows_its_scalars_and_says_how_to_get_them(tmp_path):
+    write_scalars(tmp_path / "plain", ("loss", "val_loss", "epoch_accuracy"))
+    app = app_on(tmp_path, EPOCH + 400)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await loaded(pilot)
+        text = shown(app)
+        assert "no gradient series" in text
+        assert "GradientMonitor" in text
+        assert all(tag in text for tag in ("loss", "val_loss", "epoch_accuracy"))
+        assert "1.9" in text
+        assert "no new data for 6 min" in text
+
+
+async def test_notes_and_alerts_are_a_key_away(tmp_path):
+    write_run(tmp_path, steps=100)
+    alert = Alert("exploding_gradient", "error", ("dense_0/kernel",), 10, 90, "open", "norm 1e9",
+                  ("learning rate too large",), "lower it")  # fmt: skip
+    with EventFileWriter(tmp_path) as writer:
+        writer.add(
+            101,
+            [logformat.alerts([alert]), logformat.note("The disk was full; step 50 is missing.")],
+            EPOCH,
+        )
+    app = app_on(tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await loaded(pilot)
+        assert "1 alert: exploding_gradient (a)" in shown(app)
+        await pilot.press("a")
+        await until(pilot, lambda: "learning rate too large" in shown(app))
+        assert "lower it" in shown(app)
+        await pilot.press("escape", "o")
+        await until(pilot, lambda: "The disk was full; step 50 is missing." in shown(app))
+
+
+HOSTILE = "[bold red]x[] \x1b[2J"
+
+
+@pytest.mark.parametrize("size", [*SIZES, (60, 18), (20, 5), (5, 2)])
+async def test_hostile_names_are_text_everywhere(tmp_path, size):
+    from dataclasses import replace
+
+    from tests.support.logs import manifest
+
+    m = manifest(1)
+    names = (f"{HOSTILE}/kernel", "層の重み/カーネル/" + "長い" * 40)
+    rows = tuple(replace(p, path=n) for p, n in zip(m.parameters, names, strict=True))
+    table = np.full((2, len(m.statistics)), np.nan, np.float32)
+    table[:, 0] = 1.0, np.inf
+    with EventFileWriter(tmp_path / HOSTILE) as writer:
+        writer.add(0, [logformat.manifest(replace(m, parameters=rows))], EPOCH)
+        writer.add(1, [logformat.parameters(table), logformat.note(HOSTILE)], EPOCH)
+        writer.add(2, [logformat.scalar(HOSTILE, 1.0)], EPOCH)
+    app = app_on(tmp_path)
+    async with app.run_test(size=size) as pilot:
+        await loaded(pilot)
+        for keys in ((), ("down",), ("1",), ("5",), ("6",), ("7",), ("o",)):
+            await pilot.press(*keys)
+            await pilot.pause()
+            lines = [app.screen._compositor.get_widgets_at and strip.text
+                     for strip in app.screen._compositor.render_strips()]  # fmt: skip
+            assert len(lines) == size[1]
+            assert not any("\x1b" in line for line in lines)
+        await pilot.press("escape", "escape")
+        if size == (120, 40):
+            assert "[bold red]x[] �[2J" in shown(app)
+
+
+async def test_a_small_terminal_shows_one_panel_and_says_so(logdir):
+    app = app_on(logdir)
+    async with app.run_test(size=(60, 18)) as pilot:
+        await loaded(pilot)
+        assert "small terminal: one panel at a time" in shown(app)
+        assert "quit" in shown(app)
+        for name in ("parameter", "runs", "loss", "norm", "curvature", "layers"):
+            await pilot.press("tab")
+            await pilot.pause()
+            visible = [p.id for p in app.dashboard.query("Panel") if p.display and p.size.height]
+            assert visible == [name]
+        await pilot.resize_terminal(120, 40)
+        await until(pilot, lambda: app.dashboard.panel("loss").size.height > 5)
+        assert "small terminal" not in shown(app)
+
+
+async def test_only_cells_that_changed_are_repainted(logdir):
+    app = app_on(logdir)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await loaded(pilot)
+        regions = []
+        for panel in app.dashboard.query("Panel"):
+            panel.refresh = lambda *r, **_: regions.extend(r)
+        app.show_everything()
+        assert regions == []
+        app.parameter = "dense_0/bias"
+        app.show_everything()
+        layers = app.dashboard.panel("layers")
+        assert 0 < len(regions) < layers.size.height + app.dashboard.panel("parameter").size.height
+
+
+async def test_new_steps_arrive_while_the_app_runs(tmp_path):
+    app = app_on(tmp_path, EPOCH + 10)
+    async with app.run_test(size=(120, 40)) as pilot:
+        with EventFileWriter(tmp_path) as writer:
+            for step, loss in ((1, 0.5), (2, 0.25), (3, float("nan"))):
+                values = (("loss", loss), ("gradient/norm", loss * 4))
+                writer.add(step, [logformat.scalar(*value) for value in values], EPOCH + step)
+                writer.flush()
+                await until(pilot, lambda value=f"loss {loss}": value in shown(app))
+            assert "✕" in shown(app)
