@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import math
 import os
 import shlex
 import subprocess
@@ -22,7 +21,7 @@ from tbgrad.run import Run, Series
 
 DEFAULT_LOGDIR = Path("tbgrad-demo")
 TRAINING_OUTPUT = "training-output.txt"
-STEPS_PER_EPOCH = math.ceil(1797 / 128)
+STEPS_PER_EPOCH = 1797 // 128
 
 
 def run(logdir: Path | None, plain: bool, epochs: int, seed: int) -> int:
@@ -67,7 +66,7 @@ def run(logdir: Path | None, plain: bool, epochs: int, seed: int) -> int:
         print(f"tbgrad: the training ended with exit status {status}", file=sys.stderr)
         return 1
     if plain:
-        _print_report(directory)
+        _print_report(root, directory.name)
     elif stopped:
         print("The training was stopped with the app.")
     print("Look at the log again:")
@@ -140,9 +139,9 @@ def _latest(runs: dict[str, Run]) -> str:
     return ", ".join(f"{name} {series[tag].values[-1]:.3g}" for tag, name in names if tag in series)
 
 
-def _print_report(directory: Path) -> None:
+def _print_report(root: Path, name: str) -> None:
     from tbgrad.history import read
     from tbgrad.report import build
     from tbgrad.reporttext import print_reports
 
-    print_reports([build(run) for run in read(directory).values()], {})
+    print_reports([build(read(root)[name])], {})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -44,6 +44,22 @@ class Parameter:
     size: int
     dtype: str
     role: str
+
+
+def distinct(names: Iterable[str]) -> tuple[str, ...]:
+    """`names`, with a number behind those that came before.
+
+    >>> distinct(["kernel", "bias", "kernel"])
+    ('kernel', 'bias', 'kernel (2)')
+    """
+    seen: dict[str, int] = {}
+    for name in names:
+        number, candidate = 1, name
+        while candidate in seen:
+            number += 1
+            candidate = f"{name} ({number})"
+        seen[candidate] = len(seen)
+    return tuple(seen)
 
 
 @dataclass(frozen=True)
@@ -105,6 +121,20 @@ class Manifest:
     optimizer: Mapping[str, object] = field(default_factory=dict)
     cadences: Mapping[str, int] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
+
+    @classmethod
+    def nameless(cls, rows: int, columns: int | None = None) -> Manifest:
+        """Stands in for a manifest that was lost: rows, and odd columns, have numbers for names."""
+        known = columns is None or columns == len(STATISTICS)
+        return cls(
+            tuple(Parameter(f"parameter {i}", "", (), 0, "", "other") for i in range(rows)),
+            STATISTICS if known else tuple(f"column {i}" for i in range(columns or 0)),
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The paths of the parameters, each one different."""
+        return distinct(parameter.path for parameter in self.parameters)
 
     def column(self, statistic: str) -> int:
         """Column of `statistic`, -1 where this log does not have it."""

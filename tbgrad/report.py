@@ -168,7 +168,7 @@ def _parameters(run: Run) -> tuple[tuple[ParameterSummary, ...], int | None]:
         trained = "no gradient" if math.isnan(norm) and not nonfinite[i] > 0 else "trained"
         rows.append(
             ParameterSummary(
-                path=parameter.path,
+                path=run.names[i],
                 layer=parameter.layer,
                 state=trained if i < current else "not trained now",
                 norm=_known(norm, nonfinite[i]),

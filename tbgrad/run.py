@@ -36,15 +36,16 @@ class Series:
 class Run(Mapping[str, Series]):
     """All that was read of one run: a mapping from tag to `Series`.
 
-    `manifest` is the newest one, None for a log without tbgrad series. `parameters` names the rows
-    of the packed series: those of the manifest, then those that only earlier manifests had.
-    `damage` lists what could not be read.
+    `manifest` is the newest one, None for a log without tbgrad series. `parameters` are the rows of
+    the packed series: those of the manifest, then those that only earlier manifests had; `names`
+    are their paths, each one different. `damage` lists what could not be read.
     """
 
     name: str
     series: Mapping[str, Series]
     manifest: Manifest | None = None
     parameters: tuple[Parameter, ...] = ()
+    names: tuple[str, ...] = ()
     damage: tuple[Damage, ...] = ()
     bytes_read: int = 0
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from tbgrad import logformat
 from tbgrad.eventfile import Event, EventFileTail
 from tbgrad.logformat import FormatError, Kind
-from tbgrad.records import STATISTICS, Damage, Manifest, Parameter
+from tbgrad.records import Damage, Manifest, Parameter, distinct
 from tbgrad.run import Run, Series
 
 
@@ -113,6 +112,7 @@ class RunBuilder:
         self._metadata: dict[str, Any] = {}
         self._manifest: Manifest | None = None
         self._parameters: tuple[Parameter, ...] = ()
+        self._names: tuple[str, ...] = ()
         self._damage: list[Damage] = []
 
     def outdated(self, paths: list[Path]) -> bool:
@@ -149,6 +149,7 @@ class RunBuilder:
             series={tag: column.freeze() for tag, column in self._columns.items()},
             manifest=self._manifest,
             parameters=self._parameters,
+            names=self._names,
             damage=tuple(sorted(damage, key=lambda d: (d.file, d.offset))),
             bytes_read=self._bytes_read(),
         )
@@ -188,7 +189,8 @@ class RunBuilder:
     def _rows(self, kind: Kind, value: NDArray[Any]) -> NDArray[Any]:
         """Rows in the order of `Run.parameters`, which may have more than this manifest."""
         if self._manifest is None:
-            self._adopt(_nameless_manifest(kind, value))
+            rows, width = value.shape
+            self._adopt(Manifest.nameless(rows, width if kind is Kind.PARAMETERS else None))
         manifest = self._manifest
         assert manifest is not None
         width = (
@@ -206,15 +208,16 @@ class RunBuilder:
 
     def _adopt(self, manifest: Manifest) -> None:
         """Take a new manifest and bring what was read so far into its order of rows and columns."""
-        former, former_rows = self._manifest, _distinct(p.path for p in self._parameters)
-        current = _distinct(p.path for p in manifest.parameters)
-        vanished = [i for i, row in enumerate(former_rows) if row not in set(current)]
+        former, former_names = self._manifest, self._names
+        current = set(manifest.names)
+        vanished = [i for i, name in enumerate(former_names) if name not in current]
         self._parameters = manifest.parameters + tuple(self._parameters[i] for i in vanished)
+        self._names = manifest.names + tuple(former_names[i] for i in vanished)
         self._manifest = manifest
         if former is None:
             return
-        rows = _positions(current + [former_rows[i] for i in vanished], former_rows)
-        columns = _positions(_distinct(manifest.statistics), _distinct(former.statistics))
+        rows = _positions(self._names, former_names)
+        columns = _positions(distinct(manifest.statistics), distinct(former.statistics))
         for column in self._columns.values():
             if column.kind is Kind.PARAMETERS:
                 column.rearrange(rows, columns, _BLANKS[column.kind])
@@ -229,30 +232,7 @@ class RunBuilder:
 _BLANKS = {Kind.PARAMETERS: np.nan, Kind.HISTOGRAMS: 0}
 
 
-def _nameless_manifest(kind: Kind, value: NDArray[Any]) -> Manifest:
-    """Stands in for a manifest that was lost: rows have numbers for names."""
-    rows, width = value.shape
-    known = kind is not Kind.PARAMETERS or width == len(STATISTICS)
-    return Manifest(
-        parameters=tuple(Parameter(f"parameter {i}", "", (), 0, "", "other") for i in range(rows)),
-        statistics=STATISTICS if known else tuple(f"column {i}" for i in range(width)),
-    )
-
-
-_Name: TypeAlias = tuple[str, int]
-
-
-def _distinct(names: Iterable[str]) -> list[_Name]:
-    """Every name with the number of times it came before, for names may repeat."""
-    seen: Counter[str] = Counter()
-    distinct = []
-    for name in names:
-        distinct.append((name, seen[name]))
-        seen[name] += 1
-    return distinct
-
-
-def _positions(wanted: list[_Name], present: list[_Name]) -> NDArray[np.intp]:
+def _positions(wanted: Sequence[str], present: Sequence[str]) -> NDArray[np.intp]:
     """Index in `present` of every name in `wanted`, -1 for those that are missing."""
     where = {name: i for i, name in enumerate(present)}
     return np.array([where.get(name, -1) for name in wanted], dtype=np.intp)

@@ -62,22 +62,13 @@ def read_rows(manifests: Samples, nameless: Callable[[], Manifest | None]) -> Ro
     located: list[tuple[int, Manifest, NDArray[np.intp]]] = []
     for step, manifest in reversed(decoded):
         rows = []
-        for name, parameter in zip(_unique(manifest.parameters), manifest.parameters, strict=True):
+        for name, parameter in zip(manifest.names, manifest.parameters, strict=True):
             if name not in names:
                 names[name] = len(names)
                 parameters.append(parameter)
             rows.append(names[name])
         located.append((step, manifest, np.array(rows, dtype=np.intp)))
     return Rows(tuple(names), tuple(parameters), tuple(reversed(located)), tuple(problems))
-
-
-def nameless_manifest(rows: int, statistics: Sequence[str], bins: HistogramBins) -> Manifest:
-    """Stands in for a manifest that was lost: rows have numbers for names."""
-    return Manifest(
-        parameters=tuple(Parameter(f"parameter {i}", "", (), 0, "", "other") for i in range(rows)),
-        statistics=tuple(statistics),
-        histogram_bins=bins,
-    )
 
 
 def columns(
@@ -146,13 +137,3 @@ def _subset(samples: Samples, kept: list[int]) -> Samples:
     if len(kept) == len(samples):
         return samples
     return Samples(samples.steps[kept], samples.wall_times[kept], [samples.values[i] for i in kept])
-
-
-def _unique(parameters: Sequence[Parameter]) -> list[str]:
-    seen: dict[str, int] = {}
-    names = []
-    for parameter in parameters:
-        seen[parameter.path] = seen.get(parameter.path, 0) + 1
-        again = seen[parameter.path]
-        names.append(parameter.path if again == 1 else f"{parameter.path} ({again})")
-    return names

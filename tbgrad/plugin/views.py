@@ -13,7 +13,7 @@ from tbgrad.plugin import packed, thinning
 from tbgrad.plugin.packed import Rows
 from tbgrad.plugin.payload import numbers
 from tbgrad.plugin.source import SCALARS, LogSource, Request
-from tbgrad.records import STATISTICS, HistogramBins, Manifest, Parameter
+from tbgrad.records import Manifest, Parameter
 
 OWN_SCALARS = (
     logformat.LOSS,
@@ -256,16 +256,11 @@ class Views:
         return packed.read_rows(manifests, lambda: self._nameless(request, run))
 
     def _nameless(self, request: Request, run: str) -> Manifest | None:
-        """A manifest with numbers for names, as wide as the records that lost theirs."""
-        bins = HistogramBins.powers_of_two()
+        """A manifest as wide as the records that lost theirs."""
         stored = self._source.tensors(request, run, logformat.PLUGIN_NAME, logformat.PARAMETERS)
         if not stored.values or stored.values[-1].ndim != 2:
             return None
-        height, width = stored.values[-1].shape
-        names = (
-            STATISTICS if width == len(STATISTICS) else tuple(f"column {i}" for i in range(width))
-        )
-        return packed.nameless_manifest(height, names, bins)
+        return Manifest.nameless(*stored.values[-1].shape)
 
     def _parameters(self, request: Request, run: str, rows: Rows) -> Any:
         size = max((len(m.parameters) * len(m.statistics) for _, m, _ in rows.manifests), default=0)

@@ -18,7 +18,7 @@ from werkzeug.test import Client
 from tbgrad.plugin import Loader
 from tbgrad.plugin.loader import SAMPLES
 from tests.plugin import logs
-from tests.support.browser import TensorBoard, chromium, tensorboard
+from tests.support.browser import CHROMIUM, TensorBoard, chromium, tensorboard
 from tests.support.logs import write_run
 
 DEADLINE = 30.0
@@ -108,8 +108,14 @@ def server(logdir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[T
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """One Chromium; every test opens its own context in it."""
+    """One Chromium; every test opens its own context in it.
+
+    It ends with its module: playwright keeps an event loop on this thread, and the tests of the
+    terminal app need one of their own.
+    """
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"{CHROMIUM} is missing; install the package chromium to prove the tab")
     with chromium() as running:
         yield running

@@ -92,10 +92,8 @@ class WatchApp(App[None]):
     def row(self) -> int:
         """The number of the chosen parameter."""
         run = self.run_shown
-        for row, parameter in enumerate(run.parameters if run else ()):
-            if parameter.path == self.parameter:
-                return row
-        return 0
+        names = run.names if run else ()
+        return names.index(self.parameter) if self.parameter in names else 0
 
     def on_snapshot_read(self, message: SnapshotRead) -> None:
         """Take in what the poller read."""
@@ -177,7 +175,7 @@ class WatchApp(App[None]):
         run = self.run_shown
         if run is None:
             return
-        self.parameter = run.parameters[row].path
+        self.parameter = run.names[row]
         self.dashboard.query_one(LayersPanel).show(run, row)
         self.dashboard.query_one(ParameterPanel).show_row(run, row)
 

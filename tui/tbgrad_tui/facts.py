@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,6 +92,19 @@ def notes(run: Run) -> list[tuple[int, str]]:
     if series is None or series.kind is not Kind.TEXT:
         return []
     return [(int(s), str(t)) for s, t in zip(series.steps, series.values, strict=True)][::-1]
+
+
+def common_scope(names: Sequence[str]) -> str:
+    """What all names begin with and need not be repeated on every row: `sequential/`.
+
+    Of every name at least two parts are left.
+    """
+    if len(names) < 2:
+        return ""
+    first, last = min(names).split("/"), max(names).split("/")
+    parts = len(os.path.commonprefix([first, last]))
+    parts = min(parts, min(name.count("/") for name in names) - 1)
+    return "".join(f"{part}/" for part in first[: max(parts, 0)])
 
 
 def row_values(run: Run, row: int) -> dict[str, float]:

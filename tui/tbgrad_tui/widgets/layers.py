@@ -72,8 +72,9 @@ class LayersPanel(Panel):
         rows = min(body.height, amount)
         self._first = _scrolled(self._first, self.row, rows, amount)
         shown = range(self._first, self._first + rows)
-        names = [parameter.path for parameter in run.parameters[shown.start : shown.stop]]
-        longest = max((cell_len(clean(p.path)) for p in run.parameters[:2000]), default=0)
+        scope = len(facts.common_scope(run.names))
+        names = [name[scope:] for name in run.names[shown.start : shown.stop]]
+        longest = max((cell_len(clean(name[scope:])) for name in run.names[:2000]), default=0)
         name_width = max(8, min(longest, box.width * 2 // 5, 40)) + 1
         plot = Box(
             body.x + name_width + 1,

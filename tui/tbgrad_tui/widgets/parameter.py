@@ -38,9 +38,11 @@ class ParameterPanel(ChartPanel):
 
     @property
     def titles(self) -> tuple[str, ...]:
-        """Its path."""
-        parameter = self._parameter()
-        return (parameter.path if parameter else "Parameter",)
+        """Its name, whole where there is room."""
+        names = self.run.names if self.run else ()
+        if self.row >= len(names):
+            return ("Parameter",)
+        return names[self.row], names[self.row][len(facts.common_scope(names)) :]
 
     def headline(self) -> tuple[str, Style]:
         """Its shape."""
