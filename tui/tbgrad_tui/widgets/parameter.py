@@ -61,7 +61,7 @@ class ParameterPanel(ChartPanel):
         words = statistics_words(facts.row_values(run, self.row), parameter)
         used = _write_wrapped(canvas, box, words, max(1, min(4, box.height // 5)))
         rest = box.inside(0, used, 0, 0)
-        with_histogram = rest.height >= 8 and _has_histogram(run)
+        with_histogram = rest.height >= 8 and _has_histogram(run, self.row)
         share = (rest.height + 1) // 2 if with_histogram else rest.height
         self._draw_norm(canvas, rest.rows(0, share), run)
         if with_histogram:
@@ -91,10 +91,12 @@ class ParameterPanel(ChartPanel):
     def _draw_histogram(self, canvas: Canvas, box: Box, run: Run) -> None:
         series = run[logformat.HISTOGRAMS]
         assert run.manifest is not None
-        counts = series.values[-1, self.row]
+        # A parameter that is not trained any more has its newest histogram further back.
+        newest = int(np.flatnonzero(series.values[:, self.row].any(axis=1))[-1])
+        counts = series.values[newest, self.row]
         name = "gradient values" if box.width >= 32 else "values"
         x = canvas.write(box.x, box.y, name, colours.TITLE, box.width)
-        step = f" at step {int(series.steps[-1]):,}"
+        step = f" at step {int(series.steps[newest]):,}"
         canvas.write(x, box.y, step, colours.QUIET, box.x + box.width - x)
         edges = run.manifest.histogram_bins.edges
         bottom = 1 if box.height >= 5 else 0
@@ -104,9 +106,9 @@ class ParameterPanel(ChartPanel):
             _write_wrapped(canvas, box.inside(0, box.height - 1, 0, 0), words, 1)
 
 
-def _has_histogram(run: Run) -> bool:
+def _has_histogram(run: Run, row: int) -> bool:
     series = run.get(logformat.HISTOGRAMS)
-    return series is not None and len(series) > 0 and run.manifest is not None
+    return series is not None and run.manifest is not None and bool(series.values[:, row].any())
 
 
 def statistics_words(values: dict[str, float], parameter: Parameter) -> Words:

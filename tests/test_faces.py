@@ -1,0 +1,64 @@
+"""Both faces on the same logs: what the terminal shows and what the tab shows are one thing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tbgrad_tui.chart.text import number
+
+from tbgrad import logformat
+from tests.plugin import logs
+from tests.plugin.conftest import Api, python_provider
+from tests.plugin.test_backend import column
+from tests.support.logs import write_run
+from tests.tui.support import app_on, loaded
+
+WRITERS = {
+    "good": write_run,
+    "hostile": logs.write_hostile,
+    "changing": logs.write_changing,
+    "plain": logs.write_plain,
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+async def test_both_faces_show_the_same(name, tmp_path):
+    WRITERS[name](tmp_path / name)
+    api = Api(python_provider(tmp_path))
+    app = app_on(tmp_path)
+    async with app.run_test(size=(200, 60)) as pilot:
+        await loaded(pilot)
+        rows = app.dashboard.panel("layers").lines()
+    run = app.run_shown
+
+    def same(answer, steps, values):
+        assert answer["steps"] == steps.tolist()
+        np.testing.assert_array_equal(np.float32(column(answer["values"])), np.float32(values))
+
+    for series in api.get("scalars", run=name, tag=list(run))["series"]:
+        same(series, run[series["tag"]].steps, run[series["tag"]].values)
+    layers = api.get("layers", run=name)
+    assert [parameter["name"] for parameter in layers["parameters"]] == list(run.names)
+    for statistic in layers["statistics"]:
+        answer = api.get("layers", run=name, statistic=statistic)
+        for values, ours in zip(answer["values"], run.statistic(statistic).T, strict=True):
+            steps = run[logformat.PARAMETERS].steps
+            same({"steps": answer["steps"], "values": values}, steps, ours)
+    histograms = run.get(logformat.HISTOGRAMS)
+    for i, parameter in enumerate(run.names):
+        counts = api.get("histogram", run=name, parameter=parameter)["counts"]
+        ours = histograms.values[:, i] if histograms else np.zeros((0, 0))
+        assert [row for row in counts if any(row)] == ours[ours.any(axis=1)].tolist()
+    estimates = run[logformat.CURVATURE].values if logformat.CURVATURE in run else ()
+    answers = api.get("curvature", run=name)["estimates"]
+    for answer, estimate in zip(answers, estimates, strict=True):
+        for got, ours in zip(answer["eigenvalues"], estimate.eigenvalues, strict=True):
+            np.testing.assert_array_equal(
+                column([got["value"], got["residual"]]), [ours.value, ours.residual]
+            )
+        np.testing.assert_array_equal(column([answer["stability"]]), [estimate.stability])
+    ends = iter(line.rstrip(" │┃").split(" ")[-1] for line in rows)
+    for values in layers["values"]:
+        newest = float(column(values)[-1])
+        words = {number(newest), "none"} if np.isnan(newest) else {number(newest)}
+        assert any(end in words for end in ends)  # the rows come in the same order
