@@ -55,6 +55,7 @@ def tab(server: TensorBoard, browser: Any) -> Iterator[Tab]:
     choose_run(opened, "good")
     opened.wait(f"{SELECTED} === 'dense_0/kernel'")
     opened.wait("document.querySelector('#histogram .chart').data?.length === 1")
+    opened.wait("document.querySelector('#histogram h3').innerText.includes('1,000, the newest')")
     yield opened
     opened.page.context.close()
 

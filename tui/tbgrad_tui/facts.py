@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -101,10 +100,14 @@ def common_scope(names: Sequence[str]) -> str:
     """
     if len(names) < 2:
         return ""
-    first, last = min(names).split("/"), max(names).split("/")
-    parts = len(os.path.commonprefix([first, last]))
-    parts = min(parts, min(name.count("/") for name in names) - 1)
-    return "".join(f"{part}/" for part in first[: max(parts, 0)])
+    shared = ""
+    first, last = min(names), max(names)
+    for part in first.split("/")[: max(0, min(name.count("/") for name in names) - 1)]:
+        longer = f"{shared}{part}/"
+        if not last.startswith(longer):
+            break
+        shared = longer
+    return shared
 
 
 def row_values(run: Run, row: int) -> dict[str, float]:
