@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # One module, two distributions: on Linux x86-64 the CPU build is half the download.
 TENSORFLOW ?= $(if $(filter Linux-x86_64,$(shell uname -s)-$(shell uname -m)),tensorflow-cpu,tensorflow)
 
-.PHONY: demo test quick lint clean
+.PHONY: demo test quick lint pictures clean
 
 demo: $(VENV)/installed
 	$(BIN)/tbgrad demo
@@ -23,6 +23,10 @@ lint: $(VENV)/installed-for-tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The pictures of the README, from a real training.
+pictures: $(VENV)/installed-for-tests
+	PYTHONPATH=tui $(BIN)/python -m tests.pictures
 
 $(VENV)/installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
