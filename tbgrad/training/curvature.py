@@ -68,6 +68,7 @@ class CurvatureProbe:
         self._vectors: Any = None
         self._last: int | None = None
         self._failed = False
+        self._not_finite = False
 
     def due(self, step: int) -> bool:
         """Whether an estimate is due between two steps, `step` updates being done."""
@@ -90,17 +91,24 @@ class CurvatureProbe:
                 )
             found = hessian.eigenvalues(
                 self._operator,
-                k=2,
+                k=min(2, self._operator.size),
                 which="BE",
                 tol=self._settings.tol,
                 start=self._vectors,
                 max_products=self._settings.max_products,
+                seed=step,
             )
+        except hessian.NotFiniteError as error:
+            self._last = step
+            if not self._not_finite:
+                self._log.note(f"no curvature at step {step}, and none until it is finite. {error}")
+            self._not_finite = True
+            return
         except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
             self._failed = True
             self._log.note(f"no curvature from step {step} on. {error}")
             return
-        self._last, self._vectors = step, found.vectors
+        self._last, self._vectors, self._not_finite = step, found.vectors, False
         threshold, formula = hessian.stability_threshold(self._optimizer)
         estimate = CurvatureEstimate(
             eigenvalues=tuple(

@@ -186,6 +186,7 @@ class RunLog:
         self._lock = threading.RLock()
         self._time = time.time()
         self._step = start_step
+        self._noted = (-1, "")
 
     @property
     def step(self) -> int:
@@ -284,8 +285,11 @@ class RunLog:
     def note(self, text: str) -> None:
         """Say something about the monitor itself: one warning, and a note in the log."""
         logger.warning("tbgrad: %s", text)
+        # Readers keep one value a step and series.
+        step, before = self._noted
+        self._noted = self._step, f"{before}\n{text}" if step == self._step else text
         if self._file is not None:
-            self._file.add(self._step, [logformat.note(text)])
+            self._file.add(self._step, [logformat.note(self._noted[1])])
 
     def give_up(self, error: Exception) -> None:
         """End the monitoring after a failure of its own; says so once."""

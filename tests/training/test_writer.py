@@ -10,6 +10,7 @@ import tensorflow as tf
 
 import tbgrad
 from tbgrad.training import statistics
+from tbgrad.training.writer import RunLog
 from tests.training.conftest import BATCH, RATE, STEPS, fit
 
 pytestmark = pytest.mark.tensorflow
@@ -230,6 +231,41 @@ def test_curvature_that_fails_leaves_the_gradients(tmp_path, batches, tiny_model
     assert len(run["gradient/norm"]) == 3
     assert "no curvature from step 0 on" in run["tbgrad/notes"].values[0]
     assert len(caplog.records) == 1
+
+
+def test_two_failures_at_one_step_are_both_told(tmp_path, batches, tiny_model):
+    log = RunLog(tmp_path, every=8, histograms_every=100)
+    log.ring_for(tiny_model().trainable_variables)
+    log.note("first")
+    log.note("second")
+    log.close()
+    assert tbgrad.read(tmp_path)["."]["tbgrad/notes"].values[-1] == "first\nsecond"
+
+
+def test_curvature_comes_back_when_the_weights_are_finite_again(tmp_path, batches, caplog):
+    x, _ = batches
+    inputs = keras.Input((x.shape[1],))
+    model = keras.Model(inputs, keras.layers.Dense(1, use_bias=False)(inputs[:, :1]))
+    model.compile("sgd", "mse")
+
+    class Break(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            if batch in (4, 16):
+                model.set_weights([np.full((1, 1), np.nan if batch == 4 else 0.5, np.float32)])
+
+    curvature = tbgrad.Curvature(data=(x, x[:, :1]), every=5, samples=len(x))
+    monitor = tbgrad.GradientMonitor(tmp_path, curvature=curvature)
+    model.fit(x, x[:, :1], batch_size=16, verbose=0, callbacks=[Break(), monitor])
+    run = tbgrad.read(tmp_path)["."]
+    steps = run["curvature/lambda_max"].steps
+    assert steps[0] == 0
+    assert steps[-1] > 16
+    assert not set(steps) & {5, 10, 15}
+    assert len(caplog.records) == 1
+    # one parameter: its only eigenvalue is the second derivative, twice the mean of x²
+    expected = 2 * np.mean(x[:, 0].astype(np.float64) ** 2)
+    for tag in ("curvature/lambda_max", "curvature/lambda_min"):
+        np.testing.assert_allclose(run[tag].values, expected, rtol=1e-5)
 
 
 def test_a_model_without_trainable_weights_trains_on(tmp_path, batches, tiny_model, caplog):

@@ -19,6 +19,10 @@ class HessianError(ValueError):
     """The Hessian of this loss cannot be had; the message names the cause and what to change."""
 
 
+class NotFiniteError(HessianError):
+    """Loss or product are not finite at these weights; at others they may be."""
+
+
 class HessianOperator:
     """H = d²loss/dvariables² at the current values of the variables, as products H v.
 
@@ -101,7 +105,7 @@ class HessianOperator:
         self.products += 1
         self._require_finite(loss)
         if not np.isfinite(flat).all():
-            raise HessianError(
+            raise NotFiniteError(
                 "The Hessian–vector product is not finite although the loss is: look for a root, "
                 "a norm or a logarithm at zero in the loss, or a float16 overflow."
             )
@@ -208,7 +212,7 @@ class HessianOperator:
 
     def _require_finite(self, loss: float) -> None:
         if not math.isfinite(loss):
-            raise HessianError(
+            raise NotFiniteError(
                 f"The loss is {loss} at the current weights, so its Hessian means nothing: "
                 f"check the weights and the batch for non-finite values."
             )
