@@ -1,49 +1,16 @@
 """`tbgrad watch` on a real pseudo-terminal, while a log grows."""
 
+import os
+import signal
+import subprocess
 import sys
-import time
 
-import pexpect
-import pyte
 import pytest
 
 from tbgrad import logformat
 from tbgrad.eventwriter import EventFileWriter
 from tests.support.logs import write_run
-
-
-class Terminal:
-    """The command on a pseudo-terminal, and its screen as text."""
-
-    def __init__(self, logdir, columns=120, rows=40):
-        self.screen = pyte.Screen(columns, rows)
-        self._stream = pyte.ByteStream(self.screen)
-        self.received = b""
-        self.child = pexpect.spawn(
-            sys.executable, ["-m", "tbgrad", "watch", str(logdir)], dimensions=(rows, columns)
-        )
-
-    def wait_for(self, words, seconds=30):
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            self._receive()
-            if words in "\n".join(self.screen.display):
-                return
-        raise AssertionError(f"{words!r} not on the screen:\n" + "\n".join(self.screen.display))
-
-    def ends(self):
-        self.child.expect(pexpect.EOF, timeout=30)
-        self.received += self.child.before
-        self.child.close()
-        return self.child.exitstatus
-
-    def _receive(self):
-        try:
-            data = self.child.read_nonblocking(65536, timeout=0.1)
-        except pexpect.TIMEOUT:
-            return
-        self.received += data
-        self._stream.feed(data)
+from tests.support.terminal import Terminal
 
 
 @pytest.mark.parametrize("key", ["q", "\x03"], ids=["q", "ctrl-c"])
@@ -60,3 +27,26 @@ def test_new_values_appear_and_the_terminal_is_restored(key, tmp_path):
     assert terminal.ends() == 0
     assert terminal.received.rindex(b"\x1b[?1049l") > terminal.received.rindex(b"\x1b[?1049h")
     assert terminal.received.rindex(b"\x1b[?25h") > terminal.received.rindex(b"\x1b[?25l")
+
+
+@pytest.mark.tensorflow
+def test_a_training_in_a_child_process_is_followed_until_it_is_killed(tmp_path):
+    """The main job: one process trains, another watches its log."""
+    terminal = Terminal(tmp_path)
+    terminal.wait_for("holds no event files yet")
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+    child = subprocess.Popen(
+        [sys.executable, "-m", "tbgrad.training.digits", str(tmp_path), "10000", "0"],
+        env=os.environ | quiet,
+    )
+    try:
+        terminal.wait_for("conv_1/kernel", 120)
+        terminal.wait_for("threshold 38")
+        terminal.wait_for("step 1,")
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    terminal.child.send("?")
+    terminal.wait_for("Keys")
+    terminal.child.send("qq")
+    assert terminal.ends() == 0

@@ -1,0 +1,51 @@
+"""The terminal app on a real pseudo-terminal, for tests and benchmarks."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pexpect
+import pyte
+
+
+class Terminal:
+    """`tbgrad watch` on a pseudo-terminal, and its screen as text."""
+
+    def __init__(self, logdir: Path, columns: int = 120, rows: int = 40) -> None:
+        self.screen = pyte.Screen(columns, rows)
+        self._stream = pyte.ByteStream(self.screen)
+        self.received = b""
+        size = {"COLUMNS": str(columns), "LINES": str(rows), "TERM": "xterm-256color"}
+        self.child = pexpect.spawn(
+            sys.executable,
+            ["-m", "tbgrad", "watch", str(logdir)],
+            dimensions=(rows, columns),
+            env=os.environ | size,
+        )
+
+    def wait_for(self, words: str, seconds: float = 60) -> float:
+        """The time (as `time.monotonic`) when `words` were first seen on the screen."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self._receive()
+            if words in "\n".join(self.screen.display):
+                return time.monotonic()
+        raise AssertionError(f"{words!r} not on the screen:\n" + "\n".join(self.screen.display))
+
+    def ends(self) -> int:
+        """The exit status, once the command has ended."""
+        self.child.expect(pexpect.EOF, timeout=30)
+        self.received += self.child.before
+        self.child.close()
+        return self.child.exitstatus
+
+    def _receive(self) -> None:
+        try:
+            data = self.child.read_nonblocking(65536, timeout=0.02)
+        except pexpect.TIMEOUT:
+            return
+        self.received += data
+        self._stream.feed(data)
