@@ -11,19 +11,21 @@ import pexpect
 import pyte
 
 
-class Terminal:
-    """`tbgrad watch` on a pseudo-terminal, and its screen as text."""
+def watch(logdir: Path) -> Terminal:
+    """`tbgrad watch LOGDIR` on a pseudo-terminal."""
+    return Terminal([sys.executable, "-m", "tbgrad", "watch", str(logdir)])
 
-    def __init__(self, logdir: Path, columns: int = 120, rows: int = 40) -> None:
+
+class Terminal:
+    """A command on a pseudo-terminal, and its screen as text."""
+
+    def __init__(self, command: list[str], columns: int = 120, rows: int = 40) -> None:
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self.received = b""
         size = {"COLUMNS": str(columns), "LINES": str(rows), "TERM": "xterm-256color"}
         self.child = pexpect.spawn(
-            sys.executable,
-            ["-m", "tbgrad", "watch", str(logdir)],
-            dimensions=(rows, columns),
-            env=os.environ | size,
+            command[0], command[1:], dimensions=(rows, columns), env=os.environ | size
         )
 
     def wait_for(self, words: str, seconds: float = 60) -> float:
@@ -41,6 +43,12 @@ class Terminal:
         self.received += self.child.before
         self.child.close()
         return self.child.exitstatus
+
+    def settle(self, seconds: float) -> None:
+        """Go on reading what the command draws, for some time."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self._receive()
 
     def _receive(self) -> None:
         try:

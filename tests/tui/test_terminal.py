@@ -10,12 +10,12 @@ import pytest
 from tbgrad import logformat
 from tbgrad.eventwriter import EventFileWriter
 from tests.support.logs import write_run
-from tests.support.terminal import Terminal
+from tests.support.terminal import watch
 
 
 @pytest.mark.parametrize("key", ["q", "\x03"], ids=["q", "ctrl-c"])
 def test_new_values_appear_and_the_terminal_is_restored(key, tmp_path):
-    terminal = Terminal(tmp_path / "runs")
+    terminal = watch(tmp_path / "runs")
     terminal.wait_for("does not exist yet")
     write_run(tmp_path / "runs" / "a", steps=300)
     terminal.wait_for("dense_0/kernel")
@@ -32,7 +32,7 @@ def test_new_values_appear_and_the_terminal_is_restored(key, tmp_path):
 @pytest.mark.tensorflow
 def test_a_training_in_a_child_process_is_followed_until_it_is_killed(tmp_path):
     """The main job: one process trains, another watches its log."""
-    terminal = Terminal(tmp_path)
+    terminal = watch(tmp_path)
     terminal.wait_for("holds no event files yet")
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
     child = subprocess.Popen(
