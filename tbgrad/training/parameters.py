@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from tbgrad.records import Parameter
+from tbgrad.records import Parameter, distinct
 
 _ROLES = {
     "kernel": "kernel",
@@ -38,12 +37,9 @@ def describe(variables: Sequence[Any]) -> tuple[Parameter, ...]:
             "variables is empty: the model has no trainable weights. Build it (call it on a batch) "
             "and check that its layers are not frozen with trainable=False."
         )
-    used: Counter[str] = Counter()
+    names = [getattr(v, "path", None) or v.name.removesuffix(":0") for v in variables]
     records = []
-    for variable in variables:
-        name = getattr(variable, "path", None) or variable.name.removesuffix(":0")
-        used[name] += 1
-        path = name if used[name] == 1 else f"{name} ({used[name]})"
+    for variable, name, path in zip(variables, names, distinct(names), strict=True):
         layer, _, attribute = name.rpartition("/")
         shape = tuple(int(length) for length in variable.shape)
         dtype = variable.dtype

@@ -208,15 +208,18 @@ def _write_words(canvas: Canvas, box: Box, step: int, estimates: list[CurvatureE
             words.append((f"threshold = {estimate.threshold_formula}", colours.QUIET))
         words.append((f"step {step:,}, {estimate.hvps} products", colours.QUIET))
         words.append((f"{number(estimate.seconds, 2)} s", colours.QUIET))
-    most = max(1, min(5, (box.height - 1) // 3))
+    return write_wrapped(canvas, box, words, max(1, min(5, (box.height - 1) // 3)), " · ")
+
+
+def write_wrapped(canvas: Canvas, box: Box, words: Words, most: int, between: str = "  ") -> int:
+    """Write phrases over at most `most` rows; the rows used."""
     row, x = 0, box.x
     for text, style in words:
-        gap = 3 if x > box.x else 0
-        if x + gap + len(text) > box.x + box.width and x > box.x:
-            row, x, gap = row + 1, box.x, 0
+        separator = between if x > box.x else ""
+        if x + len(separator) + len(text) > box.x + box.width and x > box.x:
+            row, x, separator = row + 1, box.x, ""
         if row >= most:
             return most
-        if gap:
-            canvas.write(x + 1, box.y + row, "·", colours.QUIET)
-        x = canvas.write(x + gap, box.y + row, text, style, box.x + box.width - x - gap)
+        x = canvas.write(x, box.y + row, separator, colours.QUIET)
+        x = canvas.write(x, box.y + row, text, style, box.x + box.width - x)
     return row + 1

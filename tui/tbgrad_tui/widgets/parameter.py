@@ -16,7 +16,7 @@ from tbgrad_tui.chart.canvas import Box, Canvas
 from tbgrad_tui.chart.histogram import draw_histogram
 from tbgrad_tui.chart.line import Curve, draw_chart
 from tbgrad_tui.chart.text import number, percent
-from tbgrad_tui.widgets.charts import ChartPanel, Words
+from tbgrad_tui.widgets.charts import ChartPanel, Words, write_wrapped
 
 
 class ParameterPanel(ChartPanel):
@@ -59,7 +59,7 @@ class ParameterPanel(ChartPanel):
             canvas.write(box.x, box.y, "no parameter to show yet", colours.QUIET, box.width)
             return
         words = statistics_words(facts.row_values(run, self.row), parameter)
-        used = _write_wrapped(canvas, box, words, max(1, min(4, box.height // 5)))
+        used = write_wrapped(canvas, box, words, max(1, min(4, box.height // 5)))
         rest = box.inside(0, used, 0, 0)
         with_histogram = rest.height >= 8 and _has_histogram(run, self.row)
         share = (rest.height + 1) // 2 if with_histogram else rest.height
@@ -103,7 +103,7 @@ class ParameterPanel(ChartPanel):
         draw_histogram(canvas, box.inside(0, 1, 0, bottom), counts, edges)
         if bottom:
             words = histogram_words(counts, edges)
-            _write_wrapped(canvas, box.inside(0, box.height - 1, 0, 0), words, 1)
+            write_wrapped(canvas, box.inside(0, box.height - 1, 0, 0), words, 1)
 
 
 def _has_histogram(run: Run, row: int) -> bool:
@@ -152,16 +152,3 @@ def histogram_words(counts: np.ndarray, edges: tuple[float, ...]) -> Words:
         words.append((f"above {edges[-1]:,.0f}: {beyond:,}", colours.ALERT))
     words.append((f"{total:,} values", colours.QUIET))
     return words
-
-
-def _write_wrapped(canvas: Canvas, box: Box, words: Words, most: int) -> int:
-    """Write phrases over at most `most` rows; the rows used."""
-    row, x = 0, box.x
-    for text, style in words:
-        gap = 2 if x > box.x else 0
-        if x + gap + len(text) > box.x + box.width and x > box.x:
-            row, x, gap = row + 1, box.x, 0
-        if row >= most:
-            return most
-        x = canvas.write(x + gap, box.y + row, text, style, box.x + box.width - x - gap)
-    return row + 1
