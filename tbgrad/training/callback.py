@@ -138,6 +138,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             histograms_every=self.histograms_every,
             curvature_every=self.curvature.every if self.curvature else 0,
             steps_per_execution=model.steps_per_execution,
+            compiled_by_xla=bool(model.jit_compile),
         )
         if model.built:
             self._log.ring_for(model.trainable_variables)

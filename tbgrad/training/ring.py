@@ -6,8 +6,9 @@ the training step writes, `drain` reads what has gathered between two steps.
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -71,8 +72,10 @@ class StatisticsRing:
         start_step: int = 0,
         steps_per_execution: int = 1,
         bins: HistogramBins | None = None,
+        copies_conditionally: bool = False,
     ) -> None:
         self.parameters = parameters
+        self._copies_conditionally = copies_conditionally
         self.bins = bins or HistogramBins.powers_of_two()
         self._variables = [tensorflow_variable(variable) for variable in variables]
         self._row = {id(variable): row for row, variable in enumerate(self._variables)}
@@ -86,13 +89,14 @@ class StatisticsRing:
             for row, parameter in enumerate(parameters)
         ]
         self.step = _variable(start_step, tf.int64)
+        self._first = start_step + 1
         self.every = _variable(every, tf.int64)
         self.histograms_every = _variable(histograms_every, tf.int64)
         self._logged = _variable(0, tf.int64)
         self._slot = _variable(-1, tf.int64)
-        self._window_norm = _variable(np.zeros(count), tf.float32)
+        self._window_squares = _variable(np.zeros(count), tf.float32)
         self._window_nonfinite = _variable(np.zeros(count), tf.float32)
-        self._window_global = _variable(0.0, tf.float32)
+        self._window_total = _variable(0.0, tf.float32)
         self._sample = _variable(np.zeros((count, statistics.COSINE_SAMPLE)), tf.float32)
         self._ring_step = _variable(np.zeros(self.rows), tf.int64)
         self._ring_globals = _variable(np.zeros((self.rows, GLOBALS)), tf.float32)
@@ -107,8 +111,8 @@ class StatisticsRing:
         self._shows_loss = self._shows_rate = self._shows_clipping = False
         self._drained = 0
         self._histograms_drained = 0
-        self._observe_eagerly = tf.function(self._observe)
-        self._finish_eagerly = tf.function(self._finish)
+        self._observe_eagerly = tf.function(self._observe, autograph=False)
+        self._finish_eagerly = tf.function(self._finish, autograph=False)
 
     def knows(self, variables: Sequence[Any]) -> bool:
         """Whether all of `variables` have a row."""
@@ -130,11 +134,13 @@ class StatisticsRing:
         loss: Tensor | None = None,
         learning_rate: Tensor | None = None,
         applied: Sequence[Any] | None = None,
-    ) -> None:
+        with_values: bool = False,
+    ) -> list[Tensor] | None:
         """Take in the gradients of one step; call in the training step, before the update.
 
         `gradients` belong to `variables`; variables that are not given have no gradient.
-        `applied` are the gradients after clipping, where they were clipped.
+        `applied` are the gradients after clipping, where they were clipped. `with_values` returns
+        the values of all variables, in row order, for `finish`.
         """
         by_row: dict[int, int] = {}
         for position, (gradient, variable) in enumerate(zip(gradients, variables, strict=True)):
@@ -142,7 +148,7 @@ class StatisticsRing:
             if row is not None and gradient is not None:
                 by_row[row] = position
         if not by_row:
-            return
+            return None
         rows = tuple(sorted(by_row))
         true = [gradients[by_row[row]] for row in rows]
         clipped = None if applied is None else [applied[by_row[row]] for row in rows]
@@ -152,17 +158,22 @@ class StatisticsRing:
         nothing = tf.constant(np.nan, tf.float32)
         loss = nothing if loss is None else tf.cast(loss, tf.float32)
         rate = nothing if learning_rate is None else tf.cast(learning_rate, tf.float32)
-        function = self._observe_eagerly if tf.executing_eagerly() else self._observe
-        function(true, rows, loss, rate, clipped)
-
-    def finish(self, before: Sequence[Tensor] | None) -> None:
-        """Close the step after the update; `before` are the values of the variables before it."""
-        function = self._finish_eagerly if tf.executing_eagerly() else self._finish
-        function(before)
+        eager = tf.executing_eagerly()
+        function = self._observe_eagerly if eager else self._observe
+        conditional = with_values and self._copies_conditionally and not (eager or _in_xla())
+        values: list[Tensor] = function(true, rows, loss, rate, clipped, conditional)
+        if with_values and not conditional:
+            values = self.values()
+        return values if with_values else None
 
     def values(self) -> list[Tensor]:
         """The present values of all variables, in row order."""
         return [tf.convert_to_tensor(variable) for variable in self._variables]
+
+    def finish(self, before: Sequence[Tensor] | None) -> None:
+        """Close the step after the update; `before` are the values that `observe` returned."""
+        function = self._finish_eagerly if tf.executing_eagerly() else self._finish
+        function(before)
 
     def _observe(
         self,
@@ -171,102 +182,128 @@ class StatisticsRing:
         loss: Tensor,
         learning_rate: Tensor,
         clipped: list[Any] | None,
-    ) -> None:
+        with_values: bool,
+    ) -> list[Tensor]:
+        """One conditional a step: nearly all steps only raise the peaks of the window.
+
+        `with_values` returns the variables as they are, or empty tensors where this step is not
+        logged: reading them at every step would make the optimizer copy them at every step.
+        """
         gradients = [statistics.prepare(gradient) for gradient in true]
         squares = statistics.square_sums(gradients)
         total = tf.reduce_sum(squares)
-        # A non-finite value makes the sum non-finite, so that counting is needed then alone.
-        nonfinite = tf.cond(
-            tf.math.is_finite(total),
-            lambda: tf.zeros_like(squares),
-            lambda: statistics.nonfinite_counts(gradients),
-        )
-        peaks = self._spread(_peak(tf.sqrt(squares)), rows, 0.0)
-        window = _Window(
-            norm=tf.maximum(self._window_norm, peaks),
-            nonfinite=self._window_nonfinite + self._spread(nonfinite, rows, 0.0),
-            global_norm=tf.maximum(self._window_global, _peak(tf.sqrt(total))),
-        )
         step = self.step.assign_add(1, read_value=True)
-        first = tf.equal(self._logged, 0)
-        histograms_due = first | (step % self.histograms_every == 0)
+        histograms_due = (step % self.histograms_every == 0) | tf.equal(step, self._first)
+        due = histograms_due | (step % self.every == 0)
+        # A non-finite value makes the sum non-finite, so that counting is needed then alone.
+        finite = tf.math.is_finite(total)
 
-        def log() -> None:
-            slot = self._logged % self.rows
-            samples = tf.stack(
-                [
-                    statistics.sample(gradient, self._coordinates[row])
-                    for row, gradient in zip(rows, gradients, strict=True)
-                ]
+        def look() -> list[Tensor]:
+            nonfinite = tf.cond(
+                finite,
+                lambda: tf.zeros_like(squares),
+                lambda: statistics.nonfinite_counts(gradients),
             )
-            samples = self._spread(samples, rows, np.nan)
-            cosine = statistics.cosine(samples, self._sample)
-            table, norm = self._table(gradients, rows, window, cosine)
-            applied = np.float32(np.nan)
-            if clipped is not None:
-                prepared = [statistics.prepare(gradient) for gradient in clipped]
-                applied = tf.sqrt(tf.reduce_sum(statistics.square_sums(prepared)))
-            numbers = tf.stack([loss, learning_rate, norm, window.global_norm, applied])
-            written = [
-                _write(self._ring_step, slot, step),
-                _write(self._ring_globals, slot, numbers),
-                _write(self._ring_table, slot, table),
-                self._sample.assign(samples),
-                *self._assign_window(window.cleared()),
-            ]
-            with tf.control_dependencies(written):
-                self._slot.assign(slot)
-
-        def pass_by() -> None:
-            self._assign_window(window)
-            self._slot.assign(-1)
-
-        tf.cond(histograms_due | (step % self.every == 0), log, pass_by)
-
-        def log_histograms() -> None:
-            slot = self._histograms_logged % self.histogram_rows
-            counts = tf.stack(
-                [
-                    statistics.histogram(gradient, self.parameters[row], self.bins)
-                    for row, gradient in zip(rows, gradients, strict=True)
-                ]
+            window = _Window(
+                squares=tf.maximum(self._window_squares, self._spread(_peak(squares), rows, 0.0)),
+                nonfinite=self._window_nonfinite + self._spread(nonfinite, rows, 0.0),
+                total=tf.maximum(self._window_total, _peak(total)),
             )
-            counts = self._spread(tf.cast(counts, tf.int64), rows, 0)
-            written = [
-                _write(self._histogram_step, slot, step),
-                _write(self._histogram_ring, slot, counts),
-            ]
-            with tf.control_dependencies(written):
-                self._histograms_logged.assign_add(1)
 
-        tf.cond(histograms_due, log_histograms, lambda: None)
+            def log() -> None:
+                self._log(gradients, rows, squares, window, step, (loss, learning_rate), clipped)
+
+            tf.cond(due, log, lambda: self._keep(window))
+            tf.cond(histograms_due, lambda: self._log_histograms(gradients, rows, step), _nothing)
+            return self.values() if with_values else []
+
+        def pass_by() -> list[Tensor]:
+            peaks = tf.maximum(self._window_squares, self._spread(squares, rows, 0.0))
+            self._window_squares.assign(peaks)
+            self._window_total.assign(tf.maximum(self._window_total, total))
+            return [_empty(v.dtype) for v in self._variables] if with_values else []
+
+        return _rarely(due | ~finite, look, pass_by)
+
+    def _keep(self, window: _Window) -> None:
+        self._window_squares.assign(window.squares)
+        self._window_nonfinite.assign(window.nonfinite)
+        self._window_total.assign(window.total)
+
+    def _log(
+        self,
+        gradients: list[statistics.Gradient],
+        rows: tuple[int, ...],
+        squares: Tensor,
+        window: _Window,
+        step: Tensor,
+        scalars: tuple[Tensor, Tensor],
+        clipped: list[Any] | None,
+    ) -> None:
+        """Write this step into the ring and begin a new window."""
+        slot = self._logged % self.rows
+        samples = [
+            statistics.sample(gradient, self._coordinates[row])
+            for row, gradient in zip(rows, gradients, strict=True)
+        ]
+        sample = self._spread(tf.stack(samples), rows, np.nan)
+        cosine = statistics.cosine(sample, self._sample)
+        table, norm = self._table(gradients, rows, squares, window, cosine)
+        applied = np.float32(np.nan)
+        if clipped is not None:
+            prepared = [statistics.prepare(gradient) for gradient in clipped]
+            applied = tf.sqrt(tf.reduce_sum(statistics.square_sums(prepared)))
+        peak = tf.maximum(tf.sqrt(window.total), _peak(norm))
+        numbers = tf.stack([*scalars, norm, peak, applied])
+        written = [
+            _write(self._ring_step, slot, step),
+            _write(self._ring_globals, slot, numbers),
+            _write(self._ring_table, slot, table),
+            self._sample.assign(sample),
+        ]
+        with tf.control_dependencies(written):
+            self._keep(_Window(*(tf.zeros_like(part) for part in vars(window).values())))
+            self._slot.assign(slot)
+
+    def _log_histograms(
+        self, gradients: list[statistics.Gradient], rows: tuple[int, ...], step: Tensor
+    ) -> None:
+        slot = self._histograms_logged % self.histogram_rows
+        counts = tf.stack(
+            [
+                statistics.histogram(gradient, self.parameters[row], self.bins)
+                for row, gradient in zip(rows, gradients, strict=True)
+            ]
+        )
+        counts = self._spread(tf.cast(counts, tf.int64), rows, 0)
+        written = [
+            _write(self._histogram_step, slot, step),
+            _write(self._histogram_ring, slot, counts),
+        ]
+        with tf.control_dependencies(written):
+            self._histograms_logged.assign_add(1)
 
     def _table(
         self,
         gradients: list[statistics.Gradient],
         rows: tuple[int, ...],
+        squares: Tensor,
         window: _Window,
         cosine: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """The packed statistics [P, S] of this step and the global norm."""
-        found = [
-            statistics.column_statistics(gradient, self.parameters[row])
-            for row, gradient in zip(rows, gradients, strict=True)
-        ]
-        of_gradients = {name: tf.stack([each[name] for each in found]) for name in found[0]}
-        norm = statistics.norm(of_gradients["norm"])
-        columns = {
-            name: self._spread(column, rows, np.nan) for name, column in of_gradients.items()
-        }
+        found = statistics.column_statistics(gradients, [self.parameters[row] for row in rows])
+        found["norm"] = statistics.norms([gradient.values for gradient in gradients], squares)
+        norm = statistics.norm(found["norm"])
+        columns = {name: self._spread(column, rows, np.nan) for name, column in found.items()}
         unseen = np.full(len(self.parameters), np.nan, dtype=np.float32)
         seen = unseen.copy()
         seen[list(rows)] = 0.0
-        columns["norm_max"] = window.norm + seen
+        # The norm itself is right where its square is out of the range of float32.
+        columns["norm_max"] = tf.maximum(tf.sqrt(window.squares), _peak(columns["norm"])) + seen
         columns["nonfinite"] = window.nonfinite + seen
         columns["cosine"] = cosine
-        columns["weight_norm"] = tf.stack(
-            [statistics.norm(tf.reshape(tf.cast(v, tf.float32), [-1])) for v in self._variables]
-        )
+        columns["weight_norm"] = statistics.norms(self._variables)
         return tf.stack([columns.get(name, unseen) for name in STATISTICS], axis=1), norm
 
     def _finish(self, before: Sequence[Tensor] | None) -> None:
@@ -275,18 +312,14 @@ class StatisticsRing:
         def close() -> None:
             changes = tf.fill([len(self.parameters)], np.float32(np.nan))
             if before is not None:
-                changes = tf.stack(
-                    [
-                        statistics.norm(tf.reshape(tf.cast(new - old, tf.float32), [-1]))
-                        for new, old in zip(self.values(), before, strict=True)
-                    ]
-                )
+                pairs = zip(self.values(), before, strict=True)
+                changes = statistics.norms([new - old for new, old in pairs])
             written = _write(self._ring_update, slot, changes)
             with tf.control_dependencies([written]):
                 self._slot.assign(-1)
                 self._logged.assign_add(1)
 
-        tf.cond(slot >= 0, close, lambda: None)
+        _rarely(slot >= 0, close, _nothing)
 
     def drain(self) -> Drained:
         """Read what gathered since the last drain; between two steps, or while one runs."""
@@ -344,31 +377,57 @@ class StatisticsRing:
         )
         return tf.gather(tf.concat([values, filler], axis=0), position)
 
-    def _assign_window(self, window: _Window) -> list[Tensor]:
-        return [
-            self._window_norm.assign(window.norm),
-            self._window_nonfinite.assign(window.nonfinite),
-            self._window_global.assign(window.global_norm),
-        ]
-
 
 @dataclass(frozen=True)
 class _Window:
-    """What is carried from step to step since the last logged one."""
+    """What is carried from step to step since the last logged one; peaks are those of squares."""
 
-    norm: Tensor
+    squares: Tensor
     nonfinite: Tensor
-    global_norm: Tensor
-
-    def cleared(self) -> _Window:
-        return _Window(
-            tf.zeros_like(self.norm), tf.zeros_like(self.nonfinite), tf.zeros_like(self.global_norm)
-        )
+    total: Tensor
 
 
-def _peak(norm: Tensor) -> Tensor:
-    """A norm as it counts for a maximum: one that is not a number exceeds everything."""
-    return tf.where(tf.math.is_finite(norm), norm, np.float32(np.inf))
+def _peak(values: Tensor) -> Tensor:
+    """Values as they count for a maximum: one that is not a number exceeds everything."""
+    return tf.where(tf.math.is_finite(values), values, np.float32(np.inf))
+
+
+def _rarely(condition: Tensor, rare: Callable[[], Any], usual: Callable[[], Any]) -> Any:
+    """`tf.cond` that costs next to nothing when `condition` is false.
+
+    Outside XLA, TensorFlow turns a conditional into one Switch for each of its inputs, which run at
+    every step: half of the monitor's time on a model of many small tensors. As a call it is one
+    operation.
+    """
+    graph = tf.compat.v1.get_default_graph()
+    before = {op.name for op in graph.get_operations()}
+    result = tf.cond(condition, rare, usual)
+    for op in graph.get_operations():
+        if op.type == "If" and op.name not in before:
+            with contextlib.suppress(AttributeError):  # an optimisation, without a public name
+                op._set_attr("_lower_using_switch_merge", tf.compat.v1.AttrValue(b=False))
+    return result
+
+
+def _in_xla() -> bool:
+    """Whether what is traced now will be compiled by XLA, which knows no shapes of run time."""
+    graph = tf.compat.v1.get_default_graph()
+    while graph is not None:
+        context = graph._get_control_flow_context()
+        while context is not None:
+            if context.IsXLAContext():
+                return True
+            context = context.outer_context
+        graph = getattr(graph, "outer_graph", None)
+    return False
+
+
+def _empty(dtype: Any) -> Tensor:
+    return tf.zeros([0], dtype)
+
+
+def _nothing() -> None:
+    """The branch of a step in which nothing is to be done."""
 
 
 def _variable(value: Any, dtype: Any) -> Any:

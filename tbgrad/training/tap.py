@@ -98,9 +98,9 @@ class OptimizerTap:
         variables = trainable_variables
         if variables is None:
             variables = self._inner._trainable_variables
-        before = self._try(self._before, grads, list(variables))
+        self._try(self._before, grads, list(variables))
         result = original(grads, trainable_variables)
-        self._try(self._after, before)
+        self._try(self._after)
         self._step.clear()
         return result
 
@@ -109,7 +109,7 @@ class OptimizerTap:
         self._try(self._observe, list(grads), list(applied))
         return applied
 
-    def _before(self, grads: list[Any], variables: list[Any]) -> list[Tensor]:
+    def _before(self, grads: list[Any], variables: list[Any]) -> None:
         self._step.variables = [
             variable
             for gradient, variable in zip(grads, variables, strict=True)
@@ -117,11 +117,13 @@ class OptimizerTap:
         ]
         with tf.init_scope():
             self._step.ring = self._ring_for(variables)
-        return self._step.ring.values()
+        if self._inner.gradient_accumulation_steps:
+            # The update is inside a conditional, out of which `_observe` can hand nothing.
+            self._step.values = self._step.ring.values()
 
-    def _after(self, before: list[Tensor]) -> None:
+    def _after(self) -> None:
         assert self._step.ring is not None
-        self._step.ring.finish(before)
+        self._step.ring.finish(self._step.values)
 
     def _observe(self, grads: list[Any], applied: list[Any]) -> None:
         variables, announced = self._step.variables, self._step.announced
@@ -129,13 +131,15 @@ class OptimizerTap:
         assert ring is not None
         true = [announced.get(id(v), g) for g, v in zip(grads, variables, strict=True)]
         changed = any(a is not g for a, g in zip(applied, true, strict=True))
-        ring.observe(
+        values = ring.observe(
             true,
             variables,
             loss=self._step.loss,
             learning_rate=optimizer.learning_rate,
             applied=applied if changed else None,
+            with_values=self._step.values is None,
         )
+        self._step.values = self._step.values or values
 
     def _try(self, function: Callable[..., Any], *args: Any) -> Any:
         if self._failed:
@@ -157,5 +161,6 @@ class _StepInProgress(threading.local):
     def clear(self) -> None:
         self.ring: StatisticsRing | None = None
         self.loss: Tensor | None = None
+        self.values: list[Tensor] | None = None
         self.variables: list[Any] = []
         self.announced: dict[int, Any] = {}

@@ -167,6 +167,7 @@ class RunLog:
         curvature_every: int = 0,
         start_step: int = 0,
         steps_per_execution: int = 1,
+        compiled_by_xla: bool = True,
     ) -> None:
         self.logdir = logdir
         self.failed = False
@@ -181,6 +182,7 @@ class RunLog:
         if curvature_every:
             self._cadences["curvature_every"] = curvature_every
         self._steps_per_execution = steps_per_execution
+        self._compiled_by_xla = compiled_by_xla
         self._manifest: Manifest | None = None
         self._file: EventFileWriter | None = None
         self._lock = threading.RLock()
@@ -213,6 +215,7 @@ class RunLog:
                 histograms_every=self._cadences["histograms_every"],
                 start_step=start_step,
                 steps_per_execution=self._steps_per_execution,
+                copies_conditionally=not self._compiled_by_xla,
             )
             self._manifest = Manifest(
                 parameters=parameters,

@@ -41,14 +41,44 @@ def compiled(request):
     return MODES[request.param]
 
 
+def all_columns(gradient, parameter):
+    columns = statistics.column_statistics([gradient], [parameter])
+    return columns | {"norm": statistics.norms([gradient.values])}
+
+
+def test_gradients_of_one_shape_are_taken_together_in_their_order(compiled):
+    shapes = [(3, 4), (4,), (3, 4), (), (4,), (3, 4), (300, 300), (300, 300)]
+    roles = ["kernel", "bias", "embedding", "other", "bias", "kernel", "kernel", "kernel"]
+    parameters = [parameter(*pair) for pair in zip(shapes, roles, strict=True)]
+    values = [RNG.standard_normal(shape).astype(np.float32) * (RNG.random(shape) < 0.5)
+              for shape in shapes]  # fmt: skip
+    exact = [np.asarray(v, np.float64) for v in values]
+
+    def function(*gradients):
+        prepared = [statistics.prepare(g) for g in gradients]
+        return statistics.column_statistics(prepared, parameters), statistics.norms(gradients)
+
+    columns, norms = compiled(function)(*[tf.constant(v, tf.float32) for v in values])
+    np.testing.assert_allclose(norms, [np.linalg.norm(v.ravel()) for v in exact], rtol=2e-6)
+    np.testing.assert_allclose(columns["mean"], [v.mean() for v in exact], atol=1e-6)
+    np.testing.assert_allclose(columns["std"], [v.std() for v in exact], atol=1e-6)
+    np.testing.assert_allclose(columns["abs_max"], [np.abs(v).max() for v in exact], rtol=1e-7)
+    np.testing.assert_allclose(
+        columns["zero_fraction"], [(v == 0).mean() for v in exact], atol=1e-6
+    )
+    dead = [
+        (v.reshape(-1, v.shape[-1]) == 0).all(0).mean() if role in ("kernel", "bias") else np.nan
+        for v, role in zip(exact, roles, strict=True)
+    ]
+    np.testing.assert_allclose(columns["dead_fraction"], dead, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_columns_equal_numpy(compiled, name):
     gradient = CASES[name].astype(np.float32)
     exact = gradient.astype(np.float64)
-    function = compiled(
-        lambda g: statistics.column_statistics(statistics.prepare(g), parameter(g.shape))
-    )
-    found = {key: float(value) for key, value in function(tf.constant(gradient)).items()}
+    function = compiled(lambda g: all_columns(statistics.prepare(g), parameter(g.shape)))
+    found = {key: float(value[0]) for key, value in function(tf.constant(gradient)).items()}
 
     spread = max(exact.std(), 1e-6 * abs(exact.mean()))
     assert found["norm"] == pytest.approx(np.linalg.norm(exact.ravel()), rel=2e-6)
@@ -63,7 +93,7 @@ def test_columns_equal_numpy(compiled, name):
 
 def test_dead_fraction_is_unknown_where_units_are_not_the_last_axis():
     gradient = statistics.prepare(tf.ones((4, 4)))
-    found = statistics.column_statistics(gradient, parameter((4, 4), role="embedding"))
+    found = all_columns(gradient, parameter((4, 4), role="embedding"))
     assert np.isnan(found["dead_fraction"])
 
 
@@ -96,13 +126,13 @@ def test_sparse_gradient_equals_its_dense_form(compiled, rows):
     def function(v, i):
         gradient = statistics.prepare(tf.IndexedSlices(v, i, tf.constant([10, 3])))
         return (
-            statistics.column_statistics(gradient, embedding),
+            all_columns(gradient, embedding),
             statistics.square_sums([gradient]),
             statistics.histogram(gradient, embedding, bins),
         )
 
     found, squares, counts = compiled(function)(tf.constant(values), tf.constant(rows))
-    found = {key: float(value) for key, value in found.items()}
+    found = {key: float(value[0]) for key, value in found.items()}
     assert found["norm"] == pytest.approx(np.linalg.norm(dense), rel=1e-6)
     assert float(squares[0]) == pytest.approx(np.sum(dense**2), rel=1e-6)
     assert found["mean"] == pytest.approx(dense.mean(), abs=1e-7)
