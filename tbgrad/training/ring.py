@@ -223,7 +223,8 @@ class StatisticsRing:
             self._window_total.assign(tf.maximum(self._window_total, total))
             return [_empty(v.dtype) for v in self._variables] if with_values else []
 
-        return _rarely(due | ~finite, look, pass_by)
+        values: list[Tensor] = _rarely(due | ~finite, look, pass_by)
+        return values
 
     def _keep(self, window: _Window) -> None:
         self._window_squares.assign(window.squares)
