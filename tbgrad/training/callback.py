@@ -69,7 +69,8 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         self._probe: CurvatureProbe | None = None
         self._optimizer: Any = None
         self._plain_function: Any = None
-        self._monitored_function: Any = None
+        self._looking_function: Any = None
+        self._passing_function: Any = None
         self._epoch_start = 0
         self._last_drain_step = 0
         self._last_drain_time = 0.0
@@ -108,6 +109,8 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             return
         self._guard(self._finish)
         self._log.close()
+        if self._log.ring is not None:
+            self._log.ring.looks = True
         self.model.train_function = self._plain_function
 
     def _begin(self) -> None:
@@ -118,7 +121,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             # A second fit of the same compiled model: what was traced before goes on observing.
             self._log.open()
             self._log.attach()
-            model.train_function = self._monitored_function
+            model.train_function = self._looking_function
             return
         replicas = getattr(model.distribute_strategy, "num_replicas_in_sync", 1)
         if replicas > 1:
@@ -146,8 +149,13 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         self._probe = None
         if self.curvature is not None:
             self._probe = CurvatureProbe(self.curvature, model, self._log)
+        self._plain_function = plain
         model.make_train_function(force=True)
-        self._plain_function, self._monitored_function = plain, model.train_function
+        self._looking_function, self._passing_function = model.train_function, None
+        if self._log.steps_are_batches:
+            model.make_train_function(force=True)
+            self._passing_function = model.train_function
+            model.train_function = self._looking_function
 
     def _between_steps(self, batch: int) -> None:
         log = self._log
@@ -155,6 +163,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         if log.ring is None:
             return  # the model creates its variables in the first step
         step = self._epoch_start + batch // log.batches_per_update
+        self._choose_function(step + 1)
         waited = time.monotonic() - self._last_drain_time
         if self._probe is not None and self._probe.due(step):
             self._drain()
@@ -167,7 +176,18 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             self._drain()
         else:
             return
+        if log.step != step:  # batches are not updates after all
+            self._passing_function = None
+            self._choose_function(log.step + 1)
         self._last_drain_step, self._last_drain_time = step, time.monotonic()
+
+    def _choose_function(self, step: int) -> None:
+        """Look where this step is logged; elsewhere a step that cannot log costs less."""
+        assert self._log is not None
+        assert self._log.ring is not None
+        looks = self._passing_function is None or self._log.ring.due(step)
+        self._log.ring.looks = looks
+        self.model.train_function = self._looking_function if looks else self._passing_function
 
     def _drain(self) -> None:
         if self._log is not None:

@@ -90,8 +90,9 @@ class StatisticsRing:
         ]
         self.step = _variable(start_step, tf.int64)
         self._first = start_step + 1
-        self.every = _variable(every, tf.int64)
-        self.histograms_every = _variable(histograms_every, tf.int64)
+        self._cadences = (every, histograms_every)
+        self._every = _variable(every, tf.int64)
+        self._histograms_every = _variable(histograms_every, tf.int64)
         self._logged = _variable(0, tf.int64)
         self._slot = _variable(-1, tf.int64)
         self._window_squares = _variable(np.zeros(count), tf.float32)
@@ -111,6 +112,8 @@ class StatisticsRing:
         self._shows_loss = self._shows_rate = self._shows_clipping = False
         self._drained = 0
         self._histograms_drained = 0
+        self.looks = True
+        self._pass_eagerly = tf.function(self._pass, autograph=False)
         self._observe_eagerly = tf.function(self._observe, autograph=False)
         self._finish_eagerly = tf.function(self._finish, autograph=False)
 
@@ -118,10 +121,14 @@ class StatisticsRing:
         """Whether all of `variables` have a row."""
         return all(id(tensorflow_variable(variable)) in self._row for variable in variables)
 
+    def due(self, step: int) -> bool:
+        """Whether this step is to be logged."""
+        return step == self._first or any(step % cadence == 0 for cadence in self._cadences)
+
     @property
     def max_steps_between_drains(self) -> int:
         """Steps after which a drain is due, or rows may be overwritten."""
-        every, histograms_every = int(self.every.numpy()), int(self.histograms_every.numpy())
+        every, histograms_every = self._cadences
         return max(
             1, min((self.rows - 1) * every, (self.histogram_rows - 1) * histograms_every) // 2
         )
@@ -138,9 +145,10 @@ class StatisticsRing:
     ) -> list[Tensor] | None:
         """Take in the gradients of one step; call in the training step, before the update.
 
-        `gradients` belong to `variables`; variables that are not given have no gradient.
-        `applied` are the gradients after clipping, where they were clipped. `with_values` returns
-        the values of all variables, in row order, for `finish`.
+        What is traced while `looks` is False never logs: it is for steps that are known not to be
+        due, and costs less than finding out. `gradients` belong to `variables`; variables that are
+        not given have no gradient. `applied` are the gradients after clipping, where they were
+        clipped. `with_values` returns the values of all variables, in row order, for `finish`.
         """
         by_row: dict[int, int] = {}
         for position, (gradient, variable) in enumerate(zip(gradients, variables, strict=True)):
@@ -151,6 +159,10 @@ class StatisticsRing:
             return None
         rows = tuple(sorted(by_row))
         true = [gradients[by_row[row]] for row in rows]
+        if not self.looks:
+            function = self._pass_eagerly if tf.executing_eagerly() else self._pass
+            function(true, rows)
+            return None
         clipped = None if applied is None else [applied[by_row[row]] for row in rows]
         self._shows_loss = loss is not None
         self._shows_rate = learning_rate is not None
@@ -160,7 +172,8 @@ class StatisticsRing:
         rate = nothing if learning_rate is None else tf.cast(learning_rate, tf.float32)
         eager = tf.executing_eagerly()
         function = self._observe_eagerly if eager else self._observe
-        conditional = with_values and self._copies_conditionally and not (eager or _in_xla())
+        conditional = with_values and self._copies_conditionally and not eager
+        conditional = conditional and not statistics.in_xla()
         values: list[Tensor] = function(true, rows, loss, rate, clipped, conditional)
         if with_values and not conditional:
             values = self.values()
@@ -172,8 +185,9 @@ class StatisticsRing:
 
     def finish(self, before: Sequence[Tensor] | None) -> None:
         """Close the step after the update; `before` are the values that `observe` returned."""
-        function = self._finish_eagerly if tf.executing_eagerly() else self._finish
-        function(before)
+        if self.looks:
+            function = self._finish_eagerly if tf.executing_eagerly() else self._finish
+            function(before)
 
     def _observe(
         self,
@@ -193,22 +207,13 @@ class StatisticsRing:
         squares = statistics.square_sums(gradients)
         total = tf.reduce_sum(squares)
         step = self.step.assign_add(1, read_value=True)
-        histograms_due = (step % self.histograms_every == 0) | tf.equal(step, self._first)
-        due = histograms_due | (step % self.every == 0)
+        histograms_due = (step % self._histograms_every == 0) | tf.equal(step, self._first)
+        due = histograms_due | (step % self._every == 0)
         # A non-finite value makes the sum non-finite, so that counting is needed then alone.
         finite = tf.math.is_finite(total)
 
         def look() -> list[Tensor]:
-            nonfinite = tf.cond(
-                finite,
-                lambda: tf.zeros_like(squares),
-                lambda: statistics.nonfinite_counts(gradients),
-            )
-            window = _Window(
-                squares=tf.maximum(self._window_squares, self._spread(_peak(squares), rows, 0.0)),
-                nonfinite=self._window_nonfinite + self._spread(nonfinite, rows, 0.0),
-                total=tf.maximum(self._window_total, _peak(total)),
-            )
+            window = self._raised(gradients, rows, squares, total)
 
             def log() -> None:
                 self._log(gradients, rows, squares, window, step, (loss, learning_rate), clipped)
@@ -218,13 +223,48 @@ class StatisticsRing:
             return self.values() if with_values else []
 
         def pass_by() -> list[Tensor]:
-            peaks = tf.maximum(self._window_squares, self._spread(squares, rows, 0.0))
-            self._window_squares.assign(peaks)
-            self._window_total.assign(tf.maximum(self._window_total, total))
+            self._raise(rows, squares, total)
             return [_empty(v.dtype) for v in self._variables] if with_values else []
 
         values: list[Tensor] = _rarely(due | ~finite, look, pass_by)
         return values
+
+    def _pass(self, true: list[Any], rows: tuple[int, ...]) -> None:
+        """A step that is not logged."""
+        gradients = [statistics.prepare(gradient) for gradient in true]
+        squares = statistics.square_sums(gradients)
+        total = tf.reduce_sum(squares)
+        self.step.assign_add(1)
+
+        def count() -> None:
+            self._keep(self._raised(gradients, rows, squares, total))
+
+        _rarely(~tf.math.is_finite(total), count, lambda: self._raise(rows, squares, total))
+
+    def _raise(self, rows: tuple[int, ...], squares: Tensor, total: Tensor) -> None:
+        """Raise the peaks of the window to those of a step in which all is finite."""
+        peaks = tf.maximum(self._window_squares, self._spread(squares, rows, 0.0))
+        self._window_squares.assign(peaks)
+        self._window_total.assign(tf.maximum(self._window_total, total))
+
+    def _raised(
+        self,
+        gradients: list[statistics.Gradient],
+        rows: tuple[int, ...],
+        squares: Tensor,
+        total: Tensor,
+    ) -> _Window:
+        """The window with this step in it, whatever its values are."""
+        nonfinite = tf.cond(
+            tf.math.is_finite(total),
+            lambda: tf.zeros_like(squares),
+            lambda: statistics.nonfinite_counts(gradients),
+        )
+        return _Window(
+            squares=tf.maximum(self._window_squares, self._spread(_peak(squares), rows, 0.0)),
+            nonfinite=self._window_nonfinite + self._spread(nonfinite, rows, 0.0),
+            total=tf.maximum(self._window_total, _peak(total)),
+        )
 
     def _keep(self, window: _Window) -> None:
         self._window_squares.assign(window.squares)
@@ -408,19 +448,6 @@ def _rarely(condition: Tensor, rare: Callable[[], Any], usual: Callable[[], Any]
             with contextlib.suppress(AttributeError):  # an optimisation, without a public name
                 op._set_attr("_lower_using_switch_merge", tf.compat.v1.AttrValue(b=False))
     return result
-
-
-def _in_xla() -> bool:
-    """Whether what is traced now will be compiled by XLA, which knows no shapes of run time."""
-    graph = tf.compat.v1.get_default_graph()
-    while graph is not None:
-        context = graph._get_control_flow_context()
-        while context is not None:
-            if context.IsXLAContext():
-                return True
-            context = context.outer_context
-        graph = getattr(graph, "outer_graph", None)
-    return False
 
 
 def _empty(dtype: Any) -> Tensor:

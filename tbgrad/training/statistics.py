@@ -27,6 +27,8 @@ model."""
 SAFE_SQUARES = (1e-30, 1e38)
 """Sums of squares that lost nothing to the range of float32."""
 
+LANES = 128
+
 SMALL = 1 << 16
 """Gradients of up to so many values are copied together with those of their shape."""
 
@@ -66,7 +68,34 @@ def _sum_of_equal_rows(slices: Any) -> Tensor:
 
 def square_sums(gradients: Sequence[Gradient]) -> Tensor:
     """Sum of squares of every gradient: [P]. Infinite from a norm of 1.8e19 on."""
+    if in_xla():
+        return tf.stack([_square_sum_by_lanes(gradient.values) for gradient in gradients])
     return tf.stack([2.0 * tf.nn.l2_loss(gradient.values) for gradient in gradients])
+
+
+def _square_sum_by_lanes(values: Tensor) -> Tensor:
+    """Sums side by side first: XLA adds one number after the other, and so three times as slowly.
+
+    The product with ones, as it is no sum, keeps XLA from making one sum out of both.
+    """
+    size = values.shape.num_elements()
+    if size is None or size % LANES or size == LANES:
+        return 2.0 * tf.nn.l2_loss(values)
+    sums = tf.reduce_sum(tf.square(tf.reshape(values, [-1, LANES])), axis=0)
+    return tf.tensordot(sums, tf.ones([LANES]), 1)
+
+
+def in_xla() -> bool:
+    """Whether what is traced now will be compiled by XLA."""
+    graph = tf.compat.v1.get_default_graph()
+    while graph is not None:
+        context = graph._get_control_flow_context()
+        while context is not None:
+            if context.IsXLAContext():
+                return True
+            context = context.outer_context
+        graph = getattr(graph, "outer_graph", None)
+    return False
 
 
 def nonfinite_counts(gradients: Sequence[Gradient]) -> Tensor:

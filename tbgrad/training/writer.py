@@ -239,6 +239,15 @@ class RunLog:
             self._file.add(self._step, [logformat.manifest(self._manifest)])
 
     @property
+    def steps_are_batches(self) -> bool:
+        """Whether every batch is one update, so that the step of a batch is known beforehand."""
+        return (
+            self._steps_per_execution == 1
+            and self.batches_per_update == 1
+            and innermost(self._optimizer) is self._optimizer
+        )
+
+    @property
     def max_steps_between_drains(self) -> int:
         """Steps after which a drain is due, or logged steps may be lost."""
         return 1 if self.ring is None else self.ring.max_steps_between_drains
