@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from tensorboard.compat.proto import event_pb2, summary_pb2
+from tensorboard.compat.proto import event_pb2
 
 from tbgrad import logformat
 from tbgrad.eventfile import Event, frame
@@ -66,16 +66,24 @@ class EventFileWriter:
             session = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
             self._put(event_pb2.Event(wall_time=time.time(), step=start_step, session_log=session))
 
-    def add(self, step: int, values: Iterable[Any], wall_time: float | None = None) -> None:
-        """Queue one event with all `values` of a step; a full queue drops it and counts that."""
-        summary = summary_pb2.Summary(value=values)
-        self._put(
-            event_pb2.Event(
-                wall_time=time.time() if wall_time is None else wall_time,
-                step=step,
-                summary=summary,
-            )
+    def add(
+        self,
+        step: int,
+        values: Iterable[Any] | Callable[[], Iterable[Any]],
+        wall_time: float | None = None,
+    ) -> None:
+        """Queue one event with all `values` of a step; a full queue drops it and counts that.
+
+        A function that makes the values is called on the writer's thread.
+        """
+        event = event_pb2.Event(
+            wall_time=time.time() if wall_time is None else wall_time, step=step
         )
+        if callable(values):
+            self._put((event, values))
+        else:
+            event.summary.value.extend(values)
+            self._put(event)
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Wait until everything added so far is on disk; False when that took too long."""
@@ -105,11 +113,11 @@ class EventFileWriter:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _put(self, event: Event) -> None:
+    def _put(self, item: Event | tuple[Event, Callable[[], Iterable[Any]]]) -> None:
         if self._closed:
             return
         try:
-            self._queue.put_nowait(event)
+            self._queue.put_nowait(item)
         except queue.Full:
             self.dropped += 1
 
@@ -124,12 +132,17 @@ class EventFileWriter:
         with contextlib.suppress(OSError):
             self._file.close()
 
-    def _write_or_drop(self, event: Event) -> None:
+    def _write_or_drop(self, item: Event | tuple[Event, Callable[[], Iterable[Any]]]) -> None:
         if self._failed:
             self.dropped += 1
             return
         try:
-            self._write(event)
+            if isinstance(item, tuple):
+                event, values = item
+                event.summary.value.extend(values())
+                self._write(event)
+            else:
+                self._write(item)
         except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
             self._failed = True
             self.dropped += 1

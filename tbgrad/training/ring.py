@@ -84,10 +84,6 @@ class StatisticsRing:
         needed = math.ceil(steps_per_execution / every) + 2
         self.rows = max(needed, min(MAX_ROWS, max(MIN_ROWS, wanted)))
         self.histogram_rows = math.ceil(steps_per_execution / histograms_every) + 2
-        self._coordinates = [
-            statistics.sample_coordinates(parameter, row)
-            for row, parameter in enumerate(parameters)
-        ]
         self.step = _variable(start_step, tf.int64)
         self._first = start_step + 1
         self._cadences = (every, histograms_every)
@@ -283,13 +279,10 @@ class StatisticsRing:
     ) -> None:
         """Write this step into the ring and begin a new window."""
         slot = self._logged % self.rows
-        samples = [
-            statistics.sample(gradient, self._coordinates[row])
-            for row, gradient in zip(rows, gradients, strict=True)
-        ]
-        sample = self._spread(tf.stack(samples), rows, np.nan)
+        blocks = statistics.Blocks(gradients, [self.parameters[row] for row in rows])
+        sample = self._spread(statistics.samples(blocks), rows, np.nan)
         cosine = statistics.cosine(sample, self._sample)
-        table, norm = self._table(gradients, rows, squares, window, cosine)
+        table, norm = self._table(gradients, blocks, rows, squares, window, cosine)
         applied = np.float32(np.nan)
         if clipped is not None:
             prepared = [statistics.prepare(gradient) for gradient in clipped]
@@ -310,13 +303,9 @@ class StatisticsRing:
         self, gradients: list[statistics.Gradient], rows: tuple[int, ...], step: Tensor
     ) -> None:
         slot = self._histograms_logged % self.histogram_rows
-        counts = tf.stack(
-            [
-                statistics.histogram(gradient, self.parameters[row], self.bins)
-                for row, gradient in zip(rows, gradients, strict=True)
-            ]
-        )
-        counts = self._spread(tf.cast(counts, tf.int64), rows, 0)
+        blocks = statistics.Blocks(gradients, [self.parameters[row] for row in rows])
+        counts = tf.cast(statistics.histograms(blocks, self.bins), tf.int64)
+        counts = self._spread(counts, rows, 0)
         written = [
             _write(self._histogram_step, slot, step),
             _write(self._histogram_ring, slot, counts),
@@ -327,14 +316,16 @@ class StatisticsRing:
     def _table(
         self,
         gradients: list[statistics.Gradient],
+        blocks: statistics.Blocks,
         rows: tuple[int, ...],
         squares: Tensor,
         window: _Window,
         cosine: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """The packed statistics [P, S] of this step and the global norm."""
-        found = statistics.column_statistics(gradients, [self.parameters[row] for row in rows])
-        found["norm"] = statistics.norms([gradient.values for gradient in gradients], squares)
+        roles = [self.parameters[row].role for row in rows]
+        found = statistics.column_statistics(blocks, roles)
+        found["norm"] = statistics.norms([gradient.tensor for gradient in gradients], squares)
         norm = statistics.norm(found["norm"])
         columns = {name: self._spread(column, rows, np.nan) for name, column in found.items()}
         unseen = np.full(len(self.parameters), np.nan, dtype=np.float32)

@@ -35,13 +35,15 @@ SMALL = 1 << 16
 
 @dataclass(frozen=True)
 class Gradient:
-    """The gradient of one parameter: `values` flat float32, which may leave out exact zeros.
+    """The gradient of one parameter in float32; a `sparse` one leaves out rows of exact zeros."""
 
-    `matrix` is the dense gradient in its own shape, None where only the touched rows are known.
-    """
+    tensor: Tensor
+    sparse: bool = False
 
-    values: Tensor
-    matrix: Tensor | None
+    @property
+    def values(self) -> Tensor:
+        """All values, flat."""
+        return tf.reshape(self.tensor, [-1])
 
 
 def prepare(gradient: Any) -> Gradient:
@@ -51,9 +53,34 @@ def prepare(gradient: Any) -> Gradient:
     gradient is never expanded to the size of its variable.
     """
     if isinstance(gradient, tf.IndexedSlices):
-        return Gradient(tf.reshape(_sum_of_equal_rows(gradient), [-1]), None)
-    matrix = tf.cast(gradient, tf.float32)
-    return Gradient(tf.reshape(matrix, [-1]), matrix)
+        return Gradient(_sum_of_equal_rows(gradient), sparse=True)
+    return Gradient(tf.cast(gradient, tf.float32))
+
+
+class Blocks:
+    """Small dense gradients of one shape together, large and sparse ones alone.
+
+    What the work on a small tensor costs is the number of operations. `stacked` has a tensor
+    [K, values] for each of the `groups`, which hold positions in the list of gradients.
+    """
+
+    def __init__(self, gradients: Sequence[Gradient], parameters: Sequence[Parameter]) -> None:
+        by_shape: dict[object, list[int]] = {}
+        for i, (gradient, parameter) in enumerate(zip(gradients, parameters, strict=True)):
+            together = not gradient.sparse and parameter.size <= SMALL
+            by_shape.setdefault(parameter.shape if together else i, []).append(i)
+        self.groups = list(by_shape.values())
+        self.parameters = [parameters[group[0]] for group in self.groups]
+        self.sparse = [gradients[group[0]].sparse for group in self.groups]
+        self.stacked = [
+            tf.reshape(tf.stack([gradients[i].tensor for i in group]), [len(group), -1])
+            for group in self.groups
+        ]
+        self._back = np.argsort([i for group in self.groups for i in group])
+
+    def in_order(self, blocks: Sequence[Tensor]) -> Tensor:
+        """[P, …] in the order of the gradients, from a tensor [K, …] for each group."""
+        return tf.gather(tf.concat(blocks, axis=0), self._back)
 
 
 def _sum_of_equal_rows(slices: Any) -> Tensor:
@@ -70,7 +97,7 @@ def square_sums(gradients: Sequence[Gradient]) -> Tensor:
     """Sum of squares of every gradient: [P]. Infinite from a norm of 1.8e19 on."""
     if in_xla():
         return tf.stack([_square_sum_by_lanes(gradient.values) for gradient in gradients])
-    return tf.stack([2.0 * tf.nn.l2_loss(gradient.values) for gradient in gradients])
+    return 2.0 * tf.stack([tf.nn.l2_loss(gradient.tensor) for gradient in gradients])
 
 
 def _square_sum_by_lanes(values: Tensor) -> Tensor:
@@ -102,7 +129,7 @@ def nonfinite_counts(gradients: Sequence[Gradient]) -> Tensor:
     """How many values of every gradient are NaN or infinite: float32 [P]."""
     return tf.stack(
         [
-            tf.reduce_sum(tf.cast(~tf.math.is_finite(gradient.values), tf.float32))
+            tf.reduce_sum(tf.cast(~tf.math.is_finite(gradient.tensor), tf.float32))
             for gradient in gradients
         ]
     )
@@ -120,59 +147,41 @@ def norms(tensors: Sequence[Tensor], squares: Tensor | None = None) -> Tensor:
 
     One pass over each; more only when a square overflows or vanishes in float32.
     """
-    values = [tf.reshape(tf.cast(tensor, tf.float32), [-1]) for tensor in tensors]
     if squares is None:
-        squares = tf.stack([2.0 * tf.nn.l2_loss(flat) for flat in values])
+        squares = square_sums([Gradient(tf.cast(tensor, tf.float32)) for tensor in tensors])
     exact = (squares > SAFE_SQUARES[0]) & (squares < SAFE_SQUARES[1])
     return tf.cond(
         tf.reduce_all(exact),
         lambda: tf.sqrt(squares),
-        lambda: tf.stack([norm(flat) for flat in values]),
+        lambda: tf.stack([norm(tf.cast(tensor, tf.float32)) for tensor in tensors]),
     )
 
 
-def column_statistics(
-    gradients: Sequence[Gradient], parameters: Sequence[Parameter]
-) -> dict[str, Tensor]:
+def column_statistics(blocks: Blocks, roles: Sequence[str]) -> dict[str, Tensor]:
     """`mean`, `std`, `abs_max`, `zero_fraction`, `dead_fraction` of every gradient: [P] each.
 
     Mean and standard deviation are those of all values of the parameter's gradient (the deviation
-    is the population's), the zero fraction counts exact zeros. Small gradients of one shape are
-    taken together: what the work on a small tensor costs is the number of operations.
+    is the population's), the zero fraction counts exact zeros, the dead fraction output units (last
+    axis) all of whose gradients are exactly zero; it is NaN where the role knows no such units.
     """
-    groups = _alike(gradients, parameters)
-    blocks = [
-        _block_statistics([gradients[i] for i in positions], parameters[positions[0]])
-        for positions in groups
+    found = [
+        _block_statistics(stacked, parameter, sparse)
+        for stacked, parameter, sparse in zip(
+            blocks.stacked, blocks.parameters, blocks.sparse, strict=True
+        )
     ]
-    back = np.argsort([i for positions in groups for i in positions])
-    columns = {
-        name: tf.gather(tf.concat([block[name] for block in blocks], axis=0), back)
-        for name in blocks[0]
-    }
-    of_units = np.array([parameter.role in ("kernel", "bias") for parameter in parameters])
+    columns = {name: blocks.in_order([each[name] for each in found]) for name in found[0]}
+    of_units = np.array([role in ("kernel", "bias") for role in roles])
     columns["dead_fraction"] = tf.where(of_units, columns["dead_fraction"], np.float32(np.nan))
     return columns
 
 
-def _alike(gradients: Sequence[Gradient], parameters: Sequence[Parameter]) -> list[list[int]]:
-    """Positions of dense gradients of one shape together; large and sparse ones alone."""
-    groups: dict[object, list[int]] = {}
-    for i, (gradient, parameter) in enumerate(zip(gradients, parameters, strict=True)):
-        together = gradient.matrix is not None and parameter.size <= SMALL
-        groups.setdefault(parameter.shape if together else i, []).append(i)
-    return list(groups.values())
-
-
-def _block_statistics(block: Sequence[Gradient], parameter: Parameter) -> dict[str, Tensor]:
+def _block_statistics(stacked: Tensor, parameter: Parameter, sparse: bool) -> dict[str, Tensor]:
     """The statistics of K gradients of one shape: [K] each."""
-    sparse = block[0].matrix is None
     units = 1 if sparse or not parameter.shape else parameter.shape[-1]
-    values = [gradient.values for gradient in block]
-    stacked = tf.stack(values) if len(values) > 1 else values[0][tf.newaxis]
-    stacked = tf.reshape(stacked, [len(block), -1, units])
     size = float(parameter.size)
-    left_out = size - tf.cast(tf.size(values[0]), tf.float32)
+    left_out = size - tf.cast(tf.shape(stacked)[1], tf.float32)
+    stacked = tf.reshape(stacked, [stacked.shape[0], -1, units])
 
     def total(each: Tensor) -> Tensor:
         return tf.reduce_sum(tf.reduce_sum(each, axis=1), axis=1)
@@ -188,26 +197,31 @@ def _block_statistics(block: Sequence[Gradient], parameter: Parameter) -> dict[s
         "std": tf.sqrt((squares + left_out * tf.square(mean)) / size),
         "abs_max": tf.maximum(tf.reduce_max(high, axis=1), -tf.reduce_min(low, axis=1)),
         "zero_fraction": (size - nonzero) / size,
-        "dead_fraction": tf.fill([len(block)], np.float32(np.nan))
-        if sparse
-        else tf.reduce_mean(dead, axis=1),
+        "dead_fraction": tf.reduce_mean(dead, axis=1) + (np.float32(np.nan) if sparse else 0.0),
     }
 
 
-def sample_coordinates(parameter: Parameter, row: int) -> np.ndarray[Any, np.dtype[np.int32]]:
-    """The fixed coordinates from which the cosine of this parameter is estimated, rising."""
-    if parameter.size <= COSINE_SAMPLE:
-        return np.arange(parameter.size, dtype=np.int32)
-    chosen = np.random.default_rng(row).choice(parameter.size, COSINE_SAMPLE, replace=False)
+def sample_coordinates(size: int) -> np.ndarray[Any, np.dtype[np.int32]]:
+    """The fixed coordinates from which the cosine of parameters of a size is estimated, rising."""
+    if size <= COSINE_SAMPLE:
+        return np.arange(size, dtype=np.int32)
+    chosen = np.random.default_rng(size).choice(size, COSINE_SAMPLE, replace=False)
     return np.sort(chosen).astype(np.int32)
 
 
-def sample(gradient: Gradient, coordinates: np.ndarray[Any, np.dtype[np.int32]]) -> Tensor:
-    """The gradient at `coordinates`, zero-padded to [COSINE_SAMPLE]; NaN for a sparse gradient."""
-    if gradient.matrix is None:
-        return tf.fill([COSINE_SAMPLE], np.float32(np.nan))
-    taken = tf.gather(gradient.values, coordinates)
-    return tf.pad(taken, [[0, COSINE_SAMPLE - len(coordinates)]])
+def samples(blocks: Blocks) -> Tensor:
+    """Every gradient at its coordinates, zero-padded: [P, COSINE_SAMPLE]; NaN for sparse ones."""
+    taken = []
+    for stacked, parameter, sparse in zip(
+        blocks.stacked, blocks.parameters, blocks.sparse, strict=True
+    ):
+        if sparse:
+            taken.append(tf.fill([1, COSINE_SAMPLE], np.float32(np.nan)))
+            continue
+        coordinates = sample_coordinates(parameter.size)
+        found = tf.gather(stacked, coordinates, axis=1)
+        taken.append(tf.pad(found, [[0, 0], [0, COSINE_SAMPLE - len(coordinates)]]))
+    return blocks.in_order(taken)
 
 
 def cosine(a: Tensor, b: Tensor) -> Tensor:
@@ -218,19 +232,27 @@ def cosine(a: Tensor, b: Tensor) -> Tensor:
     return tf.clip_by_value(tf.reduce_sum(a * b, axis=1) / lengths, -1.0, 1.0)
 
 
-def histogram(gradient: Gradient, parameter: Parameter, bins: HistogramBins) -> Tensor:
-    """Counts by sign and power of two: int32 [B], columns as in `HistogramBins`.
+def histograms(blocks: Blocks, bins: HistogramBins) -> Tensor:
+    """Counts by sign and power of two: int32 [P, B], columns as in `HistogramBins`.
 
     The bin of a value is read off the exponent bits of its float32, so no range has to be guessed.
     """
+    pairs = zip(blocks.stacked, blocks.parameters, strict=True)
+    return blocks.in_order([_block_histograms(*pair, bins) for pair in pairs])
+
+
+def _block_histograms(stacked: Tensor, parameter: Parameter, bins: HistogramBins) -> Tensor:
     lowest, magnitudes, zero = int(np.log2(bins.edges[0])), bins.magnitudes, bins.zero_column
-    bits = tf.bitcast(gradient.values, tf.int32)
+    bits = tf.bitcast(stacked, tf.int32)
     magnitude = tf.bitwise.bitwise_and(bits, 0x7FFFFFFF)
     exponent = tf.bitwise.right_shift(magnitude, 23) - 127
     distance = 1 + tf.clip_by_value(exponent - lowest + 1, 0, magnitudes + 1)
     column = zero + tf.where(bits < 0, -distance, distance)
     column = tf.where(magnitude == 0, zero, column)
     column = tf.where(exponent == 128, bins.columns - 1, column)
-    counts = tf.math.unsorted_segment_sum(tf.ones_like(column), column, bins.columns)
-    left_out = parameter.size - tf.size(column)
-    return counts + left_out * tf.one_hot(zero, bins.columns, dtype=tf.int32)
+    count = stacked.shape[0]
+    cell = tf.reshape(column + bins.columns * tf.range(count)[:, tf.newaxis], [-1])
+    counts = tf.math.unsorted_segment_sum(tf.ones_like(cell), cell, count * bins.columns)
+    left_out = parameter.size - tf.shape(stacked)[1]
+    blank = left_out * tf.one_hot(zero, bins.columns, dtype=tf.int32)
+    return tf.reshape(counts, [count, bins.columns]) + blank

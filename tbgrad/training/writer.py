@@ -8,6 +8,7 @@ import threading
 import time
 import weakref
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -329,16 +330,15 @@ class RunLog:
             file.close()
 
     def _write(self, drained: Drained, file: EventFileWriter) -> None:
+        assert self._manifest is not None
         now = time.time()
         last = max([s.step for s in drained.steps], default=self._step)
         seconds_a_step = (now - self._time) / max(1, last - self._step)
         histograms = dict(drained.histograms)
         for logged in drained.steps:
-            values = self._values(logged)
             counts = histograms.pop(logged.step, None)
-            if counts is not None:
-                values += self._histogram_values(counts, logged.table)
             wall_time = self._time + seconds_a_step * (logged.step - self._step)
+            values = partial(_values, self._manifest, logged, counts)
             file.add(logged.step, values, wall_time)
         if drained.steps:
             self._time, self._step = now, last
@@ -347,33 +347,6 @@ class RunLog:
                 f"{drained.lost} logged steps before step {last} were overwritten before they "
                 "could be written; a larger `every` or smaller `steps_per_execution` prevents this"
             )
-
-    def _values(self, logged: LoggedStep) -> list[Any]:
-        scalars = {
-            logformat.LOSS: logged.loss,
-            logformat.LEARNING_RATE: logged.learning_rate,
-            logformat.GRADIENT_NORM: logged.norm,
-            logformat.GRADIENT_NORM_MAX: logged.norm_max,
-            logformat.CLIP_FACTOR: _ratio(logged.applied_norm, logged.norm),
-            logformat.UPDATE_RATIO: _update_ratio(logged.table),
-        }
-        values = [logformat.scalar(tag, x) for tag, x in scalars.items() if x is not None]
-        values.append(logformat.parameters(logged.table))
-        return values
-
-    def _histogram_values(self, counts: Any, table: Any) -> list[Any]:
-        largest = table[:, STATISTICS.index("abs_max")]
-        values = [logformat.histograms(counts)]
-        assert self._manifest is not None
-        for row, parameter in enumerate(self._manifest.parameters):
-            buckets = logformat.native_buckets(
-                counts[row], self._manifest.histogram_bins, float(largest[row])
-            )
-            if len(buckets):
-                values.append(
-                    logformat.histogram(logformat.HISTOGRAM_PREFIX + parameter.path, buckets)
-                )
-        return values
 
 
 def updates_done(optimizer: Any) -> int:
@@ -394,6 +367,32 @@ def describe_optimizer(optimizer: Any) -> Mapping[str, object]:
         and (inner.use_ema or not key.startswith("ema_"))
     }
     return {"name": type(inner).__name__, **settings}
+
+
+def _values(manifest: Manifest, logged: LoggedStep, counts: Any) -> list[Any]:
+    """All values of one logged step, with its histograms where it has them."""
+    scalars = {
+        logformat.LOSS: logged.loss,
+        logformat.LEARNING_RATE: logged.learning_rate,
+        logformat.GRADIENT_NORM: logged.norm,
+        logformat.GRADIENT_NORM_MAX: logged.norm_max,
+        logformat.CLIP_FACTOR: _ratio(logged.applied_norm, logged.norm),
+        logformat.UPDATE_RATIO: _update_ratio(logged.table),
+    }
+    values = [logformat.scalar(tag, x) for tag, x in scalars.items() if x is not None]
+    values.append(logformat.parameters(logged.table))
+    if counts is None:
+        return values
+    largest = logged.table[:, STATISTICS.index("abs_max")]
+    values.append(logformat.histograms(counts))
+    for row, parameter in enumerate(manifest.parameters):
+        buckets = logformat.native_buckets(
+            counts[row], manifest.histogram_bins, float(largest[row])
+        )
+        if len(buckets):
+            tag = logformat.HISTOGRAM_PREFIX + parameter.path
+            values.append(logformat.histogram(tag, buckets))
+    return values
 
 
 def _ratio(part: float | None, whole: float) -> float | None:

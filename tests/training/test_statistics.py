@@ -42,8 +42,9 @@ def compiled(request):
 
 
 def all_columns(gradient, parameter):
-    columns = statistics.column_statistics([gradient], [parameter])
-    return columns | {"norm": statistics.norms([gradient.values])}
+    blocks = statistics.Blocks([gradient], [parameter])
+    columns = statistics.column_statistics(blocks, [parameter.role])
+    return columns | {"norm": statistics.norms([gradient.tensor])}
 
 
 def test_gradients_of_one_shape_are_taken_together_in_their_order(compiled):
@@ -56,7 +57,8 @@ def test_gradients_of_one_shape_are_taken_together_in_their_order(compiled):
 
     def function(*gradients):
         prepared = [statistics.prepare(g) for g in gradients]
-        return statistics.column_statistics(prepared, parameters), statistics.norms(gradients)
+        blocks = statistics.Blocks(prepared, parameters)
+        return statistics.column_statistics(blocks, roles), statistics.norms(gradients)
 
     columns, norms = compiled(function)(*[tf.constant(v, tf.float32) for v in values])
     np.testing.assert_allclose(norms, [np.linalg.norm(v.ravel()) for v in exact], rtol=2e-6)
@@ -128,7 +130,7 @@ def test_sparse_gradient_equals_its_dense_form(compiled, rows):
         return (
             all_columns(gradient, embedding),
             statistics.square_sums([gradient]),
-            statistics.histogram(gradient, embedding, bins),
+            statistics.histograms(statistics.Blocks([gradient], [embedding]), bins)[0],
         )
 
     found, squares, counts = compiled(function)(tf.constant(values), tf.constant(rows))
@@ -174,8 +176,14 @@ def test_histogram_counts(compiled):
         [beside, -beside, spread, [0, 0, -0.0, np.nan, -np.nan, np.inf, -np.inf, 3e38, 1e-37]]
     ).astype(np.float32)
     shape = parameter(values.shape)
-    function = compiled(lambda v: statistics.histogram(statistics.prepare(v), shape, bins))
-    counts = function(tf.constant(values)).numpy()
+    other = np.zeros_like(values)
+
+    def function(*parts):
+        prepared = [statistics.prepare(part) for part in parts]
+        return statistics.histograms(statistics.Blocks(prepared, [shape] * 2), bins)
+
+    zeros, counts = compiled(function)(tf.constant(other), tf.constant(values)).numpy()
+    assert zeros[bins.zero_column] == zeros.sum() == other.size
     np.testing.assert_array_equal(counts, expected_counts(values, bins))
     assert counts.sum() == values.size
 
@@ -188,13 +196,8 @@ def test_cosine_of_small_parameters_is_exact_and_of_large_ones_within_its_error(
     def function(a, b):
         rows = [parameter((100,)), parameter((40_000,))]
         samples = [
-            tf.stack(
-                [
-                    statistics.sample(
-                        statistics.prepare(part), statistics.sample_coordinates(shape, row)
-                    )
-                    for row, (part, shape) in enumerate(zip(parts, rows, strict=True))
-                ]
+            statistics.samples(
+                statistics.Blocks([statistics.prepare(part) for part in parts], rows)
             )
             for parts in ((a[0], b[0]), (a[1], b[1]))
         ]
