@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from tbgrad.training.cadence import HISTOGRAMS, SHORTEST, CadenceSearch
 from tbgrad.training.curvature import Curvature, CurvatureProbe
 from tbgrad.training.writer import (
     DRAIN_SECONDS,
@@ -32,13 +33,17 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
     Args:
         logdir: directory of the run; it is created. A second `fit` continues the run.
         every: steps between two logged ones. Norms and non-finite values are taken at every step
-            whatever this is, and show as the largest of each window.
-        histograms_every: steps between two histograms of the gradients.
+            whatever this is, and show as the largest of each window. By default 10, or as many more
+            as keep the time that logged steps take within `overhead`: the first hundred steps are
+            timed in turns with and without logging.
+        histograms_every: steps between two histograms of the gradients; by default 10 · `every`.
         curvature: a `tbgrad.Curvature`, for periodic estimates of the extreme Hessian eigenvalues;
             None for none.
+        overhead: share of the training time that logged steps may take where `every` is not given.
+            Curvature is not part of it, nor the norms of every step.
 
     Raises:
-        ValueError: a cadence is not a whole number from 1 on.
+        ValueError: a cadence is not a whole number from 1 on, or `overhead` is not above 0.
         TypeError: `curvature` is not a `tbgrad.Curvature`.
         NotADirectoryError: `logdir` is a file.
 
@@ -51,9 +56,10 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
     def __init__(
         self,
         logdir: str | Path,
-        every: int = 10,
-        histograms_every: int = 100,
+        every: int | None = None,
+        histograms_every: int | None = None,
         curvature: Curvature | None = None,
+        overhead: float = 0.02,
     ) -> None:
         super().__init__()
         if curvature is not None and not isinstance(curvature, Curvature):
@@ -62,9 +68,18 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
                 "write curvature=tbgrad.Curvature(data=(x, y))"
             )
         self.logdir = check_logdir(logdir)
-        self.every = check_cadence("every", every)
-        self.histograms_every = check_cadence("histograms_every", histograms_every)
+        if not overhead > 0:
+            raise ValueError(f"overhead is a share of the training time above 0, not {overhead!r}")
+        self.every = None if every is None else check_cadence("every", every)
+        self.histograms_every = (
+            None
+            if histograms_every is None
+            else check_cadence("histograms_every", histograms_every)
+        )
         self.curvature = curvature
+        self.overhead = overhead
+        self._search: CadenceSearch | None = None
+        self._found: int | None = None
         self._log: RunLog | None = None
         self._probe: CurvatureProbe | None = None
         self._optimizer: Any = None
@@ -87,6 +102,8 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         if self._log is not None:
             self._guard(self._drain)
             self._epoch_start = self._log.step
+            if self._search is not None:
+                self._search.interrupt()
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Between two steps: drain and estimate the curvature, where due."""
@@ -133,16 +150,19 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             # Compiling again makes a new optimizer that counts from zero; the run goes on.
             start_step += self._log.step
         self._optimizer = model.optimizer
+        every = self.every or self._found or SHORTEST
         self._log = RunLog(
             self.logdir,
             optimizer=model.optimizer,
             start_step=start_step,
-            every=self.every,
-            histograms_every=self.histograms_every,
+            every=every,
+            histograms_every=self.histograms_every or HISTOGRAMS * every,
             curvature_every=self.curvature.every if self.curvature else 0,
             steps_per_execution=model.steps_per_execution,
             compiled_by_xla=bool(model.jit_compile),
         )
+        if not (self.every or self._found) and self._log.steps_are_batches:
+            self._search = CadenceSearch(self.overhead, self._settle)
         if model.built:
             self._log.ring_for(model.trainable_variables)
         self._log.attach()
@@ -163,11 +183,17 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         if log.ring is None:
             return  # the model creates its variables in the first step
         step = self._epoch_start + batch // log.batches_per_update
+        if self._search is not None and self._search.step():
+            self._follow(self._search)
         self._choose_function(step + 1)
         waited = time.monotonic() - self._last_drain_time
         if self._probe is not None and self._probe.due(step):
             self._drain()
             self._probe.estimate()
+            if self._search is not None:
+                self._search.interrupt()
+        elif self._search is not None:
+            return
         elif (
             waited >= DRAIN_SECONDS
             or step - self._last_drain_step >= log.max_steps_between_drains
@@ -180,6 +206,22 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             self._passing_function = None
             self._choose_function(log.step + 1)
         self._last_drain_step, self._last_drain_time = step, time.monotonic()
+
+    def _settle(self) -> None:
+        """Wait for the device and for the event file."""
+        self._drain()
+        if self._log is not None:
+            self._log.flush()
+
+    def _follow(self, search: CadenceSearch) -> None:
+        """Log as the search for the cadence wants it, and in the end as it found."""
+        assert self._log is not None
+        if search.every is None:
+            never = self._log.NEVER
+            self._log.log_every(1 if search.logging else never, never, lasting=False)
+        else:
+            self._found, self._search = search.every, None
+            self._log.log_every(search.every, self.histograms_every or HISTOGRAMS * search.every)
 
     def _choose_function(self, step: int) -> None:
         """Look where this step is logged; elsewhere a step that cannot log costs less."""

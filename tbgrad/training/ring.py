@@ -117,6 +117,12 @@ class StatisticsRing:
         """Whether all of `variables` have a row."""
         return all(id(tensorflow_variable(variable)) in self._row for variable in variables)
 
+    def log_every(self, every: int, histograms_every: int) -> None:
+        """Change how often steps and histograms are logged, from the next step on."""
+        self._cadences = (every, histograms_every)
+        self._every.assign(every)
+        self._histograms_every.assign(histograms_every)
+
     def due(self, step: int) -> bool:
         """Whether this step is to be logged."""
         return step == self._first or any(step % cadence == 0 for cadence in self._cadences)

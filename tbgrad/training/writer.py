@@ -8,6 +8,7 @@ import threading
 import time
 import weakref
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,9 @@ class RunLog:
     training step is traced.
     """
 
+    NEVER = 2**62
+    """As a cadence: no step at all."""
+
     def __init__(
         self,
         logdir: Path,
@@ -229,6 +233,15 @@ class RunLog:
             else:
                 self._file.add(start_step, [logformat.manifest(self._manifest)])
         return self.ring
+
+    def log_every(self, every: int, histograms_every: int, *, lasting: bool = True) -> None:
+        """Change how often steps and histograms are logged; the log says so where it lasts."""
+        assert self.ring is not None
+        self.ring.log_every(every, histograms_every)
+        if lasting and self._manifest is not None and self._file is not None:
+            self._cadences |= {"every": every, "histograms_every": histograms_every}
+            self._manifest = replace(self._manifest, cadences=dict(self._cadences))
+            self._file.add(self.step, [logformat.manifest(self._manifest)])
 
     def open(self) -> None:
         """Begin an event file that continues the run after the present step, if it has begun."""

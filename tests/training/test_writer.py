@@ -226,7 +226,7 @@ def test_curvature_that_fails_leaves_the_gradients(tmp_path, batches, tiny_model
     x, labels = batches
     model = tiny_model()
     bad = tbgrad.Curvature(data=(x[:, :2], labels), every=5)
-    fit(model, batches, [tbgrad.GradientMonitor(tmp_path, curvature=bad)])
+    fit(model, batches, [tbgrad.GradientMonitor(tmp_path, every=10, curvature=bad)])
     run = tbgrad.read(tmp_path)["."]
     assert len(run["gradient/norm"]) == 3
     assert "no curvature from step 0 on" in run["tbgrad/notes"].values[0]

@@ -1,0 +1,88 @@
+"""The search for a cadence: on a clock that is told what steps cost, and in a real training."""
+
+import keras
+import numpy as np
+import pytest
+
+import tbgrad
+from tbgrad.training.cadence import BLOCK_STEPS, PAIRS, WARM_UP_STEPS, CadenceSearch, round_up
+
+pytestmark = pytest.mark.tensorflow
+
+
+class Training:
+    """Steps of known cost on a clock of its own; `slow` steps are held up by something else."""
+
+    def __init__(self, step, logged, overhead=0.02, slow=()):
+        self.now, self.step, self.logged, self.slow = 0.0, step, logged, slow
+        self.search = CadenceSearch(overhead, lambda: None, lambda: self.now)
+
+    def run(self, steps):
+        for number in range(steps):
+            self.search.step()
+            self.now += self.step + self.logged * self.search.logging + (number in self.slow)
+        return self.search.every
+
+
+SEARCHED = WARM_UP_STEPS + 2 * PAIRS * BLOCK_STEPS
+
+
+@pytest.mark.parametrize(
+    ("step", "logged", "overhead", "every"),
+    [
+        (1e-3, 0.5e-3, 0.02, 50),  # 25 steps would do
+        (1e-3, 2e-3, 0.02, 100),
+        (1e-3, 2e-3, 0.1, 20),
+        (1e-1, 1e-3, 0.02, 10),
+        (1e-3, -1e-4, 0.02, 10),
+    ],
+)
+def test_a_logged_step_costs_at_most_the_share_that_was_asked_for(step, logged, overhead, every):
+    training = Training(step, logged, overhead)
+    assert training.run(SEARCHED) is None
+    assert training.run(1) == every
+    assert logged / every <= overhead * step * (1 + 1e-9)
+    assert not training.search.logging
+
+
+def test_one_hiccup_changes_nothing():
+    assert Training(1e-3, 0.5e-3, slow=[WARM_UP_STEPS + 3]).run(SEARCHED + 1) == 50
+
+
+def test_a_block_that_was_interrupted_is_timed_anew():
+    training = Training(1e-3, 0.5e-3)
+    for _ in range(6 * BLOCK_STEPS):
+        training.run(BLOCK_STEPS - 1)
+        training.search.interrupt()
+        training.now += 60.0
+    assert training.search.every is None
+    assert training.run(SEARCHED) == 50
+
+
+@pytest.mark.parametrize(
+    ("steps", "every"), [(0.1, 10), (10, 10), (11, 20), (99, 100), (501, 1000)]
+)
+def test_round_numbers(steps, every):
+    assert round_up(steps) == every
+
+
+def test_by_default_a_training_finds_its_cadence_and_keeps_to_it(tmp_path):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    model.compile("sgd", "mse")
+    x = np.random.default_rng(0).normal(size=(16 * 3000, 4)).astype(np.float32)
+    monitor = tbgrad.GradientMonitor(tmp_path)
+    model.fit(x, x[:, :3], batch_size=16, verbose=0, callbacks=[monitor])
+    run = tbgrad.read(tmp_path)["."]
+    every = run.manifest.cadences["every"]
+    assert run.manifest.cadences["histograms_every"] == 10 * every
+    steps = run["gradient/norm"].steps
+    later = steps[steps > SEARCHED + 1]
+    np.testing.assert_array_equal(later, np.arange(every, 3001, every)[-len(later) :])
+    assert len(later) == 3000 // every - (SEARCHED + 1) // every
+    assert "tbgrad/notes" not in run
+
+
+@pytest.mark.parametrize("overhead", [0, -1.0])
+def test_a_share_that_is_none_is_refused(tmp_path, overhead):
+    with pytest.raises(ValueError, match="overhead is a share of the training time above 0"):
+        tbgrad.GradientMonitor(tmp_path, overhead=overhead)
