@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import keras
@@ -95,6 +98,9 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Attach to the model's optimizer and open the event file."""
+        # An exception in `fit` calls no hook, but ends its list of callbacks; so does the exit of
+        # the interpreter.
+        self._fit_ends = weakref.finalize(_callback_list() or self.model, self._leave)
         self._guard(self._begin)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -122,13 +128,18 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_end(self, logs: Any = None) -> None:
         """Estimate the final curvature, close the event file and leave no trace on the model."""
-        if self._log is None:
-            return
-        self._guard(self._finish)
-        self._log.close()
-        if self._log.ring is not None:
-            self._log.ring.looks = True
-        self.model.train_function = self._plain_function
+        if self._log is not None:
+            self._guard(self._finish)
+            self._leave()
+
+    def _leave(self) -> None:
+        """Close the event file and leave no trace on the model."""
+        self._fit_ends.detach()
+        if self._log is not None:
+            self._log.close()
+            if self._log.ring is not None:
+                self._log.ring.looks = True
+            self.model.train_function = self._plain_function
 
     def _begin(self) -> None:
         model = self.model
@@ -261,3 +272,14 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
                     type(error).__name__,
                     error,
                 )
+
+
+def _callback_list() -> Any:
+    """The list of callbacks of the `fit` that is running; None where there is none."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        found = frame.f_locals.get("callbacks")
+        if isinstance(found, keras.callbacks.CallbackList):
+            return found
+        frame = frame.f_back
+    return None

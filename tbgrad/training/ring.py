@@ -47,11 +47,16 @@ class LoggedStep:
 
 @dataclass(frozen=True)
 class Drained:
-    """What gathered on the device since the last drain; `lost` logged steps were overwritten."""
+    """What gathered on the device since the last drain; `lost` logged steps were overwritten.
+
+    `nonfinite` is the first step with a gradient that is not finite, logged or not, and the path of
+    the first such parameter.
+    """
 
     steps: tuple[LoggedStep, ...]
     histograms: tuple[tuple[int, NDArray[np.int32]], ...]
     lost: int
+    nonfinite: tuple[int, str] | None = None
 
 
 class StatisticsRing:
@@ -94,6 +99,7 @@ class StatisticsRing:
         self._window_squares = _variable(np.zeros(count), tf.float32)
         self._window_nonfinite = _variable(np.zeros(count), tf.float32)
         self._window_total = _variable(0.0, tf.float32)
+        self._nonfinite = _variable([0, 0], tf.int64)  # first such step since the drain, first row
         self._sample = _variable(np.zeros((count, statistics.COSINE_SAMPLE)), tf.float32)
         self._ring_step = _variable(np.zeros(self.rows), tf.int64)
         self._ring_globals = _variable(np.zeros((self.rows, GLOBALS)), tf.float32)
@@ -215,7 +221,7 @@ class StatisticsRing:
         finite = tf.math.is_finite(total)
 
         def look() -> list[Tensor]:
-            window = self._raised(gradients, rows, squares, total)
+            window = self._raised(gradients, rows, squares, total, step)
 
             def log() -> None:
                 self._log(gradients, rows, squares, window, step, (loss, learning_rate), clipped)
@@ -236,10 +242,10 @@ class StatisticsRing:
         gradients = [statistics.prepare(gradient) for gradient in true]
         squares = statistics.square_sums(gradients)
         total = tf.reduce_sum(squares)
-        self.step.assign_add(1)
+        step = self.step.assign_add(1, read_value=True)
 
         def count() -> None:
-            self._keep(self._raised(gradients, rows, squares, total))
+            self._keep(self._raised(gradients, rows, squares, total, step))
 
         _rarely(~tf.math.is_finite(total), count, lambda: self._raise(rows, squares, total))
 
@@ -255,13 +261,18 @@ class StatisticsRing:
         rows: tuple[int, ...],
         squares: Tensor,
         total: Tensor,
+        step: Tensor,
     ) -> _Window:
         """The window with this step in it, whatever its values are."""
-        nonfinite = tf.cond(
-            tf.math.is_finite(total),
-            lambda: tf.zeros_like(squares),
-            lambda: statistics.nonfinite_counts(gradients),
-        )
+
+        def count() -> Tensor:
+            counts = statistics.nonfinite_counts(gradients)
+            row = tf.gather(tf.constant(rows, tf.int64), tf.argmax(counts > 0))
+            known = (self._nonfinite[0] > 0) | tf.reduce_all(tf.equal(counts, 0.0))
+            self._nonfinite.assign(tf.where(known, self._nonfinite, tf.stack([step, row])))
+            return counts
+
+        nonfinite = tf.cond(tf.math.is_finite(total), lambda: tf.zeros_like(squares), count)
         return _Window(
             squares=tf.maximum(self._window_squares, self._spread(_peak(squares), rows, 0.0)),
             nonfinite=self._window_nonfinite + self._spread(nonfinite, rows, 0.0),
@@ -362,8 +373,9 @@ class StatisticsRing:
     def drain(self) -> Drained:
         """Read what gathered since the last drain; between two steps, or while one runs."""
         logged, histograms_logged = int(self._logged.numpy()), int(self._histograms_logged.numpy())
+        nonfinite = self._drain_nonfinite()
         if logged == self._drained:
-            return Drained((), (), 0)
+            return Drained((), (), 0, nonfinite)
         numbers, table = self._ring_globals.numpy(), self._ring_table.numpy().copy()
         table[:, :, STATISTICS.index("update_norm")] = self._ring_update.numpy()
         at = self._ring_step.numpy()
@@ -384,7 +396,15 @@ class StatisticsRing:
                 )
             )
         lost, self._drained = first - self._drained, logged
-        return Drained(tuple(steps), self._drain_histograms(histograms_logged, steps), lost)
+        histograms = self._drain_histograms(histograms_logged, steps)
+        return Drained(tuple(steps), histograms, lost, nonfinite)
+
+    def _drain_nonfinite(self) -> tuple[int, str] | None:
+        step, row = map(int, self._nonfinite.numpy())
+        if step == 0:
+            return None
+        self._nonfinite.assign([0, 0])
+        return step, self.parameters[row].path
 
     def _drain_histograms(
         self, logged: int, steps: list[LoggedStep]

@@ -194,6 +194,7 @@ class RunLog:
         self._time = time.time()
         self._step = start_step
         self._noted = (-1, "")
+        self._nonfinite = False
 
     @property
     def step(self) -> int:
@@ -342,8 +343,18 @@ class RunLog:
         if file is not None:
             file.close()
 
+    def _tell_nonfinite(self, drained: Drained, file: EventFileWriter) -> None:
+        """Name the step where gradients cease to be finite; one note until they are again."""
+        if drained.nonfinite is not None and not self._nonfinite:
+            step, path = drained.nonfinite
+            text = f"the gradient is not finite at step {step}; the first such parameter is {path}"
+            logger.warning("tbgrad: %s", text)
+            file.add(step, [logformat.note(text)])
+        self._nonfinite = drained.nonfinite is not None
+
     def _write(self, drained: Drained, file: EventFileWriter) -> None:
         assert self._manifest is not None
+        self._tell_nonfinite(drained, file)
         now = time.time()
         last = max([s.step for s in drained.steps], default=self._step)
         seconds_a_step = (now - self._time) / max(1, last - self._step)

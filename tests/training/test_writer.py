@@ -1,5 +1,6 @@
 """`GradientSummaryWriter` in custom loops, and what happens when something goes wrong."""
 
+import gc
 import shutil
 import time
 
@@ -231,6 +232,50 @@ def test_curvature_that_fails_leaves_the_gradients(tmp_path, batches, tiny_model
     assert len(run["gradient/norm"]) == 3
     assert "no curvature from step 0 on" in run["tbgrad/notes"].values[0]
     assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize(
+    "mode", [{"jit_compile": True}, {"jit_compile": False}, {"run_eagerly": True}]
+)
+def test_one_step_that_is_not_finite_is_named(mode, tmp_path, batches, tiny_model, caplog):
+    x, labels = batches
+    x = x.copy()
+    x[BATCH * 12 + 3, 0] = np.nan  # step 13, between the logged steps 10 and 20
+    model = tiny_model()
+    model.compile(keras.optimizers.SGD(0.0), model.loss, **mode)
+    fit(model, (x, labels), [tbgrad.GradientMonitor(tmp_path, every=10)])
+    run = tbgrad.read(tmp_path)["."]
+    assert run["tbgrad/notes"].steps.tolist() == [13]
+    assert "not finite at step 13" in run["tbgrad/notes"].values[0]
+    assert run.names[0] in run["tbgrad/notes"].values[0]
+    assert len(caplog.records) == 1
+    nonfinite = run.statistic("nonfinite")
+    assert (nonfinite[run["tbgrad/parameters"].steps == 20] > 0).any()
+    assert (nonfinite[run["tbgrad/parameters"].steps != 20] == 0).all()
+    assert np.isinf(run["gradient/norm_max"].values[run["gradient/norm_max"].steps == 20]).all()
+
+
+@pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt])
+def test_an_exception_in_fit_closes_the_log_and_frees_the_optimizer(
+    failure, tmp_path, batches, tiny_model
+):
+    class Fail(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            if batch == 17:
+                raise failure("planted")
+
+    model = tiny_model()
+    monitor = tbgrad.GradientMonitor(tmp_path, every=5)
+    with pytest.raises(failure, match="planted"):
+        fit(model, batches, [monitor, Fail()])
+    gc.collect()
+    assert "apply" not in vars(model.optimizer)
+    assert model.train_function is not monitor._looking_function
+    run = tbgrad.read(tmp_path)["."]
+    assert run["gradient/norm"].steps.tolist() == [1, 5, 10, 15]
+    assert run.damage == ()
+    fit(model, batches, [monitor])  # and the run goes on
+    assert tbgrad.read(tmp_path)["."].last_step >= 17 + STEPS - 1
 
 
 def test_two_failures_at_one_step_are_both_told(tmp_path, batches, tiny_model):
