@@ -23,6 +23,7 @@ from tbgrad.training.parameters import tensorflow_variable
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
 
 RING_BYTES = 1 << 20
+HISTOGRAM_RING_BYTES = 1 << 19
 MIN_ROWS, MAX_ROWS = 16, 256
 GLOBALS = 5  # loss, learning rate, norm, norm_max, applied norm
 
@@ -88,7 +89,10 @@ class StatisticsRing:
         wanted = RING_BYTES // (4 * count * columns)
         needed = math.ceil(steps_per_execution / every) + 2
         self.rows = max(needed, min(MAX_ROWS, max(MIN_ROWS, wanted)))
-        self.histogram_rows = math.ceil(steps_per_execution / histograms_every) + 2
+        needed = math.ceil(steps_per_execution / histograms_every) + 2
+        as_long = math.ceil(self.rows * every / histograms_every) + 2
+        room = HISTOGRAM_RING_BYTES // (8 * count * self.bins.columns)
+        self.histogram_rows = max(needed, min(as_long, room))
         self.step = _variable(start_step, tf.int64)
         self._first = start_step + 1
         self._cadences = (every, histograms_every)
