@@ -22,8 +22,8 @@ from tbgrad.training.parameters import tensorflow_variable
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
 
-RING_BYTES = 1 << 20
-HISTOGRAM_RING_BYTES = 1 << 19
+RING_BYTES = 1 << 18
+HISTOGRAM_RING_BYTES = 1 << 18
 MIN_ROWS, MAX_ROWS = 16, 256
 GLOBALS = 5  # loss, learning rate, norm, norm_max, applied norm
 
@@ -145,6 +145,7 @@ class StatisticsRing:
             1, min((self.rows - 1) * every, (self.histogram_rows - 1) * histograms_every) // 2
         )
 
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def observe(
         self,
         gradients: Sequence[Any],
@@ -195,6 +196,7 @@ class StatisticsRing:
         """The present values of all variables, in row order."""
         return [tf.convert_to_tensor(variable) for variable in self._variables]
 
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def finish(self, before: Sequence[Tensor] | None) -> None:
         """Close the step after the update; `before` are the values that `observe` returned."""
         if self.looks:
@@ -270,7 +272,8 @@ class StatisticsRing:
         """The window with this step in it, whatever its values are."""
 
         def count() -> Tensor:
-            counts = statistics.nonfinite_counts(gradients)
+            blocks = statistics.Blocks(gradients, [self.parameters[row] for row in rows])
+            counts = statistics.nonfinite_counts(blocks)
             row = tf.gather(tf.constant(rows, tf.int64), tf.argmax(counts > 0))
             known = (self._nonfinite[0] > 0) | tf.reduce_all(tf.equal(counts, 0.0))
             self._nonfinite.assign(tf.where(known, self._nonfinite, tf.stack([step, row])))
@@ -344,9 +347,9 @@ class StatisticsRing:
         cosine: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """The packed statistics [P, S] of this step and the global norm."""
-        roles = [self.parameters[row].role for row in rows]
-        found = statistics.column_statistics(blocks, roles)
-        found["norm"] = statistics.norms([gradient.tensor for gradient in gradients], squares)
+        parameters = [self.parameters[row] for row in rows]
+        found = statistics.column_statistics(blocks, [parameter.role for parameter in parameters])
+        found["norm"] = statistics.norms(gradients, parameters, squares)
         norm = statistics.norm(found["norm"])
         columns = {name: self._spread(column, rows, np.nan) for name, column in found.items()}
         unseen = np.full(len(self.parameters), np.nan, dtype=np.float32)
@@ -356,7 +359,7 @@ class StatisticsRing:
         columns["norm_max"] = tf.maximum(tf.sqrt(window.squares), _peak(columns["norm"])) + seen
         columns["nonfinite"] = window.nonfinite + seen
         columns["cosine"] = cosine
-        columns["weight_norm"] = statistics.norms(self._variables)
+        columns["weight_norm"] = self._norms(self.values())
         return tf.stack([columns.get(name, unseen) for name in STATISTICS], axis=1), norm
 
     def _finish(self, before: Sequence[Tensor] | None) -> None:
@@ -366,7 +369,7 @@ class StatisticsRing:
             changes = tf.fill([len(self.parameters)], np.float32(np.nan))
             if before is not None:
                 pairs = zip(self.values(), before, strict=True)
-                changes = statistics.norms([new - old for new, old in pairs])
+                changes = self._norms([new - old for new, old in pairs])
             written = _write(self._ring_update, slot, changes)
             with tf.control_dependencies([written]):
                 self._slot.assign(-1)
@@ -402,6 +405,11 @@ class StatisticsRing:
         lost, self._drained = first - self._drained, logged
         histograms = self._drain_histograms(histograms_logged, steps)
         return Drained(tuple(steps), histograms, lost, nonfinite)
+
+    def _norms(self, tensors: Sequence[Tensor]) -> Tensor:
+        """Norms of tensors with the shapes of the variables: [P]."""
+        dense = [statistics.Gradient(tf.cast(tensor, tf.float32)) for tensor in tensors]
+        return statistics.norms(dense, self.parameters)
 
     def _drain_nonfinite(self) -> tuple[int, str] | None:
         step, row = map(int, self._nonfinite.numpy())

@@ -127,36 +127,39 @@ def in_xla() -> bool:
     return False
 
 
-def nonfinite_counts(gradients: Sequence[Gradient]) -> Tensor:
+def nonfinite_counts(blocks: Blocks) -> Tensor:
     """How many values of every gradient are NaN or infinite: float32 [P]."""
-    return tf.stack(
+    return blocks.in_order(
         [
-            tf.reduce_sum(tf.cast(~tf.math.is_finite(gradient.tensor), tf.float32))
-            for gradient in gradients
+            tf.reduce_sum(tf.cast(~tf.math.is_finite(stacked), tf.float32), axis=1)
+            for stacked in blocks.stacked
         ]
     )
 
 
 def norm(values: Tensor) -> Tensor:
-    """L2 norm, right where the squares would overflow or vanish in float32 too."""
-    largest = tf.reduce_max(tf.abs(values))
+    """L2 norm of each row, right where squares overflow or vanish in float32 too: [K, n] to [K]."""
+    largest = tf.reduce_max(tf.abs(values), axis=-1)
     scale = tf.where((largest > 0) & tf.math.is_finite(largest), largest, 1.0)
-    return scale * tf.sqrt(tf.reduce_sum(tf.square(values / scale)))
+    scaled = values / scale[..., tf.newaxis]
+    return scale * tf.sqrt(tf.reduce_sum(tf.square(scaled), axis=-1))
 
 
-def norms(tensors: Sequence[Tensor], squares: Tensor | None = None) -> Tensor:
-    """L2 norm of every tensor: [P]. `squares` are their sums of squares, where known.
+def norms(
+    gradients: Sequence[Gradient], parameters: Sequence[Parameter], squares: Tensor | None = None
+) -> Tensor:
+    """L2 norm of every gradient: [P]. `squares` are the sums of squares, where known.
 
     One pass over each; more only when a square overflows or vanishes in float32.
     """
-    if squares is None:
-        squares = square_sums([Gradient(tf.cast(tensor, tf.float32)) for tensor in tensors])
+    squares = square_sums(gradients) if squares is None else squares
+
+    def scaled() -> Tensor:
+        blocks = Blocks(gradients, parameters)
+        return blocks.in_order([norm(stacked) for stacked in blocks.stacked])
+
     exact = (squares > SAFE_SQUARES[0]) & (squares < SAFE_SQUARES[1])
-    return tf.cond(
-        tf.reduce_all(exact),
-        lambda: tf.sqrt(squares),
-        lambda: tf.stack([norm(tf.cast(tensor, tf.float32)) for tensor in tensors]),
-    )
+    return tf.cond(tf.reduce_all(exact), lambda: tf.sqrt(squares), scaled)
 
 
 def column_statistics(blocks: Blocks, roles: Sequence[str]) -> dict[str, Tensor]:

@@ -141,6 +141,7 @@ class OptimizerTap:
         )
         self._step.values = self._step.values or values
 
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def _try(self, function: Callable[..., Any], *args: Any) -> Any:
         if self._failed:
             return None

@@ -120,6 +120,7 @@ class GradientSummaryWriter:
         self._thread.start()
         self._close = weakref.finalize(self, _shut, self._stop, self._thread, self._log)
 
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def observe(self, gradients: Sequence[Any], *, loss: Any = None) -> None:
         """Take in the gradients of one step, in the order of `variables`; None where there is none.
 
@@ -272,6 +273,7 @@ class RunLog:
         if self._tap is not None:
             self._tap.attach()
 
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def observe(self, gradients: Sequence[Any], variables: Sequence[Any], loss: Any) -> None:
         """Take in one step of a custom loop; never raises."""
         if self.failed:
@@ -350,7 +352,8 @@ class RunLog:
             text = f"the gradient is not finite at step {step}; the first such parameter is {path}"
             logger.warning("tbgrad: %s", text)
             file.add(step, [logformat.note(text)])
-        self._nonfinite = drained.nonfinite is not None
+        if drained.nonfinite is not None or drained.steps:
+            self._nonfinite = drained.nonfinite is not None
 
     def _write(self, drained: Drained, file: EventFileWriter) -> None:
         assert self._manifest is not None

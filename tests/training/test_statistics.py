@@ -44,7 +44,7 @@ def compiled(request):
 def all_columns(gradient, parameter):
     blocks = statistics.Blocks([gradient], [parameter])
     columns = statistics.column_statistics(blocks, [parameter.role])
-    return columns | {"norm": statistics.norms([gradient.tensor])}
+    return columns | {"norm": statistics.norms([gradient], [parameter])}
 
 
 def test_gradients_of_one_shape_are_taken_together_in_their_order(compiled):
@@ -58,7 +58,7 @@ def test_gradients_of_one_shape_are_taken_together_in_their_order(compiled):
     def function(*gradients):
         prepared = [statistics.prepare(g) for g in gradients]
         blocks = statistics.Blocks(prepared, parameters)
-        return statistics.column_statistics(blocks, roles), statistics.norms(gradients)
+        return statistics.column_statistics(blocks, roles), statistics.norms(prepared, parameters)
 
     columns, norms = compiled(function)(*[tf.constant(v, tf.float32) for v in values])
     np.testing.assert_allclose(norms, [np.linalg.norm(v.ravel()) for v in exact], rtol=2e-6)
@@ -108,7 +108,8 @@ def test_square_sums_and_nonfinite_counts(compiled):
 
     def function(*parts):
         prepared = [statistics.prepare(part) for part in parts]
-        return statistics.square_sums(prepared), statistics.nonfinite_counts(prepared)
+        blocks = statistics.Blocks(prepared, [parameter(part.shape) for part in parts])
+        return statistics.square_sums(prepared), statistics.nonfinite_counts(blocks)
 
     squares, counts = compiled(function)(*map(tf.constant, gradients))
     assert squares[0] == 25.0
