@@ -83,6 +83,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         self.overhead = overhead
         self._search: CadenceSearch | None = None
         self._found: int | None = None
+        self._fit_ends: weakref.finalize[Any, Any] | None = None
         self._log: RunLog | None = None
         self._probe: CurvatureProbe | None = None
         self._optimizer: Any = None
@@ -98,9 +99,6 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Attach to the model's optimizer and open the event file."""
-        # An exception in `fit` calls no hook, but ends its list of callbacks; so does the exit of
-        # the interpreter.
-        self._fit_ends = weakref.finalize(_callback_list() or self.model, self._leave)
         self._guard(self._begin)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -134,7 +132,8 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _leave(self) -> None:
         """Close the event file and leave no trace on the model."""
-        self._fit_ends.detach()
+        if self._fit_ends is not None:
+            self._fit_ends.detach()
         if self._log is not None:
             self._log.close()
             if self._log.ring is not None:
@@ -143,6 +142,9 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _begin(self) -> None:
         model = self.model
+        # An exception in `fit` calls no hook, but ends its list of callbacks; so does the exit of
+        # the interpreter.
+        self._fit_ends = weakref.finalize(_callback_list() or model, self._leave)
         plain = model.train_function
         self._last_drain_time = time.monotonic()
         if self._log is not None and plain is self._plain_function and plain is not None:
