@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -93,6 +93,15 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         self._epoch_start = 0
         self._last_drain_step = 0
         self._last_drain_time = 0.0
+
+    @property
+    def latest(self) -> Mapping[str, Any] | None:
+        """The newest logged step that was drained, None before there is one.
+
+        A mapping from `step`, `loss`, `gradient/norm` and the other tags of the log to numbers, and
+        from `parameters` to every statistic of every parameter by name.
+        """
+        return None if self._log is None else self._log.latest
 
     # Only `..._batch_begin` is overridden: a callback with an `..._batch_end` makes Keras wait for
     # the results of every single step.

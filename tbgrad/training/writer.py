@@ -137,6 +137,15 @@ class GradientSummaryWriter:
             )
         self._log.observe(gradients, self._variables, loss)
 
+    @property
+    def latest(self) -> Mapping[str, Any] | None:
+        """The newest logged step that was drained, None before there is one.
+
+        A mapping from `step`, `loss`, `gradient/norm` and the other tags of the log to numbers, and
+        from `parameters` to every statistic of every parameter by name.
+        """
+        return self._log.latest
+
     def flush(self) -> None:
         """Bring everything observed so far to disk."""
         self._log.drain()
@@ -196,11 +205,22 @@ class RunLog:
         self._step = start_step
         self._noted = (-1, "")
         self._nonfinite = False
+        self._latest: tuple[Manifest, LoggedStep] | None = None
 
     @property
     def step(self) -> int:
         """Updates observed so far, those before this log included; waits for the device."""
         return self._step if self.ring is None else int(self.ring.step.numpy())
+
+    @property
+    def latest(self) -> Mapping[str, Any] | None:
+        """The newest logged step that was drained: numbers by tag, statistics by parameter."""
+        if self._latest is None:
+            return None
+        manifest, logged = self._latest
+        rows = zip(manifest.names, logged.table.tolist(), strict=True)
+        parameters = {name: dict(zip(STATISTICS, row, strict=True)) for name, row in rows}
+        return {"step": logged.step, **_scalars(logged), "parameters": parameters}
 
     def ring_for(self, variables: Sequence[Any]) -> StatisticsRing:
         """The ring of the run. Variables it does not know yet begin it anew at the present step.
@@ -368,6 +388,7 @@ class RunLog:
             values = partial(_values, self._manifest, logged, counts)
             file.add(logged.step, values, wall_time)
         if drained.steps:
+            self._latest = self._manifest, drained.steps[-1]
             self._time, self._step = now, last
         if drained.lost:
             self.note(
@@ -396,8 +417,8 @@ def describe_optimizer(optimizer: Any) -> Mapping[str, object]:
     return {"name": type(inner).__name__, **settings}
 
 
-def _values(manifest: Manifest, logged: LoggedStep, counts: Any) -> list[Any]:
-    """All values of one logged step, with its histograms where it has them."""
+def _scalars(logged: LoggedStep) -> dict[str, float]:
+    """The native scalars that the training step shows, by tag."""
     scalars = {
         logformat.LOSS: logged.loss,
         logformat.LEARNING_RATE: logged.learning_rate,
@@ -406,7 +427,12 @@ def _values(manifest: Manifest, logged: LoggedStep, counts: Any) -> list[Any]:
         logformat.CLIP_FACTOR: _ratio(logged.applied_norm, logged.norm),
         logformat.UPDATE_RATIO: _update_ratio(logged.table),
     }
-    values = [logformat.scalar(tag, x) for tag, x in scalars.items() if x is not None]
+    return {tag: value for tag, value in scalars.items() if value is not None}
+
+
+def _values(manifest: Manifest, logged: LoggedStep, counts: Any) -> list[Any]:
+    """All values of one logged step, with its histograms where it has them."""
+    values = [logformat.scalar(tag, x) for tag, x in _scalars(logged).items()]
     values.append(logformat.parameters(logged.table))
     if counts is None:
         return values

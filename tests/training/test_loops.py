@@ -46,6 +46,19 @@ def norms_in(logdir, run="."):
     return series.steps, series.values
 
 
+def test_the_latest_numbers_can_be_had_in_code(tmp_path):
+    model = linear()
+    model.compile(keras.optimizers.SGD(RATE), "mse")
+    monitor = tbgrad.GradientMonitor(tmp_path, every=5)
+    assert monitor.latest is None
+    fit(model, monitor)
+    norms, _ = gradient_norms()
+    assert monitor.latest["step"] == 10
+    assert monitor.latest["gradient/norm"] == pytest.approx(norms[9], rel=1e-5)
+    (statistics,) = monitor.latest["parameters"].values()
+    assert statistics["norm"] == pytest.approx(norms[9], rel=1e-5)
+
+
 class OwnStep(keras.Model):
     def train_step(self, data):
         x, y = data
