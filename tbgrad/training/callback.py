@@ -12,16 +12,10 @@ from typing import Any
 
 import keras
 
+from tbgrad.training.arguments import check_cadence, check_logdir
 from tbgrad.training.cadence import HISTOGRAMS, SHORTEST, CadenceSearch
 from tbgrad.training.curvature import Curvature, CurvatureProbe
-from tbgrad.training.writer import (
-    DRAIN_SECONDS,
-    RunLog,
-    check_cadence,
-    check_logdir,
-    logger,
-    updates_done,
-)
+from tbgrad.training.runlog import DRAIN_SECONDS, RunLog, logger, updates_done
 
 
 class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]

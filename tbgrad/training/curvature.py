@@ -10,7 +10,8 @@ import numpy as np
 
 from tbgrad.records import CurvatureEstimate, Eigenvalue
 from tbgrad.training import hessian
-from tbgrad.training.writer import RunLog, check_cadence
+from tbgrad.training.arguments import check_cadence
+from tbgrad.training.runlog import RunLog
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,8 @@ the training step writes, `drain` reads what has gathered between two steps.
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from tbgrad.records import STATISTICS, HistogramBins, Parameter
 from tbgrad.training import statistics
+from tbgrad.training.graph import in_xla, rarely
 from tbgrad.training.parameters import tensorflow_variable
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
@@ -186,7 +186,7 @@ class StatisticsRing:
         eager = tf.executing_eagerly()
         function = self._observe_eagerly if eager else self._observe
         conditional = with_values and self._copies_conditionally and not eager
-        conditional = conditional and not statistics.in_xla()
+        conditional = conditional and not in_xla()
         values: list[Tensor] = function(true, rows, loss, rate, clipped, conditional)
         if with_values and not conditional:
             values = self.values()
@@ -240,7 +240,7 @@ class StatisticsRing:
             self._raise(rows, squares, total)
             return [_empty(v.dtype) for v in self._variables] if with_values else []
 
-        values: list[Tensor] = _rarely(due | ~finite, look, pass_by)
+        values: list[Tensor] = rarely(due | ~finite, look, pass_by)
         return values
 
     def _pass(self, true: list[Any], rows: tuple[int, ...]) -> None:
@@ -253,7 +253,7 @@ class StatisticsRing:
         def count() -> None:
             self._keep(self._raised(gradients, rows, squares, total, step))
 
-        _rarely(~tf.math.is_finite(total), count, lambda: self._raise(rows, squares, total))
+        rarely(~tf.math.is_finite(total), count, lambda: self._raise(rows, squares, total))
 
     def _raise(self, rows: tuple[int, ...], squares: Tensor, total: Tensor) -> None:
         """Raise the peaks of the window to those of a step in which all is finite."""
@@ -375,7 +375,7 @@ class StatisticsRing:
                 self._slot.assign(-1)
                 self._logged.assign_add(1)
 
-        _rarely(slot >= 0, close, _nothing)
+        rarely(slot >= 0, close, _nothing)
 
     def drain(self) -> Drained:
         """Read what gathered since the last drain; between two steps, or while one runs."""
@@ -460,23 +460,6 @@ class _Window:
 def _peak(values: Tensor) -> Tensor:
     """Values as they count for a maximum: one that is not a number exceeds everything."""
     return tf.where(tf.math.is_finite(values), values, np.float32(np.inf))
-
-
-def _rarely(condition: Tensor, rare: Callable[[], Any], usual: Callable[[], Any]) -> Any:
-    """`tf.cond` that costs next to nothing when `condition` is false.
-
-    Outside XLA, TensorFlow turns a conditional into one Switch for each of its inputs, which run at
-    every step: half of the monitor's time on a model of many small tensors. As a call it is one
-    operation.
-    """
-    graph = tf.compat.v1.get_default_graph()
-    before = {op.name for op in graph.get_operations()}
-    result = tf.cond(condition, rare, usual)
-    for op in graph.get_operations():
-        if op.type == "If" and op.name not in before:
-            with contextlib.suppress(AttributeError):  # an optimisation, without a public name
-                op._set_attr("_lower_using_switch_merge", tf.compat.v1.AttrValue(b=False))
-    return result
 
 
 def _empty(dtype: Any) -> Tensor:

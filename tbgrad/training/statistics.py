@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from tbgrad.records import HistogramBins, Parameter
+from tbgrad.training.graph import in_xla
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
 
@@ -112,19 +113,6 @@ def _square_sum_by_lanes(values: Tensor) -> Tensor:
         return 2.0 * tf.nn.l2_loss(values)
     sums = tf.reduce_sum(tf.square(tf.reshape(values, [-1, LANES])), axis=0)
     return tf.tensordot(sums, tf.ones([LANES]), 1)
-
-
-def in_xla() -> bool:
-    """Whether what is traced now will be compiled by XLA."""
-    graph = tf.compat.v1.get_default_graph()
-    while graph is not None:
-        context = graph._get_control_flow_context()
-        while context is not None:
-            if context.IsXLAContext():
-                return True
-            context = context.outer_context
-        graph = getattr(graph, "outer_graph", None)
-    return False
 
 
 def nonfinite_counts(blocks: Blocks) -> Tensor:

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import tbgrad
 from tbgrad.training import statistics
-from tbgrad.training.writer import RunLog
+from tbgrad.training.runlog import RunLog
 from tests.training.conftest import BATCH, RATE, STEPS, fit
 
 pytestmark = pytest.mark.tensorflow

@@ -1,0 +1,329 @@
+"""One run being logged: from the ring on the device to the event file."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tbgrad import logformat
+from tbgrad.eventwriter import EventFileWriter
+from tbgrad.records import STATISTICS, CurvatureEstimate, Manifest
+from tbgrad.training.parameters import describe
+from tbgrad.training.ring import Drained, LoggedStep, StatisticsRing
+from tbgrad.training.tap import OptimizerTap, innermost
+
+logger = logging.getLogger("tbgrad")
+
+DRAIN_SECONDS = 2.0
+"""The longest time between two drains, and so the most that a killed process loses."""
+
+
+class RunLog:
+    """One run being logged: the ring on the device, the tap on the optimizer, the event file.
+
+    The run begins when its variables are known (`ring_for`), which may be no sooner than the first
+    training step is traced.
+    """
+
+    NEVER = 2**62
+    """As a cadence: no step at all."""
+
+    def __init__(
+        self,
+        logdir: Path,
+        *,
+        optimizer: Any = None,
+        every: int,
+        histograms_every: int,
+        curvature_every: int = 0,
+        start_step: int = 0,
+        steps_per_execution: int = 1,
+        compiled_by_xla: bool = True,
+    ) -> None:
+        self.logdir = logdir
+        self.failed = False
+        self.ring: StatisticsRing | None = None
+        self.batches_per_update = 1
+        self._tap: OptimizerTap | None = None
+        if optimizer is not None:
+            self.batches_per_update = innermost(optimizer).gradient_accumulation_steps or 1
+            self._tap = OptimizerTap(optimizer, self.ring_for, self.give_up)
+        self._optimizer = optimizer
+        self._cadences = {"every": every, "histograms_every": histograms_every}
+        if curvature_every:
+            self._cadences["curvature_every"] = curvature_every
+        self._steps_per_execution = steps_per_execution
+        self._compiled_by_xla = compiled_by_xla
+        self._manifest: Manifest | None = None
+        self._file: EventFileWriter | None = None
+        self._lock = threading.RLock()
+        self._time = time.time()
+        self._step = start_step
+        self._noted = (-1, "")
+        self._nonfinite = False
+        self._latest: tuple[Manifest, LoggedStep] | None = None
+
+    @property
+    def step(self) -> int:
+        """Updates observed so far, those before this log included; waits for the device."""
+        return self._step if self.ring is None else int(self.ring.step.numpy())
+
+    @property
+    def latest(self) -> Mapping[str, Any] | None:
+        """The newest logged step that was drained: numbers by tag, statistics by parameter."""
+        if self._latest is None:
+            return None
+        manifest, logged = self._latest
+        rows = zip(manifest.names, logged.table.tolist(), strict=True)
+        parameters = {name: dict(zip(STATISTICS, row, strict=True)) for name, row in rows}
+        return {"step": logged.step, **_scalars(logged), "parameters": parameters}
+
+    def ring_for(self, variables: Sequence[Any]) -> StatisticsRing:
+        """The ring of the run. Variables it does not know yet begin it anew at the present step.
+
+        Raises:
+            ValueError: `variables` is empty.
+            OSError: the directory of the run cannot be created or written.
+        """
+        if self.ring is not None and self.ring.knows(variables):
+            return self.ring
+        self.drain()
+        with self._lock:
+            start_step = self.step
+            parameters = describe(variables)
+            self.ring = StatisticsRing(
+                variables,
+                parameters,
+                every=self._cadences["every"],
+                histograms_every=self._cadences["histograms_every"],
+                start_step=start_step,
+                steps_per_execution=self._steps_per_execution,
+                copies_conditionally=not self._compiled_by_xla,
+            )
+            self._manifest = Manifest(
+                parameters=parameters,
+                histogram_bins=self.ring.bins,
+                optimizer=describe_optimizer(self._optimizer),
+                cadences=self._cadences,
+            )
+            if self._file is None:
+                self.open()
+            else:
+                self._file.add(start_step, [logformat.manifest(self._manifest)])
+        return self.ring
+
+    def log_every(self, every: int, histograms_every: int, *, lasting: bool = True) -> None:
+        """Change how often steps and histograms are logged; the log says so where it lasts."""
+        assert self.ring is not None
+        self.ring.log_every(every, histograms_every)
+        if lasting and self._manifest is not None and self._file is not None:
+            self._cadences |= {"every": every, "histograms_every": histograms_every}
+            self._manifest = replace(self._manifest, cadences=dict(self._cadences))
+            self._file.add(self.step, [logformat.manifest(self._manifest)])
+
+    def open(self) -> None:
+        """Begin an event file that continues the run after the present step, if it has begun."""
+        if self._manifest is not None:
+            self._time, self._step = time.time(), self.step
+            self._file = EventFileWriter(
+                self.logdir, start_step=self._step + 1, on_error=self.give_up
+            )
+            self._file.add(self._step, [logformat.manifest(self._manifest)])
+
+    @property
+    def steps_are_batches(self) -> bool:
+        """Whether every batch is one update, so that the step of a batch is known beforehand."""
+        return (
+            self._steps_per_execution == 1
+            and self.batches_per_update == 1
+            and innermost(self._optimizer) is self._optimizer
+        )
+
+    @property
+    def max_steps_between_drains(self) -> int:
+        """Steps after which a drain is due, or logged steps may be lost."""
+        return 1 if self.ring is None else self.ring.max_steps_between_drains
+
+    def attach(self) -> None:
+        """Begin to observe the updates of the optimizer, where there is one."""
+        if self._tap is not None:
+            self._tap.attach()
+
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
+    def observe(self, gradients: Sequence[Any], variables: Sequence[Any], loss: Any) -> None:
+        """Take in one step of a custom loop; never raises."""
+        if self.failed:
+            return
+        try:
+            if self._tap is not None:
+                self._tap.expect(gradients, variables, loss)
+            else:
+                with tf.init_scope():
+                    ring = self.ring_for(variables)
+                ring.observe(gradients, variables, loss=loss)
+                ring.finish(None)
+        except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
+            self.give_up(error)
+
+    def drain(self) -> None:
+        """Move what gathered on the device into the event file; never raises."""
+        with self._lock:
+            if self.failed or self._file is None or self.ring is None:
+                return
+            try:
+                self._write(self.ring.drain(), self._file)
+            except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
+                self.give_up(error)
+
+    def add_curvature(self, step: int, estimate: CurvatureEstimate) -> None:
+        """Log one curvature estimate at the weights after `step` updates."""
+        values = [
+            logformat.curvature(estimate),
+            logformat.scalar(logformat.LAMBDA_MAX, estimate.lambda_max.value),
+            logformat.scalar(logformat.LAMBDA_MIN, estimate.lambda_min.value),
+        ]
+        if not math.isnan(estimate.stability):
+            values.append(logformat.scalar(logformat.STABILITY, estimate.stability))
+        if self._file is not None:
+            self._file.add(step, values)
+
+    def note(self, text: str) -> None:
+        """Say something about the monitor itself: one warning, and a note in the log."""
+        logger.warning("tbgrad: %s", text)
+        # Readers keep one value a step and series.
+        step, before = self._noted
+        self._noted = self._step, f"{before}\n{text}" if step == self._step else text
+        if self._file is not None:
+            self._file.add(self._step, [logformat.note(self._noted[1])])
+
+    def give_up(self, error: Exception) -> None:
+        """End the monitoring after a failure of its own; says so once."""
+        if not self.failed:
+            self.failed = True
+            reason = f"{type(error).__name__}: {error}".strip(": ")
+            self.note(
+                f"monitoring of {self.logdir} ended after a failure of its own; training goes on. "
+                f"{reason}"
+            )
+
+    def flush(self) -> None:
+        """Wait until everything drained is on disk."""
+        if self._file is not None:
+            self._file.flush()
+
+    def close(self) -> None:
+        """Detach from the optimizer, write what is left and close the event file."""
+        if self._tap is not None:
+            self._tap.detach()
+        self.drain()
+        with self._lock:
+            file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    def _tell_nonfinite(self, drained: Drained, file: EventFileWriter) -> None:
+        """Name the step where gradients cease to be finite; one note until they are again."""
+        if drained.nonfinite is not None and not self._nonfinite:
+            step, path = drained.nonfinite
+            text = f"the gradient is not finite at step {step}; the first such parameter is {path}"
+            logger.warning("tbgrad: %s", text)
+            file.add(step, [logformat.note(text)])
+        if drained.nonfinite is not None or drained.steps:
+            self._nonfinite = drained.nonfinite is not None
+
+    def _write(self, drained: Drained, file: EventFileWriter) -> None:
+        assert self._manifest is not None
+        self._tell_nonfinite(drained, file)
+        now = time.time()
+        last = max([s.step for s in drained.steps], default=self._step)
+        seconds_a_step = (now - self._time) / max(1, last - self._step)
+        histograms = dict(drained.histograms)
+        for logged in drained.steps:
+            counts = histograms.pop(logged.step, None)
+            wall_time = self._time + seconds_a_step * (logged.step - self._step)
+            values = partial(_values, self._manifest, logged, counts)
+            file.add(logged.step, values, wall_time)
+        if drained.steps:
+            self._latest = self._manifest, drained.steps[-1]
+            self._time, self._step = now, last
+        if drained.lost:
+            self.note(
+                f"{drained.lost} logged steps before step {last} were overwritten before they "
+                "could be written; a larger `every` or smaller `steps_per_execution` prevents this"
+            )
+
+
+def updates_done(optimizer: Any) -> int:
+    """How many updates of the variables the optimizer has made."""
+    inner = innermost(optimizer)
+    return int(inner.iterations.numpy()) // (inner.gradient_accumulation_steps or 1)
+
+
+def describe_optimizer(optimizer: Any) -> Mapping[str, object]:
+    """The optimizer's name and its plain settings, for the manifest."""
+    if optimizer is None:
+        return {}
+    inner = innermost(optimizer)
+    settings: dict[str, object] = {
+        key: value
+        for key, value in inner.get_config().items()
+        if (value is True or (isinstance(value, int | float) and value is not False))
+        and (inner.use_ema or not key.startswith("ema_"))
+    }
+    return {"name": type(inner).__name__, **settings}
+
+
+def _scalars(logged: LoggedStep) -> dict[str, float]:
+    """The native scalars that the training step shows, by tag."""
+    scalars = {
+        logformat.LOSS: logged.loss,
+        logformat.LEARNING_RATE: logged.learning_rate,
+        logformat.GRADIENT_NORM: logged.norm,
+        logformat.GRADIENT_NORM_MAX: logged.norm_max,
+        logformat.CLIP_FACTOR: _ratio(logged.applied_norm, logged.norm),
+        logformat.UPDATE_RATIO: _update_ratio(logged.table),
+    }
+    return {tag: value for tag, value in scalars.items() if value is not None}
+
+
+def _values(manifest: Manifest, logged: LoggedStep, counts: Any) -> list[Any]:
+    """All values of one logged step, with its histograms where it has them."""
+    values = [logformat.scalar(tag, x) for tag, x in _scalars(logged).items()]
+    values.append(logformat.parameters(logged.table))
+    if counts is None:
+        return values
+    largest = logged.table[:, STATISTICS.index("abs_max")]
+    values.append(logformat.histograms(counts))
+    for row, parameter in enumerate(manifest.parameters):
+        buckets = logformat.native_buckets(
+            counts[row], manifest.histogram_bins, float(largest[row])
+        )
+        if len(buckets):
+            tag = logformat.HISTOGRAM_PREFIX + parameter.path
+            values.append(logformat.histogram(tag, buckets))
+    return values
+
+
+def _ratio(part: float | None, whole: float) -> float | None:
+    if part is None:
+        return None
+    return part / whole if whole else 1.0
+
+
+def _update_ratio(table: Any) -> float | None:
+    updates = table[:, STATISTICS.index("update_norm")].astype(np.float64)
+    if np.isnan(updates).all():
+        return None
+    weights = table[:, STATISTICS.index("weight_norm")].astype(np.float64)
+    size = math.sqrt(float(np.sum(weights**2)))
+    return math.sqrt(float(np.nansum(updates**2))) / size if size else None
