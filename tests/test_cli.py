@@ -10,12 +10,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pexpect
 import pytest
 
 from tbgrad import __version__, cli
 from tests.support.events import NAME, event, write_events
 from tests.support.logs import write_run
+from tests.support.terminal import Terminal
 
 COMMAND = [str(Path(sys.executable).with_name("tbgrad"))]
 MODULE = [sys.executable, "-m", "tbgrad"]
@@ -115,18 +115,9 @@ def test_report_as_json(logdir):
 
 
 def on_a_terminal(*arguments, columns: int) -> str:
-    child = pexpect.spawn(
-        COMMAND[0],
-        [str(a) for a in arguments],
-        dimensions=(50, columns),
-        encoding="utf-8",
-        timeout=30,
-        env={**os.environ, "TERM": "xterm-256color"},
-    )
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
-    return child.before.replace("\r\n", "\n")
+    terminal = Terminal([*COMMAND, *map(str, arguments)], columns=columns)
+    assert terminal.ends() == 0
+    return terminal.received.decode().replace("\r\n", "\n")
 
 
 @pytest.mark.parametrize("columns", [80, 120])
@@ -265,13 +256,13 @@ def test_demo_and_watch_are_given_what_was_asked(monkeypatch, tmp_path):
     app = types.ModuleType("tbgrad_tui")
     app.watch = lambda logdir: calls.append(logdir) or 5
     monkeypatch.setitem(sys.modules, "tbgrad_tui", app)
-    monkeypatch.setattr("sys.stdin", Terminal())
-    monkeypatch.setattr("sys.stdout", Terminal())
+    monkeypatch.setattr("sys.stdin", TerminalStream())
+    monkeypatch.setattr("sys.stdout", TerminalStream())
     assert cli.main(["watch", str(tmp_path / "later")]) == 5
     assert calls[2] == tmp_path / "later"
 
 
-class Terminal:
+class TerminalStream:
     """Enough of a stream for the command to take it for a terminal."""
 
     def isatty(self) -> bool:

@@ -38,7 +38,7 @@ def start_seconds(words: str, command: list[str]) -> float:
     begun = time.monotonic()
     terminal = Terminal(command)
     seconds = terminal.wait_for(words) - begun
-    terminal.child.terminate(force=True)
+    terminal.kill()
     return seconds
 
 
@@ -96,7 +96,7 @@ def main() -> None:
             f"{max(found):.2f} s at worst of {len(found)}; target: 2 s"
         )
         print(f"idle                     {processor_share(terminal):.1%} of one core")
-        terminal.child.terminate(force=True)
+        terminal.kill()
 
 
 if __name__ == "__main__":

@@ -1,13 +1,18 @@
-"""The terminal app on a real pseudo-terminal, for tests and benchmarks."""
+"""A command on a real pseudo-terminal, for tests and benchmarks."""
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
+import select
+import struct
+import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
-import pexpect
 import pyte
 
 
@@ -17,43 +22,73 @@ def watch(logdir: Path) -> Terminal:
 
 
 class Terminal:
-    """A command on a pseudo-terminal, and its screen as text."""
+    """A command on a pseudo-terminal, and its screen as text.
+
+    The command is started by `subprocess`: a fork in Python beside the threads of TensorFlow and
+    gRPC may never reach its `exec`.
+    """
 
     def __init__(self, command: list[str], columns: int = 120, rows: int = 40) -> None:
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self.received = b""
         size = {"COLUMNS": str(columns), "LINES": str(rows), "TERM": "xterm-256color"}
-        self.child = pexpect.spawn(
-            command[0], command[1:], dimensions=(rows, columns), env=os.environ | size
+        self._terminal, inner = pty.openpty()
+        fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.child = subprocess.Popen(
+            command,
+            stdin=inner,
+            stdout=inner,
+            stderr=inner,
+            env=os.environ | size,
+            start_new_session=True,
         )
+        os.close(inner)
+
+    def send(self, keys: str) -> None:
+        """Press keys."""
+        os.write(self._terminal, keys.encode())
 
     def wait_for(self, words: str, seconds: float = 60) -> float:
         """The time (as `time.monotonic`) when `words` were first seen on the screen."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            self._receive()
+        while time.monotonic() < deadline and self._receive():
             if words in "\n".join(self.screen.display):
                 return time.monotonic()
-        raise AssertionError(f"{words!r} not on the screen:\n" + "\n".join(self.screen.display))
+        raise AssertionError(
+            f"{words!r} not on the screen (exit status {self.child.poll()}):\n"
+            + "\n".join(self.screen.display)
+        )
 
-    def ends(self) -> int:
-        """The exit status, once the command has ended."""
-        self.child.expect(pexpect.EOF, timeout=30)
-        self.received += self.child.before
-        self.child.close()
-        return self.child.exitstatus
+    def ends(self, seconds: float = 30) -> int:
+        """The exit status, once the command has ended by itself."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and self._receive():
+            pass
+        status = self.child.wait(max(0.1, deadline - time.monotonic()))
+        os.close(self._terminal)
+        return status
+
+    def kill(self) -> None:
+        """End the command."""
+        self.child.kill()
+        self.child.wait()
+        os.close(self._terminal)
 
     def settle(self, seconds: float) -> None:
         """Go on reading what the command draws, for some time."""
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            self._receive()
+        while time.monotonic() < end and self._receive():
+            pass
 
-    def _receive(self) -> None:
+    def _receive(self) -> bool:
+        """Take in what was written; False at the end."""
+        if not select.select([self._terminal], [], [], 0.02)[0]:
+            return True
         try:
-            data = self.child.read_nonblocking(65536, timeout=0.02)
-        except pexpect.TIMEOUT:
-            return
+            data = os.read(self._terminal, 65536)
+        except OSError:  # how Linux says that the other side is closed
+            return False
         self.received += data
         self._stream.feed(data)
+        return bool(data)

@@ -23,7 +23,7 @@ def test_new_values_appear_and_the_terminal_is_restored(key, tmp_path):
         writer.add(4321, [logformat.scalar(logformat.LOSS, 0.5)])
         writer.flush()
         terminal.wait_for("4,321")
-    terminal.child.send(key)
+    terminal.send(key)
     assert terminal.ends() == 0
     assert terminal.received.rindex(b"\x1b[?1049l") > terminal.received.rindex(b"\x1b[?1049h")
     assert terminal.received.rindex(b"\x1b[?25h") > terminal.received.rindex(b"\x1b[?25l")
@@ -46,7 +46,7 @@ def test_a_training_in_a_child_process_is_followed_until_it_is_killed(tmp_path):
     finally:
         child.send_signal(signal.SIGKILL)
         child.wait()
-    terminal.child.send("?")
+    terminal.send("?")
     terminal.wait_for("Keys")
-    terminal.child.send("qq")
+    terminal.send("qq")
     assert terminal.ends() == 0
