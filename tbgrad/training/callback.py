@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 
+from tbgrad.training import replicas
 from tbgrad.training.arguments import check_cadence, check_logdir
 from tbgrad.training.cadence import HISTOGRAMS, SHORTEST, CadenceSearch
 from tbgrad.training.curvature import Curvature, CurvatureProbe
@@ -156,11 +157,6 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             self._log.attach()
             model.train_function = self._looking_function
             return
-        replicas = getattr(model.distribute_strategy, "num_replicas_in_sync", 1)
-        if replicas > 1:
-            raise NotImplementedError(
-                f"the model trains on {replicas} replicas, which this version does not observe"
-            )
         start_step = updates_done(model.optimizer)
         if self._log is not None and self._optimizer is not model.optimizer:
             # Compiling again makes a new optimizer that counts from zero; the run goes on.
@@ -180,7 +176,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         if not (self.every or self._found) and self._log.steps_are_batches:
             self._search = CadenceSearch(self.overhead, self._settle)
         if model.built:
-            self._log.ring_for(model.trainable_variables)
+            replicas.outside(self._log.ring_for, model.trainable_variables)
         self._log.attach()
         self._probe = None
         if self.curvature is not None:

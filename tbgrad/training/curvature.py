@@ -99,6 +99,7 @@ class CurvatureProbe:
                 max_products=self._settings.max_products,
                 seed=step,
             )
+            threshold, formula = hessian.stability_threshold(self._optimizer)
         except hessian.NotFiniteError as error:
             self._last = step
             if not self._not_finite:
@@ -110,7 +111,6 @@ class CurvatureProbe:
             self._log.note(f"no curvature from step {step} on. {error}")
             return
         self._last, self._vectors, self._not_finite = step, found.vectors, False
-        threshold, formula = hessian.stability_threshold(self._optimizer)
         estimate = CurvatureEstimate(
             eigenvalues=tuple(
                 Eigenvalue(float(value), float(residual))

@@ -18,6 +18,7 @@ import tensorflow as tf
 from tbgrad import logformat
 from tbgrad.eventwriter import EventFileWriter
 from tbgrad.records import STATISTICS, CurvatureEstimate, Manifest
+from tbgrad.training import replicas
 from tbgrad.training.parameters import describe
 from tbgrad.training.ring import Drained, LoggedStep, StatisticsRing
 from tbgrad.training.tap import OptimizerTap, innermost
@@ -152,7 +153,7 @@ class RunLog:
     @property
     def max_steps_between_drains(self) -> int:
         """Steps after which a drain is due, or logged steps may be lost."""
-        return 1 if self.ring is None else self.ring.max_steps_between_drains
+        return self.NEVER if self.ring is None else self.ring.max_steps_between_drains
 
     def attach(self) -> None:
         """Begin to observe the updates of the optimizer, where there is one."""
@@ -162,16 +163,17 @@ class RunLog:
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def observe(self, gradients: Sequence[Any], variables: Sequence[Any], loss: Any) -> None:
         """Take in one step of a custom loop; never raises."""
-        if self.failed:
-            return
         try:
             if self._tap is not None:
                 self._tap.expect(gradients, variables, loss)
             else:
-                with tf.init_scope():
-                    ring = self.ring_for(variables)
-                ring.observe(gradients, variables, loss=loss)
-                ring.finish(None)
+                # Even after a failure: other workers wait for these sums.
+                if replicas.count() > 1:
+                    *gradients, loss = replicas.sums([*gradients, loss])
+                if replicas.index() == 0 and not self.failed:
+                    ring = replicas.outside(self.ring_for, variables)
+                    ring.observe(gradients, variables, loss=loss)
+                    ring.finish(None)
         except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
             self.give_up(error)
 
@@ -265,8 +267,7 @@ class RunLog:
 
 def updates_done(optimizer: Any) -> int:
     """How many updates of the variables the optimizer has made."""
-    inner = innermost(optimizer)
-    return int(inner.iterations.numpy()) // (inner.gradient_accumulation_steps or 1)
+    return int(tf.convert_to_tensor(innermost(optimizer).iterations))
 
 
 def describe_optimizer(optimizer: Any) -> Mapping[str, object]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import threading
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import tensorflow as tf
 
+from tbgrad.training import replicas
 from tbgrad.training.ring import StatisticsRing
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
@@ -26,11 +28,14 @@ class OptimizerTap:
     `ring_for` gives the ring for the variables of an update; it is asked when an update is traced,
     since a model may create its variables no sooner than that.
 
-    The tap shadows three methods of the optimizer object and nothing else: `scale_loss` hands over
+    The tap shadows four methods of the optimizer object and nothing else: `scale_loss` hands over
     the loss, `_clip_gradients` receives the gradient that the optimizer acts on (unscaled,
-    accumulated, before clipping), and `apply` encloses the whole update, weight decay and
-    constraints included. `detach` removes the shadows without a trace. Since the observation is
-    traced into the training step, what was compiled while attached goes on observing.
+    accumulated, before clipping), `_all_reduce_sum_gradients` adds it up over replicas, and `apply`
+    encloses the whole update, weight decay and constraints included. `detach` removes the shadows
+    without a trace. Since the observation is traced into the training step, what was compiled while
+    attached goes on observing.
+
+    Of several replicas the first one observes; the others only take part in the sums.
 
     When an observation cannot be built, `on_error` gets the exception, the tap stays silent from
     then on, and the optimizer goes on as if it had never been there.
@@ -46,7 +51,7 @@ class OptimizerTap:
         self._ring_for = ring_for
         self._on_error = on_error
         self._failed = False
-        self._step = _StepInProgress()
+        self._steps: dict[int, _StepInProgress] = defaultdict(_StepInProgress)
         self._shadows: list[tuple[Any, str, Any]] = []
 
     def attach(self) -> None:
@@ -55,6 +60,7 @@ class OptimizerTap:
             self._shadow(self._outer, "scale_loss", self._scale_loss)
             self._shadow(self._inner, "apply", self._apply)
             self._shadow(self._inner, "_clip_gradients", self._clip_gradients)
+            self._shadow(self._inner, "_all_reduce_sum_gradients", self._all_reduce_sum_gradients)
 
     def detach(self) -> None:
         """Give the optimizer its own methods back."""
@@ -76,6 +82,11 @@ class OptimizerTap:
                 id(variable): gradient
                 for gradient, variable in zip(gradients, variables, strict=True)
             }
+
+    @property
+    def _step(self) -> _StepInProgress:
+        """That of this replica: they take turns while traced, each in a thread, or several."""
+        return self._steps[replicas.index()]
 
     def _shadow(self, owner: Any, name: str, replacement: Callable[..., Any]) -> None:
         original = getattr(owner, name)
@@ -101,67 +112,96 @@ class OptimizerTap:
         self._try(self._before, grads, list(variables))
         result = original(grads, trainable_variables)
         self._try(self._after)
-        self._step.clear()
+        self._steps.pop(replicas.index(), None)
         return result
 
     def _clip_gradients(self, original: Callable[..., Any], grads: Sequence[Tensor]) -> Any:
         applied = original(grads)
-        self._try(self._observe, list(grads), list(applied))
+        self._try(self._compare, list(grads), list(applied))
+        if replicas.count() == 1:
+            step = self._step
+            changed = list(applied) if step.changed else None
+            self._try(self._observe, step.true, changed, step.loss)
         return applied
 
+    def _all_reduce_sum_gradients(
+        self, original: Callable[..., Any], grads_and_vars: Sequence[tuple[Tensor, Any]]
+    ) -> Any:
+        reduced = list(original(grads_and_vars))
+        if replicas.count() > 1:
+            # Whatever failed here before: other workers wait for these sums.
+            sums = self._guard(self._sums, [gradient for gradient, _ in reduced])
+            self._try(self._observe, *sums)
+        return reduced
+
+    def _compare(self, grads: list[Any], applied: list[Any]) -> None:
+        step = self._step
+        step.true = [
+            step.announced.get(id(variable), gradient)
+            for gradient, variable in zip(grads, step.variables, strict=True)
+        ]
+        step.changed = any(a is not g for a, g in zip(applied, step.true, strict=True))
+
+    def _sums(self, reduced: list[Any]) -> tuple[list[Any], list[Any] | None, Tensor | None]:
+        step = self._step
+        loss, *true = replicas.sums([step.loss, *(step.true if step.changed else ())])
+        return (true, reduced, loss) if step.changed else (reduced, None, loss)
+
     def _before(self, grads: list[Any], variables: list[Any]) -> None:
-        self._step.variables = [
+        step = self._step
+        step.variables = [
             variable
             for gradient, variable in zip(grads, variables, strict=True)
             if gradient is not None and not getattr(variable, "overwrite_with_gradient", False)
         ]
-        with tf.init_scope():
-            self._step.ring = self._ring_for(variables)
-        if self._inner.gradient_accumulation_steps:
-            # The update is inside a conditional, out of which `_observe` can hand nothing.
-            self._step.values = self._step.ring.values()
+        if replicas.index() > 0:
+            return
+        step.ring = replicas.outside(self._ring_for, variables)
+        # Where `_observe` is too late, or in a conditional out of which it can hand nothing.
+        decays_before = replicas.count() > 1 and self._inner.weight_decay
+        if self._inner.gradient_accumulation_steps or decays_before:
+            step.values = step.ring.values()
 
     def _after(self) -> None:
-        assert self._step.ring is not None
-        self._step.ring.finish(self._step.values)
+        if self._step.ring is not None:
+            self._step.ring.finish(self._step.values)
 
-    def _observe(self, grads: list[Any], applied: list[Any]) -> None:
-        variables, announced = self._step.variables, self._step.announced
-        ring, optimizer = self._step.ring, self._inner
-        assert ring is not None
-        true = [announced.get(id(v), g) for g, v in zip(grads, variables, strict=True)]
-        changed = any(a is not g for a, g in zip(applied, true, strict=True))
-        values = ring.observe(
+    def _observe(self, true: list[Any], applied: list[Any] | None, loss: Tensor | None) -> None:
+        step = self._step
+        if step.ring is None:
+            return
+        values = step.ring.observe(
             true,
-            variables,
-            loss=self._step.loss,
-            learning_rate=optimizer.learning_rate,
-            applied=applied if changed else None,
-            with_values=self._step.values is None,
+            step.variables,
+            loss=loss,
+            learning_rate=self._inner.learning_rate,
+            applied=applied,
+            with_values=step.values is None,
         )
-        self._step.values = self._step.values or values
+        step.values = step.values or values
+
+    def _try(self, function: Callable[..., Any], *args: Any) -> None:
+        if not self._failed:
+            self._guard(function, *args)
 
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
-    def _try(self, function: Callable[..., Any], *args: Any) -> Any:
-        if self._failed:
-            return None
+    def _guard(self, function: Callable[..., Any], *args: Any) -> Any:
         try:
             return function(*args)
         except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
             self._failed = True
             self._on_error(error)
-            return None
+            return ()
 
 
-class _StepInProgress(threading.local):
-    """What the shadows pass to one another within one step; replicas trace in threads."""
+@dataclass
+class _StepInProgress:
+    """What the shadows pass to one another within one step of one replica."""
 
-    def __init__(self) -> None:
-        self.clear()
-
-    def clear(self) -> None:
-        self.ring: StatisticsRing | None = None
-        self.loss: Tensor | None = None
-        self.values: list[Tensor] | None = None
-        self.variables: list[Any] = []
-        self.announced: dict[int, Any] = {}
+    ring: StatisticsRing | None = None
+    loss: Tensor | None = None
+    values: list[Tensor] | None = None
+    variables: list[Any] = field(default_factory=list)
+    announced: dict[int, Any] = field(default_factory=dict)
+    true: list[Any] = field(default_factory=list)
+    changed: bool = False

@@ -10,6 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tbgrad.training import replicas
 from tbgrad.training.arguments import check_cadence, check_logdir
 from tbgrad.training.runlog import DRAIN_SECONDS, RunLog, updates_done
 
@@ -74,7 +75,8 @@ class GradientSummaryWriter:
             start_step=start_step,
         )
         self._variables = list(variables)
-        self._log.ring_for(self._variables)
+        if replicas.writes_summaries(self._variables):
+            replicas.outside(self._log.ring_for, self._variables)
         self._log.attach()
         self._stop = threading.Event()
         self._thread = threading.Thread(

@@ -433,6 +433,14 @@ def test_accumulated_gradients_are_clipped_decayed_and_counted_once(mode, tmp_pa
     check_accumulated(tmp_path)
 
 
+def test_a_training_that_accumulates_goes_on_counting_updates(tmp_path):
+    model = linear()
+    model.compile(accumulating(), "mse")
+    for _ in range(3):
+        fit(model, tbgrad.GradientMonitor(tmp_path, every=1))
+    np.testing.assert_array_equal(norms_in(tmp_path)[0], range(1, 3 * STEPS // ACCUMULATED + 1))
+
+
 @pytest.mark.parametrize("kind", COMPILED)
 def test_accumulated_gradients_of_a_loop_of_ones_own(kind, tmp_path):
     model, optimizer = linear(), accumulating()
@@ -731,7 +739,7 @@ def test_optimizers_train_the_same_and_show_what_they_changed(name, tmp_path):
 @pytest.mark.filterwarnings("ignore:Skipping variable loading for optimizer")  # as without monitor
 def test_copies_of_model_and_optimizer_carry_no_trace(tmp_path):
     """Taken in the middle of a monitored training and after it."""
-    shadowed = {"apply", "_clip_gradients", "scale_loss"}
+    shadowed = {"apply", "_all_reduce_sum_gradients", "_clip_gradients", "scale_loss"}
     model = linear()
     model.compile(keras.optimizers.Adam(RATE), "mse")
     monitor = tbgrad.GradientMonitor(tmp_path / "log", every=1)

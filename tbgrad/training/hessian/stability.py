@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 
 def stability_threshold(optimizer: Any) -> tuple[float | None, str]:
@@ -41,7 +42,7 @@ def stability_threshold(optimizer: Any) -> tuple[float | None, str]:
             f"no threshold for the plain Hessian: {name} is not gradient descent with momentum "
             f"(adaptive methods are bounded by their preconditioned Hessian)"
         )
-    eta = float(optimizer.learning_rate)
+    eta = float(tf.convert_to_tensor(optimizer.learning_rate))
     if not eta > 0:
         return None, f"no threshold: the learning rate is {eta:g}"
     beta = float(optimizer.momentum)
