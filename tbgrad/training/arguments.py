@@ -2,20 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from tbgrad.training.cadence import Cadence
+from tbgrad.training.parameters import Selection
 
-def check_cadence(name: str, value: object) -> int:
+
+def check_steps(name: str, value: object) -> int:
     """`value` as a number of steps.
 
     Raises:
         ValueError: it is not a whole number of at least 1.
     """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+    if not _is_whole(value) or int(value) < 1:  # type: ignore[call-overload]
         raise ValueError(f"{name} is a number of steps: a whole number from 1 on, not {value!r}")
-    return int(value)
+    return int(value)  # type: ignore[call-overload, no-any-return]
+
+
+def check_cadence(name: str, value: object) -> Cadence:
+    """`value`, a number of steps or a mapping from first steps to them, as a cadence.
+
+    Raises:
+        ValueError: a number is not whole or out of range, or the mapping has no step 0.
+    """
+    if not isinstance(value, Mapping):
+        return Cadence((check_steps(name, value),))
+    starts = list(value)
+    if not all(_is_whole(start) and start >= 0 for start in starts) or 0 not in starts:
+        raise ValueError(
+            f"{name} as a schedule names the step at which each part begins, the first of them 0: "
+            f"{name}={{0: 1, 1000: 10}}, not {value!r}"
+        )
+    starts = sorted(map(int, starts))
+    steps = tuple(check_steps(f"{name}[{start}]", value[start]) for start in starts)
+    return Cadence(steps, tuple(starts))
+
+
+def check_selection(
+    include: str | Sequence[str] | None, exclude: str | Sequence[str] | None
+) -> Selection:
+    """Patterns of parameter paths, one or several, as a selection.
+
+    Raises:
+        TypeError: one is not a string.
+    """
+    return Selection(
+        ("*",) if include is None else _patterns("include", include),
+        () if exclude is None else _patterns("exclude", exclude),
+    )
+
+
+def _patterns(name: str, value: str | Sequence[str]) -> tuple[str, ...]:
+    patterns = (value,) if isinstance(value, str) else tuple(value)
+    for pattern in patterns:
+        if not isinstance(pattern, str):
+            raise TypeError(
+                f"{name} is a pattern of parameter paths, or several: {name}='*/kernel', "
+                f"not {pattern!r}"
+            )
+    return patterns
 
 
 def check_logdir(logdir: str | Path) -> Path:
@@ -28,3 +76,7 @@ def check_logdir(logdir: str | Path) -> Path:
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(f"logdir {path} is a file: give a directory for the event files")
     return path
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)

@@ -1,11 +1,13 @@
-"""How often to log: as often as a given share of the training time allows."""
+"""How often to log: as asked for, or as often as a given share of the training time allows."""
 
 from __future__ import annotations
 
 import math
 import statistics
 import time
+from bisect import bisect_right
 from collections.abc import Callable
+from dataclasses import dataclass
 
 SHORTEST = 10
 """Steps between two logged ones that are never fallen short of."""
@@ -14,6 +16,45 @@ HISTOGRAMS = 10
 """Logged steps between two histograms."""
 
 WARM_UP_STEPS, BLOCK_STEPS, PAIRS = 10, 8, 5
+
+
+@dataclass(frozen=True)
+class Cadence:
+    """Every so many `steps`, in parts that begin at `starts`, the first of them 0.
+
+    >>> dense_at_first = Cadence(starts=(0, 100), steps=(1, 10))
+    >>> [step for step in range(97, 131) if dense_at_first.due(step)]
+    [97, 98, 99, 100, 110, 120, 130]
+    """
+
+    steps: tuple[int, ...]
+    starts: tuple[int, ...] = (0,)
+
+    @property
+    def shortest(self) -> int:
+        """The steps of the densest part."""
+        return min(self.steps)
+
+    def at(self, step: int) -> int:
+        """The steps of the part that holds at `step`."""
+        return self.steps[bisect_right(self.starts, step) - 1]
+
+    def soonest(self, step: int) -> int:
+        """The steps of the densest of this part and the next."""
+        part = bisect_right(self.starts, step) - 1
+        return min(self.steps[part : part + 2])
+
+    def due(self, step: int) -> bool:
+        """Whether `step` is one of them."""
+        return step % self.at(step) == 0
+
+    def times(self, factor: int) -> Cadence:
+        """So many times as seldom."""
+        return Cadence(tuple(factor * steps for steps in self.steps), self.starts)
+
+    def throughout(self, steps: int) -> Cadence:
+        """The same `steps` in all parts."""
+        return Cadence((steps,) * len(self.steps), self.starts)
 
 
 class CadenceSearch:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -13,10 +13,10 @@ from typing import Any
 import keras
 
 from tbgrad.training import replicas
-from tbgrad.training.arguments import check_cadence, check_logdir
-from tbgrad.training.cadence import HISTOGRAMS, SHORTEST, CadenceSearch
+from tbgrad.training.arguments import check_cadence, check_logdir, check_selection
+from tbgrad.training.cadence import HISTOGRAMS, SHORTEST, Cadence, CadenceSearch
 from tbgrad.training.curvature import Curvature, CurvatureProbe
-from tbgrad.training.runlog import DRAIN_SECONDS, RunLog, logger, updates_done
+from tbgrad.training.runlog import ALARM_SECONDS, DRAIN_SECONDS, RunLog, logger, updates_done
 
 
 class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
@@ -33,16 +33,22 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         every: steps between two logged ones. Norms and non-finite values are taken at every step
             whatever this is, and show as the largest of each window. By default 10, or as many more
             as keep the time that logged steps take within `overhead`: the first hundred steps are
-            timed in turns with and without logging.
-        histograms_every: steps between two histograms of the gradients; by default 10 · `every`.
+            timed in turns with and without logging. A mapping is a schedule: `{0: 1, 1000: 10}`
+            logs each of the first 1,000 steps and every 10th from there on.
+        histograms_every: steps between two histograms of the gradients, as a number or a schedule;
+            by default 10 · `every`.
         curvature: a `tbgrad.Curvature`, for periodic estimates of the extreme Hessian eigenvalues;
             None for none.
         overhead: share of the training time that logged steps may take where `every` is not given.
             Curvature is not part of it, nor the norms of every step.
+        include, exclude: patterns of parameter paths, one or several, as of file names in a shell:
+            `include="*/kernel"`. Parameters that are not included, or are excluded, are not
+            observed at all; the global norm is of the others. By default all are.
 
     Raises:
-        ValueError: a cadence is not a whole number from 1 on, or `overhead` is not above 0.
-        TypeError: `curvature` is not a `tbgrad.Curvature`.
+        ValueError: a cadence is not a whole number from 1 on, a schedule does not begin at step 0,
+            or `overhead` is not above 0.
+        TypeError: `curvature` is not a `tbgrad.Curvature`, or a pattern is not a string.
         NotADirectoryError: `logdir` is a file.
 
     Example::
@@ -54,10 +60,12 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
     def __init__(
         self,
         logdir: str | Path,
-        every: int | None = None,
-        histograms_every: int | None = None,
+        every: int | Mapping[int, int] | None = None,
+        histograms_every: int | Mapping[int, int] | None = None,
         curvature: Curvature | None = None,
         overhead: float = 0.02,
+        include: str | Sequence[str] | None = None,
+        exclude: str | Sequence[str] | None = None,
     ) -> None:
         super().__init__()
         if curvature is not None and not isinstance(curvature, Curvature):
@@ -76,8 +84,9 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         )
         self.curvature = curvature
         self.overhead = overhead
+        self._selection = check_selection(include, exclude)
         self._search: CadenceSearch | None = None
-        self._found: int | None = None
+        self._found: Cadence | None = None
         self._fit_ends: weakref.finalize[Any, Any] | None = None
         self._log: RunLog | None = None
         self._probe: CurvatureProbe | None = None
@@ -88,6 +97,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         self._epoch_start = 0
         self._last_drain_step = 0
         self._last_drain_time = 0.0
+        self._alarm_seconds = ALARM_SECONDS
 
     @property
     def latest(self) -> Mapping[str, Any] | None:
@@ -140,8 +150,8 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             self._fit_ends.detach()
         if self._log is not None:
             self._log.close()
-            if self._log.ring is not None:
-                self._log.ring.looks = True
+            if self._log.observer is not None:
+                self._log.observer.looks = True
             self.model.train_function = self._plain_function
 
     def _begin(self) -> None:
@@ -162,13 +172,14 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             # Compiling again makes a new optimizer that counts from zero; the run goes on.
             start_step += self._log.step
         self._optimizer = model.optimizer
-        every = self.every or self._found or SHORTEST
+        every = self.every or self._found or Cadence((SHORTEST,))
         self._log = RunLog(
             self.logdir,
             optimizer=model.optimizer,
             start_step=start_step,
             every=every,
-            histograms_every=self.histograms_every or HISTOGRAMS * every,
+            histograms_every=self.histograms_every or every.times(HISTOGRAMS),
+            selection=self._selection,
             curvature_every=self.curvature.every if self.curvature else 0,
             steps_per_execution=model.steps_per_execution,
             compiled_by_xla=bool(model.jit_compile),
@@ -176,7 +187,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         if not (self.every or self._found) and self._log.steps_are_batches:
             self._search = CadenceSearch(self.overhead, self._settle)
         if model.built:
-            replicas.outside(self._log.ring_for, model.trainable_variables)
+            replicas.outside(self._log.observer_for, model.trainable_variables)
         self._log.attach()
         self._probe = None
         if self.curvature is not None:
@@ -192,7 +203,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
     def _between_steps(self, batch: int) -> None:
         log = self._log
         assert log is not None
-        if log.ring is None:
+        if log.observer is None:
             return  # the model creates its variables in the first step
         step = self._epoch_start + batch // log.batches_per_update
         if self._search is not None and self._search.step():
@@ -208,8 +219,9 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             return
         elif (
             waited >= DRAIN_SECONDS
-            or step - self._last_drain_step >= log.max_steps_between_drains
+            or step - self._last_drain_step >= log.max_steps_between_drains(step)
             or (self._last_drain_step == 0 and step > 0)
+            or self._alarmed(waited)
         ):
             self._drain()
         else:
@@ -218,6 +230,15 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             self._passing_function = None
             self._choose_function(log.step + 1)
         self._last_drain_step, self._last_drain_time = step, time.monotonic()
+        self._alarm_seconds = ALARM_SECONDS
+
+    def _alarmed(self, waited: float) -> bool:
+        """Look now and then, so long after the last drain, for gradients that are not finite."""
+        assert self._log is not None
+        if waited < self._alarm_seconds:
+            return False
+        self._alarm_seconds = waited + ALARM_SECONDS
+        return self._log.alarmed
 
     def _settle(self) -> None:
         """Wait for the device and for the event file."""
@@ -227,20 +248,23 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _follow(self, search: CadenceSearch) -> None:
         """Log as the search for the cadence wants it, and in the end as it found."""
-        assert self._log is not None
+        log = self._log
+        assert log is not None
+        histograms = self.histograms_every or Cadence((SHORTEST,))
         if search.every is None:
-            never = self._log.NEVER
-            self._log.log_every(1 if search.logging else never, never, lasting=False)
+            every = Cadence((1 if search.logging else log.NEVER,))
+            log.log_every(every, histograms.throughout(log.NEVER), lasting=False)
         else:
-            self._found, self._search = search.every, None
-            self._log.log_every(search.every, self.histograms_every or HISTOGRAMS * search.every)
+            self._search, self._found = None, Cadence((search.every,))
+            histograms = self.histograms_every or self._found.times(HISTOGRAMS)
+            log.log_every(self._found, histograms)
 
     def _choose_function(self, step: int) -> None:
         """Look where this step is logged; elsewhere a step that cannot log costs less."""
         assert self._log is not None
-        assert self._log.ring is not None
-        looks = self._passing_function is None or self._log.ring.due(step)
-        self._log.ring.looks = looks
+        assert self._log.observer is not None
+        looks = self._passing_function is None or self._log.observer.due(step)
+        self._log.observer.looks = looks
         self.model.train_function = self._looking_function if looks else self._passing_function
 
     def _drain(self) -> None:
@@ -249,7 +273,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _finish(self) -> None:
         assert self._log is not None
-        if self._log.ring is None:
+        if self._log.observer is None:
             raise RuntimeError(
                 "no update of the weights was seen. Does train_step call self.optimizer.apply or "
                 "apply_gradients, and has the model trainable weights?"

@@ -10,7 +10,7 @@ import numpy as np
 
 from tbgrad.records import CurvatureEstimate, Eigenvalue
 from tbgrad.training import hessian
-from tbgrad.training.arguments import check_cadence
+from tbgrad.training.arguments import check_steps
 from tbgrad.training.runlog import RunLog
 
 
@@ -42,7 +42,7 @@ class Curvature:
     max_products: int = 60
 
     def __post_init__(self) -> None:
-        check_cadence("Curvature.every", self.every)
+        check_steps("Curvature.every", self.every)
         if not isinstance(self.data, tuple | list) or len(self.data) not in (2, 3):
             raise ValueError(
                 "Curvature.data is (x, y) or (x, y, sample_weight), as for model.fit; not "

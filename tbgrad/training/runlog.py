@@ -19,8 +19,10 @@ from tbgrad import logformat
 from tbgrad.eventwriter import EventFileWriter
 from tbgrad.records import STATISTICS, CurvatureEstimate, Manifest
 from tbgrad.training import replicas
-from tbgrad.training.parameters import describe
-from tbgrad.training.ring import Drained, LoggedStep, StatisticsRing
+from tbgrad.training.cadence import Cadence
+from tbgrad.training.observer import GradientObserver
+from tbgrad.training.parameters import Selection, describe
+from tbgrad.training.ring import Drained, LoggedStep
 from tbgrad.training.tap import OptimizerTap, innermost
 
 logger = logging.getLogger("tbgrad")
@@ -28,41 +30,45 @@ logger = logging.getLogger("tbgrad")
 DRAIN_SECONDS = 2.0
 """The longest time between two drains, and so the most that a killed process loses."""
 
+ALARM_SECONDS = 0.25
+"""The longest time until a gradient that is not finite is noticed, which makes a drain due."""
+
 
 class RunLog:
-    """One run being logged: the ring on the device, the tap on the optimizer, the event file.
+    """One run being logged: the observer on the device, the tap on the optimizer, the event file.
 
-    The run begins when its variables are known (`ring_for`), which may be no sooner than the first
-    training step is traced.
+    The run begins when its variables are known (`observer_for`), which may be no sooner than the
+    first training step is traced.
     """
 
     NEVER = 2**62
-    """As a cadence: no step at all."""
+    """As a number of steps: more than there will be."""
 
     def __init__(
         self,
         logdir: Path,
         *,
         optimizer: Any = None,
-        every: int,
-        histograms_every: int,
+        every: Cadence,
+        histograms_every: Cadence,
         curvature_every: int = 0,
+        selection: Selection | None = None,
         start_step: int = 0,
         steps_per_execution: int = 1,
         compiled_by_xla: bool = True,
     ) -> None:
         self.logdir = logdir
         self.failed = False
-        self.ring: StatisticsRing | None = None
+        self.observer: GradientObserver | None = None
         self.batches_per_update = 1
         self._tap: OptimizerTap | None = None
         if optimizer is not None:
             self.batches_per_update = innermost(optimizer).gradient_accumulation_steps or 1
-            self._tap = OptimizerTap(optimizer, self.ring_for, self.give_up)
+            self._tap = OptimizerTap(optimizer, self.observer_for, self.give_up)
         self._optimizer = optimizer
-        self._cadences = {"every": every, "histograms_every": histograms_every}
-        if curvature_every:
-            self._cadences["curvature_every"] = curvature_every
+        self._every, self._histograms_every = every, histograms_every
+        self._curvature_every = curvature_every
+        self._selection = selection or Selection()
         self._steps_per_execution = steps_per_execution
         self._compiled_by_xla = compiled_by_xla
         self._manifest: Manifest | None = None
@@ -77,7 +83,7 @@ class RunLog:
     @property
     def step(self) -> int:
         """Updates observed so far, those before this log included; waits for the device."""
-        return self._step if self.ring is None else int(self.ring.step.numpy())
+        return self._step if self.observer is None else int(self.observer.step.numpy())
 
     @property
     def latest(self) -> Mapping[str, Any] | None:
@@ -89,48 +95,48 @@ class RunLog:
         parameters = {name: dict(zip(STATISTICS, row, strict=True)) for name, row in rows}
         return {"step": logged.step, **_scalars(logged), "parameters": parameters}
 
-    def ring_for(self, variables: Sequence[Any]) -> StatisticsRing:
-        """The ring of the run. Variables it does not know yet begin it anew at the present step.
+    def observer_for(self, variables: Sequence[Any]) -> GradientObserver:
+        """The observer of the run; variables it does not know yet begin it anew at this step.
 
         Raises:
-            ValueError: `variables` is empty.
+            ValueError: `variables` is empty, or none of them is selected.
             OSError: the directory of the run cannot be created or written.
         """
-        if self.ring is not None and self.ring.knows(variables):
-            return self.ring
+        variables = self._selection.of(variables)
+        if self.observer is not None and self.observer.knows(variables):
+            return self.observer
         self.drain()
         with self._lock:
             start_step = self.step
             parameters = describe(variables)
-            self.ring = StatisticsRing(
+            self.observer = GradientObserver(
                 variables,
                 parameters,
-                every=self._cadences["every"],
-                histograms_every=self._cadences["histograms_every"],
+                every=self._every,
+                histograms_every=self._histograms_every,
                 start_step=start_step,
                 steps_per_execution=self._steps_per_execution,
                 copies_conditionally=not self._compiled_by_xla,
             )
             self._manifest = Manifest(
                 parameters=parameters,
-                histogram_bins=self.ring.bins,
+                histogram_bins=self.observer.bins,
                 optimizer=describe_optimizer(self._optimizer),
-                cadences=self._cadences,
+                cadences=self._cadences(start_step + 1),
             )
             if self._file is None:
                 self.open()
             else:
                 self._file.add(start_step, [logformat.manifest(self._manifest)])
-        return self.ring
+        return self.observer
 
-    def log_every(self, every: int, histograms_every: int, *, lasting: bool = True) -> None:
+    def log_every(self, every: Cadence, histograms_every: Cadence, *, lasting: bool = True) -> None:
         """Change how often steps and histograms are logged; the log says so where it lasts."""
-        assert self.ring is not None
-        self.ring.log_every(every, histograms_every)
-        if lasting and self._manifest is not None and self._file is not None:
-            self._cadences |= {"every": every, "histograms_every": histograms_every}
-            self._manifest = replace(self._manifest, cadences=dict(self._cadences))
-            self._file.add(self.step, [logformat.manifest(self._manifest)])
+        assert self.observer is not None
+        self.observer.log_every(every, histograms_every)
+        if lasting:
+            self._every, self._histograms_every = every, histograms_every
+            self._tell_cadences(self.step)
 
     def open(self) -> None:
         """Begin an event file that continues the run after the present step, if it has begun."""
@@ -142,6 +148,11 @@ class RunLog:
             self._file.add(self._step, [logformat.manifest(self._manifest)])
 
     @property
+    def alarmed(self) -> bool:
+        """Whether a gradient was not finite since the last drain; waits for the device."""
+        return self.observer is not None and not self.failed and self.observer.nonfinite
+
+    @property
     def steps_are_batches(self) -> bool:
         """Whether every batch is one update, so that the step of a batch is known beforehand."""
         return (
@@ -150,10 +161,9 @@ class RunLog:
             and innermost(self._optimizer) is self._optimizer
         )
 
-    @property
-    def max_steps_between_drains(self) -> int:
-        """Steps after which a drain is due, or logged steps may be lost."""
-        return self.NEVER if self.ring is None else self.ring.max_steps_between_drains
+    def max_steps_between_drains(self, step: int) -> int:
+        """Steps after `step` within which a drain is due, or logged steps may be lost."""
+        return self.NEVER if self.observer is None else self.observer.max_steps_between_drains(step)
 
     def attach(self) -> None:
         """Begin to observe the updates of the optimizer, where there is one."""
@@ -171,19 +181,19 @@ class RunLog:
                 if replicas.count() > 1:
                     *gradients, loss = replicas.sums([*gradients, loss])
                 if replicas.index() == 0 and not self.failed:
-                    ring = replicas.outside(self.ring_for, variables)
-                    ring.observe(gradients, variables, loss=loss)
-                    ring.finish(None)
+                    observer = replicas.outside(self.observer_for, variables)
+                    observer.observe(gradients, variables, loss=loss)
+                    observer.finish(None)
         except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
             self.give_up(error)
 
     def drain(self) -> None:
         """Move what gathered on the device into the event file; never raises."""
         with self._lock:
-            if self.failed or self._file is None or self.ring is None:
+            if self.failed or self._file is None or self.observer is None:
                 return
             try:
-                self._write(self.ring.drain(), self._file)
+                self._write(self.observer.drain(), self._file)
             except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
                 self.give_up(error)
 
@@ -243,6 +253,22 @@ class RunLog:
         if drained.nonfinite is not None or drained.steps:
             self._nonfinite = drained.nonfinite is not None
 
+    def _cadences(self, step: int) -> dict[str, int]:
+        """What holds at a step, for the manifest."""
+        found = {
+            "every": self._every.at(step),
+            "histograms_every": self._histograms_every.at(step),
+        }
+        return found | ({"curvature_every": self._curvature_every} if self._curvature_every else {})
+
+    def _tell_cadences(self, step: int) -> None:
+        """Write the manifest again where the cadences of a step are not those it names."""
+        assert self._manifest is not None
+        cadences = self._cadences(step)
+        if cadences != self._manifest.cadences and self._file is not None:
+            self._manifest = replace(self._manifest, cadences=cadences)
+            self._file.add(step, [logformat.manifest(self._manifest)])
+
     def _write(self, drained: Drained, file: EventFileWriter) -> None:
         assert self._manifest is not None
         self._tell_nonfinite(drained, file)
@@ -253,6 +279,7 @@ class RunLog:
         for logged in drained.steps:
             counts = histograms.pop(logged.step, None)
             wall_time = self._time + seconds_a_step * (logged.step - self._step)
+            self._tell_cadences(logged.step)
             values = partial(_values, self._manifest, logged, counts)
             file.add(logged.step, values, wall_time)
         if drained.steps:

@@ -13,8 +13,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import tensorflow as tf
 
-from tbgrad.records import HistogramBins, Parameter
+from tbgrad.records import HistogramBins
 from tbgrad.training.graph import in_xla
+from tbgrad.training.parameters import Layout
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
 
@@ -57,23 +58,30 @@ def prepare(gradient: Any) -> Gradient:
     """
     if isinstance(gradient, tf.IndexedSlices):
         return Gradient(_sum_of_equal_rows(gradient), sparse=True)
-    return Gradient(tf.cast(gradient, tf.float32))
+    return Gradient(_real(gradient))
+
+
+def _real(tensor: Tensor) -> Tensor:
+    """In float32; of complex numbers both parts, along one more axis."""
+    if tensor.dtype.is_complex:
+        tensor = tf.stack([tf.math.real(tensor), tf.math.imag(tensor)], axis=-1)
+    return tf.cast(tensor, tf.float32)
 
 
 class Blocks:
-    """Small dense gradients of one shape together, large and sparse ones alone.
+    """Small dense gradients of one layout together, large and sparse ones alone.
 
     What the work on a small tensor costs is the number of operations. `stacked` has a tensor
     [K, values] for each of the `groups`, which hold positions in the list of gradients.
     """
 
-    def __init__(self, gradients: Sequence[Gradient], parameters: Sequence[Parameter]) -> None:
-        by_shape: dict[object, list[int]] = {}
-        for i, (gradient, parameter) in enumerate(zip(gradients, parameters, strict=True)):
-            together = not gradient.sparse and parameter.size <= SMALL
-            by_shape.setdefault(parameter.shape if together else i, []).append(i)
-        self.groups = list(by_shape.values())
-        self.parameters = [parameters[group[0]] for group in self.groups]
+    def __init__(self, gradients: Sequence[Gradient], layouts: Sequence[Layout]) -> None:
+        by_layout: dict[object, list[int]] = {}
+        for i, (gradient, layout) in enumerate(zip(gradients, layouts, strict=True)):
+            together = not gradient.sparse and layout.size <= SMALL
+            by_layout.setdefault(layout if together else i, []).append(i)
+        self.groups = list(by_layout.values())
+        self.layouts = [layouts[group[0]] for group in self.groups]
         self.sparse = [gradients[group[0]].sparse for group in self.groups]
         self.stacked = [
             tf.reshape(tf.stack([gradients[i].tensor for i in group]), [len(group), -1])
@@ -87,10 +95,11 @@ class Blocks:
 
 
 def _sum_of_equal_rows(slices: Any) -> Tensor:
-    values = tf.cast(slices.values, tf.float32)
+    values = _real(slices.values)
     order = tf.argsort(slices.indices)
     rows = tf.gather(slices.indices, order)
-    fresh = tf.concat([[0], tf.cast(rows[1:] != rows[:-1], tf.int32)], axis=0)
+    fresh = tf.cast(rows[1:] != rows[:-1], tf.int32)
+    fresh = tf.concat([tf.zeros_like(rows[:1], tf.int32), fresh], axis=0)
     return tf.math.unsorted_segment_sum(
         tf.gather(values, order), tf.cumsum(fresh), num_segments=tf.shape(rows)[0]
     )
@@ -134,7 +143,7 @@ def norm(values: Tensor) -> Tensor:
 
 
 def norms(
-    gradients: Sequence[Gradient], parameters: Sequence[Parameter], squares: Tensor | None = None
+    gradients: Sequence[Gradient], layouts: Sequence[Layout], squares: Tensor | None = None
 ) -> Tensor:
     """L2 norm of every gradient: [P]. `squares` are the sums of squares, where known.
 
@@ -143,38 +152,36 @@ def norms(
     squares = square_sums(gradients) if squares is None else squares
 
     def scaled() -> Tensor:
-        blocks = Blocks(gradients, parameters)
+        blocks = Blocks(gradients, layouts)
         return blocks.in_order([norm(stacked) for stacked in blocks.stacked])
 
     exact = (squares > SAFE_SQUARES[0]) & (squares < SAFE_SQUARES[1])
     return tf.cond(tf.reduce_all(exact), lambda: tf.sqrt(squares), scaled)
 
 
-def column_statistics(blocks: Blocks, roles: Sequence[str]) -> dict[str, Tensor]:
+def column_statistics(blocks: Blocks) -> dict[str, Tensor]:
     """`mean`, `std`, `abs_max`, `zero_fraction`, `dead_fraction` of every gradient: [P] each.
 
     Mean and standard deviation are those of all values of the parameter's gradient (the deviation
-    is the population's), the zero fraction counts exact zeros, the dead fraction output units (last
-    axis) all of whose gradients are exactly zero; it is NaN where the role knows no such units.
+    is the population's), the zero fraction counts exact zeros, the dead fraction output units all
+    of whose gradients are exactly zero; it is NaN where the tensor has no such units.
     """
     found = [
-        _block_statistics(stacked, parameter, sparse)
-        for stacked, parameter, sparse in zip(
-            blocks.stacked, blocks.parameters, blocks.sparse, strict=True
-        )
+        _block_statistics(stacked, layout)
+        for stacked, layout in zip(blocks.stacked, blocks.layouts, strict=True)
     ]
-    columns = {name: blocks.in_order([each[name] for each in found]) for name in found[0]}
-    of_units = np.array([role in ("kernel", "bias") for role in roles])
-    columns["dead_fraction"] = tf.where(of_units, columns["dead_fraction"], np.float32(np.nan))
-    return columns
+    return {name: blocks.in_order([each[name] for each in found]) for name in found[0]}
 
 
-def _block_statistics(stacked: Tensor, parameter: Parameter, sparse: bool) -> dict[str, Tensor]:
-    """The statistics of K gradients of one shape: [K] each."""
-    units = 1 if sparse or not parameter.shape else parameter.shape[-1]
-    size = float(parameter.size)
+def _block_statistics(stacked: Tensor, layout: Layout) -> dict[str, Tensor]:
+    """The statistics of K gradients of one layout: [K] each."""
+    count, units = stacked.shape[0], layout.units or 1
+    size = float(layout.size)
     left_out = size - tf.cast(tf.shape(stacked)[1], tf.float32)
-    stacked = tf.reshape(stacked, [stacked.shape[0], -1, units])
+    if layout.after > 1:
+        stacked = tf.reshape(stacked, [count, -1, units, layout.after])
+        stacked = tf.transpose(stacked, [0, 1, 3, 2])
+    stacked = tf.reshape(stacked, [count, -1, units])
 
     def total(each: Tensor) -> Tensor:
         return tf.reduce_sum(tf.reduce_sum(each, axis=1), axis=1)
@@ -183,14 +190,15 @@ def _block_statistics(stacked: Tensor, parameter: Parameter, sparse: bool) -> di
     high, low = tf.reduce_max(stacked, axis=1), tf.reduce_min(stacked, axis=1)
     mean = total(stacked) / size
     squares = total(tf.square(stacked - mean[:, tf.newaxis, tf.newaxis]))
-    dead = tf.cast(tf.equal(high, 0.0) & tf.equal(low, 0.0), tf.float32)
+    dead = tf.reduce_mean(tf.cast((high <= 0.0) & (low >= 0.0), tf.float32), axis=1)
     nonzero = total(tf.cast(tf.not_equal(stacked, 0.0), tf.float32))
     return {
         "mean": mean,
         "std": tf.sqrt((squares + left_out * tf.square(mean)) / size),
-        "abs_max": tf.maximum(tf.reduce_max(high, axis=1), -tf.reduce_min(low, axis=1)),
+        # Of a sparse gradient without any rows they are infinite.
+        "abs_max": tf.maximum(tf.reduce_max(tf.maximum(high, -low), axis=1), 0.0),
         "zero_fraction": (size - nonzero) / size,
-        "dead_fraction": tf.reduce_mean(dead, axis=1) + (np.float32(np.nan) if sparse else 0.0),
+        "dead_fraction": tf.fill([count], np.float32(np.nan)) if layout.units is None else dead,
     }
 
 
@@ -205,13 +213,11 @@ def sample_coordinates(size: int) -> np.ndarray[Any, np.dtype[np.int32]]:
 def samples(blocks: Blocks) -> Tensor:
     """Every gradient at its coordinates, zero-padded: [P, COSINE_SAMPLE]; NaN for sparse ones."""
     taken = []
-    for stacked, parameter, sparse in zip(
-        blocks.stacked, blocks.parameters, blocks.sparse, strict=True
-    ):
+    for stacked, layout, sparse in zip(blocks.stacked, blocks.layouts, blocks.sparse, strict=True):
         if sparse:
             taken.append(tf.fill([1, COSINE_SAMPLE], np.float32(np.nan)))
             continue
-        coordinates = sample_coordinates(parameter.size)
+        coordinates = sample_coordinates(layout.size)
         found = tf.gather(stacked, coordinates, axis=1)
         taken.append(tf.pad(found, [[0, 0], [0, COSINE_SAMPLE - len(coordinates)]]))
     return blocks.in_order(taken)
@@ -231,11 +237,11 @@ def histograms(blocks: Blocks, bins: HistogramBins) -> Tensor:
     The bin of a value is read off the sign and exponent bits of its float32, so no range has to be
     guessed.
     """
-    pairs = zip(blocks.stacked, blocks.parameters, strict=True)
+    pairs = zip(blocks.stacked, blocks.layouts, strict=True)
     return blocks.in_order([_block_histograms(*pair, bins) for pair in pairs])
 
 
-def _block_histograms(stacked: Tensor, parameter: Parameter, bins: HistogramBins) -> Tensor:
+def _block_histograms(stacked: Tensor, layout: Layout, bins: HistogramBins) -> Tensor:
     count = stacked.shape[0]
     bits = tf.bitcast(stacked, tf.int32)
     first = tf.constant(KEYS * np.arange(count)[:, np.newaxis], tf.int32)
@@ -243,7 +249,7 @@ def _block_histograms(stacked: Tensor, parameter: Parameter, bins: HistogramBins
     key = tf.where(zero, first + ZERO_KEY, tf.bitwise.right_shift(bits, 23) + (first + 256))
     counts = tf.reshape(_count(tf.reshape(key, [-1]), count * KEYS), [count, KEYS])
     columns = tf.math.unsorted_segment_sum(tf.transpose(counts), _columns(bins), bins.columns)
-    left_out = parameter.size - tf.shape(stacked)[1]
+    left_out = layout.size - tf.shape(stacked)[1]
     blank = left_out * tf.one_hot(bins.zero_column, bins.columns, dtype=tf.int32)
     return tf.transpose(columns) + blank
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias
 
 import tensorflow as tf
 
 from tbgrad.training import replicas
-from tbgrad.training.ring import StatisticsRing
+from tbgrad.training.moments import signal_to_noise
+from tbgrad.training.observer import GradientObserver
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
 
@@ -23,10 +25,10 @@ def innermost(optimizer: Any) -> Any:
 
 
 class OptimizerTap:
-    """Shows a `StatisticsRing` every update of an optimizer while attached.
+    """Shows a `GradientObserver` every update of an optimizer while attached.
 
-    `ring_for` gives the ring for the variables of an update; it is asked when an update is traced,
-    since a model may create its variables no sooner than that.
+    `observer_for` gives the observer for the variables of an update; it is asked when an update is
+    traced, since a model may create its variables no sooner than that.
 
     The tap shadows four methods of the optimizer object and nothing else: `scale_loss` hands over
     the loss, `_clip_gradients` receives the gradient that the optimizer acts on (unscaled,
@@ -44,13 +46,14 @@ class OptimizerTap:
     def __init__(
         self,
         optimizer: Any,
-        ring_for: Callable[[Sequence[Any]], StatisticsRing],
+        observer_for: Callable[[Sequence[Any]], GradientObserver],
         on_error: Callable[[Exception], None],
     ) -> None:
         self._outer, self._inner = optimizer, innermost(optimizer)
-        self._ring_for = ring_for
+        self._observer_for = observer_for
         self._on_error = on_error
         self._failed = False
+        self._signal_to_noise = partial(signal_to_noise, self._inner)
         self._steps: dict[int, _StepInProgress] = defaultdict(_StepInProgress)
         self._shadows: list[tuple[Any, str, Any]] = []
 
@@ -156,21 +159,21 @@ class OptimizerTap:
         ]
         if replicas.index() > 0:
             return
-        step.ring = replicas.outside(self._ring_for, variables)
+        step.observer = replicas.outside(self._observer_for, variables)
         # Where `_observe` is too late, or in a conditional out of which it can hand nothing.
         decays_before = replicas.count() > 1 and self._inner.weight_decay
         if self._inner.gradient_accumulation_steps or decays_before:
-            step.values = step.ring.values()
+            step.values = step.observer.values()
 
     def _after(self) -> None:
-        if self._step.ring is not None:
-            self._step.ring.finish(self._step.values)
+        if self._step.observer is not None:
+            self._step.observer.finish(self._step.values, self._signal_to_noise)
 
     def _observe(self, true: list[Any], applied: list[Any] | None, loss: Tensor | None) -> None:
         step = self._step
-        if step.ring is None:
+        if step.observer is None:
             return
-        values = step.ring.observe(
+        values = step.observer.observe(
             true,
             step.variables,
             loss=loss,
@@ -198,7 +201,7 @@ class OptimizerTap:
 class _StepInProgress:
     """What the shadows pass to one another within one step of one replica."""
 
-    ring: StatisticsRing | None = None
+    observer: GradientObserver | None = None
     loss: Tensor | None = None
     values: list[Tensor] | None = None
     variables: list[Any] = field(default_factory=list)

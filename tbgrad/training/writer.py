@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import Any
 import tensorflow as tf
 
 from tbgrad.training import replicas
-from tbgrad.training.arguments import check_cadence, check_logdir
-from tbgrad.training.runlog import DRAIN_SECONDS, RunLog, updates_done
+from tbgrad.training.arguments import check_cadence, check_logdir, check_selection
+from tbgrad.training.cadence import HISTOGRAMS
+from tbgrad.training.runlog import ALARM_SECONDS, DRAIN_SECONDS, RunLog, updates_done
 
 
 class GradientSummaryWriter:
@@ -24,16 +26,22 @@ class GradientSummaryWriter:
         optimizer: the Keras optimizer of the loop. With it, the log has the learning rate, the
             effect of clipping and the size of the updates too.
         every: steps between two logged ones. Norms and non-finite values are taken at every step
-            whatever this is, and show as the largest of each window.
-        histograms_every: steps between two histograms of the gradients.
+            whatever this is, and show as the largest of each window. A mapping is a schedule:
+            `{0: 1, 1000: 10}` logs each of the first 1,000 steps and every 10th from there on.
+        histograms_every: steps between two histograms of the gradients; by default 10 · `every`.
         start_step: number of updates already done; the optimizer's own count by default.
+        include, exclude: patterns of parameter paths, one or several, as of file names in a shell:
+            `include="*/kernel"`. Parameters that are not included, or are excluded, are not
+            observed at all; the global norm is of the others. By default all are.
 
     The log is written by a thread that looks at the device every two seconds; the loop itself never
     waits. Use it as a context manager, or call `close` at the end. Whatever fails while training
     becomes one warning and a note in the log, and training goes on.
 
     Raises:
-        ValueError: `variables` is empty, or a cadence is not a whole number from 1 on.
+        ValueError: `variables` is empty or none of them is included, a cadence is not a whole
+            number from 1 on, or a schedule does not begin at step 0.
+        TypeError: a pattern is not a string.
         NotADirectoryError: `logdir` is a file.
         OSError: `logdir` cannot be created.
 
@@ -61,22 +69,30 @@ class GradientSummaryWriter:
         variables: Sequence[Any],
         *,
         optimizer: Any = None,
-        every: int = 10,
-        histograms_every: int = 100,
+        every: int | Mapping[int, int] = 10,
+        histograms_every: int | Mapping[int, int] | None = None,
         start_step: int | None = None,
+        include: str | Sequence[str] | None = None,
+        exclude: str | Sequence[str] | None = None,
     ) -> None:
         if start_step is None:
             start_step = 0 if optimizer is None else updates_done(optimizer)
+        cadence = check_cadence("every", every)
         self._log = RunLog(
             check_logdir(logdir),
             optimizer=optimizer,
-            every=check_cadence("every", every),
-            histograms_every=check_cadence("histograms_every", histograms_every),
+            every=cadence,
+            histograms_every=(
+                cadence.times(HISTOGRAMS)
+                if histograms_every is None
+                else check_cadence("histograms_every", histograms_every)
+            ),
+            selection=check_selection(include, exclude),
             start_step=start_step,
         )
         self._variables = list(variables)
         if replicas.writes_summaries(self._variables):
-            replicas.outside(self._log.ring_for, self._variables)
+            replicas.outside(self._log.observer_for, self._variables)
         self._log.attach()
         self._stop = threading.Event()
         self._thread = threading.Thread(
@@ -128,16 +144,27 @@ class GradientSummaryWriter:
 
 
 def _drain_until(stop: threading.Event, log: RunLog) -> None:
-    """Drain every two seconds, sooner where the ring would fill up before."""
-    pause, before = 0.05, log.step
-    while not log.failed and not stop.wait(pause):
+    """Drain every two seconds, sooner where the ring would fill up before or not all is finite."""
+    pause, before, then = 0.05, log.step, time.monotonic()
+    while not log.failed and not _wait(pause, stop, log):
         log.drain()
-        done = log.step
-        steps_a_second = (done - before) / pause
-        before = done
-        # Never slow down by more than half at once: a loop that was compiling may now be fast.
-        filled_in = log.max_steps_between_drains / max(steps_a_second, 1e-9)
-        pause = min(DRAIN_SECONDS, max(0.02, filled_in), 2 * pause)
+        done, now = log.step, time.monotonic()
+        steps_a_second = (done - before) / (now - then)
+        before, then = done, now
+        if steps_a_second > 0:  # else it may be compiling, and be fast afterwards
+            filled_in = log.max_steps_between_drains(done) / steps_a_second
+            pause = min(DRAIN_SECONDS, max(0.02, filled_in), 2 * pause)
+
+
+def _wait(seconds: float, stop: threading.Event, log: RunLog) -> bool:
+    """Wait until there is reason to drain; whether it was told to stop."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        if stop.wait(min(left, ALARM_SECONDS)):
+            return True
+        if log.alarmed:
+            break
+    return stop.is_set()
 
 
 def _shut(stop: threading.Event, thread: threading.Thread, log: RunLog) -> None:

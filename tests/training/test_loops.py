@@ -783,3 +783,163 @@ def test_copies_of_model_and_optimizer_carry_no_trace(tmp_path):
     other.compile(copies[2], "mse")
     other.fit(X, Y, batch_size=BATCH, verbose=0)
     assert len(norms_in(tmp_path / "log")[0]) == before
+
+
+def signal_to_noise(optimizer, gradients, clip=lambda gradient: gradient):
+    """From all gradients so far, in float64: weighted means, then the two equations solved."""
+    rows = []
+    for t in range(1, len(gradients) + 1):
+        seen = np.stack([clip(g) for g in gradients[:t]]).reshape(t, -1)
+        first, second = (
+            (lambda w: w / w.sum())(beta ** np.arange(t)[::-1])
+            for beta in (optimizer.beta_1, optimizer.beta_2)
+        )
+        length = np.sum((first @ seen) ** 2)
+        power = np.sum(second @ seen**2)
+        system = np.array([[1, np.sum(first**2)], [1, 1]])
+        if t == 1:
+            rows.append(np.nan)
+        else:
+            mean, noise = np.linalg.solve(system, [length, power])
+            rows.append(max(mean, 0) / noise)
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("mode", FITTED | EAGER)
+@pytest.mark.parametrize("kind", ["Adam", "AdamW", "Nadam", "Lamb", "SGD", "RMSprop", "Lion"])
+def test_the_signal_to_noise_ratio_follows_from_the_moments(kind, mode, tmp_path):
+    model = linear()
+    optimizer = getattr(keras.optimizers, kind)(1e-9)  # the weights stay: closed-form gradients
+    model.compile(optimizer, "mse", **(FITTED | EAGER)[mode])
+    fit(model, tbgrad.GradientMonitor(tmp_path, every=1))
+    found = tbgrad.read(tmp_path)["."].statistic("snr")[:, 0]
+    if kind in ("SGD", "RMSprop", "Lion"):
+        assert np.isnan(found).all()
+        return
+    gradients = []
+    gradient_norms(update=lambda w, gradient: gradients.append(gradient) or w)
+    expected = signal_to_noise(optimizer, gradients)
+    np.testing.assert_allclose(found, expected, rtol=2e-3, atol=1e-4)
+    assert (expected[1:] > 0).any()
+
+
+def test_the_signal_to_noise_ratio_is_that_of_the_gradients_drawn():
+    """Many draws of a known mean and variance: the estimate's mean is their ratio."""
+    from tbgrad.training.moments import signal_to_noise as estimate
+
+    rng = np.random.default_rng(2)
+    variable = keras.Variable(np.zeros(4000, np.float32))
+    optimizer = keras.optimizers.Adam(0.0, beta_2=0.9)
+    optimizer.build([variable])
+    found = []
+    for step in range(60):
+        draw = 0.5 + rng.standard_normal(4000)
+        optimizer.apply([tf.constant(draw, tf.float32)])
+        if step >= 30:
+            found.append(float(estimate(optimizer, [variable])[0]))
+    assert np.mean(found) == pytest.approx(0.25, rel=0.05)
+
+
+def two_named_layers():
+    return keras.Sequential(
+        [keras.Input((INPUTS,)), keras.layers.Dense(4, name="body"),
+         keras.layers.Dense(OUTPUTS, name="head")], name="net")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("selection", "paths"),
+    [
+        ({"include": "*/kernel"}, ["net/body/kernel", "net/head/kernel"]),
+        ({"exclude": ["*/body/*"]}, ["net/head/kernel", "net/head/bias"]),
+        ({"include": ["net/head/*", "*body*"], "exclude": "*bias"},
+         ["net/body/kernel", "net/head/kernel"]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["fit", "loop"])
+def test_parameters_are_chosen_by_patterns(kind, selection, paths, tmp_path):
+    model, optimizer = two_named_layers(), keras.optimizers.SGD(RATE, global_clipnorm=1.0)
+    model.compile(optimizer, "mse")
+    if kind == "fit":
+        fit(model, tbgrad.GradientMonitor(tmp_path, every=1, **selection))
+    else:
+        optimizer.build(model.trainable_variables)
+        with writer_for(tmp_path, model, optimizer, **selection) as writer:
+            own_loop(model, optimizer, writer, COMPILED["graph"])
+    run = tbgrad.read(tmp_path)["."]
+    assert list(run.names) == paths
+    norms = np.linalg.norm(run.statistic("norm"), axis=1)
+    np.testing.assert_allclose(run["gradient/norm"].values, norms, rtol=1e-5)
+    assert len(norms) == STEPS
+    assert "tbgrad/notes" not in run
+
+
+def test_patterns_that_leave_nothing_get_a_sentence(tmp_path, caplog):
+    model = two_named_layers()
+    with pytest.raises(ValueError, match=r"include=\['none'\] .* leave no parameter to observe"):
+        tbgrad.GradientSummaryWriter(tmp_path, model.trainable_variables, include="none")
+    with pytest.raises(TypeError, match="exclude is a pattern of parameter paths"):
+        tbgrad.GradientMonitor(tmp_path, exclude=[3])
+    model.compile("sgd", "mse")
+    fit(model, tbgrad.GradientMonitor(tmp_path, include="none"))
+    (record,) = caplog.records
+    assert "there are net/body/kernel, net/body/bias" in record.getMessage()
+
+
+@pytest.mark.parametrize("kind", ["fit", "XLA", "loop", "executions"])
+def test_a_schedule_logs_densely_at_first(kind, tmp_path):
+    schedule, histograms = {0: 1, 4: 3, 9: 2}, {0: 2, 5: 6}
+    model, optimizer = linear(), keras.optimizers.SGD(RATE)
+    if kind == "loop":
+        with tbgrad.GradientSummaryWriter(
+            tmp_path, model.trainable_variables, every=schedule, histograms_every=histograms
+        ) as writer:
+            own_loop(model, optimizer, writer, COMPILED["graph"])
+    else:
+        model.compile(
+            optimizer,
+            "mse",
+            jit_compile=kind == "XLA",
+            steps_per_execution=5 if kind == "executions" else 1,
+        )
+        fit(model, tbgrad.GradientMonitor(tmp_path, every=schedule, histograms_every=histograms))
+    run = tbgrad.read(tmp_path)["."]
+    assert run["gradient/norm"].steps.tolist() == [1, 2, 3, 4, 6, 10, 12]
+    assert run["tbgrad/histograms"].steps.tolist() == [1, 2, 4, 6, 12]
+    np.testing.assert_allclose(
+        run["gradient/norm"].values,
+        gradient_norms()[0][run["gradient/norm"].steps - 1],
+        rtol=1e-5,
+    )
+    assert run.manifest.cadences["every"] == 2
+
+
+@pytest.mark.parametrize(
+    ("schedule", "words"),
+    [
+        ({}, "as a schedule names the step at which each part begins"),
+        ({1: 10}, "the first of them 0"),
+        ({0: 1, 10: 0}, r"every\[10\] is a number of steps"),
+        ({0: 1, "ten": 10}, "as a schedule names"),
+    ],
+)
+def test_schedules_that_are_none_get_a_sentence(schedule, words, tmp_path):
+    with pytest.raises(ValueError, match=words):
+        tbgrad.GradientMonitor(tmp_path, every=schedule)
+
+
+def test_complex_variables(tmp_path):
+    w = tf.Variable(np.array([1 + 2j, 3 - 1j, 0.5j], np.complex64), name="w")
+    with tbgrad.GradientSummaryWriter(tmp_path, [w], every=1) as writer:
+        for _ in range(3):
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_sum(tf.abs(w) ** 2)
+            (gradient,) = tape.gradient(loss, [w])
+            writer.observe([gradient], loss=loss)
+            w.assign_sub(0.1 * gradient)
+    run = tbgrad.read(tmp_path)["."]
+    lengths = np.linalg.norm([1 + 2j, 3 - 1j, 0.5j]) * 0.8 ** np.arange(3)
+    np.testing.assert_allclose(run.statistic("norm")[:, 0], 2 * lengths, rtol=1e-5)
+    np.testing.assert_allclose(run.statistic("weight_norm")[:, 0], lengths, rtol=1e-5)
+    assert run.parameters[0].shape == (3,)
+    assert run.parameters[0].dtype == "complex64"
+    assert run["tbgrad/histograms"].values.sum() == 6

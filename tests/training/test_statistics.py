@@ -2,12 +2,14 @@
 
 import itertools
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from tbgrad.records import HistogramBins, Parameter
 from tbgrad.training import statistics
+from tbgrad.training.parameters import describe, layouts
 
 pytestmark = pytest.mark.tensorflow
 
@@ -32,8 +34,9 @@ CASES = {
 }
 
 
-def parameter(shape, role="kernel"):
-    return Parameter("p", "l", tuple(shape), int(np.prod(shape)), "float32", role)
+def layout(shape, role="kernel", dtype="float32"):
+    parameter = Parameter("l/p", "l", tuple(shape), int(np.prod(shape)), dtype, role)
+    return layouts([parameter])[0]
 
 
 @pytest.fixture(params=MODES)
@@ -41,24 +44,23 @@ def compiled(request):
     return MODES[request.param]
 
 
-def all_columns(gradient, parameter):
-    blocks = statistics.Blocks([gradient], [parameter])
-    columns = statistics.column_statistics(blocks, [parameter.role])
-    return columns | {"norm": statistics.norms([gradient], [parameter])}
+def all_columns(gradient, layout):
+    columns = statistics.column_statistics(statistics.Blocks([gradient], [layout]))
+    return columns | {"norm": statistics.norms([gradient], [layout])}
 
 
 def test_gradients_of_one_shape_are_taken_together_in_their_order(compiled):
     shapes = [(3, 4), (4,), (3, 4), (), (4,), (3, 4), (300, 300), (300, 300)]
     roles = ["kernel", "bias", "embedding", "other", "bias", "kernel", "kernel", "kernel"]
-    parameters = [parameter(*pair) for pair in zip(shapes, roles, strict=True)]
+    rows = [layout(*pair) for pair in zip(shapes, roles, strict=True)]
     values = [RNG.standard_normal(shape).astype(np.float32) * (RNG.random(shape) < 0.5)
               for shape in shapes]  # fmt: skip
     exact = [np.asarray(v, np.float64) for v in values]
 
     def function(*gradients):
         prepared = [statistics.prepare(g) for g in gradients]
-        blocks = statistics.Blocks(prepared, parameters)
-        return statistics.column_statistics(blocks, roles), statistics.norms(prepared, parameters)
+        blocks = statistics.Blocks(prepared, rows)
+        return statistics.column_statistics(blocks), statistics.norms(prepared, rows)
 
     columns, norms = compiled(function)(*[tf.constant(v, tf.float32) for v in values])
     np.testing.assert_allclose(norms, [np.linalg.norm(v.ravel()) for v in exact], rtol=2e-6)
@@ -69,7 +71,7 @@ def test_gradients_of_one_shape_are_taken_together_in_their_order(compiled):
         columns["zero_fraction"], [(v == 0).mean() for v in exact], atol=1e-6
     )
     dead = [
-        (v.reshape(-1, v.shape[-1]) == 0).all(0).mean() if role in ("kernel", "bias") else np.nan
+        np.nan if role == "other" else (v.reshape(-1, v.shape[-1]) == 0).all(0).mean()
         for v, role in zip(exact, roles, strict=True)
     ]
     np.testing.assert_allclose(columns["dead_fraction"], dead, atol=1e-6)
@@ -79,7 +81,7 @@ def test_gradients_of_one_shape_are_taken_together_in_their_order(compiled):
 def test_columns_equal_numpy(compiled, name):
     gradient = CASES[name].astype(np.float32)
     exact = gradient.astype(np.float64)
-    function = compiled(lambda g: all_columns(statistics.prepare(g), parameter(g.shape)))
+    function = compiled(lambda g: all_columns(statistics.prepare(g), layout(g.shape)))
     found = {key: float(value[0]) for key, value in function(tf.constant(gradient)).items()}
 
     spread = max(exact.std(), 1e-6 * abs(exact.mean()))
@@ -93,9 +95,9 @@ def test_columns_equal_numpy(compiled, name):
     assert found["dead_fraction"] == pytest.approx(float(dead), abs=1e-7)
 
 
-def test_dead_fraction_is_unknown_where_units_are_not_the_last_axis():
+def test_dead_fraction_is_unknown_where_there_are_no_units():
     gradient = statistics.prepare(tf.ones((4, 4)))
-    found = all_columns(gradient, parameter((4, 4), role="embedding"))
+    found = all_columns(gradient, layout((4, 4), role="other"))
     assert np.isnan(found["dead_fraction"])
 
 
@@ -108,7 +110,7 @@ def test_square_sums_and_nonfinite_counts(compiled):
 
     def function(*parts):
         prepared = [statistics.prepare(part) for part in parts]
-        blocks = statistics.Blocks(prepared, [parameter(part.shape) for part in parts])
+        blocks = statistics.Blocks(prepared, [layout(part.shape) for part in parts])
         return statistics.square_sums(prepared), statistics.nonfinite_counts(blocks)
 
     squares, counts = compiled(function)(*map(tf.constant, gradients))
@@ -118,12 +120,15 @@ def test_square_sums_and_nonfinite_counts(compiled):
     np.testing.assert_array_equal(counts, [0, 3, 0])
 
 
-@pytest.mark.parametrize("rows", [[4], [0, 0, 0], [7, 1, 7, 3, 1], [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]])
+@pytest.mark.parametrize(
+    "rows", [[], [4], [0, 0, 0], [7, 1, 7, 3, 1], [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]]
+)
 def test_sparse_gradient_equals_its_dense_form(compiled, rows):
     values = RNG.standard_normal((len(rows), 3)).astype(np.float32)
+    values[:, 1] = 0.0
     dense = np.zeros((10, 3))
-    np.add.at(dense, rows, values.astype(np.float64))
-    embedding = parameter((10, 3), role="embedding")
+    np.add.at(dense, np.array(rows, int), values.astype(np.float64))
+    embedding = layout((10, 3), role="embedding")
     bins = HistogramBins.powers_of_two()
 
     def function(v, i):
@@ -134,7 +139,7 @@ def test_sparse_gradient_equals_its_dense_form(compiled, rows):
             statistics.histograms(statistics.Blocks([gradient], [embedding]), bins)[0],
         )
 
-    found, squares, counts = compiled(function)(tf.constant(values), tf.constant(rows))
+    found, squares, counts = compiled(function)(tf.constant(values), tf.constant(rows, tf.int32))
     found = {key: float(value[0]) for key, value in found.items()}
     assert found["norm"] == pytest.approx(np.linalg.norm(dense), rel=1e-6)
     assert float(squares[0]) == pytest.approx(np.sum(dense**2), rel=1e-6)
@@ -142,6 +147,7 @@ def test_sparse_gradient_equals_its_dense_form(compiled, rows):
     assert found["std"] == pytest.approx(dense.std(), rel=1e-5)
     assert found["abs_max"] == pytest.approx(np.abs(dense).max(), rel=1e-6)
     assert found["zero_fraction"] == pytest.approx((dense == 0).mean(), abs=1e-7)
+    assert found["dead_fraction"] == pytest.approx((dense == 0).all(0).mean())
     np.testing.assert_array_equal(counts, expected_counts(dense, bins))
 
 
@@ -176,7 +182,7 @@ def test_histogram_counts(compiled):
     values = np.concatenate(
         [beside, -beside, spread, [0, 0, -0.0, np.nan, -np.nan, np.inf, -np.inf, 3e38, 1e-37]]
     ).astype(np.float32)
-    shape = parameter(values.shape)
+    shape = layout(values.shape)
     other = np.zeros_like(values)
 
     def function(*parts):
@@ -195,7 +201,7 @@ def test_cosine_of_small_parameters_is_exact_and_of_large_ones_within_its_error(
     large[1] += large[0]
 
     def function(a, b):
-        rows = [parameter((100,)), parameter((40_000,))]
+        rows = [layout((100,)), layout((40_000,))]
         samples = [
             statistics.samples(
                 statistics.Blocks([statistics.prepare(part) for part in parts], rows)
@@ -211,3 +217,96 @@ def test_cosine_of_small_parameters_is_exact_and_of_large_ones_within_its_error(
     ]
     assert found[0] == pytest.approx(exact[0], abs=1e-6)
     assert found[1] == pytest.approx(exact[1], abs=4 * (1 - exact[1] ** 2) / 16)
+
+
+def dead(layer, x, output=lambda y: y[..., :1], prepare=lambda layer: None):
+    """Dead fractions by variable, where no output but the first has an effect on the loss."""
+    x = tf.constant(x, tf.float32 if np.asarray(x).dtype.kind == "f" else tf.int32)
+    layer(x)
+    prepare(layer)
+    variables = layer.trainable_variables
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(output(layer(x)) ** 2)
+    gradients = [statistics.prepare(g) for g in tape.gradient(loss, variables)]
+    parameters = describe(variables)
+    blocks = statistics.Blocks(gradients, layouts(parameters))
+    found = statistics.column_statistics(blocks)["dead_fraction"].numpy()
+    return dict(zip([p.path.partition("/")[2] for p in parameters], found, strict=True))
+
+
+def first_cell_alone(layer):
+    """No other cell of a recurrent layer feeds back into it."""
+    for variable in layer.trainable_variables:
+        if variable.path.endswith("recurrent_kernel"):
+            kernel = variable.numpy()
+            kernel[1:] = 0.0
+            variable.assign(kernel)
+
+
+def first_head_alone(layer):
+    kernel = layer.output_dense.kernel.numpy()
+    kernel[1:] = 0.0
+    layer.output_dense.kernel.assign(kernel)
+
+
+IMAGE = RNG.standard_normal((2, 6, 6, 4))
+SEQUENCE = RNG.standard_normal((2, 5, 4))
+LAYERS = keras.layers
+
+
+@pytest.mark.parametrize(
+    ("make", "x", "units"),
+    [
+        (lambda: LAYERS.Dense(4), SEQUENCE, 4),
+        (lambda: LAYERS.Dense(5, use_bias=False), SEQUENCE, 5),
+        (lambda: LAYERS.Conv2D(5, 3), IMAGE, 5),
+        (lambda: LAYERS.Conv1D(5, 3), SEQUENCE, 5),
+        (lambda: LAYERS.DepthwiseConv2D(3, depth_multiplier=2), IMAGE, 8),
+        (lambda: LAYERS.DepthwiseConv2D(3), IMAGE, 4),
+        (lambda: LAYERS.Conv2DTranspose(5, 3), IMAGE, 5),
+        (lambda: LAYERS.Conv2DTranspose(4, 3), IMAGE, 4),
+        (lambda: LAYERS.Conv2DTranspose(5, 3, name="up"), IMAGE, 5),
+        (lambda: LAYERS.Embedding(9, 6), np.array([[1, 2, 2, 8]]), 6),
+        (lambda: LAYERS.EinsumDense("abc,cde->abde", (None, 1, 6), bias_axes="de"), SEQUENCE, 6),
+    ],
+)
+def test_dead_units_are_those_without_effect_on_the_loss(make, x, units):
+    found = dead(make(), x)
+    assert found == {name: pytest.approx(1 - 1 / units) for name in found}
+
+
+@pytest.mark.parametrize("kind", [LAYERS.SimpleRNN, LAYERS.GRU, LAYERS.LSTM])
+def test_a_recurrent_cell_is_dead_with_all_its_gates(kind):
+    found = dead(kind(3), SEQUENCE, prepare=first_cell_alone)
+    assert len(found) == 3
+    assert found == {name: pytest.approx(2 / 3) for name in found}
+
+
+def test_a_head_of_attention_is_dead_in_query_key_and_value():
+    class SelfAttention(LAYERS.MultiHeadAttention):
+        def __call__(self, x):
+            return super().__call__(x, x)
+
+    layer = SelfAttention(num_heads=4, key_dim=3, use_bias=False)
+    found = dead(layer, SEQUENCE, output=lambda y: y, prepare=first_head_alone)
+    assert found == {
+        "query/kernel": 0.75,
+        "key/kernel": 0.75,
+        "value/kernel": 0.75,
+        "attention_output/kernel": 0.0,
+    }
+
+
+def test_the_parts_of_complex_gradients_count_as_numbers(compiled):
+    values = (RNG.standard_normal((6, 4)) + 1j * RNG.standard_normal((6, 4))).astype(np.complex64)
+    values[:, 1] = 0.0
+    row = layout(values.shape, dtype="complex64")
+    found = compiled(lambda g: all_columns(statistics.prepare(g), row))(tf.constant(values))
+    found = {key: float(value[0]) for key, value in found.items()}
+    parts = np.stack([values.real, values.imag]).astype(np.float64)
+    assert found["norm"] == pytest.approx(np.linalg.norm(values), rel=1e-6)
+    assert found["mean"] == pytest.approx(parts.mean(), abs=1e-6)
+    assert found["std"] == pytest.approx(parts.std(), rel=1e-5)
+    assert found["abs_max"] == pytest.approx(np.abs(parts).max(), rel=1e-6)
+    assert found["zero_fraction"] == 0.25
+    assert found["dead_fraction"] == 0.25

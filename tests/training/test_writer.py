@@ -11,7 +11,9 @@ import pytest
 import tensorflow as tf
 
 import tbgrad
-from tbgrad.training import statistics
+from tbgrad.training import callback, statistics
+from tbgrad.training import writer as writer_module
+from tbgrad.training.cadence import Cadence
 from tbgrad.training.runlog import RunLog
 from tests.training.conftest import BATCH, RATE, STEPS, fit
 
@@ -257,6 +259,45 @@ def test_one_step_that_is_not_finite_is_named(mode, tmp_path, batches, tiny_mode
     assert np.isinf(run["gradient/norm_max"].values[run["gradient/norm_max"].steps == 20]).all()
 
 
+@pytest.mark.parametrize("kind", ["fit", "loop"])
+def test_a_step_that_is_not_finite_is_told_long_before_the_next_drain(
+    kind, tmp_path, batches, tiny_model, monkeypatch
+):
+    for module in (callback, writer_module):
+        monkeypatch.setattr(module, "DRAIN_SECONDS", 3600.0)
+    x, labels = batches
+    x = x.copy()
+    x[BATCH * 12 + 3, 0] = np.nan
+    deadline = time.monotonic() + 60
+
+    def told():
+        run = tbgrad.read(tmp_path).get(".")
+        return run is not None and "tbgrad/notes" in run
+
+    class Waits(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            if batch >= 13:
+                time.sleep(0.3)
+            if batch == 16:
+                monitor._log.flush()
+                found.append(told())
+
+    found = []
+    model = tiny_model(keras.optimizers.SGD(0.0))
+    if kind == "fit":
+        monitor = tbgrad.GradientMonitor(tmp_path, every=1000, histograms_every=1000)
+        fit(model, (x, labels), [monitor, Waits()])
+    else:
+        with tbgrad.GradientSummaryWriter(
+            tmp_path, model.trainable_variables, optimizer=model.optimizer, every=1000
+        ) as writer:
+            loop(model, model.optimizer, writer, (x, labels), tf.function)
+            while not told() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            found.append(told())
+    assert found == [True]
+
+
 @pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt])
 def test_an_exception_in_fit_closes_the_log_and_frees_the_optimizer(
     failure, tmp_path, batches, tiny_model
@@ -281,8 +322,8 @@ def test_an_exception_in_fit_closes_the_log_and_frees_the_optimizer(
 
 
 def test_two_failures_at_one_step_are_both_told(tmp_path, batches, tiny_model):
-    log = RunLog(tmp_path, every=8, histograms_every=100)
-    log.ring_for(tiny_model().trainable_variables)
+    log = RunLog(tmp_path, every=Cadence((8,)), histograms_every=Cadence((100,)))
+    log.observer_for(tiny_model().trainable_variables)
     log.note("first")
     log.note("second")
     log.close()
