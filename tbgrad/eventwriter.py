@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 from tensorboard.compat.proto import event_pb2
 
@@ -21,9 +21,54 @@ from tbgrad.eventfile import Event, frame
 
 _serial = itertools.count()
 
+_Item: TypeAlias = tuple[Event, Callable[[], Iterable[Any]]]  # what makes more values for it
+
+
+class File(Protocol):
+    """What an event file is written to."""
+
+    def write(self, data: bytes) -> None:
+        """Append `data`, all of it."""
+
+    def flush(self) -> None:
+        """Bring what was written to where readers see it."""
+
+    def close(self) -> None:
+        """Flush, and write no more."""
+
+
+class LocalFile:
+    """A new file on a disk; what was written is seen at once.
+
+    Raises:
+        OSError: it exists, or it or its directory cannot be made.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._path.open("xb", buffering=0)
+
+    def write(self, data: bytes) -> None:
+        """Append `data`; raises OSError where it cannot be, or the file was deleted."""
+        left = memoryview(data)
+        while left:
+            left = left[self._file.write(left) :]
+        if os.fstat(self._file.fileno()).st_nlink == 0:
+            raise FileNotFoundError(errno.ENOENT, "the event file was deleted", str(self._path))
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
 
 class EventFileWriter:
     """Appends events to a new event file in `logdir`, in the order in which they are added.
+
+    The file is made by `create`, which is given its path.
 
     Serialising, checksum and disk access happen on a daemon thread; events are on disk as soon as
     the thread has caught up. Events that find the queue full are dropped, counted in `dropped`, and
@@ -31,7 +76,7 @@ class EventFileWriter:
     once with the exception (on that thread) and everything added later is dropped and counted.
 
     Raises:
-        OSError: `logdir` cannot be created or written.
+        OSError: `logdir` cannot be created or written; from another `create`, what that raises.
 
     >>> with EventFileWriter(Path("runs/a")) as writer:
     ...     writer.add(step=1, values=[logformat.scalar("loss", 0.5)])
@@ -41,23 +86,23 @@ class EventFileWriter:
 
     def __init__(
         self,
-        logdir: Path,
+        logdir: str | Path,
         *,
         start_step: int | None = None,
         on_error: Callable[[Exception], None] | None = None,
+        create: Callable[[str], File] = LocalFile,
     ) -> None:
-        logdir.mkdir(parents=True, exist_ok=True)
         host = "".join(c if c.isalnum() or c in "-." else "-" for c in socket.gethostname())
         name = f"events.out.tfevents.{int(time.time()):010d}.{host}.{os.getpid()}.{next(_serial)}"
-        self.path = logdir / name
         self.dropped = 0
         self._told_dropped = 0
         self._last_step = 0
         self._failed = False
         self._on_error = on_error
         self._described: set[str] = set()
-        self._queue: queue.Queue[Event | threading.Event | None] = queue.Queue(self.CAPACITY)
-        self._file = self.path.open("xb", buffering=0)
+        self._queue: queue.Queue[_Item | threading.Event | None] = queue.Queue(self.CAPACITY)
+        self.path = f"{logdir}/{name}"
+        self._file = create(self.path)
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="tbgrad-writer", daemon=True)
         self._thread.start()
@@ -79,11 +124,9 @@ class EventFileWriter:
         event = event_pb2.Event(
             wall_time=time.time() if wall_time is None else wall_time, step=step
         )
-        if callable(values):
-            self._put((event, values))
-        else:
+        if not callable(values):
             event.summary.value.extend(values)
-            self._put(event)
+        self._put(event, values if callable(values) else tuple)
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Wait until everything added so far is on disk; False when that took too long."""
@@ -113,47 +156,52 @@ class EventFileWriter:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _put(self, item: Event | tuple[Event, Callable[[], Iterable[Any]]]) -> None:
+    def _put(self, event: Event, values: Callable[[], Iterable[Any]] = tuple) -> None:
         if self._closed:
             return
         try:
-            self._queue.put_nowait(item)
+            self._queue.put_nowait((event, values))
         except queue.Full:
             self.dropped += 1
 
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:
             if isinstance(item, threading.Event):
+                self._attempt(self._file.flush)
                 item.set()
             else:
                 self._write_or_drop(item)
         if self.dropped > self._told_dropped and not self._failed:
-            self._write_or_drop(event_pb2.Event(wall_time=time.time(), step=self._last_step + 1))
-        with contextlib.suppress(OSError):
-            self._file.close()
+            event = event_pb2.Event(wall_time=time.time(), step=self._last_step + 1)
+            self._write_or_drop((event, tuple))
+        if not self._failed:
+            self._attempt(self._file.close)
+        else:
+            with contextlib.suppress(Exception):
+                self._file.close()
 
-    def _write_or_drop(self, item: Event | tuple[Event, Callable[[], Iterable[Any]]]) -> None:
-        if self._failed:
+    def _write_or_drop(self, item: _Item) -> None:
+        if self._failed or not self._attempt(lambda: self._write(item)):
             self.dropped += 1
-            return
+
+    def _attempt(self, action: Callable[[], None]) -> bool:
+        """Whether `action` went well; a failure is reported, and is the last."""
         try:
-            if isinstance(item, tuple):
-                event, values = item
-                event.summary.value.extend(values())
-                self._write(event)
-            else:
-                self._write(item)
+            action()
         except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
             self._failed = True
-            self.dropped += 1
             self._report(error)
+        return not self._failed
 
     def _report(self, error: Exception) -> None:
         if self._on_error is not None:
             with contextlib.suppress(Exception):
                 self._on_error(error)
 
-    def _write(self, event: Event) -> None:
+    def _write(self, item: _Item) -> None:
+        event, values = item
+        if made := tuple(values()):  # to touch the summary of an event makes it one of summaries
+            event.summary.value.extend(made)
         self._last_step = event.step
         if self.dropped > self._told_dropped and not _has_note(event):
             self._told_dropped = self.dropped
@@ -165,11 +213,7 @@ class EventFileWriter:
                 value.ClearField("metadata")
             else:
                 self._described.add(value.tag)
-        data = memoryview(frame(event.SerializeToString()))
-        while data:
-            data = data[self._file.write(data) :]
-        if os.fstat(self._file.fileno()).st_nlink == 0:
-            raise FileNotFoundError(errno.ENOENT, "the event file was deleted", str(self.path))
+        self._file.write(frame(event.SerializeToString()))
 
 
 def _has_note(event: Event) -> bool:

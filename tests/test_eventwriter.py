@@ -45,8 +45,8 @@ def test_events_come_in_the_order_in_which_they_were_added(tmp_path):
     with EventFileWriter(tmp_path / "new" / "run", start_step=3) as writer:
         for step in (5, 4, 9):
             writer.add(step, loss(step), wall_time=100.0 + step)
-    events = list(EventFileTail(writer.path).read())
-    assert is_event_file(writer.path.name)
+    events = list(EventFileTail(Path(writer.path)).read())
+    assert is_event_file(Path(writer.path).name)
     assert events[0].file_version == "brain.Event:2"
     assert (events[1].session_log.status, events[1].step) == (events[1].session_log.START, 3)
     assert [(e.step, e.wall_time) for e in events[2:]] == [(5, 105.0), (4, 104.0), (9, 109.0)]
@@ -57,7 +57,7 @@ def test_the_first_value_of_a_tag_alone_describes_it(tmp_path):
     with EventFileWriter(tmp_path) as writer:
         writer.add(1, [*loss(1), logformat.alerts([ALERT])])
         writer.add(2, [*loss(2), logformat.alerts([ALERT])])
-    first, second = list(EventFileTail(writer.path).read())[1:]
+    first, second = list(EventFileTail(Path(writer.path)).read())[1:]
     assert [v.HasField("metadata") for v in first.summary.value] == [True, True]
     assert [v.HasField("metadata") for v in second.summary.value] == [False, False]
     assert read(tmp_path)["."]["loss"].values.tolist() == [1, 2]
@@ -99,10 +99,10 @@ def test_closing_twice_and_adding_afterwards_do_nothing(tmp_path):
     writer = EventFileWriter(tmp_path)
     writer.add(1, loss(1))
     writer.close()
-    size = writer.path.stat().st_size
+    size = Path(writer.path).stat().st_size
     writer.close()
     writer.add(2, loss(2))
-    assert writer.path.stat().st_size == size
+    assert Path(writer.path).stat().st_size == size
     assert not writer._thread.is_alive()
 
 
@@ -153,7 +153,7 @@ def test_a_full_disk_is_reported_once_and_never_raises(tmp_path):
     writer = EventFileWriter(tmp_path, on_error=errors)
     assert writer.flush()
     full = os.open("/dev/full", os.O_WRONLY)
-    os.dup2(full, writer._file.fileno())
+    os.dup2(full, writer._file._file.fileno())
     os.close(full)
     for step in range(5):
         writer.add(step, loss(step))
@@ -167,8 +167,8 @@ def test_a_file_closed_behind_its_back_is_reported_once(tmp_path):
     errors = Errors()
     writer = EventFileWriter(tmp_path, on_error=errors)
     assert writer.flush()
-    keep = os.dup(writer._file.fileno())  # so that nobody else is given the number meanwhile
-    os.close(writer._file.fileno())
+    keep = os.dup(writer._file._file.fileno())  # so that nobody else is given the number meanwhile
+    os.close(writer._file._file.fileno())
     for step in range(3):
         writer.add(step, loss(step))
     assert writer.flush()
@@ -187,7 +187,7 @@ def test_a_deleted_directory_is_reported_once_and_never_raises(tmp_path):
         writer.add(step, loss(step))
     assert writer.flush()
     writer.close()
-    assert [str(writer.path) in str(error) for error in errors] == [True]
+    assert [writer.path in str(error) for error in errors] == [True]
     assert isinstance(errors[0], FileNotFoundError)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from tbgrad.training.cadence import Cadence
 from tbgrad.training.parameters import Selection
+from tbgrad.training.remote import is_remote
 
 
 def check_steps(name: str, value: object) -> int:
@@ -66,12 +67,14 @@ def _patterns(name: str, value: str | Sequence[str]) -> tuple[str, ...]:
     return patterns
 
 
-def check_logdir(logdir: str | Path) -> Path:
-    """`logdir` as a path.
+def check_logdir(logdir: str | Path) -> str | Path:
+    """`logdir` as a path, or as it is where it is an address.
 
     Raises:
         NotADirectoryError: it is a file.
     """
+    if is_remote(logdir):
+        return str(logdir).rstrip("/")
     path = Path(logdir).expanduser()
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(f"logdir {path} is a file: give a directory for the event files")

@@ -29,7 +29,9 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
     becomes one warning and a note in the log, while training goes on.
 
     Args:
-        logdir: directory of the run; it is created. A second `fit` continues the run.
+        logdir: directory of the run, which is created; also one that TensorFlow can write and
+            Python cannot, such as `gs://bucket/runs/a`, where the log is seen to grow every 30 s.
+            A second `fit` continues the run.
         every: steps between two logged ones. Norms and non-finite values are taken at every step
             whatever this is, and show as the largest of each window. By default 10, or as many more
             as keep the time that logged steps take within `overhead`: the first hundred steps are

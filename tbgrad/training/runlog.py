@@ -16,12 +16,13 @@ import numpy as np
 import tensorflow as tf
 
 from tbgrad import logformat
-from tbgrad.eventwriter import EventFileWriter
+from tbgrad.eventwriter import EventFileWriter, LocalFile
 from tbgrad.records import STATISTICS, CurvatureEstimate, Manifest
 from tbgrad.training import replicas
 from tbgrad.training.cadence import Cadence
 from tbgrad.training.observer import GradientObserver
 from tbgrad.training.parameters import Selection, describe
+from tbgrad.training.remote import RemoteFile, is_remote
 from tbgrad.training.ring import Drained, LoggedStep
 from tbgrad.training.tap import OptimizerTap, innermost
 
@@ -46,7 +47,7 @@ class RunLog:
 
     def __init__(
         self,
-        logdir: Path,
+        logdir: str | Path,
         *,
         optimizer: Any = None,
         every: Cadence,
@@ -143,7 +144,10 @@ class RunLog:
         if self._manifest is not None:
             self._time, self._step = time.time(), self.step
             self._file = EventFileWriter(
-                self.logdir, start_step=self._step + 1, on_error=self.give_up
+                self.logdir,
+                start_step=self._step + 1,
+                on_error=self.give_up,
+                create=RemoteFile if is_remote(self.logdir) else LocalFile,
             )
             self._file.add(self._step, [logformat.manifest(self._manifest)])
 

@@ -21,7 +21,8 @@ class GradientSummaryWriter:
     """Logs what the gradients of `variables` do, from a custom training loop.
 
     Args:
-        logdir: directory of the run; it is created.
+        logdir: directory of the run, which is created; also one that TensorFlow can write and
+            Python cannot, such as `gs://bucket/runs/a`, where the log is seen to grow every 30 s.
         variables: the trainable variables (Keras or `tf.Variable`), one row of statistics each.
         optimizer: the Keras optimizer of the loop. With it, the log has the learning rate, the
             effect of clipping and the size of the updates too.

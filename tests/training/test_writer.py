@@ -219,6 +219,33 @@ def test_a_deleted_log_directory_does_no_harm(tmp_path, batches, tiny_model):
     assert_unharmed(model, tiny_model, batches)
 
 
+@pytest.mark.parametrize("kind", ["fit", "loop"])
+def test_a_directory_that_tensorflow_alone_can_write(kind, tmp_path, batches, tiny_model, oracle):
+    logdir = f"ram://{kind}/runs/a"
+    model = tiny_model()
+    if kind == "fit":
+        fit(model, batches, [tbgrad.GradientMonitor(logdir, every=1)])
+    else:
+        with tbgrad.GradientSummaryWriter(
+            f"{logdir}/", model.trainable_variables, optimizer=model.optimizer, every=1
+        ) as writer:
+            loop(model, model.optimizer, writer, batches, tf.function)
+    (name,) = tf.io.gfile.listdir(logdir)
+    tf.io.gfile.copy(f"{logdir}/{name}", str(tmp_path / name))
+    run = tbgrad.read(tmp_path)["."]
+    norms = np.linalg.norm(oracle.norms(), axis=1)
+    np.testing.assert_allclose(run["gradient/norm"].values, norms, rtol=2e-5)
+    assert "tbgrad/notes" not in run
+
+
+def test_an_address_that_nothing_can_write_ends_in_one_warning(batches, tiny_model, caplog):
+    model = tiny_model()
+    fit(model, batches, [tbgrad.GradientMonitor("nowhere://runs/a", every=4)])
+    (record,) = caplog.records
+    assert "nowhere" in record.getMessage()
+    assert_unharmed(model, tiny_model, batches)
+
+
 def test_a_directory_that_cannot_be_made_ends_in_one_warning(batches, tiny_model, caplog):
     model = tiny_model()
     fit(model, batches, [tbgrad.GradientMonitor("/proc/no/such/place")])
