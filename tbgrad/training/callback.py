@@ -65,7 +65,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         every: int | Mapping[int, int] | None = None,
         histograms_every: int | Mapping[int, int] | None = None,
         curvature: Curvature | None = None,
-        overhead: float = 0.02,
+        overhead: float = 0.01,
         include: str | Sequence[str] | None = None,
         exclude: str | Sequence[str] | None = None,
     ) -> None:

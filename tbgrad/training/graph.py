@@ -35,7 +35,7 @@ def rarely(condition: Tensor, rare: Callable[[], Any], usual: Callable[[], Any])
     before = {op.name for op in graph.get_operations()}
     result = tf.cond(condition, rare, usual)
     for op in graph.get_operations():
-        if op.type == "If" and op.name not in before:
+        if op.type in ("If", "StatelessIf") and op.name not in before:
             with contextlib.suppress(AttributeError):  # an optimisation, without a public name
                 op._set_attr("_lower_using_switch_merge", tf.compat.v1.AttrValue(b=False))
     return result

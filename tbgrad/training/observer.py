@@ -22,6 +22,9 @@ from tbgrad.training.ring import Drained, Shown, StatisticsRing, own_variable
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
 
+HELD = 1 << 18
+"""Values of gradients that one conditional of a step that is not logged keeps alive: a megabyte."""
+
 
 class GradientObserver:
     """Observes gradients inside the training step and keeps the logged steps until drained.
@@ -199,7 +202,12 @@ class GradientObserver:
         finite = tf.math.is_finite(total)
 
         def look() -> list[Tensor]:
-            window = self._raised(gradients, rows, squares, total, step)
+            counts = tf.cond(
+                finite,
+                lambda: tf.zeros_like(squares),
+                lambda: statistics.nonfinite_counts(self._blocks(gradients, rows)),
+            )
+            window = self._raised(rows, squares, total, step, counts)
 
             def log() -> None:
                 self._log(gradients, rows, squares, window, step, (loss, learning_rate), clipped)
@@ -220,14 +228,33 @@ class GradientObserver:
         return values
 
     def _pass(self, true: list[Any], rows: tuple[int, ...]) -> None:
-        """A step that is not logged."""
+        """A step that is not logged.
+
+        A conditional keeps alive what it may have to count in, which costs the optimizer the use of
+        that memory. So each holds a few gradients, and lets them go as soon as it has these.
+        """
         gradients = [statistics.prepare(gradient) for gradient in true]
         squares = statistics.square_sums(gradients)
         total = tf.reduce_sum(squares)
         step = self.step.assign_add(1, read_value=True)
+        layouts = [self._layouts[row] for row in rows]
+        groups = _neighbours([layout.size for layout in layouts])
+
+        def counts_of(part: slice) -> Tensor:
+            blocks = statistics.Blocks(gradients[part], layouts[part])
+            return statistics.nonfinite_counts(blocks)
+
+        def counts_if_any(part: slice) -> Tensor:
+            finite = tf.math.is_finite(tf.reduce_sum(squares[part]))
+            zeros = tf.zeros([part.stop - part.start])
+            return rarely(~finite, lambda: counts_of(part), lambda: zeros)
+
+        # Of a single group the conditional below can as well do the counting.
+        counted = [counts_if_any(part) for part in groups] if len(groups) > 1 else None
 
         def count() -> None:
-            self._keep(self._raised(gradients, rows, squares, total, step))
+            counts = counts_of(groups[0]) if counted is None else tf.concat(counted, axis=0)
+            self._keep(self._raised(rows, squares, total, step, counts))
 
         rarely(~tf.math.is_finite(total), count, lambda: self._raise(rows, squares, total))
 
@@ -238,26 +265,15 @@ class GradientObserver:
         self._window_total.assign(tf.maximum(self._window_total, total))
 
     def _raised(
-        self,
-        gradients: list[statistics.Gradient],
-        rows: tuple[int, ...],
-        squares: Tensor,
-        total: Tensor,
-        step: Tensor,
+        self, rows: tuple[int, ...], squares: Tensor, total: Tensor, step: Tensor, counts: Tensor
     ) -> _Window:
-        """The window with this step in it, whatever its values are."""
-
-        def count() -> Tensor:
-            counts = statistics.nonfinite_counts(self._blocks(gradients, rows))
-            row = tf.gather(tf.constant(rows, tf.int64), tf.argmax(counts > 0))
-            known = (self._nonfinite[0] > 0) | tf.reduce_all(tf.equal(counts, 0.0))
-            self._nonfinite.assign(tf.where(known, self._nonfinite, tf.stack([step, row])))
-            return counts
-
-        nonfinite = tf.cond(tf.math.is_finite(total), lambda: tf.zeros_like(squares), count)
+        """The window with this step in it; `counts` are its values that are not finite."""
+        row = tf.gather(tf.constant(rows, tf.int64), tf.argmax(counts > 0))
+        known = (self._nonfinite[0] > 0) | tf.reduce_all(tf.equal(counts, 0.0))
+        self._nonfinite.assign(tf.where(known, self._nonfinite, tf.stack([step, row])))
         return _Window(
             squares=tf.maximum(self._window_squares, self._spread(_peak(squares), rows, 0.0)),
-            nonfinite=self._window_nonfinite + self._spread(nonfinite, rows, 0.0),
+            nonfinite=self._window_nonfinite + self._spread(counts, rows, 0.0),
             total=tf.maximum(self._window_total, _peak(total)),
         )
 
@@ -374,6 +390,17 @@ def _part(cadence: Cadence, steps: Tensor, step: Tensor) -> Tensor:
         return steps
     begun = tf.reduce_sum(tf.cast(step >= tf.constant(cadence.starts, tf.int64), tf.int32))
     return tf.gather(steps, begun - 1)
+
+
+def _neighbours(sizes: Sequence[int]) -> list[slice]:
+    """Parts of neighbouring tensors of these sizes; each holds `HELD` numbers or a little more."""
+    parts, first, held = [], 0, 0
+    for position, size in enumerate(sizes):
+        held += size
+        if held >= HELD or position == len(sizes) - 1:
+            parts.append(slice(first, position + 1))
+            first, held = position + 1, 0
+    return parts
 
 
 def _peak(values: Tensor) -> Tensor:

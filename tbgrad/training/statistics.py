@@ -34,7 +34,7 @@ LANES = 128
 ZERO_KEY, KEYS = 512, 513
 
 SMALL = 1 << 16
-"""Gradients of up to so many values are copied together with those of their shape."""
+"""Gradients of up to so many values are copied together with those of their shape, or expanded."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,16 @@ class Gradient:
 def prepare(gradient: Any) -> Gradient:
     """Bring a dense or sparse (`tf.IndexedSlices`) gradient into one form.
 
-    Rows that occur several times in a sparse gradient are added up, as the optimizer does; the
-    gradient is never expanded to the size of its variable.
+    Rows that occur several times in a sparse gradient are added up, as the optimizer does. It is
+    expanded to the size of its variable only where that is small, or less than it holds itself.
     """
-    if isinstance(gradient, tf.IndexedSlices):
-        return Gradient(_sum_of_equal_rows(gradient), sparse=True)
-    return Gradient(_real(gradient))
+    if not isinstance(gradient, tf.IndexedSlices):
+        return Gradient(_real(gradient))
+    values = _real(gradient.values)
+    shape = tf.get_static_value(gradient.dense_shape)
+    if shape is not None and (np.prod(shape) <= SMALL or shape[0] <= (values.shape[0] or 0)):
+        return Gradient(tf.math.unsorted_segment_sum(values, gradient.indices, shape[0]))
+    return Gradient(_sum_of_equal_rows(values, gradient.indices), sparse=True)
 
 
 def _real(tensor: Tensor) -> Tensor:
@@ -94,10 +98,9 @@ class Blocks:
         return tf.gather(tf.concat(blocks, axis=0), self._back)
 
 
-def _sum_of_equal_rows(slices: Any) -> Tensor:
-    values = _real(slices.values)
-    order = tf.argsort(slices.indices)
-    rows = tf.gather(slices.indices, order)
+def _sum_of_equal_rows(values: Tensor, indices: Tensor) -> Tensor:
+    order = tf.argsort(indices)
+    rows = tf.gather(indices, order)
     fresh = tf.cast(rows[1:] != rows[:-1], tf.int32)
     fresh = tf.concat([tf.zeros_like(rows[:1], tf.int32), fresh], axis=0)
     return tf.math.unsorted_segment_sum(

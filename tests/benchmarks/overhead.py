@@ -236,14 +236,16 @@ def device_memory(variant: Variant) -> str:
     monitor = variant.callbacks[0] if variant.callbacks else None
     if not isinstance(monitor, tbgrad.GradientMonitor):
         return ""
-    ring = monitor._log.ring
-    sizes = {
-        name: int(np.prod(value.shape)) * value.dtype.size
-        for name, value in vars(ring).items()
-        if isinstance(value, tf.Variable)
-    }
-    buffer = sum(size for name, size in sizes.items() if "ring" in name)
-    return f"{buffer / 1024:,.0f} + {(sum(sizes.values()) - buffer) / 1024:,.1f}"
+    observer = monitor._log.observer
+    ring, rest = (
+        sum(
+            int(np.prod(value.shape)) * value.dtype.size
+            for value in vars(owner).values()
+            if isinstance(value, tf.Variable)
+        )
+        for owner in (observer._ring, observer)
+    )
+    return f"{ring / 1024:,.0f} + {rest / 1024:,.1f}"
 
 
 def table_of(title: str, found: list[Variant]) -> list[str]:

@@ -12,10 +12,12 @@ import pytest
 import tensorflow as tf
 
 import tbgrad
+from tbgrad.training import observer
 
 pytestmark = pytest.mark.tensorflow
 
 BATCH, STEPS, INPUTS, OUTPUTS, RATE = 16, 12, 5, 3, 0.05
+FITTED = {"graph": {"jit_compile": False}, "xla": {"jit_compile": True}}
 RNG = np.random.default_rng(5)
 X = RNG.standard_normal((BATCH * STEPS, INPUTS)).astype(np.float32)
 Y = RNG.standard_normal((BATCH * STEPS, OUTPUTS)).astype(np.float32)
@@ -216,8 +218,11 @@ def test_layers_frozen_and_thawed_between_fits(tmp_path):
     assert "tbgrad/notes" not in run
 
 
+@pytest.mark.parametrize("expanded", [False, True])
 @pytest.mark.parametrize("xla", [False, True])
-def test_sparse_gradients_of_an_embedding(tmp_path, xla):
+def test_sparse_gradients_of_an_embedding(tmp_path, xla, expanded, monkeypatch):
+    if not expanded:
+        monkeypatch.setattr(tf, "get_static_value", lambda tensor: None)
     words = RNG.integers(0, 40, (BATCH * STEPS, 6))
     table = RNG.standard_normal((40, 4)).astype(np.float32)
     model = keras.Sequential([keras.Input((6,), dtype="int32"), keras.layers.Embedding(40, 4)])
@@ -238,6 +243,32 @@ def test_sparse_gradients_of_an_embedding(tmp_path, xla):
     np.testing.assert_allclose(norms_in(tmp_path)[1], norms, rtol=1e-5)
     run = tbgrad.read(tmp_path)["."]
     np.testing.assert_allclose(run.statistic("zero_fraction")[:, 0], zeros, atol=1e-6)
+
+
+@pytest.mark.parametrize("held", [1, 1 << 18], ids=["many conditionals", "one"])
+@pytest.mark.parametrize("mode", FITTED)
+def test_values_that_are_not_finite_are_counted_at_steps_that_are_not_logged(
+    held, mode, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(observer, "HELD", held)
+    x = keras.Input((INPUTS,))
+    outputs = [keras.layers.Dense(OUTPUTS, use_bias=False, name=name)(x) for name in "abc"]
+    model = keras.Model(x, outputs)
+    model.compile(keras.optimizers.SGD(RATE), ["mse"] * 3, **FITTED[mode])
+    y = [Y.copy() for _ in outputs]
+    y[1][BATCH * 4 + 2, 0] = np.nan  # one unit of "b", from step 5 on
+    y[2][BATCH * 9, :2] = np.inf  # two of "c", from step 10 on
+    model.fit(X, y, batch_size=BATCH, shuffle=False, verbose=0,
+              callbacks=[tbgrad.GradientMonitor(tmp_path, every=6)])  # fmt: skip
+    run = tbgrad.read(tmp_path)["."]
+    assert run["tbgrad/parameters"].steps.tolist() == [1, 6, 12]
+    expected = [[0, 0, 0], [0, 2 * INPUTS, 0], [0, 6 * INPUTS, 3 * 2 * INPUTS]]
+    np.testing.assert_array_equal(run.statistic("nonfinite"), expected)
+    assert run["tbgrad/notes"].steps.tolist() == [5]
+    assert run.names[1] in run["tbgrad/notes"].values[0]
+    peaks = run.statistic("norm_max")
+    assert np.isfinite(peaks[:, 0]).all()
+    assert np.isinf(peaks[1:, 1]).all()
 
 
 def test_a_variable_without_gradient_has_a_row_that_says_so(tmp_path):
@@ -305,7 +336,6 @@ COMPILED = {
     "graph": tf.function,
     "xla": lambda step: tf.function(step, jit_compile=True),
 }
-FITTED = {"graph": {"jit_compile": False}, "xla": {"jit_compile": True}}
 EAGER = {"eager": {"run_eagerly": True}}
 
 
