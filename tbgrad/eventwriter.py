@@ -93,7 +93,9 @@ class EventFileWriter:
         create: Callable[[str], File] = LocalFile,
     ) -> None:
         host = "".join(c if c.isalnum() or c in "-." else "-" for c in socket.gethostname())
-        name = f"events.out.tfevents.{int(time.time()):010d}.{host}.{os.getpid()}.{next(_serial)}"
+        # Readers take files in the order of their names, those of one second too.
+        serial = f"{os.getpid()}.{next(_serial):06d}"
+        name = f"events.out.tfevents.{int(time.time()):010d}.{host}.{serial}"
         self.dropped = 0
         self._told_dropped = 0
         self._last_step = 0

@@ -71,6 +71,14 @@ def test_values_given_stay_as_they_were(tmp_path):
     assert values[0].HasField("metadata")
 
 
+def test_the_names_of_files_are_in_the_order_in_which_they_were_begun(tmp_path):
+    names = []
+    for _ in range(12):  # of one second, and across a change in the number of digits
+        with EventFileWriter(tmp_path) as writer:
+            names.append(Path(writer.path).name)
+    assert names == sorted(names)
+
+
 def test_two_writers_of_one_directory_have_a_file_each(tmp_path):
     with EventFileWriter(tmp_path) as first, EventFileWriter(tmp_path) as second:
         assert first.path != second.path

@@ -22,6 +22,8 @@ OWN_SCALARS = (
     logformat.GRADIENT_NORM_MAX,
     logformat.CLIP_FACTOR,
     logformat.UPDATE_RATIO,
+    logformat.LOSS_SCALE,
+    logformat.SKIPPED_UPDATES,
     logformat.LAMBDA_MAX,
     logformat.LAMBDA_MIN,
     logformat.STABILITY,

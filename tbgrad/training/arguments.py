@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
+from tbgrad.records import Alert
 from tbgrad.training.cadence import Cadence
 from tbgrad.training.parameters import Selection
 from tbgrad.training.remote import is_remote
+
+_OnAlert: TypeAlias = Callable[[Alert], object]
 
 
 def check_steps(name: str, value: object) -> int:
@@ -65,6 +69,17 @@ def _patterns(name: str, value: str | Sequence[str]) -> tuple[str, ...]:
                 f"not {pattern!r}"
             )
     return patterns
+
+
+def check_on_alert(function: _OnAlert | None) -> _OnAlert | None:
+    """`function` as it is.
+
+    Raises:
+        TypeError: it cannot be called.
+    """
+    if function is not None and not callable(function):
+        raise TypeError(f"on_alert is a function of one alert, not {function!r}")
+    return function
 
 
 def check_logdir(logdir: str | Path) -> str | Path:

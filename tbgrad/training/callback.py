@@ -12,8 +12,9 @@ from typing import Any
 
 import keras
 
+from tbgrad.records import Alert
 from tbgrad.training import replicas
-from tbgrad.training.arguments import check_cadence, check_logdir, check_selection
+from tbgrad.training.arguments import check_cadence, check_logdir, check_on_alert, check_selection
 from tbgrad.training.cadence import HISTOGRAMS, SHORTEST, Cadence, CadenceSearch
 from tbgrad.training.curvature import Curvature, CurvatureProbe
 from tbgrad.training.runlog import ALARM_SECONDS, DRAIN_SECONDS, RunLog, logger, updates_done
@@ -46,6 +47,8 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         include, exclude: patterns of parameter paths, one or several, as of file names in a shell:
             `include="*/kernel"`. Parameters that are not included, or are excluded, are not
             observed at all; the global norm is of the others. By default all are.
+        on_alert: called with a `tbgrad.records.Alert` when one opens and when it closes, in a
+            thread, so that it may take its time.
 
     Raises:
         ValueError: a cadence is not a whole number from 1 on, a schedule does not begin at step 0,
@@ -68,6 +71,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         overhead: float = 0.01,
         include: str | Sequence[str] | None = None,
         exclude: str | Sequence[str] | None = None,
+        on_alert: Callable[[Alert], object] | None = None,
     ) -> None:
         super().__init__()
         if curvature is not None and not isinstance(curvature, Curvature):
@@ -87,6 +91,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         self.curvature = curvature
         self.overhead = overhead
         self._selection = check_selection(include, exclude)
+        self._on_alert = check_on_alert(on_alert)
         self._search: CadenceSearch | None = None
         self._found: Cadence | None = None
         self._fit_ends: weakref.finalize[Any, Any] | None = None
@@ -182,6 +187,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             every=every,
             histograms_every=self.histograms_every or every.times(HISTOGRAMS),
             selection=self._selection,
+            on_alert=self._on_alert,
             curvature_every=self.curvature.every if self.curvature else 0,
             steps_per_execution=model.steps_per_execution,
             compiled_by_xla=bool(model.jit_compile),

@@ -18,7 +18,7 @@ from tbgrad.training import statistics
 from tbgrad.training.cadence import Cadence
 from tbgrad.training.graph import in_xla, rarely
 from tbgrad.training.parameters import layouts, tensorflow_variable
-from tbgrad.training.ring import Drained, Shown, StatisticsRing, own_variable
+from tbgrad.training.ring import NUMBERS, Drained, StatisticsRing, own_variable
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
 
@@ -69,7 +69,8 @@ class GradientObserver:
             [0, 0], tf.int64
         )  # first such step since the drain, first row
         self._sample = own_variable(np.zeros((count, statistics.COSINE_SAMPLE)), tf.float32)
-        self._shown = Shown()
+        self._skipped = own_variable(0.0, tf.float32)
+        self._shown: set[str] = set()
         self.looks = True
         self._pass_eagerly = tf.function(self._pass, autograph=False)
         self._observe_eagerly = tf.function(self._observe, autograph=False)
@@ -104,6 +105,7 @@ class GradientObserver:
         *,
         loss: Tensor | None = None,
         learning_rate: Tensor | None = None,
+        loss_scale: Tensor | None = None,
         applied: Sequence[Any] | None = None,
         with_values: bool = False,
     ) -> list[Tensor] | None:
@@ -128,15 +130,16 @@ class GradientObserver:
             function(true, rows)
             return None
         clipped = None if applied is None else [applied[by_row[row]] for row in rows]
-        self._shown = Shown(loss is not None, learning_rate is not None, applied is not None)
-        nothing = tf.constant(np.nan, tf.float32)
-        loss = nothing if loss is None else tf.cast(loss, tf.float32)
-        rate = nothing if learning_rate is None else tf.cast(learning_rate, tf.float32)
+        given = {"loss": loss, "learning_rate": learning_rate, "loss_scale": loss_scale}
+        numbers = {name: tf.cast(x, tf.float32) for name, x in given.items() if x is not None}
+        self._shown = {"norm", "norm_max", *numbers}
+        self._shown |= {"applied_norm"} if applied is not None else set()
+        self._shown |= {"skipped"} if loss_scale is not None else set()
         eager = tf.executing_eagerly()
         function = self._observe_eagerly if eager else self._observe
         conditional = with_values and self._copies_conditionally and not eager
         conditional = conditional and not in_xla()
-        values: list[Tensor] = function(true, rows, loss, rate, clipped, conditional)
+        values: list[Tensor] = function(true, rows, numbers, clipped, conditional)
         if with_values and not conditional:
             values = self.values()
         return values if with_values else None
@@ -165,6 +168,10 @@ class GradientObserver:
         """Whether a gradient was not finite since the last drain; waits for the device."""
         return bool(self._nonfinite.numpy()[0] > 0)
 
+    def skip(self) -> None:
+        """Count an update that the optimizer leaves out; call in the training step."""
+        self._skipped.assign_add(1.0)
+
     def drain(self) -> Drained:
         """Read what gathered since the last drain; between two steps, or while one runs."""
         drained = self._ring.drain(self._shown)
@@ -178,8 +185,7 @@ class GradientObserver:
         self,
         true: list[Any],
         rows: tuple[int, ...],
-        loss: Tensor,
-        learning_rate: Tensor,
+        numbers: dict[str, Tensor],
         clipped: list[Any] | None,
         with_values: bool,
     ) -> list[Tensor]:
@@ -210,7 +216,7 @@ class GradientObserver:
             window = self._raised(rows, squares, total, step, counts)
 
             def log() -> None:
-                self._log(gradients, rows, squares, window, step, (loss, learning_rate), clipped)
+                self._log(gradients, rows, squares, window, step, numbers, clipped)
 
             def count() -> None:
                 found = statistics.histograms(self._blocks(gradients, rows), self.bins)
@@ -289,7 +295,7 @@ class GradientObserver:
         squares: Tensor,
         window: _Window,
         step: Tensor,
-        scalars: tuple[Tensor, Tensor],
+        numbers: dict[str, Tensor],
         clipped: list[Any] | None,
     ) -> None:
         """Write this step into the ring and begin a new window."""
@@ -297,12 +303,17 @@ class GradientObserver:
         sample = self._spread(statistics.samples(blocks), rows, np.nan)
         cosine = statistics.cosine(sample, self._sample)
         table, norm = self._table(gradients, blocks, rows, squares, window, cosine)
-        applied = np.float32(np.nan)
+        numbers = numbers | {
+            "norm": norm,
+            "norm_max": tf.maximum(tf.sqrt(window.total), _peak(norm)),
+            "skipped": self._skipped.read_value(),
+        }
         if clipped is not None:
             prepared = [statistics.prepare(gradient) for gradient in clipped]
-            applied = tf.sqrt(tf.reduce_sum(statistics.square_sums(prepared)))
-        peak = tf.maximum(tf.sqrt(window.total), _peak(norm))
-        self._ring.write(step, tf.stack([*scalars, norm, peak, applied]), table)
+            numbers["applied_norm"] = tf.sqrt(tf.reduce_sum(statistics.square_sums(prepared)))
+        unknown = np.float32(np.nan)
+        self._ring.write(step, tf.stack([numbers.get(name, unknown) for name in NUMBERS]), table)
+        self._skipped.assign(0.0)
         self._sample.assign(sample)
         self._keep(_Window(*(tf.zeros_like(part) for part in vars(window).values())))
 

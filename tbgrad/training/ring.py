@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -17,7 +18,9 @@ Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
 RING_BYTES = 1 << 18
 HISTOGRAM_RING_BYTES = 1 << 18
 MIN_ROWS, MAX_ROWS = 16, 256
-GLOBALS = 5  # loss, learning rate, norm, norm_max, applied norm
+NUMBERS = ("loss", "learning_rate", "norm", "norm_max", "applied_norm", "loss_scale", "skipped")
+"""What a row has besides its table."""
+
 
 AFTER_UPDATE = ("update_norm", "snr")
 """Statistics that are known no sooner than the update is done."""
@@ -25,19 +28,16 @@ AFTER_UPDATE = ("update_norm", "snr")
 
 @dataclass(frozen=True)
 class LoggedStep:
-    """One row of the ring on the host. What the training step does not show is None.
+    """One row of the ring on the host.
 
-    `table` is float32 [P, S] with the columns of `records.STATISTICS`. `norm` is the global norm of
-    the true gradient, `norm_max` its largest value since the logged step before, `applied_norm`
-    the norm after clipping.
+    `table` is float32 [P, S] with the columns of `records.STATISTICS`, `numbers` holds those of
+    `NUMBERS` that the training step shows: `norm` is the global norm of the true gradient,
+    `norm_max` its largest value since the logged step before, `applied_norm` the norm after
+    clipping, `skipped` the updates left out since then because the scaled loss overflowed.
     """
 
     step: int
-    loss: float | None
-    learning_rate: float | None
-    norm: float
-    norm_max: float
-    applied_norm: float | None
+    numbers: Mapping[str, float]
     table: NDArray[np.float32]
 
 
@@ -86,7 +86,7 @@ class StatisticsRing:
         self._logged = own_variable(0, tf.int64)
         self._slot = own_variable(-1, tf.int64)
         self._step = own_variable(np.zeros(self.rows), tf.int64)
-        self._numbers = own_variable(np.zeros((self.rows, GLOBALS)), tf.float32)
+        self._numbers = own_variable(np.zeros((self.rows, len(NUMBERS))), tf.float32)
         self._table = own_variable(np.zeros((self.rows, count, len(STATISTICS))), tf.float32)
         after = np.full((self.rows, len(AFTER_UPDATE), count), np.nan)
         self._after_update = own_variable(after, tf.float32)
@@ -105,7 +105,7 @@ class StatisticsRing:
         return max(1, full // 2)
 
     def write(self, step: Tensor, numbers: Tensor, table: Tensor) -> None:
-        """Begin a row: the `GLOBALS` numbers and the table [P, S] of a step."""
+        """Begin a row: the `NUMBERS` and the table [P, S] of a step."""
         slot = self._logged % self.rows
         written = [
             _write(self._step, slot, step),
@@ -137,8 +137,11 @@ class StatisticsRing:
             self._slot.assign(-1)
             self._logged.assign_add(1)
 
-    def drain(self, shown: Shown) -> Drained:
-        """Read what gathered since the last drain; between two steps, or while one runs."""
+    def drain(self, shown: Container[str]) -> Drained:
+        """Read what gathered since the last drain; between two steps, or while one runs.
+
+        `shown` are those of `NUMBERS` that the training step shows.
+        """
         logged, histograms_logged = int(self._logged.numpy()), int(self._histograms_logged.numpy())
         if logged == self._drained:
             return Drained((), (), 0)
@@ -150,18 +153,9 @@ class StatisticsRing:
         first = max(self._drained, min(logged, int(self._logged.numpy()) + 1 - self.rows))
         steps = []
         for slot in (index % self.rows for index in range(first, logged)):
-            loss, learning_rate, norm, norm_max, applied_norm = map(float, numbers[slot])
-            steps.append(
-                LoggedStep(
-                    step=int(at[slot]),
-                    loss=loss if shown.loss else None,
-                    learning_rate=learning_rate if shown.learning_rate else None,
-                    norm=norm,
-                    norm_max=norm_max,
-                    applied_norm=applied_norm if shown.clipping else None,
-                    table=table[slot],
-                )
-            )
+            named = zip(NUMBERS, numbers[slot].tolist(), strict=True)
+            row = {name: number for name, number in named if name in shown}
+            steps.append(LoggedStep(int(at[slot]), row, table[slot]))
         lost, self._drained = first - self._drained, logged
         return Drained(tuple(steps), self._drain_histograms(histograms_logged, steps), lost)
 
@@ -181,15 +175,6 @@ class StatisticsRing:
             taken.append((int(at[slot]), counts[slot].astype(np.int32)))
             self._histograms_drained = index + 1
         return tuple(taken)
-
-
-@dataclass
-class Shown:
-    """Which numbers the training step shows besides its gradients."""
-
-    loss: bool = False
-    learning_rate: bool = False
-    clipping: bool = False
 
 
 def own_variable(value: Any, dtype: Any) -> Any:

@@ -6,7 +6,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,8 +17,9 @@ import tensorflow as tf
 
 from tbgrad import logformat
 from tbgrad.eventwriter import EventFileWriter, LocalFile
-from tbgrad.records import STATISTICS, CurvatureEstimate, Manifest
+from tbgrad.records import STATISTICS, Alert, CurvatureEstimate, Manifest
 from tbgrad.training import replicas
+from tbgrad.training.alarm import Calls, NonfiniteAlarm
 from tbgrad.training.cadence import Cadence
 from tbgrad.training.observer import GradientObserver
 from tbgrad.training.parameters import Selection, describe
@@ -54,6 +55,7 @@ class RunLog:
         histograms_every: Cadence,
         curvature_every: int = 0,
         selection: Selection | None = None,
+        on_alert: Callable[[Alert], object] | None = None,
         start_step: int = 0,
         steps_per_execution: int = 1,
         compiled_by_xla: bool = True,
@@ -78,7 +80,8 @@ class RunLog:
         self._time = time.time()
         self._step = start_step
         self._noted = (-1, "")
-        self._nonfinite = False
+        self._alarm = NonfiniteAlarm()
+        self._calls = Calls(on_alert, self._alert_failed) if on_alert is not None else None
         self._latest: tuple[Manifest, LoggedStep] | None = None
 
     @property
@@ -246,16 +249,22 @@ class RunLog:
             file, self._file = self._file, None
         if file is not None:
             file.close()
+        if self._calls is not None:
+            self._calls.wait()
 
-    def _tell_nonfinite(self, drained: Drained, file: EventFileWriter) -> None:
-        """Name the step where gradients cease to be finite; one note until they are again."""
-        if drained.nonfinite is not None and not self._nonfinite:
-            step, path = drained.nonfinite
-            text = f"the gradient is not finite at step {step}; the first such parameter is {path}"
-            logger.warning("tbgrad: %s", text)
-            file.add(step, [logformat.note(text)])
-        if drained.nonfinite is not None or drained.steps:
-            self._nonfinite = drained.nonfinite is not None
+    def _alert_failed(self, error: Exception) -> None:
+        self.note(f"on_alert failed and is not called again. {type(error).__name__}: {error}")
+
+    def _tell(self, step: int, alert: Alert, file: EventFileWriter) -> None:
+        """Log an alert; where it is new, warn and leave a note; where it is new or ends, call."""
+        values = [logformat.alerts([alert])]
+        new = step == alert.first_step
+        if new:
+            logger.warning("tbgrad: %s", alert.evidence)
+            values.append(logformat.note(alert.evidence))
+        file.add(step, values)
+        if self._calls is not None and (new or alert.state == "closed"):
+            self._calls.about(alert)
 
     def _cadences(self, step: int) -> dict[str, int]:
         """What holds at a step, for the manifest."""
@@ -275,7 +284,8 @@ class RunLog:
 
     def _write(self, drained: Drained, file: EventFileWriter) -> None:
         assert self._manifest is not None
-        self._tell_nonfinite(drained, file)
+        for step, alert in self._alarm.update(drained):
+            self._tell(step, alert, file)
         now = time.time()
         last = max([s.step for s in drained.steps], default=self._step)
         seconds_a_step = (now - self._time) / max(1, last - self._step)
@@ -317,13 +327,16 @@ def describe_optimizer(optimizer: Any) -> Mapping[str, object]:
 
 def _scalars(logged: LoggedStep) -> dict[str, float]:
     """The native scalars that the training step shows, by tag."""
+    numbers = logged.numbers
     scalars = {
-        logformat.LOSS: logged.loss,
-        logformat.LEARNING_RATE: logged.learning_rate,
-        logformat.GRADIENT_NORM: logged.norm,
-        logformat.GRADIENT_NORM_MAX: logged.norm_max,
-        logformat.CLIP_FACTOR: _ratio(logged.applied_norm, logged.norm),
+        logformat.LOSS: numbers.get("loss"),
+        logformat.LEARNING_RATE: numbers.get("learning_rate"),
+        logformat.GRADIENT_NORM: numbers["norm"],
+        logformat.GRADIENT_NORM_MAX: numbers["norm_max"],
+        logformat.CLIP_FACTOR: _ratio(numbers.get("applied_norm"), numbers["norm"]),
         logformat.UPDATE_RATIO: _update_ratio(logged.table),
+        logformat.LOSS_SCALE: numbers.get("loss_scale"),
+        logformat.SKIPPED_UPDATES: numbers.get("skipped"),
     }
     return {tag: value for tag, value in scalars.items() if value is not None}
 

@@ -31,7 +31,8 @@ SAFE_SQUARES = (1e-30, 1e38)
 
 LANES = 128
 
-ZERO_KEY, KEYS = 512, 513
+KEYS = 512
+"""Signs times exponents of float32."""
 
 SMALL = 1 << 16
 """Gradients of up to so many values are copied together with those of their shape, or expanded."""
@@ -238,7 +239,7 @@ def histograms(blocks: Blocks, bins: HistogramBins) -> Tensor:
     """Counts by sign and power of two: int32 [P, B], columns as in `HistogramBins`.
 
     The bin of a value is read off the sign and exponent bits of its float32, so no range has to be
-    guessed.
+    guessed. What is below the smallest normal number, 1.2e-38, counts as zero.
     """
     pairs = zip(blocks.stacked, blocks.layouts, strict=True)
     return blocks.in_order([_block_histograms(*pair, bins) for pair in pairs])
@@ -246,10 +247,8 @@ def histograms(blocks: Blocks, bins: HistogramBins) -> Tensor:
 
 def _block_histograms(stacked: Tensor, layout: Layout, bins: HistogramBins) -> Tensor:
     count = stacked.shape[0]
-    bits = tf.bitcast(stacked, tf.int32)
-    first = tf.constant(KEYS * np.arange(count)[:, np.newaxis], tf.int32)
-    zero = tf.equal(tf.bitwise.left_shift(bits, 1), 0)
-    key = tf.where(zero, first + ZERO_KEY, tf.bitwise.right_shift(bits, 23) + (first + 256))
+    first = tf.constant(KEYS * np.arange(count)[:, np.newaxis] + KEYS // 2, tf.int32)
+    key = tf.bitwise.right_shift(tf.bitcast(stacked, tf.int32), 23) + first
     counts = tf.reshape(_count(tf.reshape(key, [-1]), count * KEYS), [count, KEYS])
     columns = tf.math.unsorted_segment_sum(tf.transpose(counts), _columns(bins), bins.columns)
     left_out = layout.size - tf.shape(stacked)[1]
@@ -266,12 +265,12 @@ def _count(keys: Tensor, size: int) -> Tensor:
 
 
 def _columns(bins: HistogramBins) -> np.ndarray[Any, np.dtype[np.int32]]:
-    """The histogram column of each key: 256 exponents of negative, 256 of positive values, zero."""
+    """The histogram column of each key: 256 exponents of negative, 256 of positive values."""
     exponent = np.arange(256) - 127
     lowest = int(np.log2(bins.edges[0]))
     distance = 1 + np.clip(exponent - lowest + 1, 0, bins.magnitudes + 1)
+    distance[0] = 0
     distance[-1] = bins.columns - 1 - bins.zero_column
     negative = bins.zero_column - distance
     negative[-1] = bins.columns - 1
-    zero = bins.zero_column
-    return np.concatenate([negative, zero + distance, [zero]]).astype(np.int32)
+    return np.concatenate([negative, bins.zero_column + distance]).astype(np.int32)

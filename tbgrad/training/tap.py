@@ -24,18 +24,22 @@ def innermost(optimizer: Any) -> Any:
     return optimizer
 
 
+_SKIPS = "_stateful_handle_non_finite_grads"
+
+
 class OptimizerTap:
     """Shows a `GradientObserver` every update of an optimizer while attached.
 
     `observer_for` gives the observer for the variables of an update; it is asked when an update is
     traced, since a model may create its variables no sooner than that.
 
-    The tap shadows four methods of the optimizer object and nothing else: `scale_loss` hands over
-    the loss, `_clip_gradients` receives the gradient that the optimizer acts on (unscaled,
+    The tap shadows methods of the optimizer object and nothing else: `scale_loss` hands over the
+    loss, `_clip_gradients` receives the gradient that the optimizer acts on (unscaled,
     accumulated, before clipping), `_all_reduce_sum_gradients` adds it up over replicas, and `apply`
     encloses the whole update, weight decay and constraints included. `detach` removes the shadows
     without a trace. Since the observation is traced into the training step, what was compiled while
-    attached goes on observing.
+    attached goes on observing. Of a `LossScaleOptimizer`, `_stateful_handle_non_finite_grads` tells
+    of the updates that it skips.
 
     Of several replicas the first one observes; the others only take part in the sums.
 
@@ -54,6 +58,7 @@ class OptimizerTap:
         self._on_error = on_error
         self._failed = False
         self._signal_to_noise = partial(signal_to_noise, self._inner)
+        self._observer: GradientObserver | None = None
         self._steps: dict[int, _StepInProgress] = defaultdict(_StepInProgress)
         self._shadows: list[tuple[Any, str, Any]] = []
 
@@ -61,6 +66,8 @@ class OptimizerTap:
         """Begin to observe. Attaching twice does nothing."""
         if not self._shadows:
             self._shadow(self._outer, "scale_loss", self._scale_loss)
+            if hasattr(self._outer, _SKIPS):
+                self._shadow(self._outer, _SKIPS, self._skip)
             self._shadow(self._inner, "apply", self._apply)
             self._shadow(self._inner, "_clip_gradients", self._clip_gradients)
             self._shadow(self._inner, "_all_reduce_sum_gradients", self._all_reduce_sum_gradients)
@@ -104,6 +111,11 @@ class OptimizerTap:
     def _scale_loss(self, original: Callable[..., Any], loss: Tensor) -> Tensor:
         self._step.loss = loss
         return original(loss)
+
+    def _skip(self, original: Callable[..., Any]) -> Any:
+        if self._observer is not None and replicas.index() == 0:
+            self._try(self._observer.skip)
+        return original()
 
     def _apply(
         self, original: Callable[..., Any], grads: Any, trainable_variables: Any = None
@@ -159,7 +171,7 @@ class OptimizerTap:
         ]
         if replicas.index() > 0:
             return
-        step.observer = replicas.outside(self._observer_for, variables)
+        self._observer = step.observer = replicas.outside(self._observer_for, variables)
         # Where `_observe` is too late, or in a conditional out of which it can hand nothing.
         decays_before = replicas.count() > 1 and self._inner.weight_decay
         if self._inner.gradient_accumulation_steps or decays_before:
@@ -178,6 +190,7 @@ class OptimizerTap:
             step.variables,
             loss=loss,
             learning_rate=self._inner.learning_rate,
+            loss_scale=getattr(self._outer, "dynamic_scale", None),
             applied=applied,
             with_values=step.values is None,
         )

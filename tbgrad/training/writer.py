@@ -5,14 +5,15 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
+from tbgrad.records import Alert
 from tbgrad.training import replicas
-from tbgrad.training.arguments import check_cadence, check_logdir, check_selection
+from tbgrad.training.arguments import check_cadence, check_logdir, check_on_alert, check_selection
 from tbgrad.training.cadence import HISTOGRAMS
 from tbgrad.training.runlog import ALARM_SECONDS, DRAIN_SECONDS, RunLog, updates_done
 
@@ -34,6 +35,8 @@ class GradientSummaryWriter:
         include, exclude: patterns of parameter paths, one or several, as of file names in a shell:
             `include="*/kernel"`. Parameters that are not included, or are excluded, are not
             observed at all; the global norm is of the others. By default all are.
+        on_alert: called with a `tbgrad.records.Alert` when one opens and when it closes, in a
+            thread, so that it may take its time.
 
     The log is written by a thread that looks at the device every two seconds; the loop itself never
     waits. Use it as a context manager, or call `close` at the end. Whatever fails while training
@@ -75,6 +78,7 @@ class GradientSummaryWriter:
         start_step: int | None = None,
         include: str | Sequence[str] | None = None,
         exclude: str | Sequence[str] | None = None,
+        on_alert: Callable[[Alert], object] | None = None,
     ) -> None:
         if start_step is None:
             start_step = 0 if optimizer is None else updates_done(optimizer)
@@ -89,6 +93,7 @@ class GradientSummaryWriter:
                 else check_cadence("histograms_every", histograms_every)
             ),
             selection=check_selection(include, exclude),
+            on_alert=check_on_alert(on_alert),
             start_step=start_step,
         )
         self._variables = list(variables)

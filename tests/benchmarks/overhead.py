@@ -262,7 +262,8 @@ def table_of(title: str, found: list[Variant]) -> list[str]:
         "| --- | --- | --- | --- | --- |",
     ]
     for variant in found[1:]:
-        every = getattr(variant.callbacks[0], "_found", None) if variant.callbacks else None
+        found_every = getattr(variant.callbacks[0], "_found", None) if variant.callbacks else None
+        every = found_every and found_every.steps[0]
         cells = [
             variant.name if every is None else f"{variant.name} (found: every {every})",
             ratios(variant, bare, "wall"),

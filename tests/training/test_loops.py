@@ -110,6 +110,22 @@ def test_scaled_losses_are_unscaled_and_a_skipped_step_is_no_step(tmp_path):
     kept = np.r_[0 : 4 * BATCH, 5 * BATCH : len(X)]
     expected, _ = gradient_norms(x=X[kept], y=Y[kept], steps=STEPS - 1)
     np.testing.assert_allclose(norms, expected, rtol=1e-5)
+    run = tbgrad.read(tmp_path)["."]
+    np.testing.assert_array_equal(run["loss_scale"].values, [1024.0] * 4 + [512.0] * (STEPS - 5))
+    np.testing.assert_array_equal(run["skipped_updates"].values, np.arange(1, STEPS) == 5)
+
+
+def test_updates_that_are_skipped_between_two_logged_steps_are_counted(tmp_path):
+    x = X.copy()
+    x[[4 * BATCH, 6 * BATCH, 7 * BATCH]] = np.inf
+    model = linear()
+    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(RATE), 1024.0)
+    model.compile(optimizer, "mse", jit_compile=False)
+    fit(model, tbgrad.GradientMonitor(tmp_path, every=4), x=x)
+    run = tbgrad.read(tmp_path)["."]
+    assert run["skipped_updates"].steps.tolist() == [1, 4, 8]
+    assert run["skipped_updates"].values.tolist() == [0, 0, 3]
+    assert run["loss_scale"].values.tolist() == [1024, 1024, 128]
 
 
 @pytest.mark.parametrize(

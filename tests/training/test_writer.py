@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 import tbgrad
+from tbgrad import report
 from tbgrad.training import callback, statistics
 from tbgrad.training import writer as writer_module
 from tbgrad.training.cadence import Cadence
@@ -25,6 +26,13 @@ LOOPS = {
     "xla": lambda step: tf.function(step, jit_compile=True),
 }
 cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+class Frozen(keras.optimizers.SGD):
+    """Changes nothing, whatever the gradient is."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        pass
 
 
 def loop(model, optimizer, writer, batches, compiled, change=lambda g: g):
@@ -284,6 +292,79 @@ def test_one_step_that_is_not_finite_is_named(mode, tmp_path, batches, tiny_mode
     assert (nonfinite[run["tbgrad/parameters"].steps == 20] > 0).any()
     assert (nonfinite[run["tbgrad/parameters"].steps != 20] == 0).all()
     assert np.isinf(run["gradient/norm_max"].values[run["gradient/norm_max"].steps == 20]).all()
+
+
+class Alerts(list):
+    """What `on_alert` was called with."""
+
+    def __call__(self, alert):
+        time.sleep(0.2)  # a slow one: closing waits for it
+        self.append(alert)
+
+
+@pytest.mark.parametrize("kind", ["fit", "loop"])
+@pytest.mark.parametrize("every", [1, 6])
+def test_an_alert_opens_lasts_and_closes(every, kind, tmp_path, batches, tiny_model):
+    """A weight that is NaN from step 4 to step 9, and is mended."""
+    model = tiny_model(keras.optimizers.SGD(0.0))
+    kernel = model.layers[-1].kernel
+    sound = kernel.numpy()
+    spoilt = sound.copy()
+    spoilt[0, 0] = np.nan
+    calls = Alerts()
+
+    def change(step):  # `step` updates are done
+        if step in (3, 9):
+            kernel.assign(spoilt if step == 3 else sound)
+
+    if kind == "fit":
+
+        class Changes(keras.callbacks.Callback):
+            def on_train_batch_begin(self, batch, logs=None):
+                change(batch)
+
+        monitor = tbgrad.GradientMonitor(tmp_path, every=every, on_alert=calls)
+        model.compile(Frozen(), model.loss)
+        fit(model, batches, [Changes(), monitor])
+    else:
+        optimizer = Frozen()
+        optimizer.build(model.trainable_variables)
+        x, labels = batches
+        with tbgrad.GradientSummaryWriter(
+            tmp_path, model.trainable_variables, optimizer=optimizer, every=every, on_alert=calls
+        ) as writer:
+            for step in range(STEPS):
+                change(step)
+                part = slice(step * BATCH, (step + 1) * BATCH)
+                loop(model, optimizer, writer, (x[part], labels[part]), lambda step: step)
+    assert sorted(alert.state for alert in calls) == ["closed", "open"]
+    assert {alert.rule for alert in calls} == {"nonfinite"}
+    run = tbgrad.read(tmp_path)["."]
+    (alert,) = report.build(run).alerts
+    assert (alert.first_step, alert.state) == (4, "closed")
+    assert alert.last_step == (9 if every == 1 else 12)
+    assert alert.parameters[0] in run.names
+    assert run["tbgrad/notes"].steps.tolist() == [4]
+
+
+def test_an_on_alert_that_fails_is_called_once(tmp_path, batches, tiny_model, caplog):
+    def fails(alert):
+        raise ConnectionError("no such webhook")
+
+    x, labels = batches
+    x = x.copy()
+    x[BATCH * 4] = np.nan
+    model = tiny_model(Frozen())
+    fit(model, (x, labels), [tbgrad.GradientMonitor(tmp_path, every=1, on_alert=fails)])
+    told = [r.getMessage() for r in caplog.records if "on_alert" in r.getMessage()]
+    assert len(told) == 1
+    assert "on_alert failed and is not called again. ConnectionError: no such webhook" in told[0]
+    assert any("on_alert" in text for text in tbgrad.read(tmp_path)["."]["tbgrad/notes"].values)
+
+
+def test_an_on_alert_that_is_no_function_is_refused(tmp_path):
+    with pytest.raises(TypeError, match="on_alert is a function of one alert, not 'print'"):
+        tbgrad.GradientMonitor(tmp_path, on_alert="print")
 
 
 @pytest.mark.parametrize("kind", ["fit", "loop"])

@@ -9,6 +9,8 @@ const LABELS = {
   loss: "Loss",
   learning_rate: "Learning rate",
   "update/ratio": "Update size over weight size",
+  loss_scale: "Loss scale (mixed precision)",
+  skipped_updates: "Updates skipped since the logged step before",
   "gradient/clip_factor": "Clip factor (1: not clipped)",
 };
 
