@@ -16,6 +16,7 @@ HISTOGRAMS = 10
 """Logged steps between two histograms."""
 
 WARM_UP_STEPS, BLOCK_STEPS, PAIRS = 10, 8, 5
+"""Of the search. The ring has room for as many logged steps as a block has."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Cadence:
 
 
 class CadenceSearch:
-    """Times blocks of steps that log nothing against blocks in which every step is logged.
+    """Times blocks of steps that log nothing against blocks that log densely.
 
     The two kinds take turns, since a machine's speed drifts, and the median of the differences is
     what a logged step costs. `every` is set once that is known: the smallest round number of steps
@@ -67,6 +68,7 @@ class CadenceSearch:
     Args:
         overhead: share of the training time that logging may take, above 0.
         settle: waits until all steps so far are done and all that they logged is written.
+        steps_a_call: steps between two calls of `step`.
         clock: seconds.
     """
 
@@ -74,43 +76,55 @@ class CadenceSearch:
         self,
         overhead: float,
         settle: Callable[[], object],
+        steps_a_call: float = 1.0,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.every: int | None = None
         self.logging = False
+        self._calls = math.ceil(BLOCK_STEPS / steps_a_call)
+        self._steps = self._calls * steps_a_call
+        self.densest = math.ceil(self._steps / BLOCK_STEPS)
+        """Steps between two logged ones in a block that logs, so that the ring has room for it."""
         self._overhead = overhead
         self._settle = settle
         self._clock = clock
-        self._left = WARM_UP_STEPS
-        self._begun: float | None = None
+        self._left = math.ceil(WARM_UP_STEPS / steps_a_call)
+        self._timing = False
+        self._since: float | None = None
+        self._spent = 0.0
         self._seconds: dict[bool, list[float]] = {False: [], True: []}
 
     def step(self) -> bool:
         """Call before every step; whether `logging` or `every` has changed."""
         if self.every is not None:
             return False
+        if self._timing and self._since is None:
+            self._since = self._clock()
         self._left -= 1
         if self._left >= 0:
             return False
-        self._left = BLOCK_STEPS - 1
-        self._settle()
-        now = self._clock()
-        if self._begun is not None:
-            self._seconds[self.logging].append((now - self._begun) / BLOCK_STEPS)
+        self._left = self._calls - 1
+        if self._timing:
+            self.pause()
+            self._seconds[self.logging].append(self._spent / self._steps)
             self.logging = not self.logging
             if len(self._seconds[True]) == PAIRS:
                 self._finish()
-        self._begun = now
+        else:
+            self._settle()
+        self._timing, self._spent, self._since = True, 0.0, self._clock()
         return True
 
-    def interrupt(self) -> None:
-        """Begin the present block anew: something other than training took time in it."""
-        if self._begun is not None:
-            self._left, self._begun = 0, None
+    def pause(self) -> None:
+        """Stop the clock until the next step: something other than training takes time now."""
+        if self._since is not None:
+            self._settle()
+            self._spent += self._clock() - self._since
+            self._since = None
 
     def _finish(self) -> None:
         pairs = zip(self._seconds[True], self._seconds[False], strict=True)
-        cost = statistics.median(logged - plain for logged, plain in pairs)
+        cost = self.densest * statistics.median(logged - plain for logged, plain in pairs)
         plain = statistics.median(self._seconds[False])
         self.every = round_up(max(SHORTEST, cost / (self._overhead * plain)))
         self.logging = False

@@ -35,8 +35,8 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             A second `fit` continues the run.
         every: steps between two logged ones. Norms and non-finite values are taken at every step
             whatever this is, and show as the largest of each window. By default 10, or as many more
-            as keep the time that logged steps take within `overhead`: the first hundred steps are
-            timed in turns with and without logging. A mapping is a schedule: `{0: 1, 1000: 10}`
+            as keep the time that logged steps take within `overhead`: about the first hundred steps
+            are timed in turns with and without logging. A mapping is a schedule: `{0: 1, 1000: 10}`
             logs each of the first 1,000 steps and every 10th from there on.
         histograms_every: steps between two histograms of the gradients, as a number or a schedule;
             by default 10 · `every`.
@@ -127,8 +127,6 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         if self._log is not None:
             self._guard(self._drain)
             self._epoch_start = self._log.step
-            if self._search is not None:
-                self._search.interrupt()
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Between two steps: drain and estimate the curvature, where due."""
@@ -138,12 +136,12 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
     def on_test_begin(self, logs: Any = None) -> None:
         """Show what training did so far before a validation, which may take long."""
         if self._log is not None:
-            self._guard(self._drain)
+            self._guard(self._pause)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Bring the epoch's last steps into the log."""
         if self._log is not None:
-            self._guard(self._drain)
+            self._guard(self._pause)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Estimate the final curvature, close the event file and leave no trace on the model."""
@@ -192,8 +190,9 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             steps_per_execution=model.steps_per_execution,
             compiled_by_xla=bool(model.jit_compile),
         )
-        if not (self.every or self._found) and self._log.steps_are_batches:
-            self._search = CadenceSearch(self.overhead, self._settle)
+        if not (self.every or self._found):
+            steps_a_call = model.steps_per_execution / self._log.batches_per_update
+            self._search = CadenceSearch(self.overhead, self._settle, steps_a_call)
         if model.built:
             replicas.outside(self._log.observer_for, model.trainable_variables)
         self._log.attach()
@@ -203,7 +202,8 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         self._plain_function = plain
         model.make_train_function(force=True)
         self._looking_function, self._passing_function = model.train_function, None
-        if self._log.steps_are_batches:
+        # Workers wait for one another's sums, so that all of them have to run one function.
+        if self._log.steps_are_batches and not replicas.several_workers(model.distribute_strategy):
             model.make_train_function(force=True)
             self._passing_function = model.train_function
             model.train_function = self._looking_function
@@ -219,12 +219,8 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         self._choose_function(step + 1)
         waited = time.monotonic() - self._last_drain_time
         if self._probe is not None and self._probe.due(step):
-            self._drain()
+            self._pause()
             self._probe.estimate()
-            if self._search is not None:
-                self._search.interrupt()
-        elif self._search is not None:
-            return
         elif (
             waited >= DRAIN_SECONDS
             or step - self._last_drain_step >= log.max_steps_between_drains(step)
@@ -248,6 +244,12 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         self._alarm_seconds = waited + ALARM_SECONDS
         return self._log.alarmed
 
+    def _pause(self) -> None:
+        """Drain, and keep what follows out of the time that training takes."""
+        if self._search is not None:
+            self._search.pause()
+        self._drain()
+
     def _settle(self) -> None:
         """Wait for the device and for the event file."""
         self._drain()
@@ -260,7 +262,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         assert log is not None
         histograms = self.histograms_every or Cadence((SHORTEST,))
         if search.every is None:
-            every = Cadence((1 if search.logging else log.NEVER,))
+            every = Cadence((search.densest if search.logging else log.NEVER,))
             log.log_every(every, histograms.throughout(log.NEVER), lasting=False)
         else:
             self._search, self._found = None, Cadence((search.every,))
@@ -282,6 +284,8 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
     def _finish(self) -> None:
         assert self._log is not None
         if self._log.observer is None:
+            if not self.model.distribute_strategy.extended.should_save_summary:
+                return  # another worker does
             raise RuntimeError(
                 "no update of the weights was seen. Does train_step call self.optimizer.apply or "
                 "apply_gradients, and has the model trainable weights?"

@@ -22,9 +22,6 @@ from tbgrad.training.ring import NUMBERS, Drained, StatisticsRing, own_variable
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
 
-HELD = 1 << 18
-"""Values of gradients that one conditional of a step that is not logged keeps alive: a megabyte."""
-
 
 class GradientObserver:
     """Observes gradients inside the training step and keeps the logged steps until drained.
@@ -236,33 +233,23 @@ class GradientObserver:
     def _pass(self, true: list[Any], rows: tuple[int, ...]) -> None:
         """A step that is not logged.
 
-        A conditional keeps alive what it may have to count in, which costs the optimizer the use of
-        that memory. So each holds a few gradients, and lets them go as soon as it has these.
+        The step is counted inside the conditional: one that waits for a counter ahead of it costs a
+        transformer 4 % of its step.
         """
         gradients = [statistics.prepare(gradient) for gradient in true]
         squares = statistics.square_sums(gradients)
         total = tf.reduce_sum(squares)
-        step = self.step.assign_add(1, read_value=True)
-        layouts = [self._layouts[row] for row in rows]
-        groups = _neighbours([layout.size for layout in layouts])
-
-        def counts_of(part: slice) -> Tensor:
-            blocks = statistics.Blocks(gradients[part], layouts[part])
-            return statistics.nonfinite_counts(blocks)
-
-        def counts_if_any(part: slice) -> Tensor:
-            finite = tf.math.is_finite(tf.reduce_sum(squares[part]))
-            zeros = tf.zeros([part.stop - part.start])
-            return rarely(~finite, lambda: counts_of(part), lambda: zeros)
-
-        # Of a single group the conditional below can as well do the counting.
-        counted = [counts_if_any(part) for part in groups] if len(groups) > 1 else None
 
         def count() -> None:
-            counts = counts_of(groups[0]) if counted is None else tf.concat(counted, axis=0)
+            step = self.step.assign_add(1, read_value=True)
+            counts = statistics.nonfinite_counts(self._blocks(gradients, rows))
             self._keep(self._raised(rows, squares, total, step, counts))
 
-        rarely(~tf.math.is_finite(total), count, lambda: self._raise(rows, squares, total))
+        def pass_by() -> None:
+            self.step.assign_add(1)
+            self._raise(rows, squares, total)
+
+        rarely(~tf.math.is_finite(total), count, pass_by)
 
     def _raise(self, rows: tuple[int, ...], squares: Tensor, total: Tensor) -> None:
         """Raise the peaks of the window to those of a step in which all is finite."""
@@ -401,17 +388,6 @@ def _part(cadence: Cadence, steps: Tensor, step: Tensor) -> Tensor:
         return steps
     begun = tf.reduce_sum(tf.cast(step >= tf.constant(cadence.starts, tf.int64), tf.int32))
     return tf.gather(steps, begun - 1)
-
-
-def _neighbours(sizes: Sequence[int]) -> list[slice]:
-    """Parts of neighbouring tensors of these sizes; each holds `HELD` numbers or a little more."""
-    parts, first, held = [], 0, 0
-    for position, size in enumerate(sizes):
-        held += size
-        if held >= HELD or position == len(sizes) - 1:
-            parts.append(slice(first, position + 1))
-            first, held = position + 1, 0
-    return parts
 
 
 def _peak(values: Tensor) -> Tensor:

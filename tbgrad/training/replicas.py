@@ -42,6 +42,11 @@ def writes_summaries(variables: Sequence[Any]) -> bool:
     return bool(strategy.extended.should_save_summary)
 
 
+def several_workers(strategy: Any) -> bool:
+    """Whether the replicas are in several processes."""
+    return bool(strategy.extended._in_multi_worker_mode())
+
+
 def outside(function: Callable[..., T], *args: Any) -> T:
     """Call `function` as if no graph were under construction and no strategy in force.
 

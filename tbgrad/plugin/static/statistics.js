@@ -19,7 +19,7 @@ const KNOWN = {
   weight_norm: { label: "weight norm", meaning: "L2 norm of the weights", scale: "log" },
   update_norm: { label: "update norm", meaning: "L2 norm of the applied update", scale: "log" },
   cosine: { label: "direction", meaning: "cosine to the gradient logged before: 1 same, −1 opposite", scale: "correlation" },
-  snr: { label: "signal to noise", meaning: "signal-to-noise ratio of the gradient", scale: "log" },
+  snr: { label: "signal to noise", meaning: "squared mean of the gradient over its variance, from the optimizer's moments", scale: "log" },
 };
 
 /** @returns {Statistic} */
