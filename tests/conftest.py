@@ -1,8 +1,13 @@
 """In CI a skipped test is a failed run: what should be proved there was not."""
 
 import os
+import signal
 
 import pytest
+
+# A shell without job control starts what it puts in the background with SIGINT ignored, and every
+# child inherits that: the tests that press Ctrl-C would wait for ever.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _skipped: list[str] = []
 

@@ -67,7 +67,7 @@ def _nonfinite(step: int, path: str) -> Alert:
 
 
 class Calls:
-    """Calls a user's function about alerts, each call in a thread: it may take its time, or fail.
+    """Calls a user's function about alerts, in their order and in threads: it may take its time.
 
     The first failure goes to `on_error` and ends the calls.
     """
@@ -77,22 +77,24 @@ class Calls:
     ) -> None:
         self._function, self._on_error = function, on_error
         self._failed = False
-        self._threads: list[threading.Thread] = []
+        self._last: threading.Thread | None = None
 
     def about(self, alert: Alert) -> None:
         """Call the function with `alert`."""
-        thread = threading.Thread(
-            target=self._call, args=(alert,), name="tbgrad-alert", daemon=True
+        arguments = alert, self._last
+        self._last = threading.Thread(
+            target=self._call, args=arguments, name="tbgrad-alert", daemon=True
         )
-        self._threads = [other for other in self._threads if other.is_alive()] + [thread]
-        thread.start()
+        self._last.start()
 
     def wait(self, timeout: float = 5.0) -> None:
-        """Give the calls under way the time to end, for so many seconds each."""
-        for thread in self._threads:
-            thread.join(timeout)
+        """Give the calls under way so many seconds to end."""
+        if self._last is not None:
+            self._last.join(timeout)
 
-    def _call(self, alert: Alert) -> None:
+    def _call(self, alert: Alert, before: threading.Thread | None) -> None:
+        if before is not None:
+            before.join()
         if self._failed:
             return
         try:

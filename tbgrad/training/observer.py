@@ -62,9 +62,8 @@ class GradientObserver:
         self._window_squares = own_variable(np.zeros(count), tf.float32)
         self._window_nonfinite = own_variable(np.zeros(count), tf.float32)
         self._window_total = own_variable(0.0, tf.float32)
-        self._nonfinite = own_variable(
-            [0, 0], tf.int64
-        )  # first such step since the drain, first row
+        # The first such step since the last drain, and its first row.
+        self._nonfinite = own_variable([0, 0], tf.int64)
         self._sample = own_variable(np.zeros((count, statistics.COSINE_SAMPLE)), tf.float32)
         self._skipped = own_variable(0.0, tf.float32)
         self._shown: set[str] = set()
