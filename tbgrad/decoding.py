@@ -28,6 +28,7 @@ from tbgrad.tags import (
     PARAMETERS,
     FormatError,
     Kind,
+    split_group,
 )
 
 MAX_PARAMETERS = 1_000_000
@@ -74,7 +75,7 @@ def _misfit(tag: str, error: Exception) -> FormatError:
 
 
 def _decode(value: Value, metadata: Metadata | None) -> tuple[Kind, Any] | None:
-    form, tag = value.WhichOneof("value"), value.tag
+    form, tag = value.WhichOneof("value"), split_group(value.tag)[1]
     if tag in _JSON_TAGS:
         kind, build = _JSON_TAGS[tag]
         return kind, build(json.loads(value.tensor.string_val[0]))

@@ -9,6 +9,8 @@ from __future__ import annotations
 import bisect
 import os
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from tbgrad.eventfile import find_event_files
@@ -21,7 +23,8 @@ __all__ = ["LogDirectory", "Run", "Series", "read"]
 def read(logdir: str | Path) -> dict[str, Run]:
     """Read all runs below `logdir`. Needs no TensorFlow.
 
-    Returns a dict by run name, "." for the directory itself; empty where no run is.
+    Returns a dict by run name, "." for the directory itself; empty where no run is. A group of
+    parameters (see `GradientMonitor`) is read as if it were a run in a directory of its name.
 
     Raises:
         FileNotFoundError: `logdir` does not exist.
@@ -64,6 +67,7 @@ class LogDirectory:
         self.runs: dict[str, Run] = {}
         self.problems: dict[str, str] = {}
         self._builders: dict[str, RunBuilder] = {}
+        self._frozen: dict[str, dict[str, Run]] = {}
         self._last_turn = ""
 
     def poll(self, seconds: float = float("inf")) -> set[str]:
@@ -75,30 +79,43 @@ class LogDirectory:
         deadline = time.monotonic() + seconds
         problems: dict[str, str] = {}
         files = find_event_files(self.path, problems) if os.path.lexists(self.path) else {}
-        changed = self._builders.keys() - files.keys()
         self._builders = {n: b for n, b in self._builders.items() if n in files}
-        runs = {name: run for name, run in self.runs.items() if name in files}
+        frozen = {name: runs for name, runs in self._frozen.items() if name in files}
         for name in self._in_turn(list(files)):
             builder = self._builders.get(name)
             if builder is None or builder.outdated(files[name]):
                 builder = self._builders[name] = RunBuilder(name)
-                runs.pop(name, None)
-            if builder.read(files[name], deadline) or name not in runs:
-                changed.add(name)
-                runs[name] = builder.freeze()
+                frozen.pop(name, None)
+            if builder.read(files[name], deadline) or name not in frozen:
+                frozen[name] = builder.freeze()
                 self._last_turn = name
                 if time.monotonic() > deadline:
                     break
-        self.runs = dict(sorted(runs.items()))
+        before, self._frozen, self.runs = self.runs, frozen, _by_name(frozen)
         for builder in self._builders.values():
             problems.update(builder.problems)
         self.problems = problems
-        return changed
+        return {
+            n for n in before.keys() | self.runs.keys() if before.get(n) is not self.runs.get(n)
+        }
 
     def finish(self) -> dict[str, Run]:
         """The runs, with the damage at the ends of their files that only a last look can tell."""
-        return {name: self._builders[name].freeze(last_look=True) for name in self.runs}
+        last = {name: self._builders[name].freeze(last_look=True) for name in self._frozen}
+        return _by_name(last)
 
     def _in_turn(self, names: list[str]) -> list[str]:
         after = bisect.bisect_right(names, self._last_turn)
         return names[after:] + names[:after]
+
+
+def _by_name(directories: Mapping[str, Mapping[str, Run]]) -> dict[str, Run]:
+    """All runs in the order of their names; a group gives way to a directory of its name."""
+    named: dict[str, Run] = {}
+    for directory, runs in directories.items():
+        for name, run in runs.items():
+            free = name
+            while free != directory and (free in directories or free in named):
+                free += " (group)"
+            named[free] = run if free == name else replace(run, name=free)
+    return dict(sorted(named.items()))

@@ -38,7 +38,8 @@ class Run(Mapping[str, Series]):
 
     `manifest` is the newest one, None for a log without tbgrad series. `parameters` are the rows of
     the packed series: those of the manifest, then those that only earlier manifests had; `names`
-    are their paths, each one different. `damage` lists what could not be read.
+    are their paths, each one different. `damage` lists what could not be read, and `bytes_read`
+    counts the bytes, of all files of the directory; of its groups the first one has them.
     """
 
     name: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from tbgrad.eventfile import Event, EventFileTail
 from tbgrad.logformat import FormatError, Kind
 from tbgrad.records import Damage, Manifest, Parameter, distinct
 from tbgrad.run import Run, Series
+from tbgrad.tags import group_name, in_group, split_group
 
 
 @dataclass
@@ -98,8 +99,59 @@ def _read_only(view: NDArray[Any]) -> NDArray[Any]:
     return view
 
 
+@dataclass
+class _Rows:
+    """The rows of the packed series of one group: those of its newest manifest, then others."""
+
+    manifest: Manifest | None = None
+    parameters: tuple[Parameter, ...] = ()
+    names: tuple[str, ...] = ()
+
+    def fit(self, kind: Kind, value: NDArray[Any]) -> NDArray[Any]:
+        """Rows in the order of `Run.parameters`, which may have more than this manifest."""
+        manifest = self.manifest
+        assert manifest is not None
+        width = (
+            len(manifest.statistics) if kind is Kind.PARAMETERS else manifest.histogram_bins.columns
+        )
+        if value.shape != (len(manifest.parameters), width):
+            raise FormatError(
+                f"{kind.value} of shape {value.shape} do not fit the manifest, which has "
+                f"{len(manifest.parameters)} parameters and {width} columns"
+            )
+        missing = len(self.parameters) - len(value)
+        if missing == 0:
+            return value
+        return np.concatenate([value, np.full((missing, width), _BLANKS[kind], value.dtype)])
+
+    def adopt(self, manifest: Manifest, columns: Iterable[_Column]) -> None:
+        """Take a new manifest and bring what was read so far into its order of rows and columns."""
+        former, former_names = self.manifest, self.names
+        current = set(manifest.names)
+        vanished = [i for i, name in enumerate(former_names) if name not in current]
+        self.parameters = manifest.parameters + tuple(self.parameters[i] for i in vanished)
+        self.names = manifest.names + tuple(former_names[i] for i in vanished)
+        self.manifest = manifest
+        if former is None:
+            return
+        rows = _positions(self.names, former_names)
+        order = _positions(distinct(manifest.statistics), distinct(former.statistics))
+        for column in columns:
+            if column.kind is Kind.PARAMETERS:
+                column.rearrange(rows, order, _BLANKS[column.kind])
+            elif (
+                column.kind is Kind.HISTOGRAMS and manifest.histogram_bins != former.histogram_bins
+            ):
+                column.truncate(-(2**62))
+            elif column.kind is Kind.HISTOGRAMS:
+                column.rearrange(rows, None, _BLANKS[column.kind])
+
+
 class RunBuilder:
-    """Reads the event files of one run into columns. `problems` maps unreadable files to why."""
+    """Reads the event files of one directory into columns.
+
+    `problems` maps unreadable files to why.
+    """
 
     MAX_DAMAGE = 1000
     EVENTS_BETWEEN_CLOCKS = 64
@@ -110,9 +162,7 @@ class RunBuilder:
         self._tails: dict[Path, EventFileTail] = {}
         self._columns: dict[str, _Column] = {}
         self._metadata: dict[str, Any] = {}
-        self._manifest: Manifest | None = None
-        self._parameters: tuple[Parameter, ...] = ()
-        self._names: tuple[str, ...] = ()
+        self._groups: dict[str, _Rows] = {}
         self._damage: list[Damage] = []
 
     def outdated(self, paths: list[Path]) -> bool:
@@ -138,21 +188,43 @@ class RunBuilder:
                 self.problems[str(path)] = error.strerror or str(error)
         return self._bytes_read() > before
 
-    def freeze(self, last_look: bool = False) -> Run:
-        """The run as it is now; with the ends of files that are no records if it is the last."""
+    def freeze(self, last_look: bool = False) -> dict[str, Run]:
+        """The run as it is now, by name; with the ends of files that are no records if the last.
+
+        Each group of parameters is a run of its own, named as if it were a directory in this one.
+        """
         damage = [d for tail in self._tails.values() for d in tail.damage] + self._damage
         if last_look:
             ends = (tail.unfinished() for tail in self._tails.values())
             damage += [end for end in ends if end is not None]
-        return Run(
-            name=self.name,
-            series={tag: column.freeze() for tag, column in self._columns.items()},
-            manifest=self._manifest,
-            parameters=self._parameters,
-            names=self._names,
-            damage=tuple(sorted(damage, key=lambda d: (d.file, d.offset))),
-            bytes_read=self._bytes_read(),
-        )
+        ordered = tuple(sorted(damage, key=lambda d: (d.file, d.offset)))
+        series: dict[str, dict[str, Series]] = {"": {}, **{group: {} for group in self._groups}}
+        for tag, column in self._columns.items():
+            group, own = self._place(tag)
+            series[group][own] = column.freeze()
+        runs: dict[str, Run] = {}
+        for group, found in series.items():
+            if found or group or len(series) == 1:
+                rows = self._groups.get(group, _Rows())
+                name = group_name(self.name, group)
+                runs[name] = Run(
+                    name=name,
+                    series=found,
+                    manifest=rows.manifest,
+                    parameters=rows.parameters,
+                    names=rows.names,
+                    # Of the whole directory: told once, so that sums over runs are right.
+                    damage=() if runs else ordered,
+                    bytes_read=0 if runs else self._bytes_read(),
+                )
+        return runs
+
+    def _place(self, tag: str) -> tuple[str, str]:
+        """The group that a series belongs to, and its tag there."""
+        for group in self._groups:
+            if group and tag.startswith(f"{group}/"):
+                return group, tag[len(group) + 1 :]
+        return "", tag
 
     def _bytes_read(self) -> int:
         return sum(tail.offset for tail in self._tails.values())
@@ -176,57 +248,25 @@ class RunBuilder:
 
     def _keep(self, tag: str, event: Event, kind: Kind, value: Any) -> None:
         if kind is Kind.MANIFEST:
-            self._adopt(value)
+            self._adopt(split_group(tag)[0], value)
             return
         if kind in (Kind.PARAMETERS, Kind.HISTOGRAMS):
-            value = self._rows(kind, value)
+            group = split_group(tag)[0]
+            if group not in self._groups:
+                rows, width = value.shape
+                nameless = Manifest.nameless(rows, width if kind is Kind.PARAMETERS else None)
+                self._adopt(group, nameless)
+            value = self._groups[group].fit(kind, value)
         column = self._columns.get(tag)
         if column is None:
             column = self._columns[tag] = _Column(kind)
         if column.kind is kind:
             column.append(event.step, event.wall_time, value)
 
-    def _rows(self, kind: Kind, value: NDArray[Any]) -> NDArray[Any]:
-        """Rows in the order of `Run.parameters`, which may have more than this manifest."""
-        if self._manifest is None:
-            rows, width = value.shape
-            self._adopt(Manifest.nameless(rows, width if kind is Kind.PARAMETERS else None))
-        manifest = self._manifest
-        assert manifest is not None
-        width = (
-            len(manifest.statistics) if kind is Kind.PARAMETERS else manifest.histogram_bins.columns
-        )
-        if value.shape != (len(manifest.parameters), width):
-            raise FormatError(
-                f"{kind.value} of shape {value.shape} do not fit the manifest, which has "
-                f"{len(manifest.parameters)} parameters and {width} columns"
-            )
-        missing = len(self._parameters) - len(value)
-        if missing == 0:
-            return value
-        return np.concatenate([value, np.full((missing, width), _BLANKS[kind], value.dtype)])
-
-    def _adopt(self, manifest: Manifest) -> None:
-        """Take a new manifest and bring what was read so far into its order of rows and columns."""
-        former, former_names = self._manifest, self._names
-        current = set(manifest.names)
-        vanished = [i for i, name in enumerate(former_names) if name not in current]
-        self._parameters = manifest.parameters + tuple(self._parameters[i] for i in vanished)
-        self._names = manifest.names + tuple(former_names[i] for i in vanished)
-        self._manifest = manifest
-        if former is None:
-            return
-        rows = _positions(self._names, former_names)
-        columns = _positions(distinct(manifest.statistics), distinct(former.statistics))
-        for column in self._columns.values():
-            if column.kind is Kind.PARAMETERS:
-                column.rearrange(rows, columns, _BLANKS[column.kind])
-            elif (
-                column.kind is Kind.HISTOGRAMS and manifest.histogram_bins != former.histogram_bins
-            ):
-                column.truncate(-(2**62))
-            elif column.kind is Kind.HISTOGRAMS:
-                column.rearrange(rows, None, _BLANKS[column.kind])
+    def _adopt(self, group: str, manifest: Manifest) -> None:
+        packed = (in_group(group, tag) for tag in (logformat.PARAMETERS, logformat.HISTOGRAMS))
+        columns = [self._columns[tag] for tag in packed if tag in self._columns]
+        self._groups.setdefault(group, _Rows()).adopt(manifest, columns)
 
 
 _BLANKS = {Kind.PARAMETERS: np.nan, Kind.HISTOGRAMS: 0}

@@ -28,6 +28,31 @@ SPECTRUM = "tbgrad/spectrum"
 ALERTS = "tbgrad/alerts"
 NOTES = "tbgrad/notes"
 
+_PACKED = frozenset({MANIFEST, PARAMETERS, HISTOGRAMS, CURVATURE, SPECTRUM, ALERTS, NOTES})
+
+
+def in_group(group: str, tag: str) -> str:
+    """The tag of a series of a group of parameters; "" is the group of a run that has no others."""
+    return f"{group}/{tag}" if group else tag
+
+
+def split_group(tag: str) -> tuple[str, str]:
+    """The group and the packed series that a tag names; ("", tag) for all other series.
+
+    Which group a native series belongs to shows by the groups that have packed ones.
+    """
+    before, _, name = tag.rpartition(f"{PLUGIN_NAME}/")
+    if before.endswith("/") and f"{PLUGIN_NAME}/{name}" in _PACKED:
+        return before[:-1], f"{PLUGIN_NAME}/{name}"
+    return "", tag
+
+
+def group_name(run: str, group: str) -> str:
+    """The name under which a group of parameters is shown: as if it were a run below its run."""
+    if not group:
+        return run
+    return group if run == "." else f"{run}/{group}"
+
 
 class FormatError(ValueError):
     """A value that carries one of our tags but does not hold what the format says."""

@@ -10,7 +10,7 @@ from tbgrad import logformat
 from tests.plugin import logs
 from tests.plugin.conftest import Api, python_provider
 from tests.plugin.test_backend import column
-from tests.support.logs import write_run
+from tests.support.logs import write_groups, write_run
 from tests.tui.support import app_on, loaded
 
 WRITERS = {
@@ -18,6 +18,7 @@ WRITERS = {
     "hostile": logs.write_hostile,
     "changing": logs.write_changing,
     "plain": logs.write_plain,
+    "groups/critic": lambda directory: write_groups(directory.parent),
 }
 
 

@@ -82,6 +82,17 @@ def check_on_alert(function: _OnAlert | None) -> _OnAlert | None:
     return function
 
 
+def check_group(group: str) -> str:
+    """`group` as it is.
+
+    Raises:
+        ValueError: it is not a name without `/`.
+    """
+    if not isinstance(group, str) or "/" in group:
+        raise ValueError(f"group is a name without '/', such as 'generator', not {group!r}")
+    return group
+
+
 def check_logdir(logdir: str | Path) -> str | Path:
     """`logdir` as a path, or as it is where it is an address.
 

@@ -14,7 +14,13 @@ import keras
 
 from tbgrad.records import Alert
 from tbgrad.training import replicas
-from tbgrad.training.arguments import check_cadence, check_logdir, check_on_alert, check_selection
+from tbgrad.training.arguments import (
+    check_cadence,
+    check_group,
+    check_logdir,
+    check_on_alert,
+    check_selection,
+)
 from tbgrad.training.cadence import HISTOGRAMS, SHORTEST, Cadence, CadenceSearch
 from tbgrad.training.curvature import Curvature, CurvatureProbe
 from tbgrad.training.runlog import ALARM_SECONDS, DRAIN_SECONDS, RunLog, logger, updates_done
@@ -49,10 +55,15 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             observed at all; the global norm is of the others. By default all are.
         on_alert: called with a `tbgrad.records.Alert` when one opens and when it closes, in a
             thread, so that it may take its time.
+        optimizer: the optimizer to watch where it is not `model.optimizer`, as in a model that has
+            two of them.
+        group: name of these parameters in the run, for several monitors that write to one `logdir`:
+            the generator and the discriminator of a GAN. Tags begin with it (`generator/loss`), and
+            the tab, the terminal app and `tbgrad.read` show each group as a run of its own.
 
     Raises:
         ValueError: a cadence is not a whole number from 1 on, a schedule does not begin at step 0,
-            or `overhead` is not above 0.
+            `overhead` is not above 0, or `group` has a `/`.
         TypeError: `curvature` is not a `tbgrad.Curvature`, or a pattern is not a string.
         NotADirectoryError: `logdir` is a file.
 
@@ -72,6 +83,8 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         include: str | Sequence[str] | None = None,
         exclude: str | Sequence[str] | None = None,
         on_alert: Callable[[Alert], object] | None = None,
+        optimizer: Any = None,
+        group: str = "",
     ) -> None:
         super().__init__()
         if curvature is not None and not isinstance(curvature, Curvature):
@@ -92,6 +105,8 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         self.overhead = overhead
         self._selection = check_selection(include, exclude)
         self._on_alert = check_on_alert(on_alert)
+        self._chosen_optimizer = optimizer
+        self._group = check_group(group)
         self._search: CadenceSearch | None = None
         self._found: Cadence | None = None
         self._fit_ends: weakref.finalize[Any, Any] | None = None
@@ -102,6 +117,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         self._looking_function: Any = None
         self._passing_function: Any = None
         self._epoch_start = 0
+        self._updates_a_batch = 1.0
         self._last_drain_step = 0
         self._last_drain_time = 0.0
         self._alarm_seconds = ALARM_SECONDS
@@ -172,15 +188,17 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             self._log.attach()
             model.train_function = self._looking_function
             return
-        start_step = updates_done(model.optimizer)
-        if self._log is not None and self._optimizer is not model.optimizer:
+        optimizer = self._chosen_optimizer or model.optimizer
+        start_step = updates_done(optimizer)
+        if self._log is not None and self._optimizer is not optimizer:
             # Compiling again makes a new optimizer that counts from zero; the run goes on.
             start_step += self._log.step
-        self._optimizer = model.optimizer
+        self._optimizer = optimizer
         every = self.every or self._found or Cadence((SHORTEST,))
         self._log = RunLog(
             self.logdir,
-            optimizer=model.optimizer,
+            group=self._group,
+            optimizer=optimizer,
             start_step=start_step,
             every=every,
             histograms_every=self.histograms_every or every.times(HISTOGRAMS),
@@ -190,20 +208,25 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             steps_per_execution=model.steps_per_execution,
             compiled_by_xla=bool(model.jit_compile),
         )
+        self._updates_a_batch = 1 / self._log.batches_per_update
         if not (self.every or self._found):
-            steps_a_call = model.steps_per_execution / self._log.batches_per_update
+            steps_a_call = model.steps_per_execution * self._updates_a_batch
             self._search = CadenceSearch(self.overhead, self._settle, steps_a_call)
-        if model.built:
+        # Those of another optimizer are known when it is first applied.
+        if model.built and optimizer is model.optimizer:
             replicas.outside(self._log.observer_for, model.trainable_variables)
         self._log.attach()
         self._probe = None
         if self.curvature is not None:
-            self._probe = CurvatureProbe(self.curvature, model, self._log)
+            self._probe = CurvatureProbe(self.curvature, model, optimizer, self._log)
         self._plain_function = plain
         model.make_train_function(force=True)
         self._looking_function, self._passing_function = model.train_function, None
-        # Workers wait for one another's sums, so that all of them have to run one function.
-        if self._log.steps_are_batches and not replicas.several_workers(model.distribute_strategy):
+        # Workers wait for one another's sums, so that all of them have to run one function; so have
+        # the monitors of several optimizers, whose logged steps need not be the same.
+        alone = optimizer is model.optimizer and not self._group
+        several = replicas.several_workers(model.distribute_strategy)
+        if self._log.steps_are_batches and alone and not several:
             model.make_train_function(force=True)
             self._passing_function = model.train_function
             model.train_function = self._looking_function
@@ -213,7 +236,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         assert log is not None
         if log.observer is None:
             return  # the model creates its variables in the first step
-        step = self._epoch_start + batch // log.batches_per_update
+        step = self._epoch_start + int(batch * self._updates_a_batch)
         if self._search is not None and self._search.step():
             self._follow(self._search)
         self._choose_function(step + 1)
@@ -230,7 +253,8 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             self._drain()
         else:
             return
-        if log.step != step:  # batches are not updates after all
+        if batch and log.step != step:  # updates that are skipped, or several a batch
+            self._updates_a_batch = (log.step - self._epoch_start) / batch
             self._passing_function = None
             self._choose_function(log.step + 1)
         self._last_drain_step, self._last_drain_time = step, time.monotonic()
@@ -288,7 +312,8 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
                 return  # another worker does
             raise RuntimeError(
                 "no update of the weights was seen. Does train_step call self.optimizer.apply or "
-                "apply_gradients, and has the model trainable weights?"
+                "apply_gradients (of another optimizer: give it as optimizer=), and has the model "
+                "trainable weights?"
             )
         self._drain()
         if self._probe is not None:

@@ -59,10 +59,10 @@ class Curvature:
 class CurvatureProbe:
     """Estimates the curvature of one model on one fixed probe batch and logs it."""
 
-    def __init__(self, settings: Curvature, model: Any, log: RunLog) -> None:
+    def __init__(self, settings: Curvature, model: Any, optimizer: Any, log: RunLog) -> None:
         self._settings = settings
         self._log = log
-        self._optimizer = model.optimizer
+        self._optimizer = optimizer
         self._model = model
         self._batch, self._samples = probe_batch(settings.data, settings.samples)
         self._operator: hessian.HessianOperator | None = None

@@ -16,15 +16,14 @@ import numpy as np
 import tensorflow as tf
 
 from tbgrad import logformat
-from tbgrad.eventwriter import EventFileWriter, LocalFile
 from tbgrad.records import STATISTICS, Alert, CurvatureEstimate, Manifest
 from tbgrad.training import replicas
 from tbgrad.training.alarm import Calls, NonfiniteAlarm
 from tbgrad.training.cadence import Cadence
 from tbgrad.training.observer import GradientObserver
 from tbgrad.training.parameters import Selection, describe
-from tbgrad.training.remote import RemoteFile, is_remote
 from tbgrad.training.ring import Drained, LoggedStep
+from tbgrad.training.runfile import RunFile
 from tbgrad.training.tap import OptimizerTap, innermost
 
 logger = logging.getLogger("tbgrad")
@@ -50,6 +49,7 @@ class RunLog:
         self,
         logdir: str | Path,
         *,
+        group: str = "",
         optimizer: Any = None,
         every: Cadence,
         histograms_every: Cadence,
@@ -61,6 +61,7 @@ class RunLog:
         compiled_by_xla: bool = True,
     ) -> None:
         self.logdir = logdir
+        self._group = group
         self.failed = False
         self.observer: GradientObserver | None = None
         self.batches_per_update = 1
@@ -75,7 +76,7 @@ class RunLog:
         self._steps_per_execution = steps_per_execution
         self._compiled_by_xla = compiled_by_xla
         self._manifest: Manifest | None = None
-        self._file: EventFileWriter | None = None
+        self._file: RunFile | None = None
         self._lock = threading.RLock()
         self._time = time.time()
         self._step = start_step
@@ -146,11 +147,11 @@ class RunLog:
         """Begin an event file that continues the run after the present step, if it has begun."""
         if self._manifest is not None:
             self._time, self._step = time.time(), self.step
-            self._file = EventFileWriter(
+            self._file = RunFile(
                 self.logdir,
+                group=self._group,
                 start_step=self._step + 1,
                 on_error=self.give_up,
-                create=RemoteFile if is_remote(self.logdir) else LocalFile,
             )
             self._file.add(self._step, [logformat.manifest(self._manifest)])
 
@@ -230,9 +231,10 @@ class RunLog:
         if not self.failed:
             self.failed = True
             reason = f"{type(error).__name__}: {error}".strip(": ")
+            group = f" ({self._group})" if self._group else ""
             self.note(
-                f"monitoring of {self.logdir} ended after a failure of its own; training goes on. "
-                f"{reason}"
+                f"monitoring of {self.logdir}{group} ended after a failure of its own; "
+                f"training goes on. {reason}"
             )
 
     def flush(self) -> None:
@@ -255,7 +257,7 @@ class RunLog:
     def _alert_failed(self, error: Exception) -> None:
         self.note(f"on_alert failed and is not called again. {type(error).__name__}: {error}")
 
-    def _tell(self, step: int, alert: Alert, file: EventFileWriter) -> None:
+    def _tell(self, step: int, alert: Alert, file: RunFile) -> None:
         """Log an alert; where it is new, warn and leave a note; where it is new or ends, call."""
         values = [logformat.alerts([alert])]
         new = step == alert.first_step
@@ -282,7 +284,7 @@ class RunLog:
             self._manifest = replace(self._manifest, cadences=cadences)
             self._file.add(step, [logformat.manifest(self._manifest)])
 
-    def _write(self, drained: Drained, file: EventFileWriter) -> None:
+    def _write(self, drained: Drained, file: RunFile) -> None:
         assert self._manifest is not None
         for step, alert in self._alarm.update(drained):
             self._tell(step, alert, file)

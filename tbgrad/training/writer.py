@@ -13,7 +13,13 @@ import tensorflow as tf
 
 from tbgrad.records import Alert
 from tbgrad.training import replicas
-from tbgrad.training.arguments import check_cadence, check_logdir, check_on_alert, check_selection
+from tbgrad.training.arguments import (
+    check_cadence,
+    check_group,
+    check_logdir,
+    check_on_alert,
+    check_selection,
+)
 from tbgrad.training.cadence import HISTOGRAMS
 from tbgrad.training.runlog import ALARM_SECONDS, DRAIN_SECONDS, RunLog, updates_done
 
@@ -37,6 +43,9 @@ class GradientSummaryWriter:
             observed at all; the global norm is of the others. By default all are.
         on_alert: called with a `tbgrad.records.Alert` when one opens and when it closes, in a
             thread, so that it may take its time.
+        group: name of these parameters in the run, for several writers that write to one `logdir`:
+            the generator and the discriminator of a GAN. Tags begin with it (`generator/loss`), and
+            the tab, the terminal app and `tbgrad.read` show each group as a run of its own.
 
     The log is written by a thread that looks at the device every two seconds; the loop itself never
     waits. Use it as a context manager, or call `close` at the end. Whatever fails while training
@@ -79,12 +88,14 @@ class GradientSummaryWriter:
         include: str | Sequence[str] | None = None,
         exclude: str | Sequence[str] | None = None,
         on_alert: Callable[[Alert], object] | None = None,
+        group: str = "",
     ) -> None:
         if start_step is None:
             start_step = 0 if optimizer is None else updates_done(optimizer)
         cadence = check_cadence("every", every)
         self._log = RunLog(
             check_logdir(logdir),
+            group=check_group(group),
             optimizer=optimizer,
             every=cadence,
             histograms_every=(

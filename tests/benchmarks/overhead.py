@@ -141,6 +141,24 @@ class ByHand(keras.Model):  # type: ignore[misc]
         return {"loss": loss}
 
 
+class OwnLoop(keras.Model):  # type: ignore[misc]
+    """A loop of one's own, with the writer in its training step."""
+
+    def log_to(self, directory: Path) -> None:
+        self.writer = tbgrad.GradientSummaryWriter(
+            directory, self.trainable_variables, optimizer=self.optimizer
+        )
+
+    def train_step(self, data: Any) -> Any:
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(x, y, self(x, training=True))
+        gradients = tape.gradient(loss, self.trainable_variables)
+        self.writer.observe(gradients, loss=loss)
+        self.optimizer.apply(gradients, self.trainable_variables)
+        return {"loss": loss}
+
+
 def variants(build: Callable[[type], Any], xla: bool, scratch: Path) -> list[Variant]:
     """All ways to train one model; each gets the same model."""
 
@@ -165,6 +183,9 @@ def variants(build: Callable[[type], Any], xla: bool, scratch: Path) -> list[Var
         monitored("tbgrad, defaults"),
         monitored("tbgrad, all at every step", every=1, histograms_every=1),
     ]
+    own, directory = compiled(OwnLoop), scratch / "own-loop"
+    own.log_to(directory)
+    found.append(Variant("tbgrad, own loop, every 10", own, [], directory))
     tensorboard = keras.callbacks.TensorBoard(scratch / "tensorboard", update_freq=10)
     found.append(Variant("Keras TensorBoard callback", compiled(), [tensorboard]))
     if not xla:  # tf.summary cannot be compiled by XLA

@@ -12,7 +12,8 @@ import tbgrad
 from tbgrad.plugin import Loader
 from tbgrad.plugin.source import LogSource
 from tests.plugin import logs
-from tests.plugin.conftest import Api, rust_provider
+from tests.plugin.conftest import PROVIDERS, Api, poll, rust_provider
+from tests.support.logs import write_groups, write_run
 
 ROUTES_OF_A_RUN = (
     "status", "scalars", "layers", "parameter", "histogram", "curvature", "notes",
@@ -266,3 +267,28 @@ def test_a_series_as_long_as_tensorboard_keeps_may_have_lost_records() -> None:
     assert source.sampled("scalars", 5000)
     assert not source.sampled("scalars", 4999)
     assert not source.sampled("tbgrad", 10**6)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_groups_are_runs_of_their_own(provider: str, tmp_path: Path) -> None:
+    write_groups(tmp_path / "gan")
+    write_run(tmp_path / "gan" / "generator", layers=1)  # a directory of the name of a group
+    api = Api(PROVIDERS[provider](tmp_path))
+    names = ["gan/critic", "gan/generator", "gan/generator (group)"]
+    poll(lambda: sorted(run["name"] for run in api.get("runs")["runs"]) == names, "all are known")
+    read = tbgrad.read(tmp_path)
+    assert list(read) == names
+    for name, run in read.items():
+        poll(lambda n=name: api.get("status", run=n)["last_step"] == 1000, f"{name} is read")
+        assert api.get("status", run=name)["gradients"]
+        assert "gradient/norm" in api.get("status", run=name)["scalar_tags"]
+        (series,) = api.get("scalars", run=name, tag=["gradient/norm"])["series"]
+        np.testing.assert_array_equal(np.float32(series["values"]), run["gradient/norm"].values)
+        layers = api.get("layers", run=name)
+        assert [parameter["name"] for parameter in layers["parameters"]] == list(run.names)
+        for route in ROUTES_OF_A_RUN:
+            assert api.get(route, run=name, parameter=run.names[0])["run"] == name
+        assert api.get("histogram", run=name, parameter=run.names[0])["stored"] == len(
+            run["tbgrad/histograms"]
+        )
+    assert api.error("status", run="gan")[0] == 404

@@ -15,6 +15,7 @@ from tbgrad.records import (
     Manifest,
     Parameter,
 )
+from tbgrad.tags import in_group
 
 EPOCH = 1_790_000_000.0
 
@@ -42,8 +43,32 @@ def manifest(layers: int = 4) -> Manifest:
     )
 
 
+def write_groups(directory: Path) -> None:
+    """Two groups of parameters in one run; the critic writes later."""
+    write_run(directory, group="generator", layers=2)
+    write_run(directory, group="critic", layers=3, every=20, at=EPOCH + 60)
+
+
+class _Named:
+    """Puts the name of a group before the tags that it writes."""
+
+    def __init__(self, file: EventFileWriter, group: str) -> None:
+        self._file, self._group = file, group
+
+    def add(self, step: int, values: list, wall_time: float) -> None:
+        for value in values:
+            value.tag = in_group(self._group, value.tag)
+        self._file.add(step, values, wall_time)
+
+
 def write_run(
-    directory: Path, *, steps: int = 1000, every: int = 10, layers: int = 4, at: float = EPOCH
+    directory: Path,
+    *,
+    steps: int = 1000,
+    every: int = 10,
+    layers: int = 4,
+    at: float = EPOCH,
+    group: str = "",
 ) -> Manifest:
     """A run that trains well: falling loss and norms, curvature that rises to its threshold.
 
@@ -52,7 +77,8 @@ def write_run(
     m = manifest(layers)
     rng = np.random.default_rng(7)
     bins = m.histogram_bins
-    with EventFileWriter(directory, start_step=0) as writer:
+    with EventFileWriter(directory, start_step=None if group else 0) as file:
+        writer = _Named(file, group)
         writer.add(0, [logformat.manifest(m)], at)
         for step in range(every, steps + 1, every):
             progress = step / steps

@@ -1,0 +1,95 @@
+"""The event file of a run: one for all the groups of parameters that are logged side by side."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tbgrad.eventwriter import EventFileWriter, LocalFile
+from tbgrad.tags import in_group
+from tbgrad.training.remote import RemoteFile, is_remote
+
+_lock = threading.RLock()  # one thread may come back: a monitor is closed where it is collected
+_shared: dict[str, _File] = {}
+
+_Values = Iterable[Any] | Callable[[], Iterable[Any]]
+
+
+class RunFile:
+    """What one monitor writes of a run, with the name of its group before every tag.
+
+    Monitors with different groups and the same directory write into one file, so that TensorBoard,
+    which follows one file a run, sees all of them. Readers drop what a former process wrote at and
+    after `start_step`; in a file of groups, which count their own steps, series by series.
+
+    Raises:
+        OSError: `logdir` cannot be created or written; where it is remote, an error of TensorFlow.
+    """
+
+    def __init__(
+        self,
+        logdir: str | Path,
+        *,
+        group: str,
+        start_step: int,
+        on_error: Callable[[Exception], None],
+    ) -> None:
+        self._group = group
+        with _lock:
+            file = _shared.get(str(logdir)) if group else None
+            if file is None or group in file.users:
+                file = _File(logdir, None if group else start_step)
+                if group:
+                    _shared[str(logdir)] = file
+            file.users[group] = on_error
+        self._file = file
+
+    def add(self, step: int, values: _Values, wall_time: float | None = None) -> None:
+        """Queue one event with all `values` of a step, as `EventFileWriter.add` does."""
+        if self._group:
+            values = partial(self._named, values)
+        self._file.writer.add(step, values, wall_time)
+
+    def flush(self) -> None:
+        """Wait until everything added so far is on disk."""
+        self._file.writer.flush()
+
+    def close(self) -> None:
+        """Write what is queued; the last monitor closes the file."""
+        with _lock:
+            del self._file.users[self._group]
+            last = not self._file.users
+            if last and _shared.get(self._file.logdir) is self._file:
+                del _shared[self._file.logdir]
+        if last:
+            self._file.writer.close()
+        else:
+            self._file.writer.flush()
+
+    def _named(self, values: _Values) -> Iterable[Any]:
+        for value in values() if callable(values) else values:
+            value.tag = in_group(self._group, value.tag)
+            yield value
+
+
+class _File:
+    """An open event file and the monitors that write it: what each is told of a failure by."""
+
+    def __init__(self, logdir: str | Path, start_step: int | None) -> None:
+        self.logdir = str(logdir)
+        self.users: dict[str, Callable[[Exception], None]] = {}
+        self.writer = EventFileWriter(
+            logdir,
+            start_step=start_step,
+            on_error=self._failed,
+            create=RemoteFile if is_remote(logdir) else LocalFile,
+        )
+
+    def _failed(self, error: Exception) -> None:
+        for on_error in list(self.users.values()):
+            with contextlib.suppress(Exception):
+                on_error(error)
