@@ -205,8 +205,8 @@ def test_a_full_disk_ends_in_one_warning(tmp_path, batches, tiny_model, caplog):
         def on_train_batch_begin(self, batch, logs=None):
             if batch == 3:
                 self.device = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
-                monitor._log._file._file.close()
-                monitor._log._file._file = self.device
+                monitor._log._file._file.writer._file.close()
+                monitor._log._file._file.writer._file = self.device
 
     monitor = tbgrad.GradientMonitor(tmp_path, every=1)
     model = tiny_model(steps_per_execution=1)
