@@ -204,10 +204,9 @@ def _curvature(content: Any) -> CurvatureEstimate:
     if not content["eigenvalues"]:
         raise ValueError("no eigenvalues")
     threshold = content.get("stability_threshold")
+    preconditioned = content.get("preconditioned")
     return CurvatureEstimate(
-        eigenvalues=tuple(
-            Eigenvalue(_number(e["value"]), _number(e["residual"])) for e in content["eigenvalues"]
-        ),
+        eigenvalues=tuple(_eigenvalue(e) for e in content["eigenvalues"]),
         converged=bool(content["converged"]),
         hvps=int(content.get("hvps", 0)),
         seconds=_number(content.get("seconds")),
@@ -215,7 +214,15 @@ def _curvature(content: Any) -> CurvatureEstimate:
         samples=int(content.get("samples", 0)),
         stability_threshold=None if threshold is None else float(threshold),
         threshold_formula=str(content.get("threshold_formula", "")),
+        preconditioned=None if preconditioned is None else _eigenvalue(preconditioned),
+        trace=_number(content.get("trace")),
+        trace_error=_number(content.get("trace_error")),
+        method=str(content.get("method", "")),
     )
+
+
+def _eigenvalue(content: Any) -> Eigenvalue:
+    return Eigenvalue(_number(content["value"]), _number(content["residual"]))
 
 
 def _alerts(content: Any) -> tuple[Alert, ...]:

@@ -33,12 +33,15 @@ from tbgrad.tags import (
     LOSS,
     LOSS_SCALE,
     MANIFEST,
+    MINIMUM_RATIO,
+    NEGATIVE_FRACTION,
     NOTES,
     PARAMETERS,
     PLUGIN_NAME,
     SKIPPED_UPDATES,
     SPECTRUM,
     STABILITY,
+    TRACE,
     UPDATE_RATIO,
     FormatError,
     Kind,
@@ -59,12 +62,15 @@ __all__ = [
     "LOSS",
     "LOSS_SCALE",
     "MANIFEST",
+    "MINIMUM_RATIO",
+    "NEGATIVE_FRACTION",
     "NOTES",
     "PARAMETERS",
     "PLUGIN_NAME",
     "SKIPPED_UPDATES",
     "SPECTRUM",
     "STABILITY",
+    "TRACE",
     "UPDATE_RATIO",
     "FormatError",
     "Kind",
@@ -79,6 +85,7 @@ __all__ = [
     "note",
     "parameters",
     "scalar",
+    "spectrum",
     "to_jsonable",
 ]
 
@@ -132,6 +139,12 @@ def histograms(counts: NDArray[np.int32]) -> Value:
 def curvature(record: CurvatureEstimate) -> Value:
     """One curvature estimate as JSON."""
     return _text_value(CURVATURE, PLUGIN_NAME, _to_json(asdict(record)))
+
+
+def spectrum(grid: NDArray[Any], density: NDArray[Any]) -> Value:
+    """The spectral density: eigenvalues and density, float32 [2, G]."""
+    rows = np.stack([grid, density]).astype(np.float32)
+    return _value(SPECTRUM, PLUGIN_NAME, summary_pb2.DATA_CLASS_TENSOR, rows)
 
 
 def alerts(records: Sequence[Alert]) -> Value:

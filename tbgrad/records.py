@@ -156,7 +156,10 @@ class CurvatureEstimate:
     `eigenvalues` come in falling order; the first belongs to the top of the spectrum, the last to
     its bottom. `hvps` and `seconds` are what it cost; `loss` and `samples` describe the probe
     batch. `stability_threshold` is the largest eigenvalue at which the optimizer is stable, by
-    `threshold_formula`; None where no threshold is known for the optimizer.
+    `threshold_formula`; None where no threshold is known for the optimizer. Of an adaptive
+    optimizer it is to be compared with `preconditioned`, the largest eigenvalue of the Hessian in
+    the coordinates of the optimizer. `trace` and its standard error are NaN where they were not
+    asked for. `method` is how products were computed.
     """
 
     eigenvalues: tuple[Eigenvalue, ...]
@@ -167,6 +170,10 @@ class CurvatureEstimate:
     samples: int
     stability_threshold: float | None = None
     threshold_formula: str = ""
+    preconditioned: Eigenvalue | None = None
+    trace: float = math.nan
+    trace_error: float = math.nan
+    method: str = ""
 
     @property
     def lambda_max(self) -> Eigenvalue:
@@ -180,10 +187,10 @@ class CurvatureEstimate:
 
     @property
     def stability(self) -> float:
-        """lambda_max over the threshold: above 1 is unstable, NaN where no threshold is known."""
+        """What the threshold bounds over it: above 1 is unstable, NaN where none is known."""
         if self.stability_threshold is None or not self.stability_threshold > 0:
             return math.nan
-        return self.lambda_max.value / self.stability_threshold
+        return (self.preconditioned or self.lambda_max).value / self.stability_threshold
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO
 
@@ -227,16 +228,22 @@ def _print_curvature(paper: _Paper, curvature: CurvatureSummary | None) -> None:
         return
     last = curvature.last
     paper.heading(f"Hessian at step {curvature.step}, on {_count(last.samples, 'sample')}")
-    for name, eigenvalue in (("λmax", last.lambda_max), ("λmin", last.lambda_min)):
+    shown = {"λmax": last.lambda_max, "λmin": last.lambda_min}
+    if last.preconditioned is not None:
+        shown["preconditioned"] = last.preconditioned
+    for name, eigenvalue in shown.items():
         residual = number(eigenvalue.residual, 2)
         paper.line(f"{name:<16}{number(eigenvalue.value)} ± {residual}")
+    if not math.isnan(last.trace):
+        paper.line(f"{'trace':<16}{number(last.trace)} ± {number(last.trace_error, 2)}")
     if last.stability_threshold is None:
         paper.line(f"{'stability':<16}no threshold is known for this optimizer")
     else:
         formula = f" = {last.threshold_formula}" if last.threshold_formula else ""
         verdict = "unstable" if last.stability > 1 else "stable"
         paper.line(f"{'threshold':<16}{printable(number(last.stability_threshold) + formula)}")
-        paper.line(f"{'stability':<16}{number(last.stability)} (λmax / threshold): {verdict}")
+        what = "λmax" if last.preconditioned is None else "preconditioned"
+        paper.line(f"{'stability':<16}{number(last.stability)} ({what} / threshold): {verdict}")
     if last.converged:
         paper.line(f"{'converged':<16}yes, {_count(last.hvps, 'product')}")
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,9 @@ OWN_SCALARS = (
     logformat.SKIPPED_UPDATES,
     logformat.LAMBDA_MAX,
     logformat.LAMBDA_MIN,
+    logformat.TRACE,
+    logformat.NEGATIVE_FRACTION,
+    logformat.MINIMUM_RATIO,
     logformat.STABILITY,
 )
 MAX_POINTS = 2000
@@ -220,9 +224,7 @@ class Views:
                 {
                     "step": step,
                     "wall_time": wall_time,
-                    "eigenvalues": [
-                        {"value": e.value, "residual": e.residual} for e in record.eigenvalues
-                    ],
+                    "eigenvalues": [asdict(e) for e in record.eigenvalues],
                     "converged": record.converged,
                     "hvps": record.hvps,
                     "seconds": record.seconds,
@@ -230,7 +232,11 @@ class Views:
                     "samples": record.samples,
                     "stability_threshold": record.stability_threshold,
                     "threshold_formula": record.threshold_formula,
+                    "preconditioned": record.preconditioned and asdict(record.preconditioned),
                     "stability": record.stability,
+                    "trace": record.trace,
+                    "trace_error": record.trace_error,
+                    "method": record.method,
                 }
             )
         return {"run": run, "estimates": estimates, "problems": problems}

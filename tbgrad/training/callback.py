@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 from tbgrad.records import Alert
-from tbgrad.training import replicas
+from tbgrad.training import hessian, replicas
 from tbgrad.training.arguments import (
     check_cadence,
     check_group,
@@ -22,7 +22,7 @@ from tbgrad.training.arguments import (
     check_selection,
 )
 from tbgrad.training.cadence import HISTOGRAMS, SHORTEST, Cadence, CadenceSearch
-from tbgrad.training.curvature import Curvature, CurvatureProbe
+from tbgrad.training.curvature import Curvature, CurvatureProbe, probe_batch
 from tbgrad.training.runlog import ALARM_SECONDS, DRAIN_SECONDS, RunLog, logger, updates_done
 
 
@@ -63,7 +63,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
 
     Raises:
         ValueError: a cadence is not a whole number from 1 on, a schedule does not begin at step 0,
-            `overhead` is not above 0, or `group` has a `/`.
+            `overhead` is not above 0, `group` has a `/`, or `curvature` has no data.
         TypeError: `curvature` is not a `tbgrad.Curvature`, or a pattern is not a string.
         NotADirectoryError: `logdir` is a file.
 
@@ -92,6 +92,8 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
                 f"curvature is a tbgrad.Curvature, not {type(curvature).__name__}: "
                 "write curvature=tbgrad.Curvature(data=(x, y))"
             )
+        if curvature is not None and curvature.data is None:
+            raise ValueError("curvature needs data to be of: tbgrad.Curvature(data=(x, y))")
         self.logdir = check_logdir(logdir)
         if not overhead > 0:
             raise ValueError(f"overhead is a share of the training time above 0, not {overhead!r}")
@@ -218,7 +220,14 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         self._log.attach()
         self._probe = None
         if self.curvature is not None:
-            self._probe = CurvatureProbe(self.curvature, model, optimizer, self._log)
+            batch, samples = probe_batch(self.curvature.data, self.curvature.samples)
+            self._probe = CurvatureProbe(
+                self.curvature,
+                lambda: (hessian.model_loss(model, *batch), model.trainable_variables),
+                optimizer,
+                self._log,
+                samples,
+            )
         self._plain_function = plain
         model.make_train_function(force=True)
         self._looking_function, self._passing_function = model.train_function, None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,58 +18,95 @@ from tbgrad.training.runlog import RunLog
 
 @dataclass(frozen=True)
 class Curvature:
-    """How the monitor estimates the extreme eigenvalues of the Hessian during training.
+    """How the monitor estimates the curvature of the loss during training.
 
     Args:
         data: where the probe batch comes from, `(x, y)` or `(x, y, sample_weight)` as for
-            `model.fit`: arrays, or nested lists, tuples and dicts of them.
+            `model.fit`: arrays, or nested lists, tuples and dicts of them. Not for
+            `GradientSummaryWriter.curvature`, which is given a loss.
         every: steps between two estimates. There is one before the first step and one after the
             last too.
         samples: size of the probe batch, drawn once from `data`; all of it where it has fewer.
+        k: eigenvalues of the Hessian at each end of its spectrum.
+        trace: whether to estimate its trace, too.
+        density_every: steps between two estimates of its spectral density; None for none.
+        budget: share of the wall-clock time of the training that estimates may take, without what
+            it takes to trace their functions once. Where they would take more, they come less often
+            than `every` says, and a note in the log says so.
         tol: an eigenvalue has converged when its error bound is at most this share of it.
-        max_products: Hessian-vector products that one estimate may take.
+        max_products: Hessian-vector products that one estimate of eigenvalues may take.
 
     The estimate is of the compiled loss, regularisation included, with the model as in inference
     (no dropout, BatchNorm with its moving averages), by Lanczos iteration started from the
-    eigenvectors of the estimate before.
+    eigenvectors of the estimate before. With Adam, AdamW and RMSprop there is one of the
+    preconditioned Hessian too, which their stability depends on.
 
     Raises:
         ValueError: a number is out of range, or `data` is not a tuple of two or three.
     """
 
-    data: Any
+    data: Any = None
     every: int = 500
     samples: int = 256
+    k: int = 1
+    trace: bool = False
+    density_every: int | None = None
+    budget: float = 0.05
     tol: float = 1e-2
     max_products: int = 60
 
     def __post_init__(self) -> None:
         check_steps("Curvature.every", self.every)
-        if not isinstance(self.data, tuple | list) or len(self.data) not in (2, 3):
+        if self.density_every is not None:
+            check_steps("Curvature.density_every", self.density_every)
+        if self.data is not None and (
+            not isinstance(self.data, tuple | list) or len(self.data) not in (2, 3)
+        ):
             raise ValueError(
                 "Curvature.data is (x, y) or (x, y, sample_weight), as for model.fit; not "
                 f"{type(self.data).__name__}"
             )
         if self.samples < 1:
             raise ValueError(f"Curvature.samples is at least 1, not {self.samples}")
+        if self.k < 1:
+            raise ValueError(f"Curvature.k is at least 1, not {self.k}")
+        if not 0 < self.budget <= 1:
+            raise ValueError(f"Curvature.budget is a share above 0 up to 1, not {self.budget}")
         if not 0 < self.tol < 1:
             raise ValueError(f"Curvature.tol is a share between 0 and 1, not {self.tol}")
-        if self.max_products < 2:
-            raise ValueError(f"Curvature.max_products is at least 2, not {self.max_products}")
+        if self.max_products < 2 * self.k:
+            raise ValueError(
+                f"Curvature.max_products is at least 2 k = {2 * self.k}, not {self.max_products}"
+            )
 
 
 class CurvatureProbe:
-    """Estimates the curvature of one model on one fixed probe batch and logs it."""
+    """Estimates the curvature of one loss and logs it, within a share of the time.
 
-    def __init__(self, settings: Curvature, model: Any, optimizer: Any, log: RunLog) -> None:
+    `make` gives the loss and its variables when the first estimate is due; `samples` is how many
+    samples the loss is of, 0 where that is not known.
+    """
+
+    def __init__(
+        self,
+        settings: Curvature,
+        make: Callable[[], tuple[Any, Sequence[Any]]],
+        optimizer: Any,
+        log: RunLog,
+        samples: int = 0,
+    ) -> None:
         self._settings = settings
-        self._log = log
+        self._make = make
+        self._variables: Sequence[Any] = ()
         self._optimizer = optimizer
-        self._model = model
-        self._batch, self._samples = probe_batch(settings.data, settings.samples)
+        self._log = log
+        self._samples = samples
         self._operator: hessian.HessianOperator | None = None
-        self._vectors: Any = None
+        self._preconditioned: hessian.PreconditionedOperator | None = None
+        self._starts: dict[str, Any] = {}
+        self._budget = TimeBudget(settings.budget)
         self._last: int | None = None
+        self._last_density: int | None = None
         self._failed = False
         self._not_finite = False
 
@@ -75,56 +114,140 @@ class CurvatureProbe:
         """Whether an estimate is due between two steps, `step` updates being done."""
         if self._failed:
             return False
-        return (
-            self._last is None or step // self._settings.every > self._last // self._settings.every
-        )
+        if self._last is None:
+            return True
+        if step // self._settings.every <= self._last // self._settings.every:
+            return False
+        if self._budget.allows():
+            return True
+        if self._budget.tell():
+            self._log.note(
+                f"an estimate of the curvature takes {self._budget.cost:.2g} s, which every "
+                f"{self._settings.every} steps is more than {self._settings.budget:.0%} of the "
+                "time: it comes less often. Curvature(budget=...) allows more"
+            )
+        return False
 
-    def estimate(self) -> None:
+    def estimate(self) -> CurvatureEstimate | None:
         """Estimate at the present weights and log it; a failure ends the estimates, no more."""
         step = self._log.step
         if self._failed or step == self._last:
-            return
+            return None
         started = time.perf_counter()
         try:
             if self._operator is None:
-                self._operator = hessian.HessianOperator(
-                    hessian.model_loss(self._model, *self._batch), self._model.trainable_variables
-                )
-            found = hessian.eigenvalues(
-                self._operator,
-                k=min(2, self._operator.size),
-                which="BE",
-                tol=self._settings.tol,
-                start=self._vectors,
-                max_products=self._settings.max_products,
-                seed=step,
-            )
-            threshold, formula = hessian.stability_threshold(self._optimizer)
+                loss, self._variables = self._make()
+                self._operator = hessian.HessianOperator(loss, self._variables)
+                self._operator.prepare(np.random.default_rng(0).normal(size=self._operator.size))
+            traced = time.perf_counter()
+            found = self._eigenvalues(step, self._operator, started)
+            self._log.add_curvature(step, found)
+            self._density(step, self._operator)
         except hessian.NotFiniteError as error:
             self._last = step
             if not self._not_finite:
                 self._log.note(f"no curvature at step {step}, and none until it is finite. {error}")
             self._not_finite = True
-            return
+            return None
         except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
             self._failed = True
             self._log.note(f"no curvature from step {step} on. {error}")
-            return
-        self._last, self._vectors, self._not_finite = step, found.vectors, False
-        estimate = CurvatureEstimate(
+            return None
+        self._budget.spend(time.perf_counter() - traced, traced - started)
+        self._last, self._not_finite = step, False
+        return found
+
+    def _eigenvalues(
+        self, step: int, operator: hessian.HessianOperator, started: float
+    ) -> CurvatureEstimate:
+        settings = self._settings
+        both = self._extremes("plain", operator, step, min(2 * settings.k, operator.size), "BE")
+        threshold, formula = hessian.stability_threshold(self._optimizer)
+        preconditioned, converged, hvps = None, both.converged, both.hvps
+        adaptive = hessian.preconditioner(self._optimizer, self._variables)
+        if adaptive is not None:
+            if self._preconditioned is None:
+                diagonal = adaptive.diagonal
+                self._preconditioned = hessian.PreconditionedOperator(operator, diagonal)
+            self._preconditioned.precondition(adaptive.diagonal)
+            top = self._extremes("preconditioned", self._preconditioned, step, 1, "LA")
+            preconditioned = Eigenvalue(float(top.values[0]), float(top.residuals[0]))
+            threshold, formula = adaptive.threshold, adaptive.formula
+            converged, hvps = converged and top.converged, hvps + top.hvps
+        trace, error = math.nan, math.nan
+        if settings.trace:
+            found = hessian.trace(operator, seed=step, progress=False)
+            trace, error, hvps = found.value, found.standard_error, hvps + found.hvps
+        return CurvatureEstimate(
             eigenvalues=tuple(
                 Eigenvalue(float(value), float(residual))
-                for value, residual in zip(found.values, found.residuals, strict=True)
+                for value, residual in zip(both.values, both.residuals, strict=True)
             ),
-            converged=bool(found.converged),
-            hvps=int(found.hvps),
+            converged=bool(converged),
+            hvps=int(hvps),
             seconds=time.perf_counter() - started,
-            loss=float(found.loss),
+            loss=float(both.loss),
             samples=self._samples,
             stability_threshold=threshold,
             threshold_formula=formula,
+            preconditioned=preconditioned,
+            trace=trace,
+            trace_error=error,
+            method=operator.method,
         )
-        self._log.add_curvature(step, estimate)
+
+    def _extremes(
+        self, name: str, operator: Any, step: int, k: int, which: Any
+    ) -> hessian.Eigenvalues:
+        """Extreme eigenvalues, started from those of the estimate before."""
+        found = hessian.eigenvalues(
+            operator,
+            k=k,
+            which=which,
+            tol=self._settings.tol,
+            start=self._starts.get(name),
+            max_products=self._settings.max_products,
+            seed=step,
+            progress=False,
+        )
+        self._starts[name] = found.vectors
+        return found
+
+    def _density(self, step: int, operator: hessian.HessianOperator) -> None:
+        every = self._settings.density_every
+        if every is None:
+            return
+        if self._last_density is None or step // every > self._last_density // every:
+            self._last_density = step
+            density = hessian.spectral_density(operator, seed=step, progress=False)
+            self._log.add_density(step, density)
+
+
+class TimeBudget:
+    """Keeps what is done now and then within a share of the time since this was made."""
+
+    def __init__(self, share: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._share, self._clock = share, clock
+        self._begun = clock()
+        self._spent = 0.0
+        self._told = False
+        self.cost = 0.0
+
+    def spend(self, seconds: float, beside: float = 0.0) -> None:
+        """Count one time more; what was spent `beside` it is of neither kind."""
+        self._spent += seconds
+        self.cost = seconds
+        self._begun += beside
+
+    def allows(self) -> bool:
+        """Whether doing it once more, at the cost of the last time, keeps the share."""
+        elapsed = self._clock() - self._begun
+        return self._spent + self.cost <= self._share * (elapsed + self.cost)
+
+    def tell(self) -> bool:
+        """True the first time."""
+        told, self._told = self._told, True
+        return not told
 
 
 def probe_batch(data: Any, samples: int) -> tuple[tuple[Any, ...], int]:

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from tbgrad import logformat
 from tbgrad.records import STATISTICS, Alert, CurvatureEstimate, Manifest
-from tbgrad.training import replicas
+from tbgrad.training import hessian, replicas
 from tbgrad.training.alarm import Calls, NonfiniteAlarm
 from tbgrad.training.cadence import Cadence
 from tbgrad.training.observer import GradientObserver
@@ -197,7 +197,8 @@ class RunLog:
 
     def drain(self) -> None:
         """Move what gathered on the device into the event file; never raises."""
-        with self._lock:
+        # Whoever is collected while a function is traced is closed in the midst of that.
+        with self._lock, tf.init_scope():
             if self.failed or self._file is None or self.observer is None:
                 return
             try:
@@ -207,13 +208,23 @@ class RunLog:
 
     def add_curvature(self, step: int, estimate: CurvatureEstimate) -> None:
         """Log one curvature estimate at the weights after `step` updates."""
+        scalars = {
+            logformat.LAMBDA_MAX: estimate.lambda_max.value,
+            logformat.LAMBDA_MIN: estimate.lambda_min.value,
+            logformat.STABILITY: estimate.stability,
+            logformat.TRACE: estimate.trace,
+        }
+        values = [logformat.scalar(tag, x) for tag, x in scalars.items() if not math.isnan(x)]
+        if self._file is not None:
+            self._file.add(step, [logformat.curvature(estimate), *values])
+
+    def add_density(self, step: int, density: hessian.SpectralDensity) -> None:
+        """Log the spectral density at the weights after `step` updates."""
         values = [
-            logformat.curvature(estimate),
-            logformat.scalar(logformat.LAMBDA_MAX, estimate.lambda_max.value),
-            logformat.scalar(logformat.LAMBDA_MIN, estimate.lambda_min.value),
+            logformat.spectrum(density.grid, density.density),
+            logformat.scalar(logformat.MINIMUM_RATIO, density.minimum_ratio.value),
+            logformat.scalar(logformat.NEGATIVE_FRACTION, density.negative_fraction.value),
         ]
-        if not math.isnan(estimate.stability):
-            values.append(logformat.scalar(logformat.STABILITY, estimate.stability))
         if self._file is not None:
             self._file.add(step, values)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tbgrad.records import Alert
+from tbgrad.records import Alert, CurvatureEstimate
 from tbgrad.training import replicas
 from tbgrad.training.arguments import (
     check_cadence,
@@ -21,6 +21,7 @@ from tbgrad.training.arguments import (
     check_selection,
 )
 from tbgrad.training.cadence import HISTOGRAMS
+from tbgrad.training.curvature import Curvature, CurvatureProbe
 from tbgrad.training.runlog import ALARM_SECONDS, DRAIN_SECONDS, RunLog, updates_done
 
 
@@ -108,6 +109,9 @@ class GradientSummaryWriter:
             start_step=start_step,
         )
         self._variables = list(variables)
+        self._optimizer = optimizer
+        self._probe: CurvatureProbe | None = None
+        self._step = 0
         if replicas.writes_summaries(self._variables):
             replicas.outside(self._log.observer_for, self._variables)
         self._log.attach()
@@ -134,6 +138,39 @@ class GradientSummaryWriter:
                 "pass tape.gradient(loss, variables) for the same variables as to the writer"
             )
         self._log.observe(gradients, self._variables, loss)
+
+    def curvature(
+        self, loss: Callable[[], Any], settings: Curvature | None = None
+    ) -> CurvatureEstimate | None:
+        """Estimate the curvature of a loss where that is due; call it between any two steps.
+
+        Args:
+            loss: callable without arguments that returns the loss of the `variables` on a fixed
+                batch, as a scalar tensor; see `tbgrad.hessian.HessianOperator`. That of the first
+                call counts.
+            settings: how often, how much and what, `tbgrad.Curvature()` by default; its `every`
+                counts calls.
+
+        Returns:
+            The estimate, which is in the log, too; None where none is due.
+
+        A failure becomes one warning and a note in the log, as everywhere.
+
+        Example::
+
+            writer.curvature(lambda: loss_fn(y_probe, model(x_probe, training=False)))
+        """
+        if self._probe is None:
+            made = loss, self._variables
+            chosen = settings or Curvature()
+            self._probe = CurvatureProbe(chosen, lambda: made, self._optimizer, self._log)
+            self._step = self._log.step
+        due = self._probe.due(self._step)
+        self._step += 1
+        if not due:
+            return None
+        self._log.drain()
+        return self._probe.estimate()
 
     @property
     def latest(self) -> Mapping[str, Any] | None:

@@ -1,17 +1,21 @@
-"""What the largest Hessian eigenvalue costs along a training: ours, ARPACK, power iteration.
+"""What curvature costs along a training: eigenvalues, trace, and the training itself.
 
-    python -m tests.benchmarks.curvature [--momentum 0.9] [--estimates 12]
+    python -m tests.benchmarks.curvature [--momentum 0.9] [--estimates 12] [--trainings 5]
 
 Trains on scikit-learn's digits and estimates λmax every 50 steps on the same 256 samples with every
 method. The truth is ARPACK at 1e-8 on a float64 twin of the model. "products" is where the method
 stops by its own rule, "to 1 %" the first product at which its value is within 1 % of the truth,
 "wrong" how many answers that were reported as converged are off by more than 1 %. Seconds come from
 whatever else the machine does: take them as ratios.
+
+Then the trace to 5 % at the same weights, by Hutch++ and by Hutchinson; and whole trainings with
+and without `tbgrad.Curvature` at its defaults, in turns.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -22,11 +26,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 from scipy.ndimage import zoom
-from scipy.sparse.linalg import LinearOperator, eigsh
+from scipy.sparse.linalg import eigsh
 from sklearn.datasets import load_digits
 from threadpoolctl import threadpool_limits
 
-from tbgrad.training.hessian import HessianOperator, eigenvalues, model_loss
+import tbgrad
+from tbgrad.training.hessian import HessianOperator, eigenvalues, model_loss, trace
 
 TOLERANCE = 1e-2
 SAMPLES, BATCH, STEPS = 256, 64, 50
@@ -45,42 +50,63 @@ class Rows:
 
 
 def mlp_2722() -> tuple[Any, Any]:
-    return digits(), [keras.Input((64,)), *dense(12, 84), keras.layers.Dense(10)]
+    inputs = keras.Input((64,))
+    return digits(), keras.Model(inputs, dense(inputs, 12, 84))
 
 
 def mlp_16750() -> tuple[Any, Any]:
     images = zoom(digits().reshape(-1, 8, 8), (1, 3.5, 3.5), order=1).reshape(-1, 784)
-    return images, [keras.Input((784,)), *dense(20, 20, 20), keras.layers.Dense(10)]
+    inputs = keras.Input((784,))
+    return images, keras.Model(inputs, dense(inputs, 20, 20, 20))
 
 
 def cnn_21546() -> tuple[Any, Any]:
-    conv = [keras.layers.Conv2D(n, 3, activation="relu") for n in (16, 32)]
-    last = [keras.layers.Flatten(), keras.layers.Dense(32, activation="relu")]
-    images = digits().reshape(-1, 8, 8, 1)
-    return images, [keras.Input((8, 8, 1)), *conv, *last, keras.layers.Dense(10)]
+    x = inputs = keras.Input((8, 8, 1))
+    for filters in (16, 32):
+        x = keras.layers.Conv2D(filters, 3, activation="relu")(x)
+    x = keras.layers.Dense(32, activation="relu")(keras.layers.Flatten()(x))
+    return digits().reshape(-1, 8, 8, 1), keras.Model(inputs, keras.layers.Dense(10)(x))
+
+
+def transformer() -> tuple[Any, Any]:
+    """Two blocks of width 32 with two heads; the rows of a picture are the tokens."""
+    layers = keras.layers
+    inputs = keras.Input((8, 8))
+    x = layers.Dense(32)(inputs)
+    for _ in range(2):
+        y = layers.LayerNormalization()(x)
+        x = layers.Add()([x, layers.MultiHeadAttention(2, 16)(y, y)])
+        y = layers.Dense(64, activation="gelu")(layers.LayerNormalization()(x))
+        x = layers.Add()([x, layers.Dense(32)(y)])
+    x = layers.GlobalAveragePooling1D()(layers.LayerNormalization()(x))
+    return digits().reshape(-1, 8, 8), keras.Model(inputs, layers.Dense(10)(x))
+
+
+MODELS = (mlp_2722, mlp_16750, cnn_21546, transformer)
 
 
 def digits() -> Any:
     return (load_digits().data / 16).astype(np.float32)
 
 
-def dense(*widths: int) -> list[Any]:
-    return [keras.layers.Dense(width, activation="tanh") for width in widths]
+def dense(x: Any, *widths: int) -> Any:
+    for width in widths:
+        x = keras.layers.Dense(width, activation="tanh")(x)
+    return keras.layers.Dense(10)(x)
 
 
 def build(make: Callable[[], tuple[Any, Any]], dtype: str, momentum: float) -> tuple[Any, Any, Any]:
     """The images, the compiled model and the Hessian of its loss on the probe batch."""
     keras.config.set_floatx(dtype)
     keras.utils.set_random_seed(1)
-    x, layers = make()
-    model = keras.Sequential(layers)
+    x, model = make()
     model.compile(
         keras.optimizers.SGD(0.1, momentum=momentum),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     loss = model_loss(model, x[:SAMPLES], load_digits().target[:SAMPLES])
     operator = HessianOperator(loss, model.trainable_variables)
-    operator.check_deterministic()
+    operator.prepare(np.ones(operator.size))
     keras.config.set_floatx("float32")
     return x, model, operator
 
@@ -96,11 +122,10 @@ def weights_along_training(x: Any, model: Any, estimates: int) -> Iterator[list[
 
 
 def arpack(operator: HessianOperator, tol: float, which: str) -> float:
-    linear = LinearOperator(
-        (operator.size, operator.size), matvec=operator.product, dtype=operator.dtype
-    )
     start = np.random.default_rng(0).standard_normal(operator.size).astype(operator.dtype)
-    found = eigsh(linear, k=1, which=which, tol=tol, v0=start, return_eigenvectors=False)
+    found = eigsh(
+        operator.as_scipy(), k=1, which=which, tol=tol, v0=start, return_eigenvectors=False
+    )
     return float(found[0])
 
 
@@ -177,6 +202,37 @@ def measure(
     state["BE"] = found.vectors
 
 
+def trace_products(operator: HessianOperator, seed: int, spent: dict[str, list[int]]) -> None:
+    """Products until the standard error of the trace is 5 %, by both methods."""
+    for method in ("hutch++", "hutchinson"):
+        found = trace(operator, method=method, seed=seed, max_products=2000)
+        spent.setdefault(method, []).append(found.hvps)
+
+
+def training_ratios(pairs: int) -> list[float]:
+    """Whole trainings of the larger MLP with curvature over those without, side by side."""
+    x, y = mlp_16750()[0], load_digits().target
+
+    def seconds(curvature: tbgrad.Curvature | None) -> float:
+        keras.utils.set_random_seed(1)
+        _, model = mlp_16750()
+        model.compile(
+            keras.optimizers.SGD(0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        )
+        with tempfile.TemporaryDirectory() as logdir:
+            monitor = tbgrad.GradientMonitor(logdir, every=100, curvature=curvature)
+            begun = time.perf_counter()
+            model.fit(x, y, batch_size=32, epochs=120, verbose=0, callbacks=[monitor])
+            return time.perf_counter() - begun
+
+    seconds(None)  # whatever is done only once in a process
+    found = []
+    for _ in range(pairs):
+        without = seconds(None)
+        found.append(seconds(tbgrad.Curvature(data=(x, y))) / without)
+    return found
+
+
 def product_over_gradient(operator: HessianOperator, pairs: int = 60) -> tuple[float, float]:
     """Median ratio of paired, interleaved timings, and the median product in ms."""
     vector = np.random.default_rng(0).standard_normal(operator.size)
@@ -195,6 +251,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--momentum", type=float, default=0.0)
     parser.add_argument("--estimates", type=int, default=12)
+    parser.add_argument("--trainings", type=int, default=5)
     arguments = parser.parse_args()
 
     columns = "model|method|products: median|max|to 1 %: median|max|error: worst|wrong|within|ms"
@@ -202,15 +259,18 @@ def main() -> None:
         *columns.split("|"),
         title=f"λmax to 1 % every {STEPS} steps, SGD 0.1, momentum {arguments.momentum:g}",
     )
-    ratios = []
-    for make in (mlp_2722, mlp_16750, cnn_21546):
+    ratios, traces = [], []
+    for make in MODELS:
         x, model, operator = build(make, "float32", arguments.momentum)
         _, twin_model, twin = build(make, "float64", arguments.momentum)
         rows: dict[str, Rows] = {}
         state: dict[str, Any] = {}
+        spent: dict[str, list[int]] = {}
         for seed, weights in enumerate(weights_along_training(x, model, arguments.estimates)):
             twin_model.set_weights(weights)
             measure(operator, twin, seed, rows, state)
+            model.set_weights(weights)
+            trace_products(operator, seed, spent)
         for name, row in rows.items():
             if name.endswith("warm"):  # the first has nothing to start from
                 row = Rows(*(values[1:] for values in vars(row).values()))
@@ -230,10 +290,24 @@ def main() -> None:
             )
         table.add_section()
         ratio, product = product_over_gradient(operator)
-        ratios.append(f"{make.__name__}: {ratio:.2f} gradients ({product:.2f} ms)")
+        ratios.append(
+            f"{make.__name__}: {ratio:.2f} gradients ({product:.2f} ms, {operator.method})"
+        )
+        ours, plain = np.array(spent["hutch++"]), np.array(spent["hutchinson"])
+        traces.append(
+            f"{make.__name__}: {np.median(ours):g} against {np.median(plain):g} products, "
+            f"ratio {np.median(ours / plain):.2f}"
+        )
     console = Console(width=150)
     console.print(table)
     console.print(f"A Hessian–vector product costs: {'; '.join(ratios)}")
+    console.print(f"The trace to 5 %, Hutch++ against Hutchinson: {'; '.join(traces)}")
+    if arguments.trainings:
+        found = training_ratios(arguments.trainings)
+        console.print(
+            f"A training with curvature at its defaults over one without: "
+            f"{np.median(found):.3f} ({min(found):.2f}–{max(found):.2f}, {len(found)} pairs)"
+        )
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ class Basis:
     def __init__(self, size: int, dtype: np.dtype[Any], capacity: int) -> None:
         self.capacity = capacity
         self.count = 0
-        self._size = size
+        self.size = size
         self._eps = float(np.finfo(dtype).eps)
         self._q = np.empty((capacity, size), dtype)
         self._w = np.empty((capacity, size), dtype)
@@ -59,16 +59,34 @@ class Basis:
         """Whether the next row needs a `compress` first."""
         return self.count == self.capacity
 
+    @property
+    def directions(self) -> NDArray[Any]:
+        """The rows q: [count, size]."""
+        rows: NDArray[Any] = self._q[: self.count]
+        return rows
+
+    @property
+    def projected(self) -> NDArray[np.float64]:
+        """Q H Qᵀ: [count, count]."""
+        inside: NDArray[np.float64] = self._projected[: self.count, : self.count]
+        return inside
+
+    @property
+    def trace(self) -> float:
+        """The trace of Q H Qᵀ."""
+        return float(np.trace(self.projected))
+
     def new_direction(self, proposal: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
         """The proposal orthogonal to the basis; a random one where it lies within the basis."""
         for _ in range(4):
-            q = self._orthogonalised(proposal)
+            q = self.orthogonalised(proposal)
             if q is not None:
                 return q
-            proposal = rng.standard_normal(self._size)
+            proposal = rng.standard_normal(self.size)
         raise ArithmeticError("no direction orthogonal to the basis was found")
 
-    def _orthogonalised(self, candidate: NDArray[Any]) -> NDArray[Any] | None:
+    def orthogonalised(self, candidate: NDArray[Any]) -> NDArray[Any] | None:
+        """The unit direction of the candidate outside the basis; None where it lies within."""
         length = norm(candidate)
         if not 0 < length < math.inf:
             return None

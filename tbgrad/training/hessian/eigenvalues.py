@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -10,8 +9,11 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from tbgrad.training.hessian.batches import BatchedLoss, Loss
+from tbgrad.training.hessian.computation import Computation
+from tbgrad.training.hessian.errors import HessianError
 from tbgrad.training.hessian.lanczos import Which, extreme_eigenpairs
-from tbgrad.training.hessian.operator import HessianError, HessianOperator, Loss
+from tbgrad.training.hessian.linear import SymmetricOperator
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,10 +25,11 @@ class Eigenvalues:
         residuals: [k] float64; an eigenvalue of the Hessian lies within values ± residuals.
         vectors: [k, n], unit eigenvectors as rows; pass as `start` to the next estimate.
         converged: whether every residual met the tolerance that was asked for.
-        hvps: Hessian–vector products spent, with the one that an operator spends once to see
-            that the loss is deterministic.
+        hvps: Hessian–vector products spent, with those that an operator spends once to see that
+            the loss is deterministic and which method is faster.
         seconds: wall-clock time spent.
         loss: value of the loss at the weights of the estimate.
+        method: how products were computed, see `HessianOperator`.
     """
 
     values: NDArray[np.float64]
@@ -36,10 +39,11 @@ class Eigenvalues:
     hvps: int
     seconds: float
     loss: float
+    method: str = ""
 
 
 def eigenvalues(
-    loss: Loss | HessianOperator,
+    loss: Loss | BatchedLoss | SymmetricOperator,
     variables: Sequence[Any] | None = None,
     *,
     k: int = 1,
@@ -49,12 +53,13 @@ def eigenvalues(
     max_products: int = 200,
     max_basis: int = 40,
     seed: int = 0,
+    progress: bool | None = None,
 ) -> Eigenvalues:
     """Extreme eigenvalues of the Hessian of `loss`, by Lanczos with full re-orthogonalisation.
 
     Args:
-        loss: callable without arguments that returns a scalar tensor, or a HessianOperator, which
-            saves tracing it again and brings its own variables.
+        loss: callable without arguments that returns a scalar tensor, a `BatchedLoss`, or an
+            operator, which saves tracing it again and brings its own variables.
         variables: Keras or TensorFlow variables, n entries in all; not given with an operator.
         k: how many eigenvalues.
         which: "LA" the largest, "SA" the smallest, "LM" the largest in magnitude, "BE" half from
@@ -68,9 +73,12 @@ def eigenvalues(
         max_products: stop there, with converged=False.
         max_basis: vectors kept before a restart; memory is 2 · max_basis · n numbers.
         seed: of the random directions. Vary it from estimate to estimate, best by the step.
+        progress: whether to show on standard error how far it is; by default on a terminal, after a
+            second.
 
     Returns:
-        Eigenvalues; values in falling order whatever `which`.
+        Eigenvalues; values in falling order whatever `which`. Ctrl-C ends the computation with what
+        it has: not converged, with true residuals, and fewer than k values after fewer products.
 
     Raises:
         HessianError: the loss or the variables do not have a usable Hessian (see
@@ -80,49 +88,37 @@ def eigenvalues(
     >>> eigenvalues(lambda: tf.reduce_sum(w**3), [w]).values
     array([12.])
     """
-    begun = time.perf_counter()
-    if isinstance(loss, HessianOperator):
-        if variables is not None:
-            raise HessianError("Pass either an operator or loss and variables, not both.")
-        operator = loss
-    else:
-        operator = HessianOperator(loss, () if variables is None else variables)
-    start = _checked(operator.size, k, which, tol, start, max_products)
-    products = operator.products
-    losses: list[float] = []
+    with Computation(loss, variables, "Hessian eigenvalues", progress) as computation:
+        operator = computation.operator
+        start = _checked(operator.size, k, which, tol, start, max_products)
 
-    def product(vector: NDArray[Any]) -> NDArray[Any]:
-        if operator.deterministic:
-            result, value = operator.product_and_loss(vector)
-        else:  # one product more, once in the life of the operator
-            result, value = operator.check_deterministic(vector)
-        losses.append(value)
-        # The loss comes with each product, so that watching it is free.
-        if abs(value - losses[0]) > 1e3 * np.finfo(operator.dtype).eps * abs(losses[0]):
-            operator.check_deterministic(vector)
-        return result
+        def product(vector: NDArray[Any]) -> NDArray[Any]:
+            result = computation.product(vector)
+            computation.show(computation.hvps, max_products, "products at most")
+            return result
 
-    found = extreme_eigenpairs(
-        product,
-        operator.size,
-        k=k,
-        which=which,
-        tol=tol,
-        rng=np.random.default_rng(seed),
-        dtype=operator.dtype,
-        start=start,
-        max_products=max_products,
-        max_basis=max_basis,
-    )
-    return Eigenvalues(
-        values=found.values,
-        residuals=found.residuals,
-        vectors=found.vectors,
-        converged=found.converged,
-        hvps=operator.products - products,
-        seconds=time.perf_counter() - begun,
-        loss=losses[0],
-    )
+        found = extreme_eigenpairs(
+            product,
+            operator.size,
+            k=k,
+            which=which,
+            tol=tol,
+            rng=np.random.default_rng(seed),
+            dtype=operator.dtype,
+            start=start,
+            max_products=max_products,
+            max_basis=max_basis,
+        )
+        return Eigenvalues(
+            values=found.values,
+            residuals=found.residuals,
+            vectors=found.vectors,
+            converged=found.converged,
+            hvps=computation.hvps,
+            seconds=computation.seconds,
+            loss=computation.loss,
+            method=operator.method,
+        )
 
 
 def _checked(

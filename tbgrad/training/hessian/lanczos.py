@@ -43,7 +43,8 @@ SCALE_FLOOR = 0.01
 class RitzPairs:
     """What Lanczos found: `values` [k] falling, `residuals` [k], `vectors` [k, n] unit rows.
 
-    An eigenvalue lies within values ± residuals. `products` is what it cost.
+    An eigenvalue lies within values ± residuals. `products` is what it cost. After Ctrl-C there may
+    be fewer than k.
     """
 
     values: NDArray[np.float64]
@@ -83,8 +84,13 @@ def extreme_eigenpairs(
     products = 0
     while True:
         q = basis.new_direction(queue.pop(0), rng)
-        basis.append(q, product(q))
-        products += 1
+        try:
+            basis.append(q, product(q))
+            products += 1
+        except KeyboardInterrupt:
+            if not basis.count:
+                raise
+            max_products = 0
         if queue and products < max_products:
             continue
         values, s = basis.ritz()

@@ -1,115 +1,111 @@
-"""The Hessian of a loss as a linear operator: one traced function, never the matrix."""
+"""The Hessian of a loss as a linear operator: traced functions, never the matrix."""
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-Loss = Callable[[], Any]
-"""A zero-argument callable that returns the loss as a scalar tensor."""
+from tbgrad.training.hessian.batches import BatchedLoss, Loss, mean_over, whole
+from tbgrad.training.hessian.errors import HessianError, NoSecondDerivativeError
+from tbgrad.training.hessian.linear import (
+    SymmetricOperator,
+    checked_scalar,
+    require_finite,
+    run,
+    traced,
+)
+from tbgrad.training.hessian.variables import FlatVariables
+
+Method = Literal["reverse over reverse", "forward over reverse", "finite differences"]
+
+CLEARLY = 0.85
+"""Forward over reverse is taken where its time is at most this share of the other's."""
 
 
-class HessianError(ValueError):
-    """The Hessian of this loss cannot be had; the message names the cause and what to change."""
-
-
-class NotFiniteError(HessianError):
-    """Loss or product are not finite at these weights; at others they may be."""
-
-
-class HessianOperator:
+class HessianOperator(SymmetricOperator):
     """H = d²loss/dvariables² at the current values of the variables, as products H v.
 
     The variables are captured and not copied: every product sees the weights of that moment.
-    They are flattened in the given order into one vector of `size` entries. Products are
-    reverse-over-reverse (Pearlmutter, "Fast exact multiplication by the Hessian", 1994): the
-    gradient of ⟨gradient, v⟩. The function is traced once, when the operator is made.
+    They are flattened in the given order into one vector of `size` entries. The functions are
+    traced once, when the operator is made.
 
     Args:
         loss: callable without arguments that returns a scalar tensor, the same at every call
-            (no dropout, no shuffling) and differentiable twice. It is traced into a graph.
+            (no dropout, no shuffling) and differentiable twice, or a `BatchedLoss`; `model_loss`
+            makes both from a Keras model. It is traced into a graph.
         variables: the Keras or TensorFlow variables to differentiate by, at least one.
             A variable that the loss does not use has zero rows and columns.
+        method: how products are computed. "reverse over reverse" is the gradient of ⟨gradient, v⟩
+            (Pearlmutter, "Fast exact multiplication by the Hessian", 1994), "forward over reverse"
+            the derivative of the gradient along v. "finite differences" takes the gradient at
+            w ± ε v, with an error that residual bounds contain; it moves the variables and puts
+            them back, bit by bit. By default the faster of the first two, which the first
+            computation times, and the last where an operation has no second derivative.
 
     Attributes:
         size: n, the number of scalar parameters.
         dtype: of the products: float64 if any variable is float64, float32 otherwise.
         products: number of products computed so far.
         deterministic: whether `check_deterministic` has passed.
+        method: how products are computed.
 
     Raises:
         HessianError: no variables, a variable that is not floating point, a loss that is not a
-            scalar or depends on none of the variables, or an op without a second derivative.
+            scalar or depends on none of the variables, or an unknown method.
 
     >>> w = tf.Variable([1.0, 2.0])
     >>> HessianOperator(lambda: tf.reduce_sum(w**3), [w]).product([1.0, 1.0])
     array([ 6., 12.], dtype=float32)
     """
 
-    def __init__(self, loss: Loss, variables: Sequence[Any]) -> None:
-        if not callable(loss):
+    def __init__(
+        self, loss: Loss | BatchedLoss, variables: Sequence[Any], method: Method | None = None
+    ) -> None:
+        if not callable(loss) and not isinstance(loss, BatchedLoss):
             raise HessianError(
                 f"loss must be a callable without arguments that returns a scalar tensor, "
                 f"got {type(loss).__name__}: wrap it as lambda: …"
             )
-        self._loss = loss
-        self._variables = [_backend_variable(v) for v in variables]
-        if not self._variables:
-            raise HessianError(
-                "There are no trainable variables, so there is no Hessian: variables is empty. "
-                "Build the model and check that its layers are trainable."
-            )
-        for v in self._variables:
-            if not (v.dtype.is_floating and v.shape.is_fully_defined()):
-                raise HessianError(
-                    f"Variable {v.name!r} ({v.dtype.name}, shape {v.shape}) has no Hessian: "
-                    f"variables must be floating point and of a fixed shape."
-                )
-        self._sizes = [int(v.shape.num_elements()) for v in self._variables]
-        self.size = sum(self._sizes)
-        if not self.size:
-            raise HessianError("All variables are empty (0 elements), so there is no Hessian.")
-        wide = any(v.dtype == tf.float64 for v in self._variables)
-        self._dtype = tf.float64 if wide else tf.float32
-        self.dtype: np.dtype[Any] = np.dtype(self._dtype.as_numpy_dtype)
-        self.products = 0
-        self.deterministic = False
-        self._product = self._trace(
-            self._traced_product, tf.TensorSpec([self.size], self._dtype, "vector")
-        )
-        self._gradient: Any = None
+        if method is not None and method not in get_args(Method):
+            raise HessianError(f"method is one of {get_args(Method)} or None, got {method!r}.")
+        super().__init__(FlatVariables(variables))
+        self._batched = loss if isinstance(loss, BatchedLoss) else whole(loss)
+        self._functions: dict[str, Any] = {}
+        self.method: Method = method or "reverse over reverse"
+        self._undecided = method is None
+        try:
+            self._function(self.method)
+        except NoSecondDerivativeError:
+            if method is not None:
+                raise
+            self.method = "finite differences"
+            self._function(self.method)
 
-    def product(self, vector: Any) -> NDArray[Any]:
-        """H v at the current weights: shape [n], for `vector` of shape [n].
+    def prepare(self, vector: Any) -> tuple[NDArray[Any], float]:
+        """See that the loss is deterministic and, once, which exact method is faster.
 
-        Raises:
-            HessianError: `vector` has another shape, or the loss or the product is not finite.
+        Returns H v and the loss. Costs two products, and two more where the method is to be chosen.
         """
-        return self.product_and_loss(vector)[0]
-
-    def product_and_loss(self, vector: Any) -> tuple[NDArray[Any], float]:
-        """H v as `product` gives it, and the loss, which comes with it at no cost."""
-        vector = np.asarray(vector, dtype=self.dtype)
-        if vector.shape != (self.size,):
-            raise HessianError(
-                f"vector has shape {vector.shape}, but the variables have {self.size} entries: "
-                f"pass shape ({self.size},)."
-            )
-        flat, loss = self._run(self._product, tf.constant(vector))
-        self.products += 1
-        self._require_finite(loss)
-        if not np.isfinite(flat).all():
-            raise NotFiniteError(
-                "The Hessian–vector product is not finite although the loss is: look for a root, "
-                "a norm or a logarithm at zero in the loss, or a float16 overflow."
-            )
-        return flat, loss
+        reverse, loss = super().prepare(vector)
+        if not self._undecided or self.method == "finite differences":
+            return reverse, loss
+        reverse_seconds, self._undecided = self.last_seconds, False
+        faster = False
+        try:
+            self.method = "forward over reverse"
+            self.product(vector)  # the first call of a function takes longer
+            difference = np.linalg.norm(self.product(vector) - reverse)
+            agrees = difference <= 1e-3 * np.linalg.norm(reverse)
+            faster = bool(agrees and self.last_seconds <= CLEARLY * reverse_seconds)
+        except Exception:  # noqa: BLE001 - not every operation has a derivative of this kind
+            faster = False
+        finally:
+            self.method = "forward over reverse" if faster else "reverse over reverse"
+        return reverse, loss
 
     def loss_and_gradient(self) -> tuple[float, NDArray[Any]]:
         """The loss, and its gradient of shape [n], at the current weights.
@@ -117,68 +113,85 @@ class HessianOperator:
         Raises:
             HessianError: the loss is not finite.
         """
-        if self._gradient is None:
-            self._gradient = self._trace(self._traced_gradient)
-        flat, loss = self._run(self._gradient)
-        self._require_finite(loss)
-        return loss, flat
+        flat, loss = mean_over(self._batched, self._function("gradient"))
+        require_finite(loss)
+        return loss, flat.numpy()
 
-    def check_deterministic(self, vector: Any = None) -> tuple[NDArray[Any], float]:
-        """Compute H v twice and compare; return it and the loss. Costs two products.
+    def _product(self, vector: Any) -> tuple[Any, float]:
+        if self.method == "finite differences":
+            return self._difference(vector)
+        function = self._function(self.method)
+        try:
+            return mean_over(self._batched, lambda *batch: run(function, vector, *batch))
+        except NoSecondDerivativeError:  # some operations tell no sooner than they run
+            if self.products:
+                raise
+            self.method = "finite differences"
+            return self._difference(vector)
 
-        Args:
-            vector: v, of shape [n]; a random one if None.
+    def _difference(self, vector: Any) -> tuple[Any, float]:
+        """Central differences of the gradient, whose error is of the order ε² + rounding / ε."""
+        function = self._function("gradient")
+        variables = self.variables
+        before = [tf.identity(v) for v in variables.variables]
+        weights, length = variables.flat(before), float(tf.norm(vector))
+        if not length:
+            return tf.zeros_like(vector), mean_over(self._batched, function)[1]
+        # The step that balances the two errors where third derivatives are of the order of one.
+        epsilon = float(np.finfo(self.dtype).eps) ** (1 / 3)
+        epsilon *= max(1.0, float(tf.norm(weights))) / length
+        gradients = []
+        try:
+            for sign in (1.0, -1.0):
+                self._assign(variables.split(weights + sign * epsilon * vector))
+                gradients.append(mean_over(self._batched, function)[0])
+        finally:
+            self._assign(before)
+        difference = (gradients[0] - gradients[1]) / (2 * epsilon)
+        return difference, mean_over(self._batched, function)[1]
 
-        Raises:
-            HessianError: the two differ by more than rounding.
-        """
-        if vector is None:
-            vector = np.random.default_rng(0).standard_normal(self.size)
-        (first, loss), (second, again) = (self.product_and_loss(vector) for _ in range(2))
-        # Non-deterministic summation on a GPU stays far below a thousandth, dropout far above.
-        size = max(np.linalg.norm(first), np.linalg.norm(second))
-        moved = abs(loss - again) > 1e-3 * max(abs(loss), abs(again))
-        if moved or np.linalg.norm(first - second) > 1e-3 * size:
-            raise HessianError(
-                "The loss is not deterministic: two products with the same vector differ. "
-                "Evaluate it on one fixed batch without shuffling or augmentation, and with "
-                "dropout off (training=False)."
-            )
-        self.deterministic = True
-        return first, loss
+    def _assign(self, values: Sequence[Any]) -> None:
+        for variable, value in zip(self.variables.variables, values, strict=True):
+            variable.assign(value)
 
-    def _traced_product(self, vector: Any) -> tuple[Any, Any]:
-        parts = tf.split(vector, self._sizes)
+    def _function(self, name: str) -> Any:
+        if name not in self._functions:
+            if name in ("gradient", "finite differences"):
+                self._functions[name] = traced(self._traced_gradient, *self._batched.signature)
+            else:
+                body = {
+                    "reverse over reverse": self._traced_reverse,
+                    "forward over reverse": self._traced_forward,
+                }[name]
+                signature = self.variables.signature, *self._batched.signature
+                self._functions[name] = traced(body, *signature)
+        return self._functions[name]
+
+    def _traced_reverse(self, vector: Any, *batch: Any) -> tuple[Any, Any]:
+        variables = self.variables.variables
         with tf.GradientTape(watch_accessed_variables=False) as outer:
-            outer.watch(self._variables)
-            loss, gradients = self._loss_and_gradients()
-            inner = tf.zeros([], self._dtype)
-            for gradient, part in zip(gradients, parts, strict=True):
-                if gradient is not None:
-                    flat = tf.reshape(tf.cast(gradient, self._dtype), [-1])
-                    inner += tf.reduce_sum(flat * part)
-        return self._flat(outer.gradient(inner, self._variables)), loss
+            outer.watch(variables)
+            loss, gradients = self._loss_and_gradients(batch)
+            inner = self.variables.inner(gradients, vector)
+        return self.variables.flat(outer.gradient(inner, variables)), loss
 
-    def _traced_gradient(self) -> tuple[Any, Any]:
-        loss, gradients = self._loss_and_gradients()
-        return self._flat(gradients), loss
+    def _traced_forward(self, vector: Any, *batch: Any) -> tuple[Any, Any]:
+        variables = self.variables.variables
+        with tf.autodiff.ForwardAccumulator(variables, self.variables.split(vector)) as accumulator:
+            loss, gradients = self._loss_and_gradients(batch)
+            dense = [g if g is None else tf.convert_to_tensor(g) for g in gradients]
+        return self.variables.flat([g if g is None else accumulator.jvp(g) for g in dense]), loss
 
-    def _loss_and_gradients(self) -> tuple[Any, list[Any]]:
+    def _traced_gradient(self, *batch: Any) -> tuple[Any, Any]:
+        loss, gradients = self._loss_and_gradients(batch)
+        return self.variables.flat(gradients), loss
+
+    def _loss_and_gradients(self, batch: tuple[Any, ...]) -> tuple[Any, list[Any]]:
+        variables = self.variables.variables
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(self._variables)
-            value = self._loss()
-            if not (tf.is_tensor(value) and value.dtype.is_floating and value.shape.rank == 0):
-                what = (
-                    f"a {value.dtype.name} tensor of shape {value.shape}"
-                    if tf.is_tensor(value)
-                    else type(value).__name__
-                )
-                raise HessianError(
-                    f"loss must return a scalar floating-point tensor, got {what}: reduce it, "
-                    f"for example with tf.reduce_mean."
-                )
-            loss = tf.cast(value, self._dtype)
-        gradients = tape.gradient(loss, self._variables)
+            tape.watch(variables)
+            loss = checked_scalar(self._batched.loss(*batch), self.variables.tf_dtype)
+        gradients = tape.gradient(loss, variables)
         if all(g is None for g in gradients):
             raise HessianError(
                 "The loss depends on none of the variables: loss must compute from the variables "
@@ -186,53 +199,15 @@ class HessianOperator:
             )
         return loss, gradients
 
-    def _flat(self, gradients: Sequence[Any]) -> Any:
-        return tf.concat(
-            [
-                tf.zeros([size], self._dtype)
-                if gradient is None  # unconnected: the loss is linear in it or does not use it
-                else tf.reshape(tf.cast(gradient, self._dtype), [-1])
-                for gradient, size in zip(gradients, self._sizes, strict=True)
-            ],
-            axis=0,
-        )
 
-    def _trace(self, function: Callable[..., Any], *signature: Any) -> Any:
-        try:
-            return tf.function(function, autograph=False).get_concrete_function(*signature)
-        except (LookupError, NotImplementedError) as error:
-            raise _no_second_derivative(error) from error
+def operator_of(loss: Any, variables: Sequence[Any] | None) -> SymmetricOperator:
+    """The operator that was given, or the Hessian of a loss.
 
-    def _run(self, function: Any, *arguments: Any) -> tuple[NDArray[Any], float]:
-        try:
-            flat, loss = function(*arguments)
-        except tf.errors.UnimplementedError as error:
-            raise _no_second_derivative(error) from error
-        return flat.numpy(), float(loss)
-
-    def _require_finite(self, loss: float) -> None:
-        if not math.isfinite(loss):
-            raise NotFiniteError(
-                f"The loss is {loss} at the current weights, so its Hessian means nothing: "
-                f"check the weights and the batch for non-finite values."
-            )
-
-
-def _backend_variable(variable: Any) -> Any:
-    # Keras 3 variables are not tf.Variables, and a tape cannot watch them.
-    inner = getattr(variable, "value", None)
-    value = variable if isinstance(variable, tf.Variable) or callable(inner) else inner
-    if not isinstance(value, tf.Variable):
-        raise HessianError(
-            f"variables must be Keras or TensorFlow variables, got {type(variable).__name__}."
-        )
-    return value
-
-
-def _no_second_derivative(error: Exception) -> HessianError:
-    match = re.search(r"(?:no entry for: |operation ')([\w/]+)|type: (\w+)", str(error))
-    op = f" ({match[1] or match[2]})" if match else ""
-    return HessianError(
-        f"An op in the loss has no second derivative in TensorFlow{op}: replace it in the model or "
-        f"pass a loss without it."
-    )
+    Raises:
+        HessianError: there are both an operator and variables, or as HessianOperator says.
+    """
+    if not isinstance(loss, SymmetricOperator):
+        return HessianOperator(loss, () if variables is None else variables)
+    if variables is not None:
+        raise HessianError("Pass either an operator or loss and variables, not both.")
+    return loss

@@ -33,24 +33,25 @@ def stability_threshold(optimizer: Any) -> tuple[float | None, str]:
     >>> stability_threshold(keras.optimizers.SGD(0.5))
     (4.0, '2/η')
     """
-    while hasattr(optimizer, "inner_optimizer"):
-        optimizer = optimizer.inner_optimizer
+    if optimizer is None:
+        return None, "no threshold: the optimizer is not known"
+    optimizer = innermost(optimizer)
     name = type(optimizer).__name__
     sgd = keras.optimizers.SGD
     if not isinstance(optimizer, sgd) or type(optimizer).update_step is not sgd.update_step:
         return None, (
             f"no threshold for the plain Hessian: {name} is not gradient descent with momentum "
-            f"(adaptive methods are bounded by their preconditioned Hessian)"
+            f"(of adaptive methods see `preconditioner`)"
         )
     eta = float(tf.convert_to_tensor(optimizer.learning_rate))
     if not eta > 0:
         return None, f"no threshold: the learning rate is {eta:g}"
     beta = float(optimizer.momentum)
-    decay = float(optimizer.weight_decay or 0.0)
-    threshold, formula = 2 / eta - decay, "2/η − weight decay" if decay else "2/η"
+    threshold, formula = decayed(optimizer, eta)
+    decay = bool(optimizer.weight_decay)
     if beta:
         threshold *= 1 + beta
-        formula = "(1+β)(2/η − weight decay)" if decay else "(2+2β)/η"
+        formula = f"(1+β)({formula})" if decay else "(2+2β)/η"
     if beta and optimizer.nesterov:
         threshold /= 1 + 2 * beta
         formula = f"{formula}/(1+2β)" if decay else "(2+2β)/(η(1+2β))"
@@ -59,3 +60,16 @@ def stability_threshold(optimizer: Any) -> tuple[float | None, str]:
     if optimizer.use_ema and optimizer.ema_overwrite_frequency:
         formula += ", between two overwrites by the moving average"
     return threshold, formula
+
+
+def innermost(optimizer: Any) -> Any:
+    """The optimizer that updates the variables, inside any `LossScaleOptimizer`."""
+    while hasattr(optimizer, "inner_optimizer"):
+        optimizer = optimizer.inner_optimizer
+    return optimizer
+
+
+def decayed(optimizer: Any, eta: float) -> tuple[float, str]:
+    """2/η less the decoupled weight decay, and the formula of it."""
+    decay = float(optimizer.weight_decay or 0.0)
+    return 2 / eta - decay, "2/η − weight decay" if decay else "2/η"

@@ -158,9 +158,10 @@ class CurvaturePanel(ChartPanel):
                     show_points=True,
                 )
             )
-        draw_chart(
-            canvas, chart, curves, log=self.log_axis, level=estimates[-1].stability_threshold
-        )
+        # Of an adaptive optimizer the threshold bounds other eigenvalues than the chart shows.
+        newest = estimates[-1]
+        level = newest.stability_threshold if newest.preconditioned is None else None
+        draw_chart(canvas, chart, curves, log=self.log_axis, level=level)
 
 
 def _draw_absence(canvas: Canvas, box: Box) -> None:
@@ -185,6 +186,9 @@ def curvature_words(estimate: CurvatureEstimate, *, narrow: bool = False) -> Wor
     verdict: Words = []
     if estimate.stability_threshold is not None:
         threshold = [(f"threshold {number(estimate.stability_threshold)}", colours.THRESHOLD)]
+        if estimate.preconditioned is not None:
+            value = number(estimate.preconditioned.value)
+            threshold.insert(0, (f"preconditioned λmax {value}", colours.MAIN))
         meaning, worrying = facts.stability_words(estimate)
         if meaning:
             style = colours.WARNING if worrying else colours.GOOD

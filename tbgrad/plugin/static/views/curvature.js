@@ -30,10 +30,16 @@ export class CurvatureView {
     const legend = [{ label: "λmax", color: c.purple }];
     if (traces.length > 1) legend.push({ label: "λmin", color: c.teal });
     if (estimates.some((e) => !e.converged)) legend.push({ label: "not converged", color: c.muted, look: "cross" });
-    const limits = estimates.map((e) => toNumber(e.stability_threshold));
+    // Of an adaptive optimizer the limit bounds other eigenvalues than the chart shows.
+    const limits = estimates.map((e) => (e.preconditioned ? NaN : toNumber(e.stability_threshold)));
     const highest = Math.max(...top.map((e) => toNumber(e.value)).filter(Number.isFinite));
     const newest = estimates.at(-1);
     const formula = newest.threshold_formula ? ` = ${clean(newest.threshold_formula)}` : "";
+    if (newest.preconditioned) {
+      const value = number(toNumber(newest.preconditioned.value));
+      const limit = number(toNumber(newest.stability_threshold));
+      legend.push({ label: `preconditioned λmax ${value}, limit ${limit}${formula}`, color: c.red, look: "dash" });
+    }
     if (limits.some(Number.isFinite)) {
       // A limit far above would press the eigenvalues flat: say where it is instead.
       const near = limits.map((v) => (Number.isFinite(v) && v <= 4 * Math.max(highest, 1e-12) ? v : null));

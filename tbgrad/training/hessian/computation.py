@@ -1,0 +1,108 @@
+"""One computation with an operator: what it costs, how far it is, and that the loss keeps still."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tbgrad.training.hessian.batches import BatchedLoss, Loss
+from tbgrad.training.hessian.linear import SymmetricOperator
+from tbgrad.training.hessian.operator import operator_of
+
+LONG_SECONDS = 1.0
+"""A computation shows how far it is from this time on."""
+
+
+class Computation:
+    """Products with an operator that are counted, timed and shown on a terminal.
+
+    Args:
+        loss, variables: a loss and its variables, or an operator alone.
+        title: what is computed, for the terminal.
+        progress: whether to show it there; by default where standard error is a terminal and the
+            computation takes longer than a second.
+
+    Use as a context manager. `hvps`, `seconds` and `loss` describe what was done so far.
+
+    Raises:
+        HessianError: as `operator_of` says.
+    """
+
+    def __init__(
+        self,
+        loss: Loss | BatchedLoss | SymmetricOperator,
+        variables: Sequence[Any] | None,
+        title: str,
+        progress: bool | None = None,
+    ) -> None:
+        self._begun = time.perf_counter()
+        self.operator = operator_of(loss, variables)
+        self._products = self.operator.products
+        self._losses: list[float] = []
+        self._title = title
+        self._wanted = sys.stderr.isatty() if progress is None else progress
+        self._delay = LONG_SECONDS if progress is None else 0.0
+        self._progress: Progress | None = None
+
+    @property
+    def hvps(self) -> int:
+        """Products spent so far, with those that saw that the loss is deterministic."""
+        return self.operator.products - self._products
+
+    @property
+    def seconds(self) -> float:
+        """Wall-clock time spent so far."""
+        return time.perf_counter() - self._begun
+
+    @property
+    def loss(self) -> float:
+        """The loss at the weights of the computation."""
+        return self._losses[0]
+
+    def product(self, vector: NDArray[Any]) -> NDArray[Any]:
+        """The operator's product; raises HessianError where the loss does not keep still."""
+        operator = self.operator
+        prepared = operator.deterministic
+        result, value = (operator.product_and_loss if prepared else operator.prepare)(vector)
+        self._losses.append(value)
+        # The loss comes with each product, so that watching it is free.
+        if abs(value - self.loss) > 1e3 * np.finfo(operator.dtype).eps * abs(self.loss):
+            operator.check_deterministic(vector)
+        return result
+
+    def show(self, done: int, total: int | None = None, detail: str = "") -> None:
+        """Tell the terminal how far it is."""
+        if not self._wanted or self.seconds < self._delay:
+            return
+        if self._progress is None:
+            columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+            self._progress = Progress(
+                *columns,
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[detail]}"),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._progress.start()
+            self._task = self._progress.add_task(self._title, total=total, detail=detail)
+        self._progress.update(self._task, completed=done, total=total, detail=detail)
+
+    def __enter__(self) -> Computation:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._progress is not None:
+            self._progress.stop()

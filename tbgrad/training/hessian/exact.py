@@ -1,0 +1,114 @@
+"""The whole Hessian of a small model, and its spectrum."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tbgrad.training.hessian.batches import BatchedLoss, Loss
+from tbgrad.training.hessian.computation import Computation
+from tbgrad.training.hessian.errors import HessianError
+from tbgrad.training.hessian.linear import SymmetricOperator
+
+MAX_SIZE = 5_000
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """All n eigenvalues of a Hessian.
+
+    Attributes:
+        eigenvalues: [n] float64, rising.
+        zero: eigenvalues of a magnitude up to this count as zero: a bound of what the rounding of
+            the products moves them by.
+        minimum_ratio: share of eigenvalues above zero, which is 1 at a strict minimum.
+        negative_fraction: share of eigenvalues below zero.
+    """
+
+    eigenvalues: NDArray[np.float64]
+    zero: float
+
+    @property
+    def minimum_ratio(self) -> float:
+        """Share of eigenvalues above zero."""
+        return float(np.mean(self.eigenvalues > self.zero))
+
+    @property
+    def negative_fraction(self) -> float:
+        """Share of eigenvalues below zero."""
+        return float(np.mean(self.eigenvalues < -self.zero))
+
+
+def matrix(
+    loss: Loss | BatchedLoss | SymmetricOperator,
+    variables: Sequence[Any] | None = None,
+    *,
+    max_size: int = MAX_SIZE,
+    progress: bool | None = None,
+) -> NDArray[Any]:
+    """The Hessian of `loss` as a symmetric matrix [n, n], in the precision of its products.
+
+    It takes n products; rows and columns follow the variables, flattened in their order.
+
+    Args:
+        loss: as for `eigenvalues`.
+        variables: likewise.
+        max_size: more parameters than this are refused: the matrix has n² numbers.
+        progress: as for `eigenvalues`.
+
+    Raises:
+        HessianError: as for `eigenvalues`, or there are too many parameters.
+
+    >>> w = tf.Variable([1.0, 2.0])
+    >>> matrix(lambda: tf.reduce_sum(w) ** 2, [w])
+    array([[2., 2.],
+           [2., 2.]], dtype=float32)
+    """
+    found = _rows(loss, variables, max_size, progress)
+    symmetric: NDArray[Any] = (found + found.T) / 2
+    return symmetric
+
+
+def spectrum(
+    loss: Loss | BatchedLoss | SymmetricOperator,
+    variables: Sequence[Any] | None = None,
+    *,
+    max_size: int = MAX_SIZE,
+    progress: bool | None = None,
+) -> Spectrum:
+    """All eigenvalues of the Hessian of `loss`; arguments and errors are those of `matrix`.
+
+    >>> w = tf.Variable([1.0, 2.0])
+    >>> spectrum(lambda: tf.reduce_sum(w) ** 2, [w]).eigenvalues.round(6)
+    array([0., 4.])
+    """
+    rows = _rows(loss, variables, max_size, progress)
+    found = rows.astype(np.float64)
+    values: NDArray[np.float64] = np.linalg.eigvalsh((found + found.T) / 2)
+    # Of a symmetric matrix with errors E on top: |Δλ| ≤ ‖E‖, and E is as large as E − Eᵀ tells.
+    rounding = float(np.linalg.norm(found - found.T)) / math.sqrt(2)
+    largest = float(np.abs(values).max())
+    return Spectrum(values, max(rounding, float(np.finfo(rows.dtype).eps) * largest))
+
+
+def _rows(loss: Any, variables: Any, max_size: int, progress: bool | None) -> NDArray[Any]:
+    with Computation(loss, variables, "Hessian matrix", progress) as computation:
+        size = computation.operator.size
+        if size > max_size:
+            raise HessianError(
+                f"The Hessian of {size:,} parameters has {size**2:,} entries, and max_size is "
+                f"{max_size:,}: raise it, or use eigenvalues, trace or spectral_density."
+            )
+        rows = np.empty((size, size), computation.operator.dtype)
+        unit = np.zeros(size, rows.dtype)
+        for i in range(size):
+            unit[i] = 1
+            rows[i] = computation.product(unit)
+            unit[i] = 0
+            computation.show(i + 1, size)
+        return rows

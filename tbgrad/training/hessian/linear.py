@@ -1,0 +1,151 @@
+"""What operators on the variables of a loss have in common: they are known by their products."""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from tbgrad.training.hessian.errors import HessianError, NoSecondDerivativeError, NotFiniteError
+from tbgrad.training.hessian.variables import FlatVariables
+
+
+class SymmetricOperator(ABC):
+    """A symmetric operator A on the flattened variables of a loss.
+
+    Attributes:
+        size: n, the number of scalar parameters.
+        dtype: of the products.
+        products: number of products computed so far.
+        deterministic: whether `check_deterministic` has passed.
+        last_seconds: wall-clock time that the last product took.
+        method: how products are computed.
+    """
+
+    method: str = "exact"
+
+    def __init__(self, variables: FlatVariables) -> None:
+        self.variables = variables
+        self.size, self.dtype = variables.size, variables.dtype
+        self.products = 0
+        self.deterministic = False
+        self.last_seconds = 0.0
+
+    @abstractmethod
+    def _product(self, vector: Any) -> tuple[Any, float]:
+        """A v and the loss, for a tensor v [n]."""
+
+    def product(self, vector: Any) -> NDArray[Any]:
+        """A v at the current weights: shape [n], for `vector` of shape [n].
+
+        Raises:
+            HessianError: `vector` has another shape, or the loss or the product is not finite.
+        """
+        return self.product_and_loss(vector)[0]
+
+    def product_and_loss(self, vector: Any) -> tuple[NDArray[Any], float]:
+        """A v as `product` gives it, and the loss, which comes with it at no cost."""
+        vector = np.asarray(vector, dtype=self.dtype)
+        if vector.shape != (self.size,):
+            raise HessianError(
+                f"vector has shape {vector.shape}, but the variables have {self.size} entries: "
+                f"pass shape ({self.size},)."
+            )
+        begun = time.perf_counter()
+        flat, loss = self._product(tf.constant(vector))
+        result: NDArray[Any] = flat.numpy()
+        self.last_seconds = time.perf_counter() - begun
+        self.products += 1
+        require_finite(loss)
+        if not np.isfinite(result).all():
+            raise NotFiniteError(
+                "The Hessian–vector product is not finite although the loss is: look for a root, "
+                "a norm or a logarithm at zero in the loss, or a float16 overflow."
+            )
+        return result, loss
+
+    def check_deterministic(self, vector: Any = None) -> tuple[NDArray[Any], float]:
+        """Compute A v twice and compare; return it and the loss. Costs two products.
+
+        Args:
+            vector: v, of shape [n]; a random one if None.
+
+        Raises:
+            HessianError: the two differ by more than rounding.
+        """
+        if vector is None:
+            vector = np.random.default_rng(0).standard_normal(self.size)
+        (first, loss), (second, again) = (self.product_and_loss(vector) for _ in range(2))
+        # Non-deterministic summation on a GPU stays far below a thousandth, dropout far above.
+        size = max(np.linalg.norm(first), np.linalg.norm(second))
+        moved = abs(loss - again) > 1e-3 * max(abs(loss), abs(again))
+        if moved or np.linalg.norm(first - second) > 1e-3 * size:
+            raise HessianError(
+                "The loss is not deterministic: two products with the same vector differ. "
+                "Evaluate it on one fixed batch without shuffling or augmentation, and with "
+                "dropout off (training=False)."
+            )
+        self.deterministic = True
+        return first, loss
+
+    def prepare(self, vector: Any) -> tuple[NDArray[Any], float]:
+        """What is to be seen to before the first computation; returns A v and the loss."""
+        return self.check_deterministic(vector)
+
+    def as_scipy(self) -> Any:
+        """This operator as a `scipy.sparse.linalg.LinearOperator` [n, n].
+
+        Raises:
+            ImportError: SciPy is not installed.
+        """
+        from scipy.sparse.linalg import LinearOperator
+
+        return LinearOperator(
+            (self.size, self.size), matvec=lambda v: self.product(v.ravel()), dtype=self.dtype
+        )
+
+
+def traced(function: Callable[..., Any], *signature: Any) -> Any:
+    """The function as a graph; raises NoSecondDerivativeError where that is what it lacks."""
+    try:
+        return tf.function(function, autograph=False).get_concrete_function(*signature)
+    except (LookupError, NotImplementedError) as error:
+        raise NoSecondDerivativeError(error) from error
+
+
+def run(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What a graph makes of its arguments; raises as `traced` does."""
+    try:
+        return function(*arguments)
+    except tf.errors.UnimplementedError as error:
+        raise NoSecondDerivativeError(error) from error
+
+
+def require_finite(loss: float) -> None:
+    """Raise NotFiniteError where the loss is not finite."""
+    if not math.isfinite(loss):
+        raise NotFiniteError(
+            f"The loss is {loss} at the current weights, so its Hessian means nothing: "
+            f"check the weights and the batch for non-finite values."
+        )
+
+
+def checked_scalar(value: Any, dtype: Any) -> Any:
+    """What a loss returned, in `dtype`; raises HessianError where it is no scalar."""
+    if not (tf.is_tensor(value) and value.dtype.is_floating and value.shape.rank == 0):
+        what = (
+            f"a {value.dtype.name} tensor of shape {value.shape}"
+            if tf.is_tensor(value)
+            else type(value).__name__
+        )
+        raise HessianError(
+            f"loss must return a scalar floating-point tensor, got {what}: reduce it, "
+            f"for example with tf.reduce_mean."
+        )
+    return tf.cast(value, dtype)

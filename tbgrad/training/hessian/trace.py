@@ -1,0 +1,181 @@
+"""The trace of the Hessian: the sum of its eigenvalues, with a standard error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tbgrad.training.hessian.basis import Basis, combine, products
+from tbgrad.training.hessian.batches import BatchedLoss, Loss
+from tbgrad.training.hessian.computation import Computation
+from tbgrad.training.hessian.errors import HessianError
+from tbgrad.training.hessian.linear import SymmetricOperator
+
+Method = Literal["hutch++", "hutchinson"]
+
+MIN_SAMPLES = 16
+"""Fewer random samples than this say too little about their own spread."""
+
+MORE = 1.25
+"""Whether the samples are enough is asked each time there are so many times more: who asks after
+each of them stops where their spread happens to look small."""
+
+LOOK_BACK = 5
+"""Over so many directions it is judged whether more of them are worth their products."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """An estimate of the trace of a Hessian.
+
+    Attributes:
+        value: the estimate; unbiased but for when it stops.
+        standard_error: of the value, from the spread of the random samples.
+        converged: whether the standard error met the tolerance.
+        samples: [m] what the mean was taken of; each estimates the trace.
+        hvps: Hessian–vector products spent, with those that an operator spends once.
+        seconds: wall-clock time spent.
+        loss: value of the loss at the weights of the estimate.
+    """
+
+    value: float
+    standard_error: float
+    converged: bool
+    samples: NDArray[np.float64]
+    hvps: int
+    seconds: float
+    loss: float
+
+
+def trace(
+    loss: Loss | BatchedLoss | SymmetricOperator,
+    variables: Sequence[Any] | None = None,
+    *,
+    method: Method = "hutch++",
+    tol: float = 0.05,
+    max_products: int = 500,
+    max_basis: int = 40,
+    seed: int = 0,
+    progress: bool | None = None,
+) -> Trace:
+    """The trace of the Hessian of `loss`.
+
+    "hutchinson" is the mean of zᵀ H z over random signs z (Hutchinson, Communications in Statistics
+    19, 1990). Its variance, 2 (‖H‖² − Σ Hᵢᵢ²), is made of the largest eigenvalues. "hutch++" takes
+    those out first: with an orthonormal basis Q of what H magnifies, the trace is that of Qᵀ H Q,
+    which is exact, and the mean on the rest (Meyer, Musco, Musco and Woodruff, "Hutch++: optimal
+    stochastic trace estimation", 2021). Q is a Krylov basis here, whose products are known as it
+    grows, so that a direction costs one product in place of two; it grows as long as a direction
+    saves more samples than it costs.
+
+    Args:
+        loss: as for `eigenvalues`.
+        variables: likewise.
+        method: "hutch++" or "hutchinson".
+        tol: converged when the standard error is at most tol · |value|.
+        max_products: stop there, with converged=False.
+        max_basis: directions of Q at most; memory is 2 · max_basis · n numbers.
+        seed: of the random vectors.
+        progress: as for `eigenvalues`.
+
+    Returns:
+        Trace. Ctrl-C ends the computation with the samples it has.
+
+    Raises:
+        HessianError: as for `eigenvalues`.
+
+    >>> w = tf.Variable([1.0, 2.0])
+    >>> round(trace(lambda: tf.reduce_sum(w**3), [w]).value, 4)
+    18.0
+    """
+    if method not in get_args(Method):
+        raise HessianError(f"method is one of {get_args(Method)}, got {method!r}.")
+    if not tol > 0:
+        raise HessianError(f"tol must be above 0, got {tol}.")
+    if max_products < 2:
+        raise HessianError(f"max_products must be at least 2, got {max_products}.")
+    with Computation(loss, variables, "Hessian trace", progress) as computation:
+        operator = computation.operator
+        rng = np.random.default_rng(seed)
+        samples: list[float] = []
+        spent = 0
+        room = min(operator.size, max_basis, max_products // 2)
+        basis = Basis(operator.size, operator.dtype, room)
+        try:
+            if method == "hutch++":
+                for spent in _deflate(basis, computation, tol, rng):
+                    computation.show(spent, max_products, "products at most")
+            complete = basis.count == operator.size
+            wanted = MIN_SAMPLES
+            while not complete and spent < max_products:
+                samples.append(_sample(basis, computation, rng))
+                spent += 1
+                computation.show(spent, max_products, "products at most")
+                if len(samples) >= wanted:
+                    if _error(samples) <= tol * abs(np.mean(samples)):
+                        break
+                    wanted = math.ceil(MORE * wanted)
+        except KeyboardInterrupt:
+            if not samples:
+                raise
+            complete = False
+        every = np.array([basis.trace] if complete else samples)
+        error = 0.0 if complete else _error(samples)
+        return Trace(
+            value=float(every.mean()),
+            standard_error=error,
+            converged=error <= tol * abs(float(every.mean())),
+            samples=every,
+            hvps=computation.hvps,
+            seconds=computation.seconds,
+            loss=computation.loss,
+        )
+
+
+def _deflate(
+    basis: Basis, computation: Computation, tol: float, rng: np.random.Generator
+) -> Iterator[int]:
+    """Fill the basis with a Krylov space while that saves samples; yields the products spent."""
+    z = _signs(basis.size, rng)
+    proposal, sizes = computation.product(z), [0.0]
+    first = abs(float(z @ proposal))  # a sample of the trace
+    yield 1
+    while not basis.full:
+        q = basis.orthogonalised(proposal)
+        if q is None:
+            return  # H makes nothing new of it
+        proposal = computation.product(q)
+        basis.append(q, proposal)
+        yield 1 + basis.count
+        sizes.append(float(np.sum(basis.projected**2)))
+        if len(sizes) > LOOK_BACK:
+            # Taking out a part of squared Frobenius norm g saves 2 g / (tol · trace)² samples.
+            gain = (sizes[-1] - sizes[-1 - LOOK_BACK]) / LOOK_BACK
+            if 2 * gain < (tol * max(first, abs(basis.trace))) ** 2:
+                return
+
+
+def _sample(basis: Basis, computation: Computation, rng: np.random.Generator) -> float:
+    """One unbiased estimate of the trace: exact within the basis, random outside of it."""
+    z = _signs(basis.size, rng)
+    if basis.count:
+        for _ in range(2):  # once more for what rounding left
+            z -= combine(products(basis.directions, z), basis.directions)
+    image = computation.product(z)
+    return basis.trace + float(np.einsum("i,i->", z, image, dtype=np.float64))
+
+
+def _signs(size: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    return rng.choice(np.array([-1.0, 1.0]), size)
+
+
+def _error(samples: Sequence[float]) -> float:
+    """The standard error of their mean."""
+    if len(samples) < 2:
+        return math.inf
+    return float(np.std(samples, ddof=1)) / math.sqrt(len(samples))
