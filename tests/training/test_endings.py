@@ -176,3 +176,27 @@ def test_a_loop_that_fails_inside_its_writer(tmp_path):
     run = tbgrad.read(tmp_path)["."]
     assert run["gradient/norm"].steps.tolist() == list(range(1, 8))
     assert run.damage == ()
+
+
+def test_a_writer_that_is_collected_while_a_function_is_traced(tmp_path, caplog):
+    """As when one training follows another in a notebook: the former's objects go in the latter."""
+    import tensorflow as tf
+
+    from tests.support.linear_model import RATE, linear, norms_in, own_loop, writer_for
+
+    model, optimizer = linear(), keras.optimizers.SGD(RATE)
+    writer = writer_for(tmp_path, model, optimizer)
+    own_loop(model, optimizer, writer, tf.function)
+    held = [writer]
+    del writer
+
+    @tf.function
+    def later():
+        held.clear()
+        gc.collect()
+        return tf.constant(1.0)
+
+    later()
+    assert not held
+    assert norms_in(tmp_path)[0].tolist() == list(range(1, 13))
+    assert "ended after a failure" not in caplog.text

@@ -89,7 +89,7 @@ def spectrum(
     """
     rows = _rows(loss, variables, max_size, progress)
     found = rows.astype(np.float64)
-    values: NDArray[np.float64] = np.linalg.eigvalsh((found + found.T) / 2)
+    values = np.linalg.eigvalsh((found + found.T) / 2).astype(np.float64)
     # Of a symmetric matrix with errors E on top: |Δλ| ≤ ‖E‖, and E is as large as E − Eᵀ tells.
     rounding = float(np.linalg.norm(found - found.T)) / math.sqrt(2)
     largest = float(np.abs(values).max())
