@@ -30,9 +30,9 @@ class Curvature:
         k: eigenvalues of the Hessian at each end of its spectrum.
         trace: whether to estimate its trace, too.
         density_every: steps between two estimates of its spectral density; None for none.
-        budget: share of the wall-clock time of the training that estimates may take, without what
-            it takes to trace their functions once. Where they would take more, they come less often
-            than `every` says, and a note in the log says so.
+        budget: share of the wall-clock time of the training that estimates may take, tracing their
+            functions included. Where they would take more, they come less often than `every` says,
+            and a note in the log says so. The first and the last come in any case.
         tol: an eigenvalue has converged when its error bound is at most this share of it.
         max_products: Hessian-vector products that one estimate of eigenvalues may take.
 
@@ -120,11 +120,11 @@ class CurvatureProbe:
             return False
         if self._budget.allows():
             return True
-        if self._budget.tell():
+        if step - self._last >= 2 * self._settings.every and self._budget.tell():
             self._log.note(
-                f"an estimate of the curvature takes {self._budget.cost:.2g} s, which every "
-                f"{self._settings.every} steps is more than {self._settings.budget:.0%} of the "
-                "time: it comes less often. Curvature(budget=...) allows more"
+                f"estimates of the curvature took {self._budget.spent:.2g} s, more than "
+                f"{self._settings.budget:.0%} of the time: they come less often than every "
+                f"{self._settings.every} steps. Curvature(budget=...) allows more"
             )
         return False
 
@@ -153,7 +153,7 @@ class CurvatureProbe:
             self._failed = True
             self._log.note(f"no curvature from step {step} on. {error}")
             return None
-        self._budget.spend(time.perf_counter() - traced, traced - started)
+        self._budget.spend(time.perf_counter() - started, once=traced - started)
         self._last, self._not_finite = step, False
         return found
 
@@ -229,20 +229,18 @@ class TimeBudget:
     def __init__(self, share: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._share, self._clock = share, clock
         self._begun = clock()
-        self._spent = 0.0
+        self.spent = self._cost = 0.0
         self._told = False
-        self.cost = 0.0
 
-    def spend(self, seconds: float, beside: float = 0.0) -> None:
-        """Count one time more; what was spent `beside` it is of neither kind."""
-        self._spent += seconds
-        self.cost = seconds
-        self._begun += beside
+    def spend(self, seconds: float, once: float = 0.0) -> None:
+        """Count one time more; the part that was needed `once` will not be needed again."""
+        self.spent += seconds
+        self._cost = seconds - once
 
     def allows(self) -> bool:
         """Whether doing it once more, at the cost of the last time, keeps the share."""
         elapsed = self._clock() - self._begun
-        return self._spent + self.cost <= self._share * (elapsed + self.cost)
+        return self.spent + self._cost <= self._share * (elapsed + self._cost)
 
     def tell(self) -> bool:
         """True the first time."""

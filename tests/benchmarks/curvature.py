@@ -222,7 +222,7 @@ def training_ratios(pairs: int) -> list[float]:
         with tempfile.TemporaryDirectory() as logdir:
             monitor = tbgrad.GradientMonitor(logdir, every=100, curvature=curvature)
             begun = time.perf_counter()
-            model.fit(x, y, batch_size=32, epochs=120, verbose=0, callbacks=[monitor])
+            model.fit(x, y, batch_size=32, epochs=300, verbose=0, callbacks=[monitor])
             return time.perf_counter() - begun
 
     seconds(None)  # whatever is done only once in a process

@@ -103,7 +103,9 @@ def mirrored(directory):
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     weights = {}
     for case in FIT_CASES:
-        curvature = tbgrad.Curvature(data=(X, Y), every=5) if case == "curvature" else None
+        curvature = (
+            tbgrad.Curvature(data=(X, Y), every=5, budget=1.0) if case == "curvature" else None
+        )
         monitor = tbgrad.GradientMonitor(
             directory / case, every=None if case == "found_by_itself" else 1, curvature=curvature
         )

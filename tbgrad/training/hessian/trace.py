@@ -18,8 +18,8 @@ from tbgrad.training.hessian.linear import SymmetricOperator
 
 Method = Literal["hutch++", "hutchinson"]
 
-MIN_SAMPLES = 16
-"""Fewer random samples than this say too little about their own spread."""
+MIN_SAMPLES, ENOUGH_SAMPLES = 12, 16
+"""Fewer random samples than ENOUGH say little about their spread: there has to be less of it."""
 
 MORE = 1.25
 """Whether the samples are enough is asked each time there are so many times more: who asks after
@@ -117,7 +117,8 @@ def trace(
                 spent += 1
                 computation.show(spent, max_products, "products at most")
                 if len(samples) >= wanted:
-                    if _error(samples) <= tol * abs(np.mean(samples)):
+                    doubt = max(1.0, ENOUGH_SAMPLES / len(samples))
+                    if doubt * _error(samples) <= tol * abs(np.mean(samples)):
                         break
                     wanted = math.ceil(MORE * wanted)
         except KeyboardInterrupt:
