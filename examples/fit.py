@@ -24,7 +24,7 @@ model.compile(
 )
 
 monitor = tbgrad.GradientMonitor(  # 2
-    logdir, every=10, curvature=tbgrad.Curvature(data=(x, y), every=200)
+    logdir, every=10, curvature=tbgrad.Curvature(data=(x, y), every=200, budget=0.5)
 )
 model.fit(x, y, epochs=10, verbose=2, callbacks=[monitor])  # 3
 

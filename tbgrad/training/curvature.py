@@ -30,9 +30,10 @@ class Curvature:
         k: eigenvalues of the Hessian at each end of its spectrum.
         trace: whether to estimate its trace, too.
         density_every: steps between two estimates of its spectral density; None for none.
-        budget: share of the wall-clock time of the training that estimates may take, tracing their
-            functions included. Where they would take more, they come less often than `every` says,
-            and a note in the log says so. The first and the last come in any case.
+        budget: wall-clock time that estimates may take, tracing their functions included, as a
+            share of what the training takes without them. Where they would take more, they come
+            less often than `every` says, and a note in the log says so. The first and the last come
+            in any case. None sets no limit.
         tol: an eigenvalue has converged when its error bound is at most this share of it.
         max_products: Hessian-vector products that one estimate of eigenvalues may take.
 
@@ -51,7 +52,7 @@ class Curvature:
     k: int = 1
     trace: bool = False
     density_every: int | None = None
-    budget: float = 0.05
+    budget: float | None = 0.05
     tol: float = 1e-2
     max_products: int = 60
 
@@ -70,8 +71,8 @@ class Curvature:
             raise ValueError(f"Curvature.samples is at least 1, not {self.samples}")
         if self.k < 1:
             raise ValueError(f"Curvature.k is at least 1, not {self.k}")
-        if not 0 < self.budget <= 1:
-            raise ValueError(f"Curvature.budget is a share above 0 up to 1, not {self.budget}")
+        if self.budget is not None and not self.budget > 0:
+            raise ValueError(f"Curvature.budget is a share above 0 or None, not {self.budget}")
         if not 0 < self.tol < 1:
             raise ValueError(f"Curvature.tol is a share between 0 and 1, not {self.tol}")
         if self.max_products < 2 * self.k:
@@ -104,7 +105,7 @@ class CurvatureProbe:
         self._operator: hessian.HessianOperator | None = None
         self._preconditioned: hessian.PreconditionedOperator | None = None
         self._starts: dict[str, Any] = {}
-        self._budget = TimeBudget(settings.budget)
+        self._budget = TimeBudget(math.inf if settings.budget is None else settings.budget)
         self._last: int | None = None
         self._last_density: int | None = None
         self._failed = False
@@ -224,7 +225,7 @@ class CurvatureProbe:
 
 
 class TimeBudget:
-    """Keeps what is done now and then within a share of the time since this was made."""
+    """Keeps what is done now and then within a share of the rest of the time."""
 
     def __init__(self, share: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._share, self._clock = share, clock
@@ -239,8 +240,8 @@ class TimeBudget:
 
     def allows(self) -> bool:
         """Whether doing it once more, at the cost of the last time, keeps the share."""
-        elapsed = self._clock() - self._begun
-        return self.spent + self._cost <= self._share * (elapsed + self._cost)
+        rest = self._clock() - self._begun - self.spent
+        return self.spent + self._cost <= self._share * max(rest, 1e-9)
 
     def tell(self) -> bool:
         """True the first time."""

@@ -56,7 +56,10 @@ def train(logdir: Path, epochs: int, seed: int) -> None:
     whole = len(x) // BATCH_SIZE * BATCH_SIZE  # the five left over would make a noisy step an epoch
     x, y = x[:whole], y[:whole]
     monitor = GradientMonitor(
-        logdir, every=5, histograms_every=50, curvature=Curvature(data=(x, y), every=50, budget=0.5)
+        logdir,
+        every=5,
+        histograms_every=50,
+        curvature=Curvature(data=(x, y), every=50, budget=None),
     )
     classifier().fit(x, y, batch_size=BATCH_SIZE, epochs=epochs, verbose=0, callbacks=[monitor])
 

@@ -104,7 +104,7 @@ def mirrored(directory):
     weights = {}
     for case in FIT_CASES:
         curvature = (
-            tbgrad.Curvature(data=(X, Y), every=5, budget=1.0) if case == "curvature" else None
+            tbgrad.Curvature(data=(X, Y), every=5, budget=None) if case == "curvature" else None
         )
         monitor = tbgrad.GradientMonitor(
             directory / case, every=None if case == "found_by_itself" else 1, curvature=curvature

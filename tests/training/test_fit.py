@@ -33,7 +33,7 @@ def column(run, name):
 
 @pytest.mark.parametrize("mode", MODES)
 def test_the_log_equals_numpy(mode, tmp_path, batches, tiny_model, oracle):
-    curvature = tbgrad.Curvature(data=batches, every=10, budget=1.0, samples=64, tol=1e-4)
+    curvature = tbgrad.Curvature(data=batches, every=10, budget=None, samples=64, tol=1e-4)
     monitor = tbgrad.GradientMonitor(tmp_path, EVERY, HISTOGRAMS_EVERY, curvature)
     model = tiny_model(**MODES[mode])
     fit(model, batches, [monitor])
@@ -209,7 +209,7 @@ def test_training_is_the_same_with_and_without_the_monitor(mode, tmp_path, batch
     weights, states = [], []
     for monitored in (False, True):
         model = noisy_model(**MODES[mode])
-        curvature = tbgrad.Curvature(data=batches, every=10, budget=1.0, samples=32)
+        curvature = tbgrad.Curvature(data=batches, every=10, budget=None, samples=32)
         monitor = tbgrad.GradientMonitor(tmp_path, 2, 4, curvature)
         history = model.fit(
             *batches, batch_size=BATCH, epochs=2, verbose=0, callbacks=[monitor] * monitored

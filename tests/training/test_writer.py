@@ -265,7 +265,7 @@ def test_a_directory_that_cannot_be_made_ends_in_one_warning(batches, tiny_model
 def test_curvature_that_fails_leaves_the_gradients(tmp_path, batches, tiny_model, caplog):
     x, labels = batches
     model = tiny_model()
-    bad = tbgrad.Curvature(data=(x[:, :2], labels), every=5, budget=1.0)
+    bad = tbgrad.Curvature(data=(x[:, :2], labels), every=5, budget=None)
     fit(model, batches, [tbgrad.GradientMonitor(tmp_path, every=10, curvature=bad)])
     run = tbgrad.read(tmp_path)["."]
     assert len(run["gradient/norm"]) == 3
@@ -450,7 +450,7 @@ def test_curvature_comes_back_when_the_weights_are_finite_again(tmp_path, batche
             if batch in (4, 16):
                 model.set_weights([np.full((1, 1), np.nan if batch == 4 else 0.5, np.float32)])
 
-    curvature = tbgrad.Curvature(data=(x, x[:, :1]), every=5, budget=1.0, samples=len(x))
+    curvature = tbgrad.Curvature(data=(x, x[:, :1]), every=5, budget=None, samples=len(x))
     monitor = tbgrad.GradientMonitor(tmp_path, curvature=curvature)
     model.fit(x, x[:, :1], batch_size=16, verbose=0, callbacks=[Break(), monitor])
     run = tbgrad.read(tmp_path)["."]
@@ -481,7 +481,7 @@ def test_a_model_that_is_built_by_its_first_step(tmp_path, batches):
     model = keras.Sequential([keras.layers.Dense(4), keras.layers.Dense(3)])
     model.compile("sgd", cross_entropy, jit_compile=True)
     assert not model.built
-    curvature = tbgrad.Curvature(data=batches, every=10, budget=1.0, samples=32)
+    curvature = tbgrad.Curvature(data=batches, every=10, budget=None, samples=32)
     fit(model, batches, [tbgrad.GradientMonitor(tmp_path, every=8, curvature=curvature)])
     run = tbgrad.read(tmp_path)["."]
     np.testing.assert_array_equal(run["gradient/norm"].steps, [1, 8, 16, STEPS])

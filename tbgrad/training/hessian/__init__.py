@@ -8,7 +8,7 @@ from tbgrad.training.hessian.errors import HessianError, NotFiniteError
 from tbgrad.training.hessian.exact import Spectrum, matrix, spectrum
 from tbgrad.training.hessian.gauss_newton import GaussNewtonOperator
 from tbgrad.training.hessian.layers import layer_eigenvalues
-from tbgrad.training.hessian.model_loss import model_loss
+from tbgrad.training.hessian.model_loss import model_loss, model_outputs
 from tbgrad.training.hessian.operator import HessianOperator
 from tbgrad.training.hessian.preconditioned import PreconditionedOperator
 from tbgrad.training.hessian.stability import stability_threshold
@@ -30,6 +30,7 @@ __all__ = [
     "layer_eigenvalues",
     "matrix",
     "model_loss",
+    "model_outputs",
     "preconditioner",
     "spectral_density",
     "spectrum",

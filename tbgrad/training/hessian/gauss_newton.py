@@ -23,7 +23,8 @@ class GaussNewtonOperator(SymmetricOperator):
     weights, is not in it.
 
     Args:
-        outputs: callable without arguments that returns the outputs, a tensor of any shape.
+        outputs: callable without arguments that returns the outputs, a tensor of any shape or a
+            nested structure of them; `model_outputs` makes it, and the loss, from a Keras model.
         loss: callable that takes the outputs and returns a scalar tensor.
         variables: the Keras or TensorFlow variables that the outputs depend on.
 
@@ -54,31 +55,39 @@ class GaussNewtonOperator(SymmetricOperator):
         variables = self.variables.variables
         with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
             tape.watch(variables)
-            outputs = tf.convert_to_tensor(self._outputs())
+            nested = self._outputs()
+            outputs = [tf.convert_to_tensor(output) for output in tf.nest.flatten(nested)]
             # ∂⟨Jᵀ u, v⟩/∂u = J v: two sweeps backward make one forward.
-            dual = tf.zeros_like(outputs)
-            tape.watch(dual)
-            pulled = tape.gradient(outputs, variables, output_gradients=dual)
+            duals = [tf.zeros_like(output) for output in outputs]
+            tape.watch(duals)
+            pulled = tape.gradient(outputs, variables, output_gradients=duals)
             if all(gradient is None for gradient in pulled):
                 raise HessianError(
                     "The outputs depend on none of the variables: outputs must compute from the "
                     "variables themselves, and variables must be those it uses."
                 )
             inner = self.variables.inner(pulled, vector)
-        pushed = tape.gradient(inner, dual)
-        loss, curved = self._curved(tf.stop_gradient(outputs), pushed)
+        pushed = tape.gradient(inner, duals, unconnected_gradients="zero")
+        constant = [tf.stop_gradient(output) for output in outputs]
+        loss, curved = self._curved(nested, constant, pushed)
         return self.variables.flat(tape.gradient(outputs, variables, output_gradients=curved)), loss
 
-    def _curved(self, outputs: Any, direction: Any) -> tuple[Any, Any]:
-        """The loss, and L u for a direction u of the shape of the outputs."""
+    def _curved(self, nested: Any, outputs: list[Any], directions: list[Any]) -> tuple[Any, Any]:
+        """The loss, and L u for directions u of the shapes of the outputs."""
         with tf.GradientTape() as outer:
             outer.watch(outputs)
             with tf.GradientTape() as inner:
                 inner.watch(outputs)
-                loss = checked_scalar(self._loss(outputs), self.variables.tf_dtype)
-            gradient = inner.gradient(loss, outputs)
-            if gradient is None:
+                loss = self._loss(tf.nest.pack_sequence_as(nested, outputs))
+                loss = checked_scalar(loss, self.variables.tf_dtype)
+            gradients = inner.gradient(loss, outputs)
+            if all(gradient is None for gradient in gradients):
                 raise HessianError("The loss does not depend on the outputs it is given.")
-            along = tf.reduce_sum(gradient * direction)
-        product = outer.gradient(along, outputs)
-        return loss, tf.zeros_like(outputs) if product is None else product
+            along = tf.add_n(
+                [
+                    tf.reduce_sum(gradient * direction)
+                    for gradient, direction in zip(gradients, directions, strict=True)
+                    if gradient is not None
+                ]
+            )
+        return loss, outer.gradient(along, outputs, unconnected_gradients="zero")

@@ -50,12 +50,7 @@ def model_loss(
     Raises:
         HessianError: the model is not compiled or not built, or the data do not fit together.
     """
-    if not getattr(model, "compiled", False):
-        raise HessianError("The model is not compiled, so it has no loss: call model.compile(…).")
-    if not model.built:
-        raise HessianError(
-            "The model has no weights yet: call model.build(…) or fit it for one step first."
-        )
+    _require_compiled(model)
     loss = partial(_loss, model, batch_statistics)
     if isinstance(x, tf.data.Dataset):
         if y is not None or sample_weight is not None or batch_size is not None:
@@ -81,25 +76,56 @@ def model_loss(
     return _batched(loss, data, slices)
 
 
+def model_outputs(
+    model: Any, x: Any, y: Any = None, sample_weight: Any = None
+) -> tuple[Callable[[], Any], Callable[[Any], Any]]:
+    """The outputs of `model` on fixed data and its compiled loss of them, for GaussNewtonOperator.
+
+    Arguments and errors are those of `model_loss`, without batches.
+
+    >>> GaussNewtonOperator(*model_outputs(model, x, y), model.trainable_variables)
+    """
+    _require_compiled(model)
+    x, y, sample_weight = (keras.tree.map_structure(_tensor, t) for t in (x, y, sample_weight))
+
+    def outputs() -> Any:
+        with _as_it_is(model):
+            return model(x, training=False)
+
+    def loss(y_pred: Any) -> Any:
+        with _as_it_is(model):
+            return _compiled_loss(model, x, y, y_pred, sample_weight)
+
+    return outputs, loss
+
+
+def _require_compiled(model: Any) -> None:
+    if not getattr(model, "compiled", False):
+        raise HessianError("The model is not compiled, so it has no loss: call model.compile(…).")
+    if not model.built:
+        raise HessianError(
+            "The model has no weights yet: call model.build(…) or fit it for one step first."
+        )
+
+
 def _loss(model: Any, batch_statistics: bool, x: Any, y: Any = None, weight: Any = None) -> Any:
     """The compiled loss on one batch of tensors."""
+    with _as_it_is(model, batch_statistics):
+        return _compiled_loss(model, x, y, model(x, training=False), weight)
+
+
+def _compiled_loss(model: Any, x: Any, y: Any, y_pred: Any, weight: Any) -> Any:
     takes_training = "training" in inspect.signature(model.compute_loss).parameters
     training = {"training": False} if takes_training else {}
-    # Inside the scope an assignment to any Keras variable is kept by the scope and forgotten.
-    # Regularisers read their weights from its mapping and from nowhere else.
-    trainable = [(v, v) for v in model.trainable_variables]
-    layers = _layers_for_curvature(model, batch_statistics)
-    with keras.StatelessScope(trainable, collect_losses=True), layers:
-        y_pred = model(x, training=False)
-        try:
-            value = model.compute_loss(x, y, y_pred, weight, **training)
-        except ValueError as error:
-            if "No loss to compute" in str(error):
-                raise HessianError(
-                    "The model is compiled without a loss: pass loss=… to model.compile(…), "
-                    "or give the loss as a callable of your own."
-                ) from error
-            raise
+    try:
+        value = model.compute_loss(x, y, y_pred, weight, **training)
+    except ValueError as error:
+        if "No loss to compute" in str(error):
+            raise HessianError(
+                "The model is compiled without a loss: pass loss=… to model.compile(…), "
+                "or give the loss as a callable of your own."
+            ) from error
+        raise
     # Keras divides by the replicas, for their sum; this batch is whole on every replica.
     value *= tf.cast(tf.distribute.get_strategy().num_replicas_in_sync, value.dtype)
     return value if value.dtype == tf.float64 else tf.cast(value, tf.float32)
@@ -129,10 +155,11 @@ def _batched(loss: Callable[..., Any], like: Any, batches: Callable[[], Any]) ->
 
 
 @contextlib.contextmanager
-def _layers_for_curvature(model: Any, batch_statistics: bool) -> Iterator[None]:
-    """Inside, layers of mixed precision compute in that of their variables.
+def _as_it_is(model: Any, batch_statistics: bool = False) -> Iterator[None]:
+    """Inside, the model forgets what is assigned to it, and computes as curvature wants it.
 
-    With `batch_statistics` BatchNormalization behaves as in training, and all others do not.
+    Layers of mixed precision compute in that of their variables. With `batch_statistics`
+    BatchNormalization behaves as in training, and all other layers do not.
     """
     shadows: list[tuple[Any, str, Any]] = []
 
@@ -148,7 +175,11 @@ def _layers_for_curvature(model: Any, batch_statistics: bool) -> Iterator[None]:
                 shadow(layer, "_dtype_policy", keras.DTypePolicy(policy.variable_dtype))
             if batch_statistics and isinstance(layer, keras.layers.BatchNormalization):
                 shadow(layer, "call", partial(_call_in_training, layer))
-        yield
+        # An assignment to any Keras variable is kept by the scope and forgotten. Regularisers read
+        # their weights from its mapping and from nowhere else.
+        trainable = [(v, v) for v in model.trainable_variables]
+        with keras.StatelessScope(trainable, collect_losses=True):
+            yield
     finally:
         for layer, name, before in reversed(shadows):
             if before is None:

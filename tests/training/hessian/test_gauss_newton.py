@@ -12,6 +12,7 @@ from tests.training.hessian.oracle import NumpyMLP
 pytestmark = pytest.mark.tensorflow
 
 tf = pytest.importorskip("tensorflow")
+keras = pytest.importorskip("keras")
 hessian = pytest.importorskip("tbgrad.training.hessian")
 
 
@@ -74,3 +75,28 @@ def test_outputs_and_losses_that_do_not_depend_are_refused() -> None:
         hessian.GaussNewtonOperator(lambda: w**2, lambda _: tf.constant(1.0), [w])
     linear = hessian.GaussNewtonOperator(lambda: w**2, tf.reduce_sum, [w])
     np.testing.assert_array_equal(linear.product([1.0, 1.0]), [0, 0])
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_a_keras_model(outputs: int) -> None:
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((4,))
+    regularizer = keras.regularizers.L2(0.1)
+    h = keras.layers.Dense(5, "tanh", kernel_regularizer=regularizer)(inputs)
+    heads = [keras.layers.Dense(2, "sigmoid", name=name)(h) for name in ("a", "b")[:outputs]]
+    model = keras.Model(inputs, heads if outputs > 1 else heads[0])
+    model.compile("sgd", ["mse"] * outputs if outputs > 1 else "mse")
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(20, 4)).astype(np.float32)
+    y = [rng.uniform(size=(20, 2)).astype(np.float32) for _ in range(outputs)]
+    variables = model.trainable_variables
+    made = hessian.model_outputs(model, x, y if outputs > 1 else y[0])
+    operator = hessian.GaussNewtonOperator(*made, variables)
+    # The mean square over samples and columns, added up over heads: G = 2/40 · Jᵀ J.
+    with tf.GradientTape() as tape:
+        flat = tf.concat([tf.reshape(head, [-1]) for head in tf.nest.flatten(model(x))], 0)
+    jacobians = tape.jacobian(flat, [v.value for v in variables])
+    j = np.concatenate([part.numpy().reshape(len(flat), -1) for part in jacobians], axis=1)
+    np.testing.assert_allclose(hessian.matrix(operator), 2 / 40 * j.T @ j, atol=1e-6)
+    loss = hessian.model_loss(model, x, y if outputs > 1 else y[0])
+    assert hessian.eigenvalues(operator).loss == pytest.approx(float(loss()), rel=1e-5)

@@ -50,12 +50,14 @@ def test_ctrl_c_on_a_terminal_returns_what_there_is(what: str) -> None:
         terminal.wait_for(title)
         os.kill(terminal.child.pid, signal.SIGINT)
         terminal.wait_for("returned")
+        assert terminal.ends() == 0
         shown = "\n".join(terminal.screen.display)
         assert f"returned {kind}" in shown
         assert shown.rstrip().endswith("False")
         assert title not in shown.split("returned")[1]  # the bar is gone
     finally:
-        terminal.kill()
+        if terminal.child.poll() is None:
+            terminal.kill()
 
 
 def test_nothing_is_shown_where_there_is_no_terminal() -> None:
