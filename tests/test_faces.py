@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 import pytest
 from tbgrad_tui.chart.text import number
@@ -30,6 +32,7 @@ async def test_both_faces_show_the_same(name, tmp_path):
     async with app.run_test(size=(200, 60)) as pilot:
         await loaded(pilot)
         rows = app.dashboard.panel("layers").lines()
+        words = "\n".join(app.dashboard.panel("curvature").lines())
     run = app.run_shown
 
     def same(answer, steps, values):
@@ -58,6 +61,9 @@ async def test_both_faces_show_the_same(name, tmp_path):
                 column([got["value"], got["residual"]]), [ours.value, ours.residual]
             )
         np.testing.assert_array_equal(column([answer["stability"]]), [estimate.stability])
+        adaptive = estimate.preconditioned
+        assert answer["preconditioned"] == (None if adaptive is None else asdict(adaptive))
+        assert ("preconditioned λmax" in words) == (adaptive is not None)
     ends = iter(line.rstrip(" │┃").split(" ")[-1] for line in rows)
     for values in layers["values"]:
         newest = float(column(values)[-1])

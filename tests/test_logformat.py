@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -64,6 +65,20 @@ def test_manifest_round_trip():
 
 def test_curvature_round_trip():
     assert through_bytes(logformat.curvature(ESTIMATE)) == (Kind.CURVATURE, ESTIMATE)
+
+
+def test_all_that_an_estimate_may_have_makes_the_round_trip():
+    record = replace(
+        ESTIMATE, preconditioned=Eigenvalue(3.5, 0.5), trace=9.0, trace_error=0.5, method="exact"
+    )
+    assert through_bytes(logformat.curvature(record)) == (Kind.CURVATURE, record)
+    assert record.stability == pytest.approx(3.5 / ESTIMATE.stability_threshold)
+
+
+def test_the_spectral_density_makes_the_round_trip():
+    kind, value = through_bytes(logformat.spectrum(np.array([1.0, 2.0]), np.array([0.25, 0.5])))
+    assert kind is Kind.TENSOR
+    np.testing.assert_array_equal(value, np.array([[1, 2], [0.25, 0.5]], dtype=np.float32))
 
 
 def test_curvature_with_numbers_that_are_not_finite():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -169,6 +170,18 @@ def test_curvature_shows_its_error_and_its_threshold(tmp_path):
     assert line_of(text, "stability").split(maxsplit=1)[1] == "1.4 (λmax / threshold): unstable"
     assert line_of(text, "converged").split(maxsplit=1)[1] == "yes, 9 products"
     assert line_of(text, "estimates").split(maxsplit=1)[1] == "2, 1 of them not converged"
+
+
+def test_curvature_of_an_adaptive_optimizer(tmp_path):
+    adaptive = replace(
+        estimate(), preconditioned=Eigenvalue(40.0, 0.5), trace=123.0, trace_error=4.0
+    )
+    events = [at(0, logformat.manifest(manifest())), at(20, logformat.curvature(adaptive))]
+    text = text_of(report_of(tmp_path, *events))
+    assert line_of(text, "preconditioned").split(maxsplit=1)[1] == "40 ± 0.5"
+    assert line_of(text, "trace").split(maxsplit=1)[1] == "123 ± 4"
+    stability = line_of(text, "stability").split(maxsplit=1)[1]
+    assert stability == "0.8 (preconditioned / threshold): stable"
 
 
 def test_curvature_that_is_unsure_says_so(tmp_path):

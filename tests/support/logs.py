@@ -46,7 +46,7 @@ def manifest(layers: int = 4) -> Manifest:
 def write_groups(directory: Path) -> None:
     """Two groups of parameters in one run; the critic writes later."""
     write_run(directory, group="generator", layers=2)
-    write_run(directory, group="critic", layers=3, every=20, at=EPOCH + 60)
+    write_run(directory, group="critic", layers=3, every=20, at=EPOCH + 60, adaptive=True)
 
 
 class _Named:
@@ -69,10 +69,12 @@ def write_run(
     layers: int = 4,
     at: float = EPOCH,
     group: str = "",
+    adaptive: bool = False,
 ) -> Manifest:
     """A run that trains well: falling loss and norms, curvature that rises to its threshold.
 
-    It starts at the wall time `at`.
+    It starts at the wall time `at`. The threshold of an `adaptive` optimizer is of the
+    preconditioned Hessian.
     """
     m = manifest(layers)
     rng = np.random.default_rng(7)
@@ -134,6 +136,7 @@ def write_run(
                     samples=256,
                     stability_threshold=76.0,
                     threshold_formula="(2 + 2 β) / η",
+                    preconditioned=Eigenvalue(top / 2, 0.01) if adaptive else None,
                 )
                 values += [
                     logformat.curvature(estimate),

@@ -69,7 +69,7 @@ def preconditioner(optimizer: Any, variables: Sequence[Any]) -> Preconditioner |
         formula = f"(1+β₁)({formula})/(1−β₁)" if optimizer.weight_decay else "(2+2β₁)/((1−β₁)η)"
     elif beta:
         formula = f"(1+β)({formula})" if optimizer.weight_decay else "(2+2β)/η"
-    return Preconditioner(np.concatenate(parts), threshold, f"{formula}, preconditioned")
+    return Preconditioner(np.concatenate(parts), threshold, formula)
 
 
 def _index(optimizer: Any, variable: Any) -> int | None:

@@ -38,7 +38,7 @@ export class CurvatureView {
     if (newest.preconditioned) {
       const value = number(toNumber(newest.preconditioned.value));
       const limit = number(toNumber(newest.stability_threshold));
-      legend.push({ label: `preconditioned λmax ${value}, limit ${limit}${formula}`, color: c.red, look: "dash" });
+      legend.push({ label: `preconditioned λmax ${value} of ${limit}`, color: c.red, look: "dash" });
     }
     if (limits.some(Number.isFinite)) {
       // A limit far above would press the eigenvalues flat: say where it is instead.
@@ -56,7 +56,8 @@ export class CurvatureView {
     }
     this.box.title =
       `Largest and smallest eigenvalue of the Hessian on ${count(newest.samples)} samples; the newest ` +
-      `took ${count(newest.hvps)} Hessian-vector products and ${number(toNumber(newest.seconds), 2)} s.`;
+      `took ${count(newest.hvps)} Hessian-vector products and ${number(toNumber(newest.seconds), 2)} s.` +
+      (newest.preconditioned ? ` The optimizer's limit${formula} is of the preconditioned Hessian.` : "");
     explain(this.legend, legend);
     this.chart.draw(
       traces,
