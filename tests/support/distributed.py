@@ -33,6 +33,7 @@ FIT_CASES = {
     "not_finite": {},
     "found_by_itself": {},
     "curvature": {},
+    "adaptive_curvature": {},
 }
 LOOP_CASES = ("loop", "loop_clipped_by_hand", "loop_without_optimizer")
 
@@ -44,7 +45,8 @@ def fit(strategy, case, callbacks):
         model = keras.Sequential([keras.Input((INPUTS,)), keras.layers.Dense(
             OUTPUTS, use_bias=False, name="linear")])  # fmt: skip
         model.set_weights([W])
-        optimizer = keras.optimizers.SGD(RATE, **FIT_CASES[case])
+        kind = keras.optimizers.Adam if case == "adaptive_curvature" else keras.optimizers.SGD
+        optimizer = kind(RATE, **FIT_CASES[case])
         if case == "scaled":
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         model.compile(optimizer, "mse", run_eagerly=case == "eagerly")
@@ -103,9 +105,8 @@ def mirrored(directory):
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     weights = {}
     for case in FIT_CASES:
-        curvature = (
-            tbgrad.Curvature(data=(X, Y), every=5, budget=None) if case == "curvature" else None
-        )
+        wanted = tbgrad.Curvature(data=(X, Y), every=5, budget=None)
+        curvature = wanted if "curvature" in case else None
         monitor = tbgrad.GradientMonitor(
             directory / case, every=None if case == "found_by_itself" else 1, curvature=curvature
         )

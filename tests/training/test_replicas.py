@@ -137,6 +137,26 @@ def test_curvature_is_estimated_where_two_replicas_train(mirrored):
     np.testing.assert_allclose(found.values, largest, rtol=0.02)
 
 
+def test_the_curvature_that_adam_sees_is_estimated_where_two_replicas_train(mirrored):
+    run = tbgrad.read(mirrored[0] / "adaptive_curvature")["."]
+    w, mean, square = W.astype(np.float64), 0.0, 0.0
+    for step in range(STEPS):
+        batch = slice(step * BATCH, (step + 1) * BATCH)
+        x, y = X[batch].astype(np.float64), Y[batch].astype(np.float64)
+        gradient = 2 / (BATCH * OUTPUTS) * x.T @ (x @ w - y)
+        mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
+        correction = (1 - 0.9 ** (step + 1)) / np.sqrt(1 - 0.999 ** (step + 1))
+        diagonal = correction * (np.sqrt(square) + 1e-7)
+        w = w - RATE * mean / diagonal
+    x = X.astype(np.float64)
+    whole = np.kron(2 / (len(x) * OUTPUTS) * x.T @ x, np.eye(OUTPUTS))
+    scale = np.sqrt(diagonal.ravel())
+    sharpest = np.linalg.eigvalsh(whole / np.outer(scale, scale))[-1]
+    last = run["tbgrad/curvature"].values[-1]
+    assert last.preconditioned.value == pytest.approx(sharpest, rel=0.02)
+    assert last.stability == pytest.approx(sharpest / (38 / RATE), rel=0.02)
+
+
 def test_of_two_workers_the_first_writes_what_one_device_would(workers):
     directory, weights = workers
     for case in LOOP_CASES:
