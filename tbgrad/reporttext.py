@@ -100,7 +100,7 @@ def _print_run(paper: _Paper, report: RunReport) -> None:
     if report.monitored:
         _print_gradient_norms(paper, report)
         _print_parameters(paper, report)
-        _print_curvature(paper, report.curvature)
+        _print_curvature(paper, report.curvature, report.scalars)
     else:
         _print_scalars(paper, report)
     if report.notes:
@@ -222,7 +222,9 @@ def _parameter_row(row: ParameterSummary) -> tuple[str, ...]:
     )
 
 
-def _print_curvature(paper: _Paper, curvature: CurvatureSummary | None) -> None:
+def _print_curvature(
+    paper: _Paper, curvature: CurvatureSummary | None, scalars: Mapping[str, ScalarSummary]
+) -> None:
     if curvature is None:
         paper.heading("no curvature logged")
         return
@@ -236,6 +238,10 @@ def _print_curvature(paper: _Paper, curvature: CurvatureSummary | None) -> None:
         paper.line(f"{name:<16}{number(eigenvalue.value)} ± {residual}")
     if not math.isnan(last.trace):
         paper.line(f"{'trace':<16}{number(last.trace)} ± {number(last.trace_error, 2)}")
+    shares = {"above zero": logformat.MINIMUM_RATIO, "below zero": logformat.NEGATIVE_FRACTION}
+    for name, tag in shares.items():
+        if tag in scalars:
+            paper.line(f"{name:<16}{100 * scalars[tag].last.value:.1f} % of all eigenvalues, about")
     if last.stability_threshold is None:
         paper.line(f"{'stability':<16}no threshold is known for this optimizer")
     else:

@@ -176,8 +176,12 @@ def test_curvature_of_an_adaptive_optimizer(tmp_path):
     adaptive = replace(
         estimate(), preconditioned=Eigenvalue(40.0, 0.5), trace=123.0, trace_error=4.0
     )
-    events = [at(0, logformat.manifest(manifest())), at(20, logformat.curvature(adaptive))]
+    share = logformat.scalar(logformat.MINIMUM_RATIO, 0.625)
+    values = [logformat.curvature(adaptive), share]
+    events = [at(0, logformat.manifest(manifest())), at(20, *values)]
     text = text_of(report_of(tmp_path, *events))
+    assert line_of(text, "above zero").endswith("62.5 % of all eigenvalues, about")
+    assert "below zero" not in text
     assert line_of(text, "preconditioned").split(maxsplit=1)[1] == "40 ± 0.5"
     assert line_of(text, "trace").split(maxsplit=1)[1] == "123 ± 4"
     stability = line_of(text, "stability").split(maxsplit=1)[1]

@@ -153,7 +153,7 @@ def test_the_schedule_stretches_itself_to_keep_the_budget(tmp_path, caplog):
     plain = curved_loss(model)
 
     def slow():
-        nap = tf.py_function(lambda: time.sleep(0.004), [], [])
+        nap = tf.py_function(lambda: time.sleep(0.002), [], [])
         with tf.control_dependencies([nap]):
             return tf.identity(plain())
 
@@ -172,7 +172,7 @@ def test_the_schedule_stretches_itself_to_keep_the_budget(tmp_path, caplog):
             writer.observe(gradients, loss=loss)
             optimizer.apply(gradients, model.trainable_variables)
             time.sleep(0.002)
-    assert estimates > 5
+    assert estimates > 2
     assert spent / (time.monotonic() - begun) < 0.3
     notes = tbgrad.read(tmp_path)["."]["tbgrad/notes"].values
     (told,) = [text for text in notes if "come less often" in text]

@@ -86,20 +86,20 @@ def test_nested_inputs_and_targets() -> None:
         np.testing.assert_allclose(hessian.matrix(loss, variables), expected, atol=1e-5)
 
 
-def test_one_batch_at_a_time_is_in_memory() -> None:
+def test_a_product_asks_for_every_batch_once() -> None:
     model = network()
-    alive: list[int] = []
+    asked: list[int] = []
 
     def batches() -> Any:
         for i in range(5):
-            alive.append(i)
+            asked.append(i)
             yield X[10 * i : 10 * i + 10], Y[10 * i : 10 * i + 10]
 
     signature = tf.TensorSpec([None, 6]), tf.TensorSpec([None], tf.int64)
     data = tf.data.Dataset.from_generator(batches, output_signature=signature)
     operator = hessian.HessianOperator(hessian.model_loss(model, data), model.trainable_variables)
     operator.product(np.ones(operator.size))
-    assert alive == [0, 1, 2, 3, 4]
+    assert asked == [0, 1, 2, 3, 4]
 
 
 def test_batch_statistics_when_asked_for() -> None:
