@@ -251,7 +251,8 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         self._choose_function(step + 1)
         waited = time.monotonic() - self._last_drain_time
         if self._probe is not None and self._probe.due(step):
-            self._pause()
+            if self._search is not None:
+                self._search.pause()
             self._probe.estimate()
         elif (
             waited >= DRAIN_SECONDS
@@ -324,9 +325,9 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
                 "apply_gradients (of another optimizer: give it as optimizer=), and has the model "
                 "trainable weights?"
             )
-        self._drain()
         if self._probe is not None:
             self._probe.estimate()
+        self._drain()
 
     def _guard(self, action: Callable[..., None], *args: Any) -> None:
         """Run `action`; whatever fails in it ends the monitoring, never the training."""

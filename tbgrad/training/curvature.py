@@ -135,6 +135,7 @@ class CurvatureProbe:
         if self._failed or step == self._last:
             return None
         started = time.perf_counter()
+        self._log.drain()  # the steps before stand before the estimate in the log
         try:
             if self._operator is None:
                 loss, self._variables = self._make()

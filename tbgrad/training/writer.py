@@ -167,10 +167,7 @@ class GradientSummaryWriter:
             self._step = self._log.step
         due = self._probe.due(self._step)
         self._step += 1
-        if not due:
-            return None
-        self._log.drain()
-        return self._probe.estimate()
+        return self._probe.estimate() if due else None
 
     @property
     def latest(self) -> Mapping[str, Any] | None:
