@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 
 import keras
@@ -146,6 +147,24 @@ def test_a_loss_that_fails_ends_the_estimates_with_one_note(tmp_path, caplog):
     notes = [r.getMessage() for r in caplog.records if "no curvature" in r.getMessage()]
     assert len(notes) == 1
     assert "depends on none of the variables" in notes[0]
+
+
+def test_ctrl_c_during_an_estimate_ends_the_training(tmp_path):
+    model, optimizer = linear(), keras.optimizers.SGD(RATE)
+    plain, pressed = curved_loss(model), []
+
+    def press():
+        if len(pressed) == 6:  # in the midst of the iteration
+            signal.raise_signal(signal.SIGINT)
+        pressed.append(None)
+
+    def loss():
+        with tf.control_dependencies([tf.py_function(press, [], [])]):
+            return tf.identity(plain())
+
+    with writer_for(tmp_path, model, optimizer) as writer, pytest.raises(KeyboardInterrupt):
+        writer.curvature(loss)
+    assert len(pressed) > 6
 
 
 def test_the_schedule_stretches_itself_to_keep_the_budget(tmp_path, caplog):

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tbgrad.training.hessian.batches import BatchedLoss, Loss
+from tbgrad.training.hessian.errors import Interrupted
 from tbgrad.training.hessian.linear import SymmetricOperator
 from tbgrad.training.hessian.operator import operator_of
 
@@ -28,7 +29,8 @@ class Computation:
         loss, variables: a loss and its variables, or an operator alone.
         title: what is computed, for the terminal.
         progress: whether to show it there; by default where standard error is a terminal and the
-            computation takes longer than a second.
+            computation takes longer than a second. With False, Ctrl-C goes on to whoever called,
+            as a training that is to end; otherwise a computation returns what it has.
 
     Use as a context manager. `hvps`, `seconds` and `loss` describe what was done so far.
 
@@ -48,6 +50,7 @@ class Computation:
         self._products = self.operator.products
         self._losses: list[float] = []
         self._title = title
+        self._silent = progress is False
         self._wanted = sys.stderr.isatty() if progress is None else progress
         self._delay = LONG_SECONDS if progress is None else 0.0
         self._progress: Progress | None = None
@@ -71,7 +74,12 @@ class Computation:
         """The operator's product; raises HessianError where the loss does not keep still."""
         operator = self.operator
         prepared = operator.deterministic
-        result, value = (operator.product_and_loss if prepared else operator.prepare)(vector)
+        try:
+            result, value = (operator.product_and_loss if prepared else operator.prepare)(vector)
+        except KeyboardInterrupt as interrupt:
+            if self._silent:
+                raise
+            raise Interrupted from interrupt
         self._losses.append(value)
         # The loss comes with each product, so that watching it is free.
         if abs(value - self.loss) > 1e3 * np.finfo(operator.dtype).eps * abs(self.loss):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tbgrad.training.hessian.basis import Basis
 from tbgrad.training.hessian.batches import BatchedLoss, Loss
 from tbgrad.training.hessian.computation import Computation
-from tbgrad.training.hessian.errors import HessianError
+from tbgrad.training.hessian.errors import HessianError, Interrupted
 from tbgrad.training.hessian.linear import SymmetricOperator
 
 GRID_POINTS = 512
@@ -116,7 +116,7 @@ def spectral_density(
         try:
             for probe in range(probes):  # not as a list: Ctrl-C keeps what there is
                 quadratures += [_quadrature(computation, steps, seed, probe, probes)]
-        except KeyboardInterrupt:
+        except Interrupted:
             if not quadratures:
                 raise
         nodes = np.concatenate([q.nodes for q in quadratures])

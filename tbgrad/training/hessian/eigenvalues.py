@@ -74,7 +74,7 @@ def eigenvalues(
         max_basis: vectors kept before a restart; memory is 2 · max_basis · n numbers.
         seed: of the random directions. Vary it from estimate to estimate, best by the step.
         progress: whether to show on standard error how far it is; by default on a terminal, after a
-            second.
+            second. With False, Ctrl-C is not caught.
 
     Returns:
         Eigenvalues; values in falling order whatever `which`. Ctrl-C ends the computation with what

@@ -13,6 +13,10 @@ class NotFiniteError(HessianError):
     """Loss or product are not finite at these weights; at others they may be."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C during a product of a computation that returns what it has."""
+
+
 class NoSecondDerivativeError(HessianError):
     """An operation in the loss has no second derivative in TensorFlow."""
 

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbgrad.training.hessian.basis import Basis, norm
+from tbgrad.training.hessian.errors import Interrupted
 
 Which = Literal["LA", "SA", "LM", "BE"]
 
@@ -87,7 +88,7 @@ def extreme_eigenpairs(
         try:
             basis.append(q, product(q))
             products += 1
-        except KeyboardInterrupt:
+        except Interrupted:
             if not basis.count:
                 raise
             max_products = 0

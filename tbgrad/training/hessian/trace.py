@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tbgrad.training.hessian.basis import Basis, combine, products
 from tbgrad.training.hessian.batches import BatchedLoss, Loss
 from tbgrad.training.hessian.computation import Computation
-from tbgrad.training.hessian.errors import HessianError
+from tbgrad.training.hessian.errors import HessianError, Interrupted
 from tbgrad.training.hessian.linear import SymmetricOperator
 
 Method = Literal["hutch++", "hutchinson"]
@@ -121,7 +121,7 @@ def trace(
                     if doubt * _error(samples) <= tol * abs(np.mean(samples)):
                         break
                     wanted = math.ceil(MORE * wanted)
-        except KeyboardInterrupt:
+        except Interrupted:
             if not samples:
                 raise
             complete = False

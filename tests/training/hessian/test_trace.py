@@ -103,6 +103,8 @@ def test_ctrl_c_returns_what_there_is() -> None:
     assert abs(found.value - np.trace(matrix)) <= 4 * found.standard_error
     with pytest.raises(KeyboardInterrupt):
         hessian.trace(interrupting(matrix, after=1))
+    with pytest.raises(KeyboardInterrupt):  # as within a training, which is to end
+        hessian.trace(interrupting(matrix, after=30), tol=1e-6, progress=False)
 
 
 @pytest.mark.parametrize(
