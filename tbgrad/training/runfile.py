@@ -39,13 +39,15 @@ class RunFile:
         on_error: Callable[[Exception], None],
     ) -> None:
         self._group = group
+        self._on_error = on_error
         with _lock:
             file = _shared.get(str(logdir)) if group else None
-            if file is None or group in file.users:
+            if file is None or group in file.writing:
                 file = _File(logdir, None if group else start_step)
                 if group:
                     _shared[str(logdir)] = file
-            file.users[group] = on_error
+            file.writing.add(group)
+            file.told.append(on_error)
         self._file = file
 
     def add(self, step: int, values: _Values, wall_time: float | None = None) -> None:
@@ -61,14 +63,16 @@ class RunFile:
     def close(self) -> None:
         """Write what is queued; the last monitor closes the file."""
         with _lock:
-            del self._file.users[self._group]
-            last = not self._file.users
+            self._file.writing.remove(self._group)
+            last = not self._file.writing
             if last and _shared.get(self._file.logdir) is self._file:
                 del _shared[self._file.logdir]
         if last:
             self._file.writer.close()
         else:
             self._file.writer.flush()
+        # Not before: what is queued may fail to be written, and its monitor has to say so.
+        self._file.told.remove(self._on_error)
 
     def _named(self, values: _Values) -> Iterable[Any]:
         for value in values() if callable(values) else values:
@@ -77,11 +81,12 @@ class RunFile:
 
 
 class _File:
-    """An open event file and the monitors that write it: what each is told of a failure by."""
+    """An open event file, the groups that write it, and what hears of its failure."""
 
     def __init__(self, logdir: str | Path, start_step: int | None) -> None:
         self.logdir = str(logdir)
-        self.users: dict[str, Callable[[Exception], None]] = {}
+        self.writing: set[str] = set()
+        self.told: list[Callable[[Exception], None]] = []
         self.writer = EventFileWriter(
             logdir,
             start_step=start_step,
@@ -90,6 +95,6 @@ class _File:
         )
 
     def _failed(self, error: Exception) -> None:
-        for on_error in list(self.users.values()):
+        for on_error in list(self.told):
             with contextlib.suppress(Exception):
                 on_error(error)

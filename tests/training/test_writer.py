@@ -3,6 +3,7 @@
 import gc
 import re
 import shutil
+import threading
 import time
 
 import keras
@@ -15,6 +16,7 @@ from tbgrad import report
 from tbgrad.training import callback, statistics
 from tbgrad.training import writer as writer_module
 from tbgrad.training.cadence import Cadence
+from tbgrad.training.runfile import RunFile
 from tbgrad.training.runlog import RunLog
 from tests.training.conftest import BATCH, RATE, STEPS, fit
 
@@ -214,6 +216,22 @@ def test_a_full_disk_ends_in_one_warning(tmp_path, batches, tiny_model, caplog):
     assert_unharmed(model, tiny_model, batches)
     assert len(caplog.records) == 1
     assert "No space left on device" in caplog.text
+
+
+@pytest.mark.parametrize("group", ["", "critic"])
+def test_what_fails_to_be_written_while_the_file_is_closed_is_told(group, tmp_path):
+    closing, errors = threading.Event(), []
+
+    def fails():
+        assert closing.wait(10)
+        time.sleep(0.1)
+        raise OSError("no space left")
+
+    file = RunFile(tmp_path, group=group, start_step=1, on_error=errors.append)
+    file.add(1, fails)
+    closing.set()
+    file.close()
+    assert [str(error) for error in errors] == ["no space left"]
 
 
 def test_a_deleted_log_directory_does_no_harm(tmp_path, batches, tiny_model):
