@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 import time
 from collections.abc import Sequence
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -17,6 +18,7 @@ from tbgrad.training.hessian.batches import BatchedLoss, Loss
 from tbgrad.training.hessian.errors import Interrupted
 from tbgrad.training.hessian.linear import SymmetricOperator
 from tbgrad.training.hessian.operator import operator_of
+from tbgrad.training.hessian.rows import Vector
 
 LONG_SECONDS = 1.0
 """A computation shows how far it is from this time on."""
@@ -54,6 +56,8 @@ class Computation:
         self._wanted = sys.stderr.isatty() if progress is None else progress
         self._delay = LONG_SECONDS if progress is None else 0.0
         self._progress: Progress | None = None
+        self._multiplying = self._interrupted = False
+        self._handles = False
 
     @property
     def hvps(self) -> int:
@@ -70,16 +74,21 @@ class Computation:
         """The loss at the weights of the computation."""
         return self._losses[0]
 
-    def product(self, vector: NDArray[Any]) -> NDArray[Any]:
+    def product(self, vector: Vector) -> Vector:
         """The operator's product; raises HessianError where the loss does not keep still."""
         operator = self.operator
         prepared = operator.deterministic
+        if self._interrupted:
+            raise Interrupted
         try:
-            result, value = (operator.product_and_loss if prepared else operator.prepare)(vector)
+            self._multiplying = True
+            result, value = (operator.apply if prepared else operator.prepare)(vector)
         except KeyboardInterrupt as interrupt:
             if self._silent:
                 raise
             raise Interrupted from interrupt
+        finally:
+            self._multiplying = False
         self._losses.append(value)
         # The loss comes with each product, so that watching it is free.
         if abs(value - self.loss) > 1e3 * np.finfo(operator.dtype).eps * abs(self.loss):
@@ -104,7 +113,19 @@ class Computation:
         self._progress.update(self._task, completed=done, total=total, detail=detail)
 
     def __enter__(self) -> Computation:
+        on_main_thread = threading.current_thread() is threading.main_thread()
+        if on_main_thread and not self._silent:
+            # A program that handles Ctrl-C in a way of its own goes on to do so.
+            self._handles = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        if self._handles:
+            signal.signal(signal.SIGINT, self._interrupt)
         return self
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        """End the product under way, or the computation ahead of the next: not what is between."""
+        if self._multiplying or self._interrupted:
+            signal.default_int_handler(number, frame)
+        self._interrupted = True
 
     def __exit__(
         self,
@@ -112,5 +133,7 @@ class Computation:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._handles:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         if self._progress is not None:
             self._progress.stop()

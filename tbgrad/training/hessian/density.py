@@ -15,6 +15,7 @@ from tbgrad.training.hessian.batches import BatchedLoss, Loss
 from tbgrad.training.hessian.computation import Computation
 from tbgrad.training.hessian.errors import HessianError, Interrupted
 from tbgrad.training.hessian.linear import SymmetricOperator
+from tbgrad.training.hessian.rows import Vector
 
 GRID_POINTS = 512
 
@@ -186,9 +187,9 @@ def _quadrature(
     operator = computation.operator
     rng = np.random.default_rng((seed, probe))
     steps = min(steps, operator.size)
-    basis = Basis(operator.size, operator.dtype, steps)
-    proposal: NDArray[Any] = rng.standard_normal(operator.size)
-    while not basis.full and (q := basis.orthogonalised(proposal)) is not None:
+    basis = Basis(operator.size, operator.dtype, steps, operator.on_device)
+    proposal: Vector = rng.standard_normal(operator.size)
+    while not basis.full and (q := basis.rows.outside(proposal)) is not None:
         proposal = computation.product(q)
         basis.append(q, proposal)
         computation.show(probe * steps + basis.count, probes * steps)

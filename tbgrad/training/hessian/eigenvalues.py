@@ -14,6 +14,7 @@ from tbgrad.training.hessian.computation import Computation
 from tbgrad.training.hessian.errors import HessianError
 from tbgrad.training.hessian.lanczos import Which, extreme_eigenpairs
 from tbgrad.training.hessian.linear import SymmetricOperator
+from tbgrad.training.hessian.rows import Vector
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +93,7 @@ def eigenvalues(
         operator = computation.operator
         start = _checked(operator.size, k, which, tol, start, max_products)
 
-        def product(vector: NDArray[Any]) -> NDArray[Any]:
+        def product(vector: Vector) -> Vector:
             result = computation.product(vector)
             computation.show(computation.hvps, max_products, "products at most")
             return result
@@ -108,6 +109,7 @@ def eigenvalues(
             start=start,
             max_products=max_products,
             max_basis=max_basis,
+            on_device=operator.on_device,
         )
         return Eigenvalues(
             values=found.values,

@@ -18,8 +18,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tbgrad.training.hessian.basis import Basis, norm
+from tbgrad.training.hessian.basis import Basis
 from tbgrad.training.hessian.errors import Interrupted
+from tbgrad.training.hessian.rows import Vector
 
 Which = Literal["LA", "SA", "LM", "BE"]
 
@@ -56,7 +57,7 @@ class RitzPairs:
 
 
 def extreme_eigenpairs(
-    product: Callable[[NDArray[Any]], NDArray[Any]],
+    product: Callable[[Vector], Vector],
     size: int,
     *,
     k: int,
@@ -67,8 +68,11 @@ def extreme_eigenpairs(
     start: NDArray[Any] | None = None,
     max_products: int = 200,
     max_basis: int = 40,
+    on_device: bool = False,
 ) -> RitzPairs:
     """The k eigenpairs of the symmetric operator v -> product(v) that `which` names.
+
+    The vectors v are tensors `on_device`, NumPy arrays otherwise.
 
     Converged means that every residual bound is at most tol · max(|θ|, SCALE_FLOOR · largest |θ|),
     and that an eigenvalue further out would have been seen. The residual alone does not tell that:
@@ -77,7 +81,7 @@ def extreme_eigenpairs(
     """
     top, bottom = _ends(k, which)
     block = k if which == "LM" else max(top, bottom)
-    basis = Basis(size, dtype, min(size, max(max_basis, 2 * (k + block) + 2)))
+    basis = Basis(size, dtype, min(size, max(max_basis, 2 * (k + block) + 2)), on_device)
     queue = _start_directions(start, min(block, size), size, rng)
     warm = start is not None
     ahead = AHEAD if warm else tol
@@ -97,8 +101,7 @@ def extreme_eigenpairs(
         values, s = basis.ritz()
         wanted = _wanted(values, k, which)
         theta, s_wanted = values[wanted], s[:, wanted]
-        residual_vectors = basis.residual_vectors(theta, s_wanted)
-        raw = np.array([norm(r) for r in residual_vectors])
+        residual_vectors, raw = basis.residuals(theta, s_wanted)
         scale = float(np.abs(values).max())
         noise = basis.noise(scale)
         allowed = tol * np.maximum(np.abs(theta), SCALE_FLOOR * scale)
@@ -152,13 +155,17 @@ def _wanted(values: NDArray[np.float64], k: int, which: Which) -> NDArray[np.int
 def _start_directions(
     start: NDArray[Any] | None, block: int, size: int, rng: np.random.Generator
 ) -> list[NDArray[Any]]:
-    given = [] if start is None else [v / norm(v) for v in start if 0 < norm(v) < math.inf]
+    given: list[NDArray[Any]] = []
+    for vector in () if start is None else np.asarray(start, dtype=np.float64):
+        length = float(np.linalg.norm(vector))
+        if 0 < length < math.inf:
+            given.append(vector / length)
     directions = []
     for i in range(block):
         direction = rng.standard_normal(size)
         # Dealt out: one direction carries a vector of the top and one of the bottom, which part
         # after one more product, while a direction of its own would cost a product for each.
         if own := given[i::block]:
-            direction = sum(own) / math.sqrt(len(own)) + MIX * direction / norm(direction)
+            direction = sum(own) / math.sqrt(len(own)) + MIX * direction / np.linalg.norm(direction)
         directions.append(direction)
     return directions

@@ -6,6 +6,7 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ class SymmetricOperator(ABC):
     Attributes:
         size: n, the number of scalar parameters.
         dtype: of the products.
+        on_device: whether vectors stay tensors on a device with memory of its own.
         products: number of products computed so far.
         deterministic: whether `check_deterministic` has passed.
         last_seconds: wall-clock time that the last product took.
@@ -33,6 +35,7 @@ class SymmetricOperator(ABC):
     def __init__(self, variables: FlatVariables) -> None:
         self.variables = variables
         self.size, self.dtype = variables.size, variables.dtype
+        self.on_device = variables.on_device
         self.products = 0
         self.deterministic = False
         self.last_seconds = 0.0
@@ -47,30 +50,35 @@ class SymmetricOperator(ABC):
         Raises:
             HessianError: `vector` has another shape, or the loss or the product is not finite.
         """
-        return self.product_and_loss(vector)[0]
+        return np.asarray(self.apply(vector)[0])
 
-    def product_and_loss(self, vector: Any) -> tuple[NDArray[Any], float]:
-        """A v as `product` gives it, and the loss, which comes with it at no cost."""
-        vector = np.asarray(vector, dtype=self.dtype)
+    def apply(self, vector: Any) -> tuple[Any, float]:
+        """A v as `product` gives it, a tensor if `on_device`, and the loss, which costs nothing."""
+        if not tf.is_tensor(vector):
+            vector = np.asarray(vector, dtype=self.dtype)
         if vector.shape != (self.size,):
             raise HessianError(
-                f"vector has shape {vector.shape}, but the variables have {self.size} entries: "
-                f"pass shape ({self.size},)."
+                f"vector has shape {tuple(vector.shape)}, but the variables have {self.size} "
+                f"entries: pass shape ({self.size},)."
             )
         begun = time.perf_counter()
-        flat, loss = self._product(tf.constant(vector))
-        result: NDArray[Any] = flat.numpy()
+        result, loss = self._product(tf.cast(vector, self.variables.tf_dtype))
+        if self.on_device:
+            finite = bool(_all_finite(result))
+        else:
+            result = result.numpy()
+            finite = bool(np.isfinite(result).all())
         self.last_seconds = time.perf_counter() - begun
         self.products += 1
         require_finite(loss)
-        if not np.isfinite(result).all():
+        if not finite:
             raise NotFiniteError(
                 "The Hessian–vector product is not finite although the loss is: look for a root, "
                 "a norm or a logarithm at zero in the loss, or a float16 overflow."
             )
         return result, loss
 
-    def check_deterministic(self, vector: Any = None) -> tuple[NDArray[Any], float]:
+    def check_deterministic(self, vector: Any = None) -> tuple[Any, float]:
         """Compute A v twice and compare; return it and the loss. Costs two products.
 
         Args:
@@ -81,7 +89,7 @@ class SymmetricOperator(ABC):
         """
         if vector is None:
             vector = np.random.default_rng(0).standard_normal(self.size)
-        (first, loss), (second, again) = (self.product_and_loss(vector) for _ in range(2))
+        (first, loss), (second, again) = (self.apply(vector) for _ in range(2))
         # Non-deterministic summation on a GPU stays far below a thousandth, dropout far above.
         size = max(np.linalg.norm(first), np.linalg.norm(second))
         moved = abs(loss - again) > 1e-3 * max(abs(loss), abs(again))
@@ -94,7 +102,7 @@ class SymmetricOperator(ABC):
         self.deterministic = True
         return first, loss
 
-    def prepare(self, vector: Any) -> tuple[NDArray[Any], float]:
+    def prepare(self, vector: Any) -> tuple[Any, float]:
         """What is to be seen to before the first computation; returns A v and the loss."""
         return self.check_deterministic(vector)
 
@@ -109,6 +117,11 @@ class SymmetricOperator(ABC):
         return LinearOperator(
             (self.size, self.size), matvec=lambda v: self.product(v.ravel()), dtype=self.dtype
         )
+
+
+@partial(tf.function, autograph=False, reduce_retracing=True)
+def _all_finite(vector: Any) -> Any:
+    return tf.reduce_all(tf.math.is_finite(vector))
 
 
 def traced(function: Callable[..., Any], *signature: Any) -> Any:

@@ -85,7 +85,7 @@ class HessianOperator(SymmetricOperator):
             self.method = "finite differences"
             self._function(self.method)
 
-    def prepare(self, vector: Any) -> tuple[NDArray[Any], float]:
+    def prepare(self, vector: Any) -> tuple[Any, float]:
         """See that the loss is deterministic and, once, which exact method is faster.
 
         Returns H v and the loss. Costs two products, and two more where the method is to be chosen.

@@ -10,11 +10,12 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from tbgrad.training.hessian.basis import Basis, combine, products
+from tbgrad.training.hessian.basis import Basis
 from tbgrad.training.hessian.batches import BatchedLoss, Loss
 from tbgrad.training.hessian.computation import Computation
 from tbgrad.training.hessian.errors import HessianError, Interrupted
 from tbgrad.training.hessian.linear import SymmetricOperator
+from tbgrad.training.hessian.rows import Vector
 
 Method = Literal["hutch++", "hutchinson"]
 
@@ -105,7 +106,7 @@ def trace(
         samples: list[float] = []
         spent = 0
         room = min(operator.size, max_basis, max_products // 2)
-        basis = Basis(operator.size, operator.dtype, room)
+        basis = Basis(operator.size, operator.dtype, room, operator.on_device)
         try:
             if method == "hutch++":
                 for spent in _deflate(basis, computation, tol, rng):
@@ -142,12 +143,12 @@ def _deflate(
     basis: Basis, computation: Computation, tol: float, rng: np.random.Generator
 ) -> Iterator[int]:
     """Fill the basis with a Krylov space while that saves samples; yields the products spent."""
-    z = _signs(basis.size, rng)
+    z = _signs(basis, rng)
     proposal, sizes = computation.product(z), [0.0]
-    first = abs(float(z @ proposal))  # a sample of the trace
+    first = abs(basis.rows.inner(z, proposal))  # a sample of the trace
     yield 1
     while not basis.full:
-        q = basis.orthogonalised(proposal)
+        q = basis.rows.outside(proposal)
         if q is None:
             return  # H makes nothing new of it
         proposal = computation.product(q)
@@ -163,16 +164,14 @@ def _deflate(
 
 def _sample(basis: Basis, computation: Computation, rng: np.random.Generator) -> float:
     """One unbiased estimate of the trace: exact within the basis, random outside of it."""
-    z = _signs(basis.size, rng)
-    if basis.count:
-        for _ in range(2):  # once more for what rounding left
-            z -= combine(products(basis.directions, z), basis.directions)
-    image = computation.product(z)
-    return basis.trace + float(np.einsum("i,i->", z, image, dtype=np.float64))
+    z = _signs(basis, rng)
+    for _ in range(2):  # once more for what rounding left
+        z = basis.rows.remainder(z)
+    return basis.trace + basis.rows.inner(z, computation.product(z))
 
 
-def _signs(size: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    return rng.choice(np.array([-1.0, 1.0]), size)
+def _signs(basis: Basis, rng: np.random.Generator) -> Vector:
+    return basis.rows.vector(rng.choice(np.array([-1.0, 1.0]), basis.size))
 
 
 def _error(samples: Sequence[float]) -> float:

@@ -14,7 +14,8 @@ from tbgrad.training.hessian.errors import HessianError
 class FlatVariables:
     """Variables, flattened in the given order into one vector of `size` entries.
 
-    `dtype` is float64 if any of them is, float32 otherwise.
+    `dtype` is float64 if any of them is, float32 otherwise; `on_device` tells whether they are in
+    the memory of a device of its own, such as a GPU.
 
     Raises:
         HessianError: there are none, or one is not floating point.
@@ -40,6 +41,8 @@ class FlatVariables:
         wide = any(v.dtype == tf.float64 for v in self.variables)
         self.tf_dtype = tf.float64 if wide else tf.float32
         self.dtype: np.dtype[Any] = np.dtype(self.tf_dtype.as_numpy_dtype)
+
+        self.on_device = not all(":CPU:" in v.device for v in self.variables)
 
     @property
     def signature(self) -> Any:

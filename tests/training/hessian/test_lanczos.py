@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import scipy.sparse.linalg
+import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -65,11 +66,35 @@ def matrix_of(spectrum: np.ndarray, dtype: Any, seed: int = 0) -> np.ndarray:
     return ((a + a.T) / 2).astype(dtype)
 
 
+class Place:
+    """Where the vectors are: in host memory, or as on a device with memory of its own."""
+
+    on_device = False
+
+
+@pytest.fixture(params=["host", "device"], scope="module", autouse=True)
+def place(request: pytest.FixtureRequest) -> Iterator[None]:
+    Place.on_device = request.param == "device"
+    yield
+    Place.on_device = False
+
+
 def solve(matrix: np.ndarray, k: int, which: Any, **options: Any) -> RitzPairs:
     arguments: dict[str, Any] = {"tol": 1e-2, "rng": np.random.default_rng(3)} | options
-    product: Callable[[np.ndarray], np.ndarray] = matrix.__matmul__
+
+    def product(vector: Any) -> Any:
+        assert tf.is_tensor(vector) == Place.on_device
+        image = matrix @ np.asarray(vector)
+        return tf.constant(image) if Place.on_device else image
+
     return extreme_eigenpairs(
-        product, len(matrix), k=k, which=which, dtype=matrix.dtype, **arguments
+        product,
+        len(matrix),
+        k=k,
+        which=which,
+        dtype=matrix.dtype,
+        on_device=Place.on_device,
+        **arguments,
     )
 
 
@@ -154,13 +179,13 @@ def test_basis_vectors_stay_orthogonal() -> None:
     seen = []
     matrix = matrix_of(np.r_[1e4, np.linspace(0, 1, 199)], np.float64)
 
-    def product(v: np.ndarray) -> np.ndarray:
-        seen.append(v)
-        return matrix @ v
+    def product(v: Any) -> np.ndarray:
+        seen.append(np.asarray(v))
+        return matrix @ seen[-1]
 
     extreme_eigenpairs(
         product, 200, k=1, which="SA", tol=1e-10, rng=np.random.default_rng(0), max_products=35,
-        dtype=matrix.dtype,
+        dtype=matrix.dtype, on_device=Place.on_device,
     )  # fmt: skip
     q = np.array(seen)
     assert len(q) == 35  # many products after the outlier has converged, where plain Lanczos fails
@@ -169,17 +194,17 @@ def test_basis_vectors_stay_orthogonal() -> None:
 
 def test_a_direction_almost_inside_the_basis_is_made_orthogonal_all_the_same() -> None:
     rng = np.random.default_rng(0)
-    basis = Basis(50, np.dtype(np.float64), 30)
+    basis = Basis(50, np.dtype(np.float64), 30, Place.on_device)
     for _ in range(20):
         q = basis.new_direction(rng.normal(size=50), rng)
         basis.append(q, np.zeros(50))
     rows = basis.vectors(np.eye(20))
     inside, outside = rng.normal(size=20) @ rows, rng.normal(size=50)
-    q = basis.new_direction(inside + 1e-9 * outside, rng)
+    q = np.asarray(basis.new_direction(inside + 1e-9 * outside, rng))
     np.testing.assert_allclose(rows @ q, 0, atol=1e-14)
     outside -= rows.T @ (rows @ outside)
     assert q @ outside > 0.999 * np.linalg.norm(outside)  # the direction, not a random one
-    q = basis.new_direction(inside, rng)
+    q = np.asarray(basis.new_direction(inside, rng))
     np.testing.assert_allclose(rows @ q, 0, atol=1e-14)
     assert np.linalg.norm(q) == pytest.approx(1)
 
@@ -202,8 +227,9 @@ def test_a_warm_start_orthogonal_to_the_new_extreme_does_not_trap(
     start = np.eye(1, size)
     for seed in range(5):
         found = extreme_eigenpairs(
-            lambda v: diagonal * v, size, k=1, which="LA" if sign > 0 else "SA", tol=1e-2,
-            rng=np.random.default_rng(seed), dtype=np.dtype(np.float64), start=start,
+            lambda v: diagonal * np.asarray(v), size, k=1, which="LA" if sign > 0 else "SA",
+            tol=1e-2, rng=np.random.default_rng(seed), dtype=np.dtype(np.float64), start=start,
+            on_device=Place.on_device,
         )  # fmt: skip
         assert found.converged
         assert abs(found.values[0] - sign * 10) <= 0.1

@@ -49,6 +49,30 @@ def test_products_are_those_of_the_hessian_by_finite_differences(dtype: str, tol
     np.testing.assert_allclose(gradient, oracle.gradient(oracle.flat), atol=tolerance)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_on_a_device_no_vector_crosses_to_the_host_and_all_answers_are_the_same(dtype: str) -> None:
+    answers = []
+    for on_device in (False, True):
+        operator = mlp_operator(NumpyMLP(seed=2), dtype)
+        operator.on_device = on_device
+        apply = operator.apply
+
+        def watched(vector: Any, apply: Any = apply, on_device: bool = on_device) -> Any:
+            result, loss = apply(vector)
+            assert tf.is_tensor(vector) == tf.is_tensor(result) == on_device
+            return result, loss
+
+        assert isinstance(operator.product(np.ones(operator.size)), np.ndarray)
+        operator.prepare(np.ones(operator.size))
+        operator.apply = watched
+        values = hessian.eigenvalues(operator, k=4, which="BE", tol=1e-4)
+        trace = hessian.trace(operator, max_products=40)
+        density = hessian.spectral_density(operator, probes=2, steps=8)
+        answers.append((values.values, values.hvps, trace.samples, density.nodes))
+    for host, device in zip(*answers, strict=True):
+        np.testing.assert_allclose(device, host, rtol=1e-9 if dtype == "float64" else 2e-3)
+
+
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize(("k", "which"), [(1, "LA"), (3, "LA"), (2, "SA"), (2, "BE"), (2, "LM")])
 def test_eigenvalues_of_a_tiny_network_are_exact(seed: int, k: int, which: str) -> None:

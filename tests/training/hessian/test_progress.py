@@ -6,10 +6,16 @@ import os
 import signal
 import subprocess
 import sys
+from typing import Any
 
+import numpy as np
 import pytest
 
+from tbgrad.training import hessian
+from tbgrad.training.hessian.basis import Basis
 from tests.support.terminal import Terminal
+from tests.training.hessian.operators import MatrixOperator
+from tests.training.hessian.test_lanczos import SPECTRA, matrix_of
 
 pytestmark = pytest.mark.tensorflow
 
@@ -58,6 +64,40 @@ def test_ctrl_c_on_a_terminal_returns_what_there_is(what: str) -> None:
     finally:
         if terminal.child.poll() is None:
             terminal.kill()
+
+
+def test_ctrl_c_between_two_products_returns_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    append, calls = Basis.append, []
+
+    def interrupted(self: Basis, q: Any, w: Any) -> None:
+        calls.append(q)
+        if len(calls) == 5:
+            signal.raise_signal(signal.SIGINT)
+        append(self, q, w)
+
+    monkeypatch.setattr(Basis, "append", interrupted)
+    operator = MatrixOperator(matrix_of(SPECTRA["spread"], np.float64))
+    found = hessian.eigenvalues(operator, tol=1e-15, max_products=10_000)
+    assert len(calls) == 5
+    assert not found.converged
+    true = SPECTRA["spread"][np.argmin(np.abs(SPECTRA["spread"] - found.values[0]))]
+    assert abs(found.values[0] - true) <= found.residuals[0]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_ctrl_c_ends_the_program_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def interrupted(*_: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Basis, "append", interrupted)
+    operator = MatrixOperator(matrix_of(SPECTRA["spread"], np.float64))
+    with pytest.raises(KeyboardInterrupt):
+        hessian.eigenvalues(operator)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_nothing_is_shown_where_there_is_no_terminal() -> None:
