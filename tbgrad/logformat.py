@@ -86,6 +86,7 @@ __all__ = [
     "parameters",
     "scalar",
     "spectrum",
+    "spectrum_of",
     "to_jsonable",
 ]
 
@@ -145,6 +146,19 @@ def spectrum(grid: NDArray[Any], density: NDArray[Any]) -> Value:
     """The spectral density: eigenvalues and density, float32 [2, G]."""
     rows = np.stack([grid, density]).astype(np.float32)
     return _value(SPECTRUM, PLUGIN_NAME, summary_pb2.DATA_CLASS_TENSOR, rows)
+
+
+def spectrum_of(rows: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Eigenvalues, rising, and their density: what `spectrum` wrote.
+
+    Raises:
+        FormatError: that is not what it holds.
+    """
+    fits = isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.shape[0] == 2
+    if not fits or rows.shape[1] < 2 or not (np.diff(rows[0]) > 0).all():
+        raise FormatError(f"{SPECTRUM!r} does not hold rising eigenvalues and their density")
+    grid, density = rows.astype(np.float64)
+    return grid, density
 
 
 def alerts(records: Sequence[Alert]) -> Value:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ WRITERS = {
     "hostile": logs.write_hostile,
     "changing": logs.write_changing,
     "plain": logs.write_plain,
+    "density": partial(write_run, density=True),
     "groups/critic": lambda directory: write_groups(directory.parent),
 }
 
@@ -64,6 +66,13 @@ async def test_both_faces_show_the_same(name, tmp_path):
         adaptive = estimate.preconditioned
         assert answer["preconditioned"] == (None if adaptive is None else asdict(adaptive))
         assert ("preconditioned λmax" in words) == (adaptive is not None)
+    series = run.get(logformat.SPECTRUM)
+    densities = api.get("curvature", run=name)["densities"]
+    assert [d["step"] for d in densities] == (series.steps[[0, -1]].tolist() if series else [])
+    for answer, i in zip(densities, (0, -1), strict=False):
+        ours = series.values[i]
+        np.testing.assert_array_equal(np.float32([answer["grid"], answer["density"]]), ours)
+    assert ("spectral density at step 1,000" in words) == (series is not None)
     ends = iter(line.rstrip(" │┃").split(" ")[-1] for line in rows)
     for values in layers["values"]:
         newest = float(column(values)[-1])

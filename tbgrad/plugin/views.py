@@ -82,7 +82,9 @@ class Views:
             "scalars": list(scalars.values()),
             "layers": [e for e in (manifest, ours.get(logformat.PARAMETERS)) if e],
             "histograms": [e for e in (manifest, *histograms.get(run, {}).values()) if e],
-            "curvature": [e for e in (ours.get(logformat.CURVATURE),) if e],
+            "curvature": [
+                e for e in (ours.get(logformat.CURVATURE), ours.get(logformat.SPECTRUM)) if e
+            ],
             "notes": list(notes.values()),
         }
         everything = [e for group in groups.values() for e in group]
@@ -208,7 +210,7 @@ class Views:
         }
 
     def curvature_impl(self, request: Request, run: str) -> dict[str, Any]:
-        """Every curvature estimate with its residuals and the optimizer's threshold."""
+        """Every curvature estimate; of the spectral densities the first and the newest."""
         self._check(request, run)
         samples = self._source.tensors(request, run, logformat.PLUGIN_NAME, logformat.CURVATURE)
         estimates, problems = [], []
@@ -239,7 +241,8 @@ class Views:
                     "method": record.method,
                 }
             )
-        return {"run": run, "estimates": estimates, "problems": problems}
+        densities = self._densities(request, run, problems)
+        return {"run": run, "estimates": estimates, "densities": densities, "problems": problems}
 
     def notes_impl(self, request: Request, run: str) -> dict[str, Any]:
         """What the monitor wrote about itself."""
@@ -254,6 +257,26 @@ class Views:
                 )
             ],
         }
+
+    def _densities(self, request: Request, run: str, problems: list[str]) -> list[dict[str, Any]]:
+        samples = self._source.tensors(request, run, logformat.PLUGIN_NAME, logformat.SPECTRUM)
+        densities = []
+        for i in sorted({0, len(samples) - 1}) if len(samples) else ():
+            step, value = int(samples.steps[i]), samples.values[i]
+            try:
+                grid, density = logformat.spectrum_of(value)
+            except FormatError as error:
+                problems.append(f"step {step}: {error}")
+                continue
+            densities.append(
+                {
+                    "step": step,
+                    "wall_time": float(samples.wall_times[i]),
+                    "grid": numbers(grid),
+                    "density": numbers(density),
+                }
+            )
+        return densities
 
     def _check(self, request: Request, run: str) -> None:
         if run not in self._source.runs(request):

@@ -84,7 +84,7 @@ PROVIDERS = {"python": python_provider, "rust": rust_provider}
 def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs of every kind; no test writes here."""
     root = tmp_path_factory.mktemp("logs")
-    write_run(root / "good")
+    write_run(root / "good", density=True)
     logs.write_hostile(root / logs.EVIL)
     logs.write_changing(root / "nested" / "changing")
     logs.write_plain(root / "plain")

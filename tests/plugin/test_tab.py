@@ -94,6 +94,26 @@ def test_the_curvature_shows_error_bars_limit_and_what_has_not_converged(tab: Ta
     assert "not converged" in tab.text("#curvature .legend")
 
 
+def test_the_spectral_density_takes_the_place_of_the_eigenvalues(tab: Tab, logdir: Path) -> None:
+    densities = tbgrad.read(logdir)["good"]["tbgrad/spectrum"].values
+    tab.frame.select_option("#curvature select", "density")
+    tab.wait(
+        "document.querySelector('#curvature .body[hidden] + .body .chart')?.data?.length === 2"
+    )
+    traces = tab.frame.evaluate(
+        "[...document.querySelector('#curvature .body + .body .chart').data]"
+        ".map(({ name, x, y }) => ({ name, x: [...x], y: [...y] }))"
+    )
+    assert [trace["name"] for trace in traces] == ["step 200", "step 1,000"]
+    for trace, (grid, density) in zip(traces, densities[[0, -1]], strict=True):
+        np.testing.assert_allclose(trace["x"], grid, rtol=1e-6)
+        shown = density > 1e-6 * density.max()
+        assert [y is not None for y in trace["y"]] == shown.tolist()
+        np.testing.assert_allclose([y for y in trace["y"] if y], density[shown], rtol=1e-6)
+    tab.frame.select_option("#curvature select", "extremes")
+    tab.wait("document.querySelector('#curvature .body + .body').hidden")
+
+
 def test_the_header_says_in_words_where_the_run_stands(tab: Tab) -> None:
     words = " ".join(tab.text("#summary dl").split())
     assert "step 1,000" in words

@@ -61,6 +61,18 @@ class _Named:
         self._file.add(step, values, wall_time)
 
 
+def spectral_density(top: float) -> tuple[np.ndarray, np.ndarray]:
+    """Nearly all eigenvalues about zero, one of a hundred at `top`, and some between."""
+    grid = np.linspace(-0.1 * top, 1.1 * top, 201)
+    centres, shares = (0.0, 0.4 * top, top), (0.97, 0.02, 0.01)
+    width = 0.02 * top
+    bumps = [
+        share * np.exp(-0.5 * ((grid - centre) / width) ** 2) / (width * np.sqrt(2 * np.pi))
+        for centre, share in zip(centres, shares, strict=True)
+    ]
+    return grid, np.sum(bumps, axis=0)
+
+
 def write_run(
     directory: Path,
     *,
@@ -70,11 +82,12 @@ def write_run(
     at: float = EPOCH,
     group: str = "",
     adaptive: bool = False,
+    density: bool = False,
 ) -> Manifest:
     """A run that trains well: falling loss and norms, curvature that rises to its threshold.
 
     It starts at the wall time `at`. The threshold of an `adaptive` optimizer is of the
-    preconditioned Hessian.
+    preconditioned Hessian. With `density` there are spectral densities too.
     """
     m = manifest(layers)
     rng = np.random.default_rng(7)
@@ -144,5 +157,7 @@ def write_run(
                     logformat.scalar(logformat.LAMBDA_MIN, -1.5),
                     logformat.scalar(logformat.STABILITY, estimate.stability),
                 ]
+                if density:
+                    values.append(logformat.spectrum(*spectral_density(top)))
             writer.add(step, values, at + step * 0.05)
     return m

@@ -70,6 +70,17 @@ def curvature_estimates(run: Run) -> tuple[NDArray[np.int64], list[CurvatureEsti
     return series.steps, list(series.values)
 
 
+def spectral_density(run: Run) -> tuple[int, NDArray[np.float64], NDArray[np.float64]] | None:
+    """The step of the newest density of the Hessian's eigenvalues, these, and the density."""
+    series = run.get(logformat.SPECTRUM)
+    if series is None or series.kind is not Kind.TENSOR or not len(series.steps):
+        return None
+    try:
+        return int(series.steps[-1]), *logformat.spectrum_of(series.values[-1])
+    except logformat.FormatError:
+        return None
+
+
 def alerts(run: Run) -> list[Alert]:
     """The newest state of every alert, open and severe ones first."""
     series = run.get(logformat.ALERTS)

@@ -1,4 +1,4 @@
-"""A line chart with axes: curves over steps, error bars, a level, and marks for lost values."""
+"""A line chart with axes: curves over steps or numbers, error bars, a level, lost values."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ BELOW_MARK = "▾"
 
 @dataclass(frozen=True)
 class Curve:
-    """Values over rising steps. `errors` are half-widths; `doubtful` points get a mark of their
-    own."""
+    """Values over rising steps, or other rising numbers.
 
-    steps: NDArray[np.int64]
+    `errors` are half-widths; `doubtful` points get a mark of their own.
+    """
+
+    steps: NDArray[np.int64] | NDArray[np.float64]
     values: NDArray[np.float64]
     style: Style = colours.MAIN
     errors: NDArray[np.float64] | None = None
@@ -42,18 +44,25 @@ def draw_chart(
     *,
     log: bool = False,
     level: float | None = None,
+    over_steps: bool = True,
 ) -> None:
     """Draw `curves`, the last one in front, with axes into `box`.
 
-    A `level` is a horizontal line; it widens the axis only where the curves stay readable.
+    A `level` is a horizontal line; it widens the axis only where the curves stay readable. What is
+    not `over_steps` has numbers of any kind on its horizontal axis.
     """
     curves = [curve for curve in curves if len(curve.steps)]
     with np.errstate(over="ignore", invalid="ignore"):
-        _draw(canvas, box, curves, log, level)
+        _draw(canvas, box, curves, log, level, over_steps)
 
 
 def _draw(
-    canvas: Canvas, box: Box, curves: Sequence[Curve], log: bool, level: float | None
+    canvas: Canvas,
+    box: Box,
+    curves: Sequence[Curve],
+    log: bool,
+    level: float | None,
+    over_steps: bool,
 ) -> None:
     if box.height < 2 or box.width < 8:
         return
@@ -64,11 +73,11 @@ def _draw(
     labels = vertical.ticks(max(2, min(6, (box.height - 1) // 3 + 1)))
     margin = min(max(len(label) for _, label in labels) + 1 if labels else 1, box.width // 2)
     plot = box.inside(margin, 0, 0, 1)
-    first = min(int(curve.steps[0]) for curve in curves)
-    last = max(int(curve.steps[-1]) for curve in curves)
+    first = min(curve.steps[0].item() for curve in curves)
+    last = max(curve.steps[-1].item() for curve in curves)
     horizontal = Scale(first, last) if last > first else Scale(first - 1, first + 1)
     _draw_vertical_axis(canvas, plot, labels, vertical, margin)
-    _draw_horizontal_axis(canvas, box, plot, horizontal, first, last)
+    _draw_horizontal_axis(canvas, box, plot, horizontal, first, last, over_steps)
     if level is not None:
         _draw_level(canvas, plot, vertical, level)
     for curve in curves:
@@ -110,21 +119,17 @@ def _draw_vertical_axis(
 
 
 def _draw_horizontal_axis(
-    canvas: Canvas, box: Box, plot: Box, scale: Scale, first: int, last: int
+    canvas: Canvas, box: Box, plot: Box, scale: Scale, first: float, last: float, over_steps: bool
 ) -> None:
-    """Labels of steps below the plot: as many round ones as fit without touching."""
+    """Labels below the plot: as many round ones as fit without touching."""
     y = plot.y + plot.height
     canvas.write(plot.x - 1, y, "└" if plot.height else " ", colours.AXIS)
-    ticks = [
-        value
-        for value, _ in scale.ticks(max(min(4, plot.width // 6), plot.width // 12, 1))
-        if value == int(value)
-    ]
-    if last == first:
-        ticks = [first]
+    ticks = scale.ticks(max(min(4, plot.width // 6), plot.width // 12, 1))
+    if over_steps:
+        whole = [value for value, _ in ticks if value == int(value)]
+        ticks = [(value, step_label(value)) for value in ([first] if last == first else whole)]
     taken = plot.x - 1
-    for value in ticks:
-        label = step_label(value)
+    for value, label in ticks:
         at = plot.x + round(float(scale.place(np.array([value]))[0]) * (plot.width - 1))
         start = min(max(at - len(label) // 2, plot.x), box.x + box.width - len(label))
         if start > taken or start == plot.x:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.style import Style
 
 from tbgrad import logformat
@@ -16,6 +17,9 @@ from tbgrad_tui.chart.canvas import Box, Canvas
 from tbgrad_tui.chart.line import Curve, draw_chart
 from tbgrad_tui.chart.text import number
 from tbgrad_tui.widgets.drawing import Panel
+
+DENSITY_ROWS = 20
+"""From so many rows on there is room for the spectral density below the eigenvalues."""
 
 Words = list[tuple[str, Style]]
 """Phrases with their styles."""
@@ -142,6 +146,11 @@ class CurvaturePanel(ChartPanel):
         if not estimates:
             _draw_absence(canvas, box)
             return
+        density = facts.spectral_density(self.run)
+        if density is not None and box.height >= DENSITY_ROWS:
+            below = box.height * 2 // 5
+            _draw_density(canvas, box.inside(0, box.height - below, 0, 0), *density)
+            box = box.inside(0, 0, 0, below)
         used = _write_words(canvas, box, int(steps[-1]), estimates)
         chart = box.inside(0, used, 0, 0)
         doubtful = np.array([not e.converged for e in estimates])
@@ -162,6 +171,22 @@ class CurvaturePanel(ChartPanel):
         newest = estimates[-1]
         level = newest.stability_threshold if newest.preconditioned is None else None
         draw_chart(canvas, chart, curves, log=self.log_axis, level=level)
+
+
+def _draw_density(
+    canvas: Canvas,
+    box: Box,
+    step: int,
+    grid: NDArray[np.float64],
+    density: NDArray[np.float64],
+) -> None:
+    """How the eigenvalues are spread, on a logarithmic axis: outliers are a small share."""
+    write_legend(canvas, box, [(f"spectral density at step {step:,} (log)", colours.MAIN)])
+    # Below that there are only the tails of the Gaussians that stand for eigenvalues.
+    density = np.where(density > 1e-6 * density.max(), density, np.nan)
+    shown = np.isfinite(density)
+    curve = Curve(grid[shown], density[shown])
+    draw_chart(canvas, box.inside(0, 1, 0, 0), [curve], log=True, over_steps=False)
 
 
 def _draw_absence(canvas: Canvas, box: Box) -> None:

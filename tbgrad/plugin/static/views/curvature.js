@@ -1,20 +1,65 @@
-/** Largest and smallest Hessian eigenvalue over the steps, against the optimizer's limit. */
+/** Largest and smallest Hessian eigenvalue over the steps, against the optimizer's limit; or the
+ * density of all of them. */
 
 import { Chart, colors } from "../chart.js";
-import { explain, panel } from "../dom.js";
+import { element, explain, fill, panel } from "../dom.js";
 import { clean, count, number, plotText } from "../format.js";
 import { toNumber } from "../model.js";
 
 export class CurvatureView {
   constructor() {
-    const { box, body, legend } = panel("curvature", "Curvature");
+    this.select = element("select", { "aria-label": "what of the curvature is shown", hidden: true });
+    const { box, body, legend } = panel("curvature", "Curvature", this.select);
     this.box = box;
     this.legend = legend;
     this.chart = new Chart(body, { label: "Extreme Hessian eigenvalues over the steps" });
+    const below = element("div", { class: "body", hidden: true });
+    body.after(below);
+    this.parts = { extremes: body, density: below };
+    this.spectrum = new Chart(below, { label: "Density of the Hessian's eigenvalues", alongSteps: false });
+    this.select.addEventListener("change", () => {
+      this.shown = this.select.value;
+      this.again();
+    });
   }
 
-  draw({ estimates }, revision) {
+  draw(data, revision) {
+    this.again = () => this.draw(data, revision);
+    const shown = data.densities.length > 0 && this.shown === "density" ? "density" : "extremes";
+    fill(this.select, [
+      { value: "extremes", label: "largest, smallest" },
+      { value: "density", label: "spectral density" },
+    ], shown);
+    this.select.hidden = data.densities.length === 0;
+    for (const [name, part] of Object.entries(this.parts)) part.hidden = name !== shown;
     explain(this.legend, []);
+    if (shown === "density") this.drawDensity(data.densities, revision);
+    else this.drawExtremes(data, revision);
+  }
+
+  drawDensity(densities, revision) {
+    const c = colors();
+    const newest = densities.at(-1);
+    const looks = densities.map((d) => (d === newest ? { color: c.purple, width: 2 } : { color: c.faint, width: 1.5 }));
+    // Below a millionth of the peak there are only the tails of the Gaussians that stand for eigenvalues.
+    const floors = densities.map(({ density }) => 1e-6 * Math.max(...density.map(toNumber)));
+    explain(this.legend, densities.map((d, i) => ({ label: `step ${d.step.toLocaleString("en")}`, color: looks[i].color })));
+    this.box.title = "How the eigenvalues of the Hessian are spread: the area under the curve is their share.";
+    this.spectrum.draw(
+      densities.map((d, i) => ({
+        type: "scatter", mode: "lines", name: `step ${d.step.toLocaleString("en")}`, x: d.grid.map(toNumber),
+        y: d.density.map((v) => (toNumber(v) > floors[i] ? toNumber(v) : null)), line: looks[i],
+        hovertemplate: "density %{y:.3~g}<extra>%{fullData.name}</extra>",
+      })),
+      {
+        xaxis: { title: { text: "eigenvalue", standoff: 0, font: { size: 11 } }, zeroline: true, zerolinecolor: c.muted },
+        yaxis: { type: "log", nticks: 5 },
+      },
+      revision,
+    );
+  }
+
+  drawExtremes({ estimates }, revision) {
     if (estimates.length === 0) {
       return this.chart.say(
         "No curvature in this run. Give GradientMonitor curvature=tbgrad.Curvature(data=(x, y), every=500).",
