@@ -1,60 +1,32 @@
-"""Read and tail TensorBoard event files, without TensorFlow.
-
-An event file is a sequence of records: an 8-byte little-endian length, the masked CRC32C of these
-8 bytes, the data (an `Event` protocol buffer), and the masked CRC32C of the data. This module is
-the only place that knows the framing, in both directions.
-"""
+"""Find and tail TensorBoard event files, without TensorFlow."""
 
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
-import google_crc32c
-import numpy as np
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from tensorboard.compat.proto import event_pb2
 
+from tbgrad.framing import missing_bytes, next_header, records_in
 from tbgrad.records import Damage
 
 Event: TypeAlias = Any  # event_pb2.Event: the generated module has no types
 
-HEADER_BYTES = 12
-FOOTER_BYTES = 4
 CHUNK_BYTES = 8 << 20
-SEARCH_BYTES = 64 << 10
 FINGERPRINT_BYTES = 64
-MAX_RECORD_BYTES = 1 << 30
-"""A longer record is taken for damage: no event is, and nobody has the memory."""
-
-_LENGTH = struct.Struct("<Q")
-_CHECKSUM = struct.Struct("<I")
-_HEADER = struct.Struct("<QI")
+BATCH_RECORDS = 4096
+MAX_DAMAGE = 1000
+"""So many damaged places of a file are listed, and that there are more."""
 
 
-def masked_crc32c(data: bytes) -> int:
-    """The checksum that guards lengths and data: CRC32C, rotated by 15 bits and offset."""
-    crc: int = google_crc32c.value(data)
-    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+class Batch(NamedTuple):
+    """Records that passed their checksums: the offset in the file and the data of each."""
 
-
-_EMPTY_CHECKSUM = masked_crc32c(_LENGTH.pack(0))
-
-
-def frame(data: bytes) -> bytes:
-    """One record around `data`, as it stands in the file."""
-    length = _LENGTH.pack(len(data))
-    return b"".join(
-        (
-            length,
-            _CHECKSUM.pack(masked_crc32c(length)),
-            data,
-            _CHECKSUM.pack(masked_crc32c(data)),
-        )
-    )
+    offsets: list[int]
+    contents: list[bytes]
 
 
 def is_event_file(name: str) -> bool:
@@ -106,18 +78,17 @@ class EventFileTail:
 
     A record that is not wholly there yet is left for a later `read`. A record whose data fails its
     checksum is skipped; after a length that fails its checksum, reading goes on at the next place
-    where a length holds. Both are noted in `damage`. `offset` is where the next `read` begins,
-    `event_offset` where the event that was yielded last stands.
+    where a length holds. Both are noted in `damage`. `offset` is where the next `read` begins.
 
     >>> tail = EventFileTail(Path("runs/a/events.out.tfevents.1"))
-    >>> events = list(tail.read())       # all that is there now
-    >>> events = list(tail.read())       # what came since
+    >>> for batch in tail.read():        # all that is there now
+    ...     events = [tail.event(*record) for record in zip(*batch)]
+    >>> batches = list(tail.read())      # what came since
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.offset = 0
-        self.event_offset = 0
         self.damage: list[Damage] = []
         self._identity: tuple[int, int] | None = None
         self._beginning = b""
@@ -146,8 +117,8 @@ class EventFileTail:
         """
         return self.path.stat().st_size > max(self.offset, self._searched)
 
-    def read(self) -> Iterator[Event]:
-        """Yield the events that are complete now.
+    def read(self) -> Iterator[Batch]:
+        """Yield the records that are complete now; what was yielded is not read again.
 
         Raises:
             OSError: the file cannot be opened or read.
@@ -163,7 +134,7 @@ class EventFileTail:
             rest = b""
             while True:
                 position = self.offset + len(rest)
-                missing = self._missing_bytes(rest)
+                missing = missing_bytes(rest)
                 if position + missing > status.st_size:
                     self._searched = status.st_size
                     return  # torn: the rest of the record is not there yet
@@ -176,47 +147,40 @@ class EventFileTail:
                 yield from self._parse(data)
                 rest = data[self.offset - start :]
 
-    def _missing_bytes(self, rest: bytes) -> int:
-        if len(rest) < HEADER_BYTES:
-            return 1
-        return HEADER_BYTES + int(_LENGTH.unpack_from(rest)[0]) + FOOTER_BYTES - len(rest)
+    def event(self, offset: int, content: bytes) -> Event | None:
+        """The event of a record; None, and noted as damage, where it is none."""
+        try:
+            return event_pb2.Event.FromString(content)
+        except DecodeError:
+            self.note(offset, "a record is not an Event; it was skipped")
+            return None
 
-    def _parse(self, data: bytes) -> Iterator[Event]:
+    def _parse(self, data: bytes) -> Iterator[Batch]:
         """Yield the complete records of `data`, which begins at `self.offset`."""
-        base, position, end = self.offset, 0, len(data)
-        while position + HEADER_BYTES <= end:
-            length, checksum = _HEADER.unpack_from(data, position)
-            sound = masked_crc32c(data[position : position + 8]) == checksum
-            if not sound or length > MAX_RECORD_BYTES:
+        base, position = self.offset, 0
+        while True:
+            found = records_in(data, position, BATCH_RECORDS)
+            if found.end > position:
+                self._note_gap(base + position)
+            for start in found.damaged:
+                self.note(base + start, "a record fails its checksum; it was skipped")
+            stands = found.end == position
+            position = found.end
+            self.offset = base + position
+            if found.contents:
+                yield Batch([base + start for start in found.starts], found.contents)
+            if found.broken:
                 if self._lost_at is None:
                     self._lost_at = base + position
-                position = _next_header(data, position + 1)
+                position = next_header(data, position + 1)
                 self.offset = base + position
-                continue
-            body = position + HEADER_BYTES
-            following = body + length + FOOTER_BYTES
-            if following > end:
-                break
-            self._note_gap(base + position)
-            content = data[body : body + length]
-            event = None
-            if masked_crc32c(content) != _CHECKSUM.unpack_from(data, body + length)[0]:
-                self._note(base + position, "a record fails its checksum; it was skipped")
-            else:
-                try:
-                    event = event_pb2.Event.FromString(content)
-                except DecodeError:
-                    self._note(base + position, "a record is not an Event; it was skipped")
-            self.event_offset = base + position
-            position = following
-            self.offset = base + position
-            if event is not None:
-                yield event
+            elif stands:
+                return
 
     def _note_gap(self, found: int) -> None:
         if self._lost_at is not None:
             lost, self._lost_at = self._lost_at, None
-            self._note(lost, f"{found - lost:,} bytes are not records; reading went on after them")
+            self.note(lost, f"{found - lost:,} bytes are not records; reading went on after them")
 
     def unfinished(self) -> Damage | None:
         """What is wrong at the end of the file, should nothing be added to it any more."""
@@ -229,19 +193,9 @@ class EventFileTail:
             reason = f"no whole record in the last {left:,} bytes"
         return Damage(str(self.path), start, reason)
 
-    def _note(self, offset: int, reason: str) -> None:
-        self.damage.append(Damage(str(self.path), offset, reason))
-
-
-def _next_header(data: bytes, start: int) -> int:
-    """The first position from `start` where a length holds, or else the first one cut off."""
-    end = max(start, len(data) - HEADER_BYTES + 1)
-    for block in range(start, end, SEARCH_BYTES):
-        count = min(SEARCH_BYTES, end - block)
-        lengths = np.ndarray((count,), "<u8", data, block, (1,))
-        checksums = np.ndarray((count,), "<u4", data, block + _LENGTH.size, (1,))
-        possible = (lengths <= MAX_RECORD_BYTES) & ((lengths > 0) | (checksums == _EMPTY_CHECKSUM))
-        for i in np.flatnonzero(possible).tolist():
-            if masked_crc32c(data[block + i : block + i + _LENGTH.size]) == checksums[i]:
-                return int(block + i)
-    return end
+    def note(self, offset: int, reason: str) -> None:
+        """Note damage at an offset of the file."""
+        if len(self.damage) < MAX_DAMAGE:
+            self.damage.append(Damage(str(self.path), offset, reason))
+        elif len(self.damage) == MAX_DAMAGE:
+            self.damage.append(Damage(str(self.path), offset, "from here on more is damaged"))

@@ -17,7 +17,8 @@ from typing import Any, Protocol, TypeAlias
 from tensorboard.compat.proto import event_pb2
 
 from tbgrad import logformat
-from tbgrad.eventfile import Event, frame
+from tbgrad.eventfile import Event
+from tbgrad.framing import frame
 
 _serial = itertools.count()
 

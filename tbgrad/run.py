@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,18 +15,68 @@ from tbgrad.records import Damage, Manifest, Parameter
 
 
 @dataclass(frozen=True)
+class Buckets:
+    """A series of any length in a bounded number of buckets of neighbours in time.
+
+    `first_steps` and `last_steps` [B] say what each covers, `wall_times` [B] when its newest value
+    was written, `counts` [B] of how many values it is. `minimum`, `maximum`, `mean` and `last` have
+    shape [B, …]; the mean of scalars is of the finite ones, minimum and maximum pass over NaN.
+    """
+
+    first_steps: NDArray[np.int64]
+    last_steps: NDArray[np.int64]
+    wall_times: NDArray[np.float64]
+    minimum: NDArray[Any]
+    maximum: NDArray[Any]
+    mean: NDArray[Any]
+    last: NDArray[Any]
+    counts: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.last_steps)
+
+    def largest(self, index: Any = ...) -> NDArray[Any]:
+        """The value of largest magnitude of each bucket, at an index of all its arrays."""
+        low, high = self.minimum[index], self.maximum[index]
+        found: NDArray[Any] = np.where(np.abs(low) > np.abs(high), low, high)
+        return found
+
+
+@dataclass(frozen=True)
 class Series:
     """One tag of a run: `steps` [T] int64, `wall_times` [T] float64 in seconds, `values` [T, …].
 
     Scalars are float64 [T]. `tbgrad/parameters` is float32 [T, P, S] and `tbgrad/histograms` int32
     [T, P, B], with rows as in `Run.parameters`. Curvature estimates, alerts, texts and native
     histograms are object arrays [T] of records.
+
+    A series that was read in bounded memory and grew long has `buckets`. Then the points of a
+    scalar are the smallest, the largest, a NaN and the newest of each bucket, at their own steps;
+    those of packed statistics are the values of largest magnitude, at the bucket's last step; and
+    of all other series the newest of each bucket is left.
     """
 
     kind: Kind
     steps: NDArray[np.int64]
     wall_times: NDArray[np.float64]
-    values: NDArray[Any]
+    points: NDArray[Any] | Callable[[], NDArray[Any]]
+    buckets: Buckets | None = None
+
+    @property
+    def values(self) -> NDArray[Any]:
+        """One for each step: [T, …]."""
+        return self.points() if callable(self.points) else self.points
+
+    def column(self, index: int) -> NDArray[Any]:
+        """One statistic of all parameters: [T, P]."""
+        if self.buckets is not None:
+            return self.buckets.largest(np.s_[:, :, index])
+        return np.asarray(self.values[:, :, index])
+
+    @property
+    def newest(self) -> Any:
+        """The value of the last step."""
+        return self.values[-1] if self.buckets is None else self.buckets.last[-1]
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -76,5 +126,5 @@ class Run(Mapping[str, Series]):
             return np.zeros((0, len(self.parameters)), dtype=np.float32)
         column = self.manifest.column(name)
         if column < 0:
-            return np.full(packed.values.shape[:2], np.nan, dtype=np.float32)
-        return np.asarray(packed.values[:, :, column])
+            return np.full((len(packed), len(self.parameters)), np.nan, dtype=np.float32)
+        return packed.column(column)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -9,94 +10,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
+from tensorboard.compat.proto import summary_pb2
 
 from tbgrad import logformat
-from tbgrad.eventfile import Event, EventFileTail
+from tbgrad.columns import Column, PackedColumn, ScalarColumn, column_for
+from tbgrad.eventfile import Batch, EventFileTail
 from tbgrad.logformat import FormatError, Kind
-from tbgrad.records import Damage, Manifest, Parameter, distinct
+from tbgrad.records import Manifest, Parameter, distinct
 from tbgrad.run import Run, Series
 from tbgrad.tags import group_name, in_group, split_group
+from tbgrad.templates import (
+    NUMBER_BYTES,
+    WALL_TIME,
+    Template,
+    learn,
+    step_of,
+    tag_bytes,
+    values_of,
+)
 
-
-@dataclass
-class _Column:
-    """A series under construction: arrays that grow by doubling.
-
-    What was handed out by `freeze` is never written again: `shared` counts those entries.
-    """
-
-    kind: Kind
-    count: int = 0
-    shared: int = 0
-    steps: NDArray[np.int64] = field(default_factory=lambda: np.zeros(16, np.int64))
-    wall_times: NDArray[np.float64] = field(default_factory=lambda: np.zeros(16))
-    values: NDArray[Any] = field(default_factory=lambda: np.zeros(0))
-
-    def append(self, step: int, wall_time: float, value: Any) -> None:
-        """Add a value; those at or after its step give way to it, as in TensorBoard's server."""
-        if self.count and step <= self.steps[self.count - 1]:
-            self.truncate(step)
-        if self.count == 0:
-            self.values = self._room(value)
-        elif self.count == len(self.steps):
-            self._resize(2 * self.count)
-        self.steps[self.count] = step
-        self.wall_times[self.count] = wall_time
-        self.values[self.count] = value
-        self.count += 1
-
-    def truncate(self, step: int) -> None:
-        """Forget everything at or after `step`: a new session of the run replaces it."""
-        self.count = int(np.searchsorted(self.steps[: self.count], step))
-        if self.count < self.shared:
-            self._resize(len(self.steps))
-
-    def rearrange(
-        self, rows: NDArray[np.intp], columns: NDArray[np.intp] | None, blank: float
-    ) -> None:
-        """Bring packed values into another order of rows and columns; -1 makes a blank one."""
-        if self.count == 0:
-            return
-        values = self.values[:, rows]
-        values[:, rows < 0] = blank
-        if columns is not None:
-            values = values[:, :, columns]
-            values[:, :, columns < 0] = blank
-        self.values = values
-
-    def freeze(self) -> Series:
-        self.shared = self.count
-        return Series(
-            self.kind,
-            _read_only(self.steps[: self.count]),
-            _read_only(self.wall_times[: self.count]),
-            _read_only(self.values[: self.count]),
-        )
-
-    def _room(self, value: Any) -> NDArray[Any]:
-        if self.kind is Kind.SCALAR:
-            return np.zeros(len(self.steps))
-        if self.kind in (Kind.PARAMETERS, Kind.HISTOGRAMS):
-            return np.zeros((len(self.steps), *value.shape), dtype=value.dtype)
-        return np.empty(len(self.steps), dtype=object)
-
-    def _resize(self, capacity: int) -> None:
-        self.steps = _copied(self.steps, self.count, capacity)
-        self.wall_times = _copied(self.wall_times, self.count, capacity)
-        self.values = _copied(self.values, self.count, capacity)
-        self.shared = 0
-
-
-def _copied(array: NDArray[Any], count: int, capacity: int) -> NDArray[Any]:
-    copy = np.empty((capacity, *array.shape[1:]), dtype=array.dtype)
-    copy[:count] = array[:count]
-    return copy
-
-
-def _read_only(view: NDArray[Any]) -> NDArray[Any]:
-    view.flags.writeable = False
-    return view
+_DOUBLE = struct.Struct("<d")
 
 
 @dataclass
@@ -124,7 +59,7 @@ class _Rows:
             return value
         return np.concatenate([value, np.full((missing, width), _BLANKS[kind], value.dtype)])
 
-    def adopt(self, manifest: Manifest, columns: Iterable[_Column]) -> None:
+    def adopt(self, manifest: Manifest, columns: Iterable[PackedColumn]) -> None:
         """Take a new manifest and bring what was read so far into its order of rows and columns."""
         former, former_names = self.manifest, self.names
         current = set(manifest.names)
@@ -142,28 +77,28 @@ class _Rows:
             elif (
                 column.kind is Kind.HISTOGRAMS and manifest.histogram_bins != former.histogram_bins
             ):
-                column.truncate(-(2**62))
+                column.forget()
             elif column.kind is Kind.HISTOGRAMS:
                 column.rearrange(rows, None, _BLANKS[column.kind])
 
 
 class RunBuilder:
-    """Reads the event files of one directory into columns.
+    """Reads the event files of one directory into columns, `bounded` in memory or not.
 
     `problems` maps unreadable files to why.
     """
 
-    MAX_DAMAGE = 1000
-    EVENTS_BETWEEN_CLOCKS = 64
-
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, bounded: bool = False) -> None:
         self.name = name
         self.problems: dict[str, str] = {}
+        self._bounded = bounded
         self._tails: dict[Path, EventFileTail] = {}
-        self._columns: dict[str, _Column] = {}
+        self._columns: dict[str, Column] = {}
         self._metadata: dict[str, Any] = {}
         self._groups: dict[str, _Rows] = {}
-        self._damage: list[Damage] = []
+        self._templates: dict[bytes, tuple[str, Template]] = {}
+        self._scalars: dict[str, _Scalars] = {}
+        self._lone_scalars: dict[bytes, _Scalars] = {}
 
     def outdated(self, paths: list[Path]) -> bool:
         """Whether a file read earlier was deleted, cut or replaced, so that all is to be reread."""
@@ -179,10 +114,9 @@ class RunBuilder:
             tail = self._tails.setdefault(path, EventFileTail(path))
             try:
                 if tail.grown():
-                    for number, event in enumerate(tail.read(), start=1):
-                        self._add(event, tail)
-                        late = number % self.EVENTS_BETWEEN_CLOCKS == 0
-                        if late and time.monotonic() > deadline:
+                    for batch in tail.read():
+                        self._take(batch, tail)
+                        if time.monotonic() > deadline:
                             return True
             except OSError as error:
                 self.problems[str(path)] = error.strerror or str(error)
@@ -193,7 +127,7 @@ class RunBuilder:
 
         Each group of parameters is a run of its own, named as if it were a directory in this one.
         """
-        damage = [d for tail in self._tails.values() for d in tail.damage] + self._damage
+        damage = [d for tail in self._tails.values() for d in tail.damage]
         if last_look:
             ends = (tail.unfinished() for tail in self._tails.values())
             damage += [end for end in ends if end is not None]
@@ -229,24 +163,116 @@ class RunBuilder:
     def _bytes_read(self) -> int:
         return sum(tail.offset for tail in self._tails.values())
 
-    def _add(self, event: Event, tail: EventFileTail) -> None:
+    def _take(self, batch: Batch, tail: EventFileTail) -> None:
+        """Take in the records of a batch, in their order."""
+        lone = self._lone_scalars
+        for offset, content in zip(batch.offsets, batch.contents, strict=True):
+            step, summary = step_of(content)
+            if not summary:
+                self._take_event(offset, content, tail)
+                continue
+            scalars = lone.get(content[summary:-NUMBER_BYTES])
+            if scalars is not None:
+                scalars.steps.append(step)
+                scalars.wall_times.append(content[WALL_TIME])
+                scalars.numbers.append(content[-NUMBER_BYTES:])
+                continue
+            values = values_of(content, summary)
+            if values is None or not self._take_values(offset, content, step, values, tail):
+                self._take_event(offset, content, tail)
+            elif len(values) == 1:
+                tag, template = self._templates.get(tag_bytes(values[0]), ("", None))
+                if template is not None and template.is_scalar(values[0]):
+                    lone[content[summary:-NUMBER_BYTES]] = self._scalars[tag]
+        for scalars in self._scalars.values():
+            scalars.flush()
+
+    def _take_values(
+        self, offset: int, content: bytes, step: int, values: list[bytes], tail: EventFileTail
+    ) -> bool:
+        """Take in the values of an event by their bytes; False, and none taken, if one is none."""
+        found: list[tuple[str, Template, NDArray[Any]] | tuple[bytes, Any]] = []
+        for value in values:
+            known = self._templates.get(tag_bytes(value))
+            numbers = known[1].numbers(value) if known is not None else None
+            if known is not None and numbers is not None:
+                found.append((*known, numbers))
+                continue
+            try:
+                found.append((value, summary_pb2.Summary.Value.FromString(value)))
+            except DecodeError:
+                return False
+        wall_time = None
+        for item in found:
+            if len(item) == 3 and item[1].kind is Kind.SCALAR:
+                scalars = self._scalars[item[0]]
+                scalars.steps.append(step)
+                scalars.wall_times.append(content[WALL_TIME])
+                scalars.numbers.append(item[2].tobytes())
+                continue
+            if wall_time is None:
+                (wall_time,) = _DOUBLE.unpack(content[WALL_TIME])
+            if len(item) == 3:
+                try:
+                    self._keep(item[0], step, wall_time, item[1].kind, item[2])
+                except FormatError as error:
+                    tail.note(offset, str(error))
+            else:
+                self._take_value(item[1], step, wall_time, offset, tail, item[0])
+        return True
+
+    def _take_event(self, offset: int, content: bytes, tail: EventFileTail) -> None:
+        """Take in any event, by the parser of the protocol."""
+        event = tail.event(offset, content)
+        if event is None:
+            return
         if event.HasField("session_log"):
             if event.session_log.status == event.session_log.START:
+                for scalars in self._scalars.values():
+                    scalars.flush()
                 for column in self._columns.values():
                     column.truncate(event.step)
             return
         for value in event.summary.value:
-            if value.HasField("metadata"):
-                self._metadata.setdefault(value.tag, value.metadata)
-            try:
-                decoded = logformat.decode(value, self._metadata.get(value.tag))
-                if decoded is not None:
-                    self._keep(value.tag, event, *decoded)
-            except FormatError as error:
-                if len(self._damage) < self.MAX_DAMAGE:
-                    self._damage.append(Damage(str(tail.path), tail.event_offset, str(error)))
+            self._take_value(value, event.step, event.wall_time, offset, tail)
 
-    def _keep(self, tag: str, event: Event, kind: Kind, value: Any) -> None:
+    def _take_value(
+        self,
+        value: Any,
+        step: int,
+        wall_time: float,
+        offset: int,
+        tail: EventFileTail,
+        content: bytes = b"",
+    ) -> None:
+        """Take in one value; by its bytes `content` the next ones like it are taken in faster."""
+        tag = value.tag
+        has_metadata = value.HasField("metadata")
+        if has_metadata and tag not in self._metadata:
+            self._metadata[tag] = value.metadata
+            self._templates.pop(tag.encode(), None)
+            self._lone_scalars.clear()
+        metadata = self._metadata.get(tag)
+        try:
+            decoded = logformat.decode(value, metadata)
+            if decoded is None:
+                return
+            if tag in self._scalars:
+                self._scalars[tag].flush()
+            self._keep(tag, step, wall_time, *decoded)
+        except FormatError as error:
+            tail.note(offset, str(error))
+            return
+        key = tag_bytes(content)
+        if key and not has_metadata and key not in self._templates:
+            template = learn(content, metadata, *decoded)
+            column = self._columns.get(tag)
+            if template is not None and column is not None and column.kind is template.kind:
+                self._templates[key] = tag, template
+                if isinstance(column, ScalarColumn):
+                    self._scalars[tag] = _Scalars(column)
+
+    def _keep(self, tag: str, step: int, wall_time: float, kind: Kind, value: Any) -> None:
         if kind is Kind.MANIFEST:
             self._adopt(split_group(tag)[0], value)
             return
@@ -259,14 +285,35 @@ class RunBuilder:
             value = self._groups[group].fit(kind, value)
         column = self._columns.get(tag)
         if column is None:
-            column = self._columns[tag] = _Column(kind)
+            column = self._columns[tag] = column_for(kind, self._bounded)
         if column.kind is kind:
-            column.append(event.step, event.wall_time, value)
+            column.append(step, wall_time, value)
 
     def _adopt(self, group: str, manifest: Manifest) -> None:
-        packed = (in_group(group, tag) for tag in (logformat.PARAMETERS, logformat.HISTOGRAMS))
-        columns = [self._columns[tag] for tag in packed if tag in self._columns]
-        self._groups.setdefault(group, _Rows()).adopt(manifest, columns)
+        tags = (in_group(group, tag) for tag in (logformat.PARAMETERS, logformat.HISTOGRAMS))
+        columns = (self._columns.get(tag) for tag in tags)
+        packed = [column for column in columns if isinstance(column, PackedColumn)]
+        self._groups.setdefault(group, _Rows()).adopt(manifest, packed)
+
+
+@dataclass
+class _Scalars:
+    """Numbers of one series that were read and wait to be added to it all at once."""
+
+    column: ScalarColumn
+    steps: list[int] = field(default_factory=list)
+    wall_times: list[bytes] = field(default_factory=list)
+    numbers: list[bytes] = field(default_factory=list)
+
+    def flush(self) -> None:
+        """Add them."""
+        if self.steps:
+            self.column.extend(
+                np.array(self.steps, dtype=np.int64),
+                np.frombuffer(b"".join(self.wall_times), "<f8"),
+                np.frombuffer(b"".join(self.numbers), "<f4").astype(np.float64),
+            )
+            self.steps, self.wall_times, self.numbers = [], [], []
 
 
 _BLANKS = {Kind.PARAMETERS: np.nan, Kind.HISTOGRAMS: 0}

@@ -16,6 +16,7 @@ from tbgrad import logformat
 from tbgrad.eventfile import EventFileTail, is_event_file
 from tbgrad.eventwriter import EventFileWriter
 from tbgrad.history import read
+from tests.support.events import events_of
 from tests.support.values import ALERT
 
 pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
@@ -45,7 +46,7 @@ def test_events_come_in_the_order_in_which_they_were_added(tmp_path):
     with EventFileWriter(tmp_path / "new" / "run", start_step=3) as writer:
         for step in (5, 4, 9):
             writer.add(step, loss(step), wall_time=100.0 + step)
-    events = list(EventFileTail(Path(writer.path)).read())
+    events = events_of(EventFileTail(Path(writer.path)))
     assert is_event_file(Path(writer.path).name)
     assert events[0].file_version == "brain.Event:2"
     assert (events[1].session_log.status, events[1].step) == (events[1].session_log.START, 3)
@@ -57,7 +58,7 @@ def test_the_first_value_of_a_tag_alone_describes_it(tmp_path):
     with EventFileWriter(tmp_path) as writer:
         writer.add(1, [*loss(1), logformat.alerts([ALERT])])
         writer.add(2, [*loss(2), logformat.alerts([ALERT])])
-    first, second = list(EventFileTail(Path(writer.path)).read())[1:]
+    first, second = events_of(EventFileTail(Path(writer.path)))[1:]
     assert [v.HasField("metadata") for v in first.summary.value] == [True, True]
     assert [v.HasField("metadata") for v in second.summary.value] == [False, False]
     assert read(tmp_path)["."]["loss"].values.tolist() == [1, 2]

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from tbgrad import eventfile
 from tbgrad.history import LogDirectory, read
 from tests.support.events import NAME, event, snapshot, write_events
 from tests.support.logs import write_run
 
 
-def test_polling_in_slices_ends_at_the_one_shot_read(tmp_path):
+def test_polling_in_slices_ends_at_the_one_shot_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(eventfile, "BATCH_RECORDS", 64)
     for name in ("a", "b", "c"):
         write_events(tmp_path / name / NAME, [event(s, s / 7) for s in range(400)])
     log = LogDirectory(tmp_path)
@@ -125,6 +127,7 @@ def test_a_really_unreadable_directory(tmp_path):
 
 _NOBODY = """
 import os, sys
+from tbgrad import eventfile
 from tbgrad.history import LogDirectory
 if os.getuid() == 0:
     os.setuid(65534)

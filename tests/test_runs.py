@@ -10,7 +10,7 @@ from tensorboard.compat.proto import event_pb2, summary_pb2
 
 import tbgrad
 from tbgrad import logformat
-from tbgrad.eventfile import frame
+from tbgrad.framing import frame
 from tbgrad.history import LogDirectory, read
 from tbgrad.logformat import Kind
 from tbgrad.records import STATISTICS, HistogramBins, Manifest, Parameter

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tensorboard.compat.proto import event_pb2, summary_pb2
 
-from tbgrad.eventfile import EventFileTail, frame
+from tbgrad.eventfile import EventFileTail
+from tbgrad.framing import frame
 from tbgrad.run import Run
 
 NAME = "events.out.tfevents.1.host"
@@ -23,9 +24,15 @@ def records(count: int, first: int = 1) -> list[bytes]:
     return [frame(event(step).SerializeToString()) for step in range(first, first + count)]
 
 
+def events_of(tail: EventFileTail) -> list[event_pb2.Event]:
+    """All events that the tail yields now."""
+    found = [tail.event(*record) for batch in tail.read() for record in zip(*batch, strict=True)]
+    return [event for event in found if event is not None]
+
+
 def steps_of(tail: EventFileTail) -> list[int]:
     """Steps of all that the tail yields now."""
-    return [event.step for event in tail.read()]
+    return [event.step for event in events_of(tail)]
 
 
 def write_events(path: Path, events: list[event_pb2.Event]) -> Path:

@@ -126,7 +126,7 @@ def row_values(run: Run, row: int) -> dict[str, float]:
     packed = run.get(logformat.PARAMETERS)
     if packed is None or run.manifest is None or not len(packed):
         return {}
-    last = packed.values[-1, row]
+    last = packed.newest[row]
     return {name: float(v) for name, v in zip(run.manifest.statistics, last, strict=True)}
 
 
