@@ -96,7 +96,7 @@ class RunBuilder:
         self._columns: dict[str, Column] = {}
         self._metadata: dict[str, Any] = {}
         self._groups: dict[str, _Rows] = {}
-        self._templates: dict[bytes, tuple[str, Template]] = {}
+        self._templates: dict[bytes, dict[int, tuple[str, Template]]] = {}
         self._scalars: dict[str, _Scalars] = {}
         self._lone_scalars: dict[bytes, _Scalars] = {}
 
@@ -181,9 +181,9 @@ class RunBuilder:
             if values is None or not self._take_values(offset, content, step, values, tail):
                 self._take_event(offset, content, tail)
             elif len(values) == 1:
-                tag, template = self._templates.get(tag_bytes(values[0]), ("", None))
-                if template is not None and template.is_scalar(values[0]):
-                    lone[content[summary:-NUMBER_BYTES]] = self._scalars[tag]
+                known = self._known(values[0])
+                if known is not None and known[1].is_scalar(values[0]):
+                    lone[content[summary:-NUMBER_BYTES]] = self._scalars[known[0]]
         for scalars in self._scalars.values():
             scalars.flush()
 
@@ -193,7 +193,7 @@ class RunBuilder:
         """Take in the values of an event by their bytes; False, and none taken, if one is none."""
         found: list[tuple[str, Template, NDArray[Any]] | tuple[bytes, Any]] = []
         for value in values:
-            known = self._templates.get(tag_bytes(value))
+            known = self._known(value)
             numbers = known[1].numbers(value) if known is not None else None
             if known is not None and numbers is not None:
                 found.append((*known, numbers))
@@ -220,6 +220,11 @@ class RunBuilder:
             else:
                 self._take_value(item[1], step, wall_time, offset, tail, item[0])
         return True
+
+    def _known(self, value: bytes) -> tuple[str, Template] | None:
+        """The tag and the template that a value of these bytes may have."""
+        lengths = self._templates.get(tag_bytes(value))
+        return lengths.get(len(value)) if lengths is not None else None
 
     def _take_event(self, offset: int, content: bytes, tail: EventFileTail) -> None:
         """Take in any event, by the parser of the protocol."""
@@ -264,12 +269,12 @@ class RunBuilder:
             tail.note(offset, str(error))
             return
         key = tag_bytes(content)
-        if key and not has_metadata and key not in self._templates:
+        if key and not has_metadata:
             template = learn(content, metadata, *decoded)
             column = self._columns.get(tag)
             if template is not None and column is not None and column.kind is template.kind:
-                self._templates[key] = tag, template
-                if isinstance(column, ScalarColumn):
+                self._templates.setdefault(key, {})[len(content)] = tag, template
+                if isinstance(column, ScalarColumn) and tag not in self._scalars:
                     self._scalars[tag] = _Scalars(column)
 
     def _keep(self, tag: str, step: int, wall_time: float, kind: Kind, value: Any) -> None:

@@ -21,7 +21,7 @@ from tbgrad import logformat
 from tbgrad.logformat import FormatError, Kind
 
 _FLOAT = struct.Struct("<f")
-_PROBES = (0.3125, -7.0e11)
+_PROBES = (0.3125, -3 * 2.0**40)
 """Numbers that float32 holds exactly, and that no value is made of by chance."""
 
 NUMBER_BYTES = 4
@@ -56,7 +56,8 @@ class Template:
         """The numbers of a value as an array; None where it is another kind of value."""
         if len(value) != self.length or not value.startswith(self.prefix):
             return None
-        return np.frombuffer(value, self.dtype, offset=len(self.prefix)).reshape(self.shape)
+        found = np.frombuffer(value, self.dtype, offset=len(self.prefix)).reshape(self.shape)
+        return found.astype(np.float64) if self.kind is Kind.HISTOGRAM else found
 
 
 def learn(value: bytes, metadata: Any, kind: Kind, decoded: Any) -> Template | None:
@@ -67,17 +68,15 @@ def learn(value: bytes, metadata: Any, kind: Kind, decoded: Any) -> Template | N
             if _decoded(prefix + _FLOAT.pack(number), metadata) != (kind, number):
                 return None
         return Template(kind, prefix, len(value), np.dtype("<f4"), ())
-    if kind not in (Kind.PARAMETERS, Kind.HISTOGRAMS) or not decoded.size:
+    if kind not in (Kind.PARAMETERS, Kind.HISTOGRAMS, Kind.HISTOGRAM) or not decoded.size:
         return None
-    dtype = decoded.dtype.newbyteorder("<")
-    prefix = value[: len(value) - decoded.nbytes]
-    probe = (np.arange(decoded.size) % 251).astype(dtype)
-    found = _decoded(prefix + probe.tobytes(), metadata)
-    if found is None or found[0] is not kind or found[1].shape != decoded.shape:
-        return None
-    if not np.array_equal(found[1].reshape(-1), probe):
-        return None
-    return Template(kind, prefix, len(value), dtype, decoded.shape)
+    probe = np.arange(decoded.size).reshape(decoded.shape) % 251
+    for dtype in (decoded.dtype.newbyteorder("<"), np.dtype("<f4")):
+        prefix = value[: len(value) - dtype.itemsize * decoded.size]
+        found = _decoded(prefix + probe.astype(dtype).tobytes(), metadata)
+        if found is not None and found[0] is kind and np.array_equal(found[1], probe):
+            return Template(kind, prefix, len(value), dtype, decoded.shape)
+    return None
 
 
 def step_of(content: bytes) -> tuple[int, int]:
