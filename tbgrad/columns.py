@@ -133,10 +133,12 @@ class Column:
         counts = self._arrays["counts"][: self.count]
         self._width = -(-int(counts.sum()) // self._buckets())
         group = (np.cumsum(counts) - counts) // self._width
+        group[-1] = group[-2] + 1  # the newest value stands alone
         starts = np.flatnonzero(np.diff(group, prepend=-1))
         ends = np.append(starts[1:], self.count) - 1
         former = {name: array[: self.count] for name, array in self._arrays.items()}
-        merged = self._reduced(former, starts, ends)
+        with np.errstate(invalid="ignore", over="ignore"):
+            merged = self._reduced(former, starts, ends)
         room = 2 * self._buckets()
         for name, array in merged.items():
             self._arrays[name] = np.empty((room, *array.shape[1:]), dtype=array.dtype)
@@ -189,7 +191,7 @@ class ScalarColumn(Column):
                 self._describe(entries)
 
     def freeze(self) -> Series:
-        if not self.merged:
+        if not self.merged or not self.count:
             return super().freeze()
         self._shared = self.count
         arrays = {name: self._view(name) for name in self._arrays}
@@ -205,6 +207,7 @@ class ScalarColumn(Column):
             mean=np.where(arrays["finite"] > 0, arrays["total"] / finite, np.nan),
             last=arrays["last"],
             counts=arrays["counts"],
+            nonfinite=arrays["counts"] - arrays["finite"],
         )
         return Series(self.kind, steps, wall_times, values, buckets)
 
@@ -215,7 +218,7 @@ class ScalarColumn(Column):
         return SCALAR_BUCKETS
 
     def _add_arrays(self) -> None:
-        for name in ("low", "high", "total"):
+        for name in ("first", "low", "high", "total"):
             self._arrays[name] = np.zeros(self.count)
         for name in ("low_steps", "high_steps", "nan_steps", "finite"):
             self._arrays[name] = np.zeros(self.count, np.int64)
@@ -225,7 +228,8 @@ class ScalarColumn(Column):
         arrays = self._arrays
         steps, values = arrays["steps"][entries], arrays["last"][entries]
         finite = np.isfinite(values)
-        arrays["low"][entries] = arrays["high"][entries] = values
+        for name in ("first", "low", "high"):
+            arrays[name][entries] = values
         arrays["low_steps"][entries] = arrays["high_steps"][entries] = steps
         arrays["nan_steps"][entries] = np.where(np.isnan(values), steps, _NEVER)
         arrays["total"][entries] = np.where(finite, values, 0.0)
@@ -233,6 +237,7 @@ class ScalarColumn(Column):
 
     def _reduced(self, former: Arrays, starts: NDArray[np.intp], ends: NDArray[np.intp]) -> Arrays:
         reduced = super()._reduced(former, starts, ends)
+        reduced["first"] = former["first"][starts]
         lengths = ends - starts + 1
         for name, extreme in (("low", np.fmin), ("high", np.fmax)):
             reduced[name] = extreme.reduceat(former[name], starts)
@@ -260,19 +265,30 @@ class PackedColumn(Column):
     """
 
     def append(self, step: int, wall_time: float, value: Any) -> None:
-        entry, arrays = self.count - 1, self._arrays
-        begun = self.merged and entry >= self._shared and arrays["counts"][entry] < self._width
-        if not begun or step <= arrays["steps"][entry]:
-            super().append(step, wall_time, value)
-            return
-        arrays["steps"][entry], arrays["wall_times"][entry] = step, wall_time
-        arrays["counts"][entry] += 1
-        arrays["last"][entry] = value
+        """Add a value; the one before it goes into the bucket ahead of it, if that has room."""
+        newest, bucket = self.count - 1, self.count - 2
+        if self.merged and bucket >= self._shared and step > self._arrays["steps"][newest]:
+            counts = self._arrays["counts"]
+            if counts[bucket] + counts[newest] <= self._width:
+                self._fold(bucket, newest)
+                self.count -= 1
+        super().append(step, wall_time, value)
+
+    def _fold(self, bucket: int, newest: int) -> None:
+        """Take the next entry into a bucket."""
+        arrays = self._arrays
+        counts = arrays["counts"]
+        counts[bucket] += counts[newest]
+        for name in ("steps", "wall_times", "last"):
+            arrays[name][bucket] = arrays[name][newest]
         if self.kind is Kind.PARAMETERS:
-            low, high, mean = (arrays[name][entry] for name in ("low", "high", "mean"))
-            np.fmin(low, value, out=low)
-            np.fmax(high, value, out=high)
-            mean += (value - mean) / mean.dtype.type(arrays["counts"][entry])
+            for name, extreme in (("low", np.fmin), ("high", np.fmax)):
+                extreme(arrays[name][bucket], arrays[name][newest], out=arrays[name][bucket])
+            mean = arrays["mean"]
+            share = mean.dtype.type(counts[newest] / counts[bucket])
+            with np.errstate(invalid="ignore", over="ignore"):  # +∞ and −∞ have no mean
+                mean[bucket] *= 1 - share
+                mean[bucket] += share * mean[newest]
 
     def freeze(self) -> Series:
         plain = super().freeze()
@@ -287,6 +303,7 @@ class PackedColumn(Column):
             mean=self._view("mean"),
             last=plain.values,
             counts=self._view("counts"),
+            nonfinite=np.zeros(self.count, np.int64),
         )
         return Series(self.kind, plain.steps, plain.wall_times, buckets.largest, buckets)
 
@@ -364,12 +381,20 @@ def column_for(kind: Kind, bounded: bool) -> Column:
 
 
 def _points(arrays: Arrays) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The smallest, the largest, the newest and a NaN of each bucket: true points, steps rising."""
+    """The smallest, the largest, the newest and a NaN of each bucket, and the first of them all.
+
+    These are true points; their steps rise.
+    """
     count = len(arrays["steps"])
-    steps = [arrays[name] for name in ("low_steps", "high_steps", "nan_steps", "steps")]
-    values = [arrays["low"], arrays["high"], np.full(count, np.nan), arrays["last"]]
-    there = [~np.isnan(arrays["low"])] * 2
-    there += [arrays["nan_steps"] < _NEVER, np.ones(count, np.bool_)]
-    every = np.concatenate(there)
-    found, first = np.unique(np.concatenate(steps)[every], return_index=True)
-    return found, np.concatenate(values)[every][first]
+    usable = ~np.isnan(arrays["low"])
+    found = [
+        (arrays["first_steps"], arrays["first"], np.arange(count) == 0),
+        (arrays["low_steps"], arrays["low"], usable),
+        (arrays["high_steps"], arrays["high"], usable),
+        (arrays["nan_steps"], np.full(count, np.nan), arrays["nan_steps"] < _NEVER),
+        (arrays["steps"], arrays["last"], np.ones(count, np.bool_)),
+    ]
+    steps = np.concatenate([steps[there] for steps, _, there in found])
+    values = np.concatenate([values[there] for _, values, there in found])
+    rising, first = np.unique(steps, return_index=True)
+    return rising, values[first]

@@ -147,6 +147,17 @@ class EventFileTail:
                 yield from self._parse(data)
                 rest = data[self.offset - start :]
 
+    def stretch(self, start: int, end: int) -> Iterator[Batch]:
+        """Yield the records of a part of the file that was read before.
+
+        Raises:
+            OSError: the file cannot be opened or read.
+        """
+        with self.path.open("rb") as file:
+            file.seek(start)
+            self.offset = start
+            yield from self._parse(file.read(end - start))
+
     def event(self, offset: int, content: bytes) -> Event | None:
         """The event of a record; None, and noted as damage, where it is none."""
         try:

@@ -14,17 +14,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from tbgrad.eventfile import find_event_files
-from tbgrad.run import Run, Series
+from tbgrad.run import Buckets, Run, Series
 from tbgrad.runbuilder import RunBuilder
 
 __all__ = ["LogDirectory", "Run", "Series", "read"]
 
 
-def read(logdir: str | Path) -> dict[str, Run]:
-    """Read all runs below `logdir`. Needs no TensorFlow.
+def read(logdir: str | Path, *, bounded: bool = False) -> dict[str, Run]:
+    """Read all runs below `logdir`, every value of them, or `bounded` in memory (see `Series`).
 
-    Returns a dict by run name, "." for the directory itself; empty where no run is. A group of
-    parameters (see `GradientMonitor`) is read as if it were a run in a directory of its name.
+    Needs no TensorFlow. Returns a dict by run name, "." for the directory itself; empty where no
+    run is. A group of parameters (see `GradientMonitor`) is read as if it were a run in a directory
+    of its name.
 
     Raises:
         FileNotFoundError: `logdir` does not exist.
@@ -34,7 +35,7 @@ def read(logdir: str | Path) -> dict[str, Run]:
     >>> runs = tbgrad.read("runs")
     >>> runs["a"]["gradient/norm"].values
     """
-    log = LogDirectory(logdir)
+    log = LogDirectory(logdir, bounded=bounded)
     if not os.path.lexists(log.path):
         raise FileNotFoundError(f"{log.path} does not exist: give the directory of the event files")
     log.poll()
@@ -50,14 +51,16 @@ class LogDirectory:
     """Follows every run below a directory, including runs and files that appear later.
 
     `poll` reads what is new and replaces `runs` by a new dict in which the changed entries are new.
-    A directory that does not exist yet is an empty one. `problems` maps the path of what cannot be
-    read to the reason.
+    Long series are kept in a bounded number of buckets (see `Series`), and TensorBoard's histograms
+    of what our packed ones tell are left out, unless `bounded` is False. A directory that does not
+    exist yet is an empty one. `problems` maps the path of what cannot be read to the reason.
 
     Raises:
         NotADirectoryError: `logdir` is a file.
     """
 
-    def __init__(self, logdir: str | Path) -> None:
+    def __init__(self, logdir: str | Path, *, bounded: bool = True) -> None:
+        self._bounded = bounded
         self.path = Path(os.path.expanduser(logdir))
         if os.path.exists(self.path) and not os.path.isdir(self.path):
             raise NotADirectoryError(
@@ -84,7 +87,7 @@ class LogDirectory:
         for name in self._in_turn(list(files)):
             builder = self._builders.get(name)
             if builder is None or builder.outdated(files[name]):
-                builder = self._builders[name] = RunBuilder(name)
+                builder = self._builders[name] = RunBuilder(name, self._bounded)
                 frozen.pop(name, None)
             if builder.read(files[name], deadline) or name not in frozen:
                 frozen[name] = builder.freeze()
@@ -98,6 +101,32 @@ class LogDirectory:
         return {
             n for n in before.keys() | self.runs.keys() if before.get(n) is not self.runs.get(n)
         }
+
+    def window(
+        self, run: str, tag: str, first_step: int, last_step: int, buckets: int = 200
+    ) -> Buckets:
+        """What a series holds between two steps, both included, in at most so many buckets.
+
+        Where it was merged into buckets too wide for that, the window is read from the files again.
+
+        Raises:
+            KeyError: there is no such run or series.
+            ValueError: as `Series.window` says.
+            OSError: a file cannot be read any more.
+        """
+        series = self.runs[run][tag]
+        found = series.window(first_step, last_step, buckets)
+        if series.buckets is None or not len(found) or len(found) >= buckets:
+            return found
+        if not (found.counts > 1).any():
+            return found
+        directory = next(name for name, runs in self._frozen.items() if run in runs)
+        last = min(last_step, int(series.steps[-1]))
+        again = self._builders[directory].reread(first_step, last)
+        for name, read_again in again.items():
+            if name == run and tag in read_again and read_again.names == self.runs[run].names:
+                return read_again[tag].window(first_step, last, buckets)
+        return found
 
     def finish(self) -> dict[str, Run]:
         """The runs, with the damage at the ends of their files that only a last look can tell."""

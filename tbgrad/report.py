@@ -117,7 +117,8 @@ def build(run: Run) -> RunReport:
         format_version=run.manifest.format_version if run.manifest is not None else None,
         first_step=int(steps[0]) if steps.size else -1,
         last_step=run.last_step,
-        logged_steps=int(steps.size),
+        # Of a long run not all steps are in memory; its longest series has most of them.
+        logged_steps=max([int(steps.size), *(s.total for s in logged)]),
         seconds=float(max(times) - min(times)) if times else 0.0,
         optimizer=run.manifest.optimizer if run.manifest is not None else {},
         alerts=_alerts(run.get(logformat.ALERTS)),
@@ -141,12 +142,12 @@ def _scalar(series: Series) -> ScalarSummary:
 
     finite = np.flatnonzero(np.isfinite(series.values))
     return ScalarSummary(
-        count=len(series),
+        count=series.total,
         first=point(0),
         last=point(-1),
         smallest=point(int(finite[np.argmin(series.values[finite])])) if finite.size else None,
         largest=point(int(finite[np.argmax(series.values[finite])])) if finite.size else None,
-        nonfinite=len(series) - finite.size,
+        nonfinite=series.nonfinite,
     )
 
 
@@ -232,7 +233,7 @@ def _curvature(series: Series | None) -> CurvatureSummary | None:
         return None
     return CurvatureSummary(
         step=int(series.steps[-1]),
-        estimates=len(series),
+        estimates=series.total,
         unconverged=sum(not estimate.converged for estimate in series.values),
         last=series.values[-1],
     )

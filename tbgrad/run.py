@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,9 @@ class Buckets:
     """A series of any length in a bounded number of buckets of neighbours in time.
 
     `first_steps` and `last_steps` [B] say what each covers, `wall_times` [B] when its newest value
-    was written, `counts` [B] of how many values it is. `minimum`, `maximum`, `mean` and `last` have
-    shape [B, …]; the mean of scalars is of the finite ones, minimum and maximum pass over NaN.
+    was written, `counts` [B] how many values it holds, and `nonfinite` [B] how many scalars among
+    them are not finite. `minimum`, `maximum`, `mean` and `last` have shape [B, …]; the mean of
+    scalars is of the finite ones, minimum and maximum pass over NaN.
     """
 
     first_steps: NDArray[np.int64]
@@ -31,6 +32,7 @@ class Buckets:
     mean: NDArray[Any]
     last: NDArray[Any]
     counts: NDArray[np.int64]
+    nonfinite: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.last_steps)
@@ -77,6 +79,41 @@ class Series:
     def newest(self) -> Any:
         """The value of the last step."""
         return self.values[-1] if self.buckets is None else self.buckets.last[-1]
+
+    @property
+    def total(self) -> int:
+        """How many values were read, those that were merged included."""
+        return len(self) if self.buckets is None else int(self.buckets.counts.sum())
+
+    @property
+    def nonfinite(self) -> int:
+        """How many of a scalar's values are not finite."""
+        if self.buckets is not None:
+            return int(self.buckets.nonfinite.sum())
+        return int(np.count_nonzero(~np.isfinite(self.values)))
+
+    def window(self, first_step: int, last_step: int, buckets: int = 200) -> Buckets:
+        """What lies between two steps, both included, in at most so many buckets.
+
+        Buckets that reach over an end of the window are whole. `LogDirectory.window` goes back to
+        the file where they are too wide.
+
+        Raises:
+            ValueError: the series does not hold numbers, or `buckets` is below 1.
+
+        >>> peaks = runs["a"]["gradient/norm"].window(1_000, 2_000).maximum
+        """
+        if self.kind not in (Kind.SCALAR, Kind.PARAMETERS):
+            raise ValueError(f"a window shows numbers; this series holds {self.kind.value}")
+        if buckets < 1:
+            raise ValueError(f"buckets is at least 1, not {buckets}")
+        every = self.buckets or _one_each(self)
+        inside = np.s_[
+            int(np.searchsorted(every.last_steps, first_step)) : int(
+                np.searchsorted(every.first_steps, last_step, side="right")
+            )
+        ]
+        return _merged({f.name: getattr(every, f.name)[inside] for f in fields(every)}, buckets)
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -128,3 +165,49 @@ class Run(Mapping[str, Series]):
         if column < 0:
             return np.full((len(packed), len(self.parameters)), np.nan, dtype=np.float32)
         return packed.column(column)
+
+
+def _one_each(series: Series) -> Buckets:
+    """Every value in a bucket of its own."""
+    values = series.values
+    scalar = series.kind is Kind.SCALAR
+    return Buckets(
+        first_steps=series.steps,
+        last_steps=series.steps,
+        wall_times=series.wall_times,
+        minimum=values,
+        maximum=values,
+        mean=np.where(np.isfinite(values), values, np.nan) if scalar else values,
+        last=values,
+        counts=np.ones(len(series), np.int64),
+        nonfinite=(~np.isfinite(values)).astype(np.int64) if scalar else np.zeros(len(series), int),
+    )
+
+
+def _merged(found: Mapping[str, NDArray[Any]], buckets: int) -> Buckets:
+    """At most so many buckets, each of as many of those found."""
+    count = len(found["counts"])
+    if count <= buckets:
+        return Buckets(**found)
+    starts = np.unique(np.arange(buckets) * count // buckets)
+    ends = np.append(starts[1:], count) - 1
+    counts = np.add.reduceat(found["counts"], starts)
+    nonfinite = np.add.reduceat(found["nonfinite"], starts)
+    mean = found["mean"]
+    weights = found["counts"] - found["nonfinite"]
+    weights = weights.reshape(-1, *[1] * (mean.ndim - 1))
+    finite = (counts - nonfinite).reshape(-1, *[1] * (mean.ndim - 1))
+    total = np.add.reduceat(np.where(weights > 0, mean * weights, 0.0), starts)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        averages = np.where(finite > 0, total / finite, np.nan).astype(mean.dtype)
+    return Buckets(
+        first_steps=found["first_steps"][starts],
+        last_steps=found["last_steps"][ends],
+        wall_times=found["wall_times"][ends],
+        minimum=np.fmin.reduceat(found["minimum"], starts),
+        maximum=np.fmax.reduceat(found["maximum"], starts),
+        mean=averages,
+        last=found["last"][ends],
+        counts=counts,
+        nonfinite=nonfinite,
+    )

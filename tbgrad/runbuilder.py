@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from tensorboard.compat.proto import summary_pb2
 from tbgrad import logformat
 from tbgrad.columns import Column, PackedColumn, ScalarColumn, column_for
 from tbgrad.eventfile import Batch, EventFileTail
+from tbgrad.framing import FOOTER_BYTES, HEADER_BYTES
 from tbgrad.logformat import FormatError, Kind
 from tbgrad.records import Manifest, Parameter, distinct
 from tbgrad.run import Run, Series
@@ -97,6 +98,9 @@ class RunBuilder:
         self._metadata: dict[str, Any] = {}
         self._groups: dict[str, _Rows] = {}
         self._templates: dict[bytes, dict[int, tuple[str, Template]]] = {}
+        self._unlearned: set[tuple[bytes, int]] = set()
+        self._ignored: set[bytes] = set()
+        self._stretches: list[_Stretch] = []
         self._scalars: dict[str, _Scalars] = {}
         self._lone_scalars: dict[bytes, _Scalars] = {}
 
@@ -166,11 +170,14 @@ class RunBuilder:
     def _take(self, batch: Batch, tail: EventFileTail) -> None:
         """Take in the records of a batch, in their order."""
         lone = self._lone_scalars
+        steps: list[int] = []
+        manifests = self._manifests
         for offset, content in zip(batch.offsets, batch.contents, strict=True):
             step, summary = step_of(content)
             if not summary:
-                self._take_event(offset, content, tail)
+                steps.append(self._take_event(offset, content, tail))
                 continue
+            steps.append(step)
             scalars = lone.get(content[summary:-NUMBER_BYTES])
             if scalars is not None:
                 scalars.steps.append(step)
@@ -186,6 +193,38 @@ class RunBuilder:
                     lone[content[summary:-NUMBER_BYTES]] = self._scalars[known[0]]
         for scalars in self._scalars.values():
             scalars.flush()
+        if self._bounded:
+            end = batch.offsets[-1] + len(batch.contents[-1]) + HEADER_BYTES + FOOTER_BYTES
+            self._stretches.append(
+                _Stretch(tail.path, batch.offsets[0], end, min(steps), max(steps), manifests)
+            )
+
+    def reread(self, first_step: int, last_step: int) -> dict[str, Run]:
+        """All that was written of the steps between these, both included, and maybe some more.
+
+        Raises:
+            OSError: a file cannot be read any more.
+        """
+        builder = RunBuilder(self.name)
+        builder._metadata, builder._ignored = self._metadata, self._ignored
+        for stretch in self._stretches:
+            if stretch.first_step <= last_step and stretch.last_step >= first_step:
+                builder._adopt_all(stretch.manifests)
+                tail = EventFileTail(stretch.path)
+                for batch in tail.stretch(stretch.start, stretch.end):
+                    builder._take(batch, tail)
+        builder._adopt_all(self._manifests)
+        return builder.freeze()
+
+    @property
+    def _manifests(self) -> dict[str, Manifest]:
+        """The newest of every group."""
+        return {name: rows.manifest for name, rows in self._groups.items() if rows.manifest}
+
+    def _adopt_all(self, manifests: Mapping[str, Manifest]) -> None:
+        for group, manifest in manifests.items():
+            if self._manifests.get(group) is not manifest:
+                self._adopt(group, manifest)
 
     def _take_values(
         self, offset: int, content: bytes, step: int, values: list[bytes], tail: EventFileTail
@@ -193,6 +232,8 @@ class RunBuilder:
         """Take in the values of an event by their bytes; False, and none taken, if one is none."""
         found: list[tuple[str, Template, NDArray[Any]] | tuple[bytes, Any]] = []
         for value in values:
+            if tag_bytes(value) in self._ignored:
+                continue
             known = self._known(value)
             numbers = known[1].numbers(value) if known is not None else None
             if known is not None and numbers is not None:
@@ -226,20 +267,21 @@ class RunBuilder:
         lengths = self._templates.get(tag_bytes(value))
         return lengths.get(len(value)) if lengths is not None else None
 
-    def _take_event(self, offset: int, content: bytes, tail: EventFileTail) -> None:
-        """Take in any event, by the parser of the protocol."""
+    def _take_event(self, offset: int, content: bytes, tail: EventFileTail) -> int:
+        """Take in any event, by the parser of the protocol; its step."""
         event = tail.event(offset, content)
         if event is None:
-            return
+            return 0
         if event.HasField("session_log"):
             if event.session_log.status == event.session_log.START:
                 for scalars in self._scalars.values():
                     scalars.flush()
                 for column in self._columns.values():
                     column.truncate(event.step)
-            return
+            return int(event.step)
         for value in event.summary.value:
             self._take_value(value, event.step, event.wall_time, offset, tail)
+        return int(event.step)
 
     def _take_value(
         self,
@@ -252,6 +294,9 @@ class RunBuilder:
     ) -> None:
         """Take in one value; by its bytes `content` the next ones like it are taken in faster."""
         tag = value.tag
+        if self._bounded and self._groups and self._is_told_twice(tag):
+            self._ignored.add(tag.encode())
+            return
         has_metadata = value.HasField("metadata")
         if has_metadata and tag not in self._metadata:
             self._metadata[tag] = value.metadata
@@ -269,13 +314,19 @@ class RunBuilder:
             tail.note(offset, str(error))
             return
         key = tag_bytes(content)
-        if key and not has_metadata:
+        if key and not has_metadata and (key, len(content)) not in self._unlearned:
             template = learn(content, metadata, *decoded)
             column = self._columns.get(tag)
-            if template is not None and column is not None and column.kind is template.kind:
+            if template is None or column is None or column.kind is not template.kind:
+                self._unlearned.add((key, len(content)))
+            else:
                 self._templates.setdefault(key, {})[len(content)] = tag, template
                 if isinstance(column, ScalarColumn) and tag not in self._scalars:
                     self._scalars[tag] = _Scalars(column)
+
+    def _is_told_twice(self, tag: str) -> bool:
+        """Whether it is a histogram for TensorBoard of what our packed ones tell."""
+        return self._place(tag)[1].startswith(logformat.HISTOGRAM_PREFIX)
 
     def _keep(self, tag: str, step: int, wall_time: float, kind: Kind, value: Any) -> None:
         if kind is Kind.MANIFEST:
@@ -299,6 +350,18 @@ class RunBuilder:
         columns = (self._columns.get(tag) for tag in tags)
         packed = [column for column in columns if isinstance(column, PackedColumn)]
         self._groups.setdefault(group, _Rows()).adopt(manifest, packed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """A part of a file: between which steps its events are, and the manifests ahead of them."""
+
+    path: Path
+    start: int
+    end: int
+    first_step: int
+    last_step: int
+    manifests: Mapping[str, Manifest]
 
 
 @dataclass

@@ -45,14 +45,16 @@ NAME = "events.out.tfevents.1790000000.benchmark"
 PARAMETERS = 200
 SMALL = 50
 
-Log = Callable[[Any, int], None]
+Log = Callable[[Any, int], int]
+"""Writes a share of itself into a file, and says the last step."""
 
 
 def write(path: Path, log: Log, share: int) -> None:
     path.parent.mkdir(parents=True)
     with path.open("wb") as file:
         file.write(frame(event_pb2.Event(file_version="brain.Event:2").SerializeToString()))
-        log(file, share)
+        last_step = log(file, share)
+    (path.parent / "last_step").write_text(str(last_step))
 
 
 def event(step: int, values: list[Any]) -> bytes:
@@ -76,7 +78,7 @@ def manifest(parameters: int = PARAMETERS) -> Manifest:
     )
 
 
-def scalars(file: Any, share: int) -> None:
+def scalars(file: Any, share: int) -> int:
     """Ten tags, an event each, as `tf.summary.scalar` writes them."""
     tags = [f"metrics/{name}" for name in "abcdefghij"]
     count = 1_000_000 // share // len(tags)
@@ -92,6 +94,7 @@ def scalars(file: Any, share: int) -> None:
         head = wall_time + b"\x10" + varint(step)
         for template, value in zip(templates, row, strict=True):
             file.write(frame(head + template + value.tobytes()))
+    return count
 
 
 def varint(number: int) -> bytes:
@@ -102,7 +105,7 @@ def varint(number: int) -> bytes:
     return bytes([*found, number])
 
 
-def packed(file: Any, share: int) -> None:
+def packed(file: Any, share: int) -> int:
     """Packed statistics and nothing else."""
     rng = np.random.default_rng(0)
     file.write(event(0, [logformat.manifest(manifest())]))
@@ -111,9 +114,10 @@ def packed(file: Any, share: int) -> None:
         table[step % PARAMETERS] += 1
         value = logformat.parameters(table)
         file.write(event(step, [value if step == 1 else without_metadata(value)]))
+    return 20_000 // share
 
 
-def mixed(file: Any, share: int) -> None:
+def mixed(file: Any, share: int) -> int:
     """Eight scalars and the packed statistics at every step, histograms at every tenth."""
     rng = np.random.default_rng(0)
     described = manifest()
@@ -145,6 +149,7 @@ def mixed(file: Any, share: int) -> None:
         data = event(step, values if step == 1 else [without_metadata(v) for v in values])
         size += len(data)
         file.write(data)
+    return step
 
 
 LOGS: dict[str, Log] = {"scalars": scalars, "packed": packed, "mixed": mixed}
@@ -201,6 +206,18 @@ def read_server(logdir: Path) -> Callable[[], int]:
         context: Any = None
         everything = provider.RunTagFilter()
 
+        last = last_step(logdir)
+        while True:  # it serves what it has read so far
+            listed = source.list_tensors(
+                context, experiment_id="", plugin_name=plugins[2], run_tag_filter=everything
+            ) or source.list_scalars(
+                context, experiment_id="", plugin_name="scalars", run_tag_filter=everything
+            )
+            series = [series for tags in listed.values() for series in tags.values()]
+            if series and series[-1].max_step >= last:
+                break
+            time.sleep(0.01)
+
         def all_samples() -> int:
             many, count = 2**31 - 1, 0
             for plugin in plugins:
@@ -221,6 +238,10 @@ def read_server(logdir: Path) -> Callable[[], int]:
         return all_samples()
 
     return read
+
+
+def last_step(logdir: Path) -> int:
+    return int((logdir / "last_step").read_text())
 
 
 READERS: dict[str, Callable[[Path], Callable[[], int]]] = {
