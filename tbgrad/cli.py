@@ -8,7 +8,8 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tbgrad import __version__
@@ -23,6 +24,7 @@ examples:
   tbgrad watch runs                follow every run below runs/, also one that has yet to start
   tbgrad report runs               what every run came to, as text
   tbgrad report runs --json        the same for scripts
+  tbgrad export runs -o runs.csv   every number, for other programs
   tensorboard --logdir runs        the same logs in the browser, tab "Gradients"
 
 exit status:
@@ -91,6 +93,27 @@ def _parser() -> argparse.ArgumentParser:
     )
     report.set_defaults(run_command=_report)
 
+    export = commands.add_parser(
+        "export",
+        help="write runs into a file for other programs",
+        description="Write every series of every run below LOGDIR into FILE, all of it or nothing. "
+        "Its suffix says how: .csv and .parquet hold one row a number, .jsonl one value of a "
+        "series a line, .npz NumPy arrays named RUN//TAG//steps, //wall_times, //values. Parquet "
+        "needs tbgrad[parquet].",
+    )
+    export.add_argument("logdir", metavar="LOGDIR", type=Path)
+    export.add_argument("-o", "--output", metavar="FILE", type=Path, required=True)
+    export.add_argument(
+        "--run", metavar="PATTERN", default="*", help="only runs whose name matches, as 'mnist/*'"
+    )
+    export.add_argument(
+        "--tag",
+        metavar="PATTERN",
+        action="append",
+        help="only series whose tag matches, as 'gradient/*'; may be given again",
+    )
+    export.set_defaults(run_command=_export)
+
     demo = commands.add_parser(
         "demo",
         help="train a small classifier on handwritten digits and watch it",
@@ -126,19 +149,53 @@ def _watch(options: argparse.Namespace) -> int:
     return status
 
 
+def _export(options: argparse.Namespace) -> int:
+    from tbgrad.export import ExportError, write
+    from tbgrad.history import each
+    from tbgrad.text import printable
+
+    logdir: Path = options.logdir
+    target: Path = options.output
+    _refuse_unreadable(logdir)
+    name = printable(str(target))
+    if target.is_dir():
+        raise InputError(f"{name} is a directory; give the file to write, as {name}/runs.csv")
+    try:
+        with _progress_bar() as progress:
+            written = write(each(logdir, progress), target, options.run, options.tag or ("*",))
+    except ExportError as error:
+        raise InputError(printable(str(error), 1000)) from None
+    except OSError as error:
+        raise InputError(f"{name} cannot be written: {error.strerror or error}") from None
+    total, runs = sum(written.values()), len(written)
+    unit = {".jsonl": "lines", ".npz": "arrays"}.get(target.suffix.lower(), "rows")
+    of = "1 run" if runs == 1 else f"{runs:,} runs"
+    print(f"{name}: {total:,} {unit} of {of}", file=sys.stderr)
+    return 0
+
+
+@contextmanager
+def _progress_bar() -> Iterator[Callable[[int, int], object] | None]:
+    """What shows on a terminal how many of all bytes were read."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn
+
+    columns = BarColumn(), DownloadColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("")
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
 def _report(options: argparse.Namespace) -> int:
     from tbgrad.history import LogDirectory
     from tbgrad.report import build, to_json
     from tbgrad.text import printable
 
     logdir: Path = options.logdir
-    _refuse_file(logdir)
-    try:
-        os.scandir(logdir).close()
-    except FileNotFoundError:
-        raise InputError(f"{printable(str(logdir))} does not exist") from None
-    except OSError as error:
-        raise InputError(f"{printable(str(logdir))} cannot be read: {error.strerror}") from None
+    _refuse_unreadable(logdir)
     log = LogDirectory(logdir)
     log.poll()
     runs = log.finish()
@@ -171,6 +228,18 @@ def _demo(options: argparse.Namespace) -> int:
         logdir=options.logdir, plain=options.plain, epochs=options.epochs, seed=options.seed
     )
     return status
+
+
+def _refuse_unreadable(logdir: Path) -> None:
+    from tbgrad.text import printable
+
+    _refuse_file(logdir)
+    try:
+        os.scandir(logdir).close()
+    except FileNotFoundError:
+        raise InputError(f"{printable(str(logdir))} does not exist") from None
+    except OSError as error:
+        raise InputError(f"{printable(str(logdir))} cannot be read: {error.strerror}") from None
 
 
 def _refuse_file(logdir: Path) -> None:

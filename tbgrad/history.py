@@ -9,13 +9,15 @@ from __future__ import annotations
 import bisect
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from tbgrad.eventfile import find_event_files
 from tbgrad.run import Buckets, Run, Series
 from tbgrad.runbuilder import RunBuilder
+
+PROGRESS_SECONDS = 0.1
 
 __all__ = ["LogDirectory", "Run", "Series", "read"]
 
@@ -45,6 +47,23 @@ def read(logdir: str | Path, *, bounded: bool = False) -> dict[str, Run]:
             "check its permissions or the user you run as"
         )
     return log.finish()
+
+
+def each(logdir: Path, progress: Callable[[int, int], object] | None = None) -> Iterator[Run]:
+    """Read the runs below `logdir` one after the other, every value of them, and keep none.
+
+    `progress` is called with the bytes read so far and those of all files.
+    """
+    files = find_event_files(logdir)
+    total = sum(path.stat().st_size for paths in files.values() for path in paths)
+    done = 0
+    for name, paths in files.items():
+        builder = RunBuilder(name)
+        while builder.read(paths, time.monotonic() + PROGRESS_SECONDS):
+            if progress is not None:
+                progress(done + builder.bytes_read, total)
+        done += builder.bytes_read
+        yield from builder.freeze(last_look=True).values()
 
 
 class LogDirectory:

@@ -156,6 +156,40 @@ class Run(Mapping[str, Series]):
         """When the newest value was written, in seconds since the epoch; 0 where there is none."""
         return max((float(s.wall_times[-1]) for s in self.series.values() if len(s)), default=0.0)
 
+    def to_pandas(self, tag: str | None = None) -> Any:
+        """A pandas DataFrame with one row a step: all scalars, or the packed statistics by `tag`.
+
+        Scalars have a column a tag, `tbgrad/parameters` one a parameter and statistic (MultiIndex).
+
+        Raises:
+            ImportError: pandas is not installed.
+            KeyError: the run has no such series.
+            ValueError: the series is neither.
+
+        >>> runs["a"].to_pandas()["gradient/norm"].rolling(100).max()
+        >>> runs["a"].to_pandas("tbgrad/parameters").xs("norm", axis=1, level="statistic")
+        """
+        import pandas
+
+        if tag is None:
+            scalars = {
+                tag: pandas.Series(series.values, index=series.steps)
+                for tag, series in sorted(self.series.items())
+                if series.kind is Kind.SCALAR
+            }
+            return pandas.DataFrame(scalars).rename_axis("step")
+        series = self.series[tag]
+        if series.kind is not Kind.PARAMETERS or self.manifest is None:
+            raise ValueError(
+                f"{tag!r} holds {series.kind.value}, which have no table; for a script: "
+                f"tbgrad export LOGDIR -o FILE --tag {tag!r}"
+            )
+        columns = pandas.MultiIndex.from_product(
+            [self.names, self.manifest.statistics], names=["parameter", "statistic"]
+        )
+        table = series.values.reshape(len(series), -1)
+        return pandas.DataFrame(table, pandas.Index(series.steps, name="step"), columns)
+
     def statistic(self, name: str) -> NDArray[np.float32]:
         """One statistic of every parameter over time: [T, P]; NaN where the log lacks it."""
         packed = self.series.get(logformat.PARAMETERS)

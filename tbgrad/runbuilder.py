@@ -112,7 +112,7 @@ class RunBuilder:
 
     def read(self, paths: list[Path], deadline: float) -> bool:
         """Take in what is new in the files until `deadline`; whether there was anything."""
-        before = self._bytes_read()
+        before = self.bytes_read
         self.problems = {}
         for path in paths:
             tail = self._tails.setdefault(path, EventFileTail(path))
@@ -124,7 +124,7 @@ class RunBuilder:
                             return True
             except OSError as error:
                 self.problems[str(path)] = error.strerror or str(error)
-        return self._bytes_read() > before
+        return self.bytes_read > before
 
     def freeze(self, last_look: bool = False) -> dict[str, Run]:
         """The run as it is now, by name; with the ends of files that are no records if the last.
@@ -153,7 +153,7 @@ class RunBuilder:
                     names=rows.names,
                     # Of the whole directory: told once, so that sums over runs are right.
                     damage=() if runs else ordered,
-                    bytes_read=0 if runs else self._bytes_read(),
+                    bytes_read=0 if runs else self.bytes_read,
                 )
         return runs
 
@@ -164,7 +164,9 @@ class RunBuilder:
                 return group, tag[len(group) + 1 :]
         return "", tag
 
-    def _bytes_read(self) -> int:
+    @property
+    def bytes_read(self) -> int:
+        """Of all files."""
         return sum(tail.offset for tail in self._tails.values())
 
     def _take(self, batch: Batch, tail: EventFileTail) -> None:

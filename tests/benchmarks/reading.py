@@ -214,7 +214,7 @@ def read_server(logdir: Path) -> Callable[[], int]:
                 context, experiment_id="", plugin_name="scalars", run_tag_filter=everything
             )
             series = [series for tags in listed.values() for series in tags.values()]
-            if series and series[-1].max_step >= last:
+            if series and max(found.max_step for found in series) >= last:
                 break
             time.sleep(0.01)
 
