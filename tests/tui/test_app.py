@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tbgrad_tui import poller
 from tbgrad_tui.keys import KEYS
 from tbgrad_tui.screens.page import Page
 
@@ -239,6 +240,51 @@ async def test_a_directory_that_cannot_be_read_is_named(tmp_path, monkeypatch):
     app = app_on(locked)
     async with app.run_test(size=(100, 30)) as pilot:
         await until(pilot, lambda: "This directory cannot be read" in shown(app))
+
+
+async def test_a_log_that_does_not_answer_is_named_and_the_app_goes_on(logdir, monkeypatch):
+    """As a hanging network file system: the call to the kernel does not come back."""
+    import os
+    import threading
+
+    hangs, scandir = threading.Event(), os.scandir
+    back = threading.Event()
+
+    def hang(path):
+        if hangs.is_set():
+            assert back.wait(60)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", hang)
+    monkeypatch.setattr(poller, "HANGING_SECONDS", 0.2)
+    app = app_on(logdir)
+    async with app.run_test(size=(160, 40)) as pilot:
+        await loaded(pilot)
+        assert "not answering" not in shown(app)
+        hangs.set()
+        await until(pilot, lambda: "the log is not answering since" in shown(app))
+        await pilot.press("down")
+        await until(pilot, lambda: app.row == 1)
+        hangs.clear()
+        back.set()
+        await until(pilot, lambda: "not answering" not in shown(app))
+
+
+async def test_the_histograms_of_other_writers_are_drawn(tmp_path):
+    buckets = np.array([[-2.0, 0.0, 10.0], [0.0, 1.0, 30.0], [1.0, 4.0, 20.0]])
+    with EventFileWriter(tmp_path) as writer:
+        for step in (1, 2):
+            value = logformat.histogram("weights/dense", buckets)
+            writer.add(step, [logformat.scalar("loss", 0.5), value], EPOCH + step)
+    app = app_on(tmp_path)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await loaded(pilot)
+        text = shown(app)
+    assert "1 scalar, 1 histogram" in text
+    assert "weights/dense" in text
+    assert "step 2" in text
+    assert "█" in text
+    assert "-2" in text
 
 
 async def test_damage_is_counted_and_listed_and_nothing_else_is_lost(logdir):

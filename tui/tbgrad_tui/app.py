@@ -140,7 +140,9 @@ class WatchApp(App[None]):
         position = ""
         if len(names) > 1 and self.run_name in names:
             position = f"{names.index(self.run_name) + 1}/{len(names)}"
-        self.dashboard.query_one(Summary).show(self.run_shown, position, self.snapshot, now)
+        summary = self.dashboard.query_one(Summary)
+        summary.silent_since = self._poller.silent_since(time.time())
+        summary.show(self.run_shown, position, self.snapshot, now)
         self.dashboard.query_one(RunsPanel).show(runs, self.run_name, now)
 
     # ------------------------------------------------------------------------ what keys do

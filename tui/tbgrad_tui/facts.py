@@ -36,6 +36,11 @@ def scalar_tags(run: Run) -> list[str]:
     return sorted(tag for tag in run if scalar(run, tag) is not None)
 
 
+def histogram_tags(run: Run) -> list[str]:
+    """Tags of all of TensorBoard's own histograms, sorted."""
+    return sorted(t for t, series in run.items() if series.kind is Kind.HISTOGRAM and len(series))
+
+
 def has_gradients(run: Run) -> bool:
     """Whether a GradientMonitor or a writer of ours logged this run."""
     return run.manifest is not None or logformat.GRADIENT_NORM in run or logformat.PARAMETERS in run

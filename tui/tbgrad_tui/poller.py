@@ -22,6 +22,9 @@ IDLE_SECONDS = 1.0
 
 IDLE_AFTER = 60.0
 
+HANGING_SECONDS = 5.0
+"""A look at the log that takes longer does not come back: its disk or network hangs."""
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -56,6 +59,7 @@ class Poller:
         self._logdir = logdir
         self._publish = publish
         self._stopped = threading.Event()
+        self._looking_since: float | None = None
         self._thread = threading.Thread(target=self._run, name="tbgrad-poller", daemon=True)
 
     def start(self) -> None:
@@ -66,12 +70,21 @@ class Poller:
         """Poll no more. Returns at once."""
         self._stopped.set()
 
+    def silent_since(self, now: float) -> float | None:
+        """When a look at the log began that does not end, as on a hanging network; or None.
+
+        `now` and the answer are seconds since the epoch. Safe to call from any thread.
+        """
+        since = self._looking_since
+        return since if since is not None and now - since > HANGING_SECONDS else None
+
     def _run(self) -> None:
         log: LogDirectory | None = None
         last: Snapshot | None = None
         changed_at = time.monotonic()
         while not self._stopped.is_set():
             started = time.monotonic()
+            self._looking_since = time.time()
             try:
                 log = log or LogDirectory(self._logdir)
                 changed = log.poll(seconds=POLL_SECONDS)
@@ -92,6 +105,7 @@ class Poller:
             if changed or last is None or _differs(snapshot, last):
                 last = snapshot
                 self._publish(snapshot)
+            self._looking_since = None
             if snapshot.loading is None:
                 idle = time.monotonic() - changed_at > IDLE_AFTER
                 self._stopped.wait(IDLE_SECONDS if idle else POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""A histogram over sign and magnitude: negative values left, zero in the middle."""
+"""Histograms: over sign and magnitude with zero in the middle, and over bins of any kind."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.style import Style
 
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
+from tbgrad_tui.chart.text import number
 
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 
@@ -51,6 +52,35 @@ def draw_histogram(
         _bar(canvas, plot, centre + 2 + i * wide, wide, int(right[i]), tallest, colours.MAIN)
     _bar(canvas, plot, centre, 1, middle, tallest, colours.WARNING)
     _draw_axis(canvas, box, centre, groups * wide, (edges[first], edges[min(last + 1, bins)]))
+
+
+def draw_buckets(canvas: Canvas, box: Box, buckets: NDArray[np.float64]) -> None:
+    """Draw a histogram of TensorBoard: left edge, right edge and count of each bin, [k, 3].
+
+    A count spreads evenly over the columns of cells that its bin covers.
+    """
+    finite = buckets[np.isfinite(buckets).all(axis=1)]
+    if box.height < 2 or box.width < 7:
+        return
+    if not len(finite) or not finite[:, 2].sum() > 0:
+        canvas.write(box.x, box.y, "no values", colours.QUIET, box.width)
+        return
+    left, right, counts = finite.T
+    low, high = float(left.min()), float(right.max())
+    if not high > low:
+        low, high = low - 0.5, high + 0.5
+    edges = np.linspace(low, high, box.width + 1)
+    narrow = np.maximum(right - left, (high - low) / (100 * box.width))
+    covered = np.minimum(edges[1:, None], left + narrow) - np.maximum(edges[:-1, None], left)
+    amounts = np.clip(covered, 0, None) / narrow @ counts
+    plot = box.inside(0, 0, 0, 1)
+    scaled = np.round(1e6 * amounts / max(float(amounts.max()), 1e-300)).astype(np.int64)
+    for i, amount in enumerate(scaled.tolist()):
+        _bar(canvas, plot, box.x + i, 1, amount, 1_000_000, colours.MAIN)
+    y = box.y + box.height - 1
+    labels = number(low), number(high)
+    canvas.write(box.x, y, labels[0], colours.QUIET)
+    canvas.write(box.x + box.width - len(labels[1]), y, labels[1], colours.QUIET)
 
 
 def _grouped(counts: NDArray[np.int64], first: int, last: int, group: int) -> NDArray[np.int64]:

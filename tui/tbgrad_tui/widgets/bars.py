@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
 
 from rich.cells import cell_len
@@ -32,6 +33,7 @@ class Summary(Drawing):
     position = ""
     snapshot = Snapshot()
     now = 0.0
+    silent_since: float | None = None
 
     def show(self, run: Run | None, position: str, snapshot: Snapshot, now: float) -> None:
         """Show the newest state."""
@@ -99,6 +101,9 @@ class Summary(Drawing):
     def troubles(self) -> list[tuple[str, Style]]:
         """What is wrong, with the key that tells more."""
         words = []
+        if self.silent_since is not None:
+            clock = time.strftime("%H:%M:%S", time.localtime(self.silent_since))
+            words.append((f"the log is not answering since {clock}", colours.ALERT))
         if self.run is not None:
             open_alerts = [a for a in facts.alerts(self.run) if a.state == "open"]
             if open_alerts:

@@ -1,10 +1,13 @@
-"""Every scalar of a run as a small chart: what is shown of a run without gradients."""
+"""Every scalar and histogram of a run as a small chart: what is shown of one without gradients."""
 
 from __future__ import annotations
 
+from tbgrad.history import Series
+from tbgrad.logformat import Kind
 from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
+from tbgrad_tui.chart.histogram import draw_buckets
 from tbgrad_tui.chart.line import Curve, draw_chart
 from tbgrad_tui.chart.text import count, number, shorten
 from tbgrad_tui.widgets.charts import ChartPanel
@@ -23,8 +26,10 @@ class ScalarsPanel(ChartPanel):
     @property
     def titles(self) -> tuple[str, ...]:
         """How many there are."""
-        amount = len(facts.scalar_tags(self.run)) if self.run else 0
-        return self.with_axis(count(amount, "scalar"))
+        scalars = len(facts.scalar_tags(self.run)) if self.run else 0
+        histograms = len(facts.histogram_tags(self.run)) if self.run else 0
+        more = f", {count(histograms, 'histogram')}" if histograms else ""
+        return self.with_axis(count(scalars, "scalar") + more)
 
     def move(self, rows: int) -> None:
         """Scroll."""
@@ -40,9 +45,15 @@ class ScalarsPanel(ChartPanel):
                 style = colours.WARNING if row == 0 else colours.TEXT
                 canvas.write(box.x, box.y + row, line, style, box.width)
             box = box.inside(0, len(ADVICE) + 1, 0, 0)
-        tags = facts.scalar_tags(self.run)
+        tags = facts.scalar_tags(self.run) + facts.histogram_tags(self.run)
         if not tags:
-            canvas.write(box.x, box.y, "It has no scalars either.", colours.QUIET, box.width)
+            canvas.write(
+                box.x,
+                box.y,
+                "It has no scalars and no histograms either.",
+                colours.QUIET,
+                box.width,
+            )
             return
         columns = max(1, min(len(tags), box.width // 36))
         lines = -(-len(tags) // columns)
@@ -52,14 +63,19 @@ class ScalarsPanel(ChartPanel):
         width = box.width // columns
         for index, tag in enumerate(tags[self.first * columns : (self.first + visible) * columns]):
             x, y = box.x + index % columns * width, box.y + index // columns * height
-            self._draw_scalar(canvas, Box(x, y, width - 2, min(height, box.height)), tag)
+            self._draw(canvas, Box(x, y, width - 2, min(height, box.height)), tag, self.run[tag])
 
-    def _draw_scalar(self, canvas: Canvas, box: Box, tag: str) -> None:
-        series = facts.scalar(self.run, tag) if self.run else None
-        if series is None:
-            return
-        value = number(float(series.values[-1]))
-        canvas.write(box.x, box.y, shorten(tag, box.width - len(value) - 2), colours.TITLE)
-        canvas.write(box.x + box.width - len(value), box.y, value, colours.STRONG)
-        curve = Curve(series.steps, series.values)
-        draw_chart(canvas, box.inside(0, 1, 0, 1), [curve], log=self.log_axis)
+    def _draw(self, canvas: Canvas, box: Box, tag: str, series: Series) -> None:
+        """The curve of a scalar, or the newest of a series of histograms."""
+        scalar = series.kind is Kind.SCALAR
+        newest = number(series.values[-1]) if scalar else f"step {int(series.steps[-1]):,}"
+        canvas.write(box.x, box.y, shorten(tag, box.width - len(newest) - 2), colours.TITLE)
+        canvas.write(
+            box.x + box.width - len(newest), box.y, newest,
+            colours.STRONG if scalar else colours.QUIET,
+        )  # fmt: skip
+        inside = box.inside(0, 1, 0, 1)
+        if scalar:
+            draw_chart(canvas, inside, [Curve(series.steps, series.values)], log=self.log_axis)
+        else:
+            draw_buckets(canvas, inside, series.values[-1])
