@@ -112,8 +112,11 @@ class Column:
         if most is not None and self.count >= most:
             self._merge()
         else:
-            room = max(_FIRST_ROOM, 2 * self.count)
+            room = max(self._first_room(value), 2 * self.count)
             self._resize(room if most is None else min(room, most))
+
+    def _first_room(self, value: Any) -> int:  # noqa: ARG002 - other kinds ask it
+        return _FIRST_ROOM
 
     def _resize(self, room: int) -> None:
         for name, array in self._arrays.items():
@@ -261,8 +264,12 @@ class ScalarColumn(Column):
 class PackedColumn(Column):
     """Arrays [P, S]; of merged statistics the smallest, largest, mean and newest, of others that.
 
-    Of a bucket that reaches over the step of a new session nothing is kept.
+    Of a bucket that reaches over the step of a new session nothing is kept. `expected_bytes` is the
+    size of the files, of which the values are at most all: room for so many costs no memory until
+    it is used, and saves to copy them again and again as they grow.
     """
+
+    expected_bytes = 0
 
     def append(self, step: int, wall_time: float, value: Any) -> None:
         """Add a value; the one before it goes into the bucket ahead of it, if that has room."""
@@ -323,6 +330,10 @@ class PackedColumn(Column):
 
     def _blank(self, value: Any, room: int) -> NDArray[Any]:
         return np.zeros((room, *value.shape), dtype=value.dtype)
+
+    def _first_room(self, value: Any) -> int:
+        expected = self.expected_bytes // max(1, value.nbytes)
+        return _FIRST_ROOM if self.bounded else max(_FIRST_ROOM, expected)
 
     def _buckets(self) -> int:
         last = self._arrays["last"]

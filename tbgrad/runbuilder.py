@@ -24,6 +24,8 @@ from tbgrad.run import Run, Series
 from tbgrad.tags import group_name, in_group, split_group
 from tbgrad.templates import (
     NUMBER_BYTES,
+    STEP,
+    TIME_KEY,
     WALL_TIME,
     Template,
     learn,
@@ -99,6 +101,7 @@ class RunBuilder:
         self._groups: dict[str, _Rows] = {}
         self._templates: dict[bytes, dict[int, tuple[str, Template]]] = {}
         self._unlearned: set[tuple[bytes, int]] = set()
+        self._expected = 0
         self._ignored: set[bytes] = set()
         self._stretches: list[_Stretch] = []
         self._scalars: dict[str, _Scalars] = {}
@@ -114,6 +117,7 @@ class RunBuilder:
         """Take in what is new in the files until `deadline`; whether there was anything."""
         before = self.bytes_read
         self.problems = {}
+        self._expected = sum(path.stat().st_size for path in paths if path.exists())
         for path in paths:
             tail = self._tails.setdefault(path, EventFileTail(path))
             try:
@@ -174,8 +178,13 @@ class RunBuilder:
         lone = self._lone_scalars
         steps: list[int] = []
         manifests = self._manifests
+        former, step, summary = b"?", 0, 0
         for offset, content in zip(batch.offsets, batch.contents, strict=True):
-            step, summary = step_of(content)
+            head = content[STEP]
+            if head != former or not content.startswith(TIME_KEY):
+                step, summary = step_of(content)
+                # Many events of one step follow one another.
+                former = head if 0 < summary < STEP.stop else b"?"
             if not summary:
                 steps.append(self._take_event(offset, content, tail))
                 continue
@@ -344,6 +353,8 @@ class RunBuilder:
         column = self._columns.get(tag)
         if column is None:
             column = self._columns[tag] = column_for(kind, self._bounded)
+            if isinstance(column, PackedColumn):
+                column.expected_bytes = self._expected
         if column.kind is kind:
             column.append(step, wall_time, value)
 

@@ -30,7 +30,11 @@ NUMBER_BYTES = 4
 WALL_TIME = slice(1, 9)
 """Where an event has its wall time, a double, in the usual order of its fields."""
 
-_TIME_KEY, _STEP_KEY, _SUMMARY_KEY, _VALUE_KEY, _TAG_KEY = 0x09, 0x10, 0x2A, 0x0A, 0x0A
+STEP = slice(9, 15)
+"""Where an event has its step, between the keys of it and of its summary, if it has 4 bytes."""
+
+TIME_KEY = b"\x09"
+_STEP_KEY, _SUMMARY_KEY, _VALUE_KEY, _TAG_KEY = 0x10, 0x2A, 0x0A, 0x0A
 """Keys of the fields of an Event, of a Summary and of a Summary.Value as the protocol writes them:
 field 1 fixed64, field 2 varint, field 5 bytes; field 1 bytes; field 1 bytes."""
 
@@ -81,7 +85,7 @@ def learn(value: bytes, metadata: Any, kind: Kind, decoded: Any) -> Template | N
 
 def step_of(content: bytes) -> tuple[int, int]:
     """The step of an event, and where its summary begins; (0, 0) where it looks unusual."""
-    if len(content) < _SHORTEST or content[0] != _TIME_KEY or content[9] != _STEP_KEY:
+    if len(content) < _SHORTEST or content[9] != _STEP_KEY or not content.startswith(TIME_KEY):
         return 0, 0
     step, position = _varint(content, 10)
     if step >= 2**63 or position >= len(content) or content[position] != _SUMMARY_KEY:

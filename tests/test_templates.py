@@ -68,7 +68,12 @@ def summary_values(draw: st.DrawFn) -> Any:
 
 @st.composite
 def events(draw: st.DrawFn) -> Any:
-    step = draw(st.one_of(st.integers(0, 400), st.sampled_from([-1, 2**40, 2**63 - 1])))
+    step = draw(
+        st.one_of(
+            st.integers(0, 400),
+            st.sampled_from([-1, 2**21, 2**28 - 1, 2**28, 2**28 + 1, 2**40, 2**63 - 1]),
+        )
+    )
     event = event_pb2.Event(wall_time=draw(st.sampled_from([0.0, 1.5, 1.79e9])), step=step)
     if draw(st.integers(0, 20)) == 0:
         event.session_log.status = event_pb2.SessionLog.START

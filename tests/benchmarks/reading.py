@@ -2,13 +2,13 @@
 
     python -m tests.benchmarks.reading [--rounds 5] [--small] [--keep DIRECTORY]
 
-Writes three logs: 1,000,000 scalar events; 20,000 packed events of 200 × 12 float32; and 1 GB as a
-training writes it (scalars, packed statistics and histograms, TensorBoard's own histograms). Each
-reader reads each log in a process of its own, in turns, with its imports outside of the clock:
-`tbgrad.read`, which checks every checksum; TensorBoard's `EventAccumulator` with TensorFlow; its
-Rust data server, from its start until a client holds all samples (it checks nothing); tbparse where
-it is installed. `EventAccumulator` without TensorFlow is a hundred times slower, so that it reads
-a fiftieth of the first two logs, and so do we for the comparison.
+Writes three logs: 1,000,000 scalar events; 20,000 packed events of 200 × 12 float32; and 1 GB as
+trainings write it (two runs of scalars, packed statistics and histograms, TensorBoard's own
+histograms). Each reader reads each log in a process of its own, in turns, with its imports outside
+of the clock: `tbgrad.read`, which checks every checksum; TensorBoard's `EventAccumulator` with
+TensorFlow, which leaves tensors unparsed; its Rust data server, from its start until a client holds
+all samples (it checks nothing); tbparse where it is installed. `EventAccumulator` without
+TensorFlow reads a fiftieth of the first two logs, and so do we for the comparison.
 
 Times are medians of the rounds, ratios medians of the ratios within a round. Then where our own
 time goes, by the profiler. `--small` takes a fiftieth of everything.
@@ -49,12 +49,14 @@ Log = Callable[[Any, int], int]
 """Writes a share of itself into a file, and says the last step."""
 
 
-def write(path: Path, log: Log, share: int) -> None:
-    path.parent.mkdir(parents=True)
-    with path.open("wb") as file:
-        file.write(frame(event_pb2.Event(file_version="brain.Event:2").SerializeToString()))
-        last_step = log(file, share)
-    (path.parent / "last_step").write_text(str(last_step))
+def write(logdir: Path, log: Log, share: int, runs: int = 1) -> None:
+    for number in range(runs):
+        path = logdir / f"run_{number}" / NAME
+        path.parent.mkdir(parents=True)
+        with path.open("wb") as file:
+            file.write(frame(event_pb2.Event(file_version="brain.Event:2").SerializeToString()))
+            last_step = log(file, share * runs)
+    (logdir / "last_step").write_text(str(last_step))
 
 
 def event(step: int, values: list[Any]) -> bytes:
@@ -152,6 +154,9 @@ def mixed(file: Any, share: int) -> int:
     return step
 
 
+RUNS = {"mixed": 2}
+"""The server refuses replies above 256 MiB, and a reply is a whole series: 1 GB are two runs."""
+
 LOGS: dict[str, Log] = {"scalars": scalars, "packed": packed, "mixed": mixed}
 
 
@@ -159,7 +164,7 @@ def read_ours(logdir: Path) -> Callable[[], int]:
     import tbgrad
 
     tbgrad.read  # noqa: B018 - imported on first use
-    return lambda: sum(len(series) for series in tbgrad.read(logdir)["."].values())
+    return lambda: sum(len(s) for run in tbgrad.read(logdir).values() for s in run.values())
 
 
 def read_accumulator(logdir: Path, tensorflow: bool = True) -> Callable[[], int]:
@@ -171,9 +176,13 @@ def read_accumulator(logdir: Path, tensorflow: bool = True) -> Callable[[], int]
 
     def read() -> int:
         everything = dict.fromkeys(("tensors", "scalars", "histograms"), 0)
-        accumulator = EventAccumulator(str(logdir), size_guidance=everything)
-        accumulator.Reload()
-        return sum(len(accumulator.Tensors(tag)) for tag in accumulator.Tags()["tensors"])
+        count, kept = 0, []
+        for run in sorted(logdir.glob("run_*")):
+            accumulator = EventAccumulator(str(run), size_guidance=everything)
+            accumulator.Reload()
+            kept.append(accumulator)
+            count += sum(len(accumulator.Tensors(tag)) for tag in accumulator.Tags()["tensors"])
+        return count
 
     return read
 
@@ -285,7 +294,7 @@ def compare(console: Console, directory: Path, rounds: int, small: bool) -> None
         cases += [(f"{name} / {SMALL}", ["tbgrad", "without TensorFlow"]) for name in LOGS][:2]
     for name, readers in cases:
         logdir = directory / name.replace(" / ", "_")
-        bytes_ = sum(path.stat().st_size for path in logdir.iterdir())
+        bytes_ = sum(path.stat().st_size for path in logdir.glob(f"*/{NAME}"))
         found: dict[str, list[dict[str, Any]]] = {reader: [] for reader in readers}
         for number in range(rounds):
             slow = ("tbparse", "without TensorFlow", "EventAccumulator")
@@ -339,7 +348,7 @@ def main() -> None:
             shares = {name: share} | ({} if arguments.small else {f"{name}_{SMALL}": SMALL})
             for folder, part in shares.items():
                 if not (directory / folder).exists():
-                    write(directory / folder / NAME, log, part)
+                    write(directory / folder, log, part, RUNS.get(name, 1))
         compare(console, directory, arguments.rounds, arguments.small)
         profile(console, directory)
 

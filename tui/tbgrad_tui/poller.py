@@ -17,8 +17,11 @@ from tbgrad.history import LogDirectory, Run
 POLL_SECONDS = 0.25
 """Between two looks at the log, and the longest that one look may take."""
 
-IDLE_SECONDS = 1.0
+IDLE_SECONDS = 0.9
 """Between two looks at a log in which nothing was written for a while."""
+
+LOOKING_SHARE = 0.01
+"""Of one core, for looking at files that have not grown: of many runs each look takes longer."""
 
 IDLE_AFTER = 60.0
 
@@ -82,6 +85,7 @@ class Poller:
         log: LogDirectory | None = None
         last: Snapshot | None = None
         changed_at = time.monotonic()
+        looking = 0.0
         while not self._stopped.is_set():
             started = time.monotonic()
             self._looking_since = time.time()
@@ -107,8 +111,11 @@ class Poller:
                 self._publish(snapshot)
             self._looking_since = None
             if snapshot.loading is None:
+                if not changed:
+                    looking = took
                 idle = time.monotonic() - changed_at > IDLE_AFTER
-                self._stopped.wait(IDLE_SECONDS if idle else POLL_SECONDS)
+                pause = IDLE_SECONDS if idle else max(POLL_SECONDS, looking / LOOKING_SHARE)
+                self._stopped.wait(min(IDLE_SECONDS, pause))
 
     def _progress(self, runs: Mapping[str, Run]) -> float | None:
         """The share of the bytes that were read."""
