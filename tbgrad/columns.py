@@ -79,6 +79,11 @@ class Column:
         if reaching is not None:
             self._cut(step, reaching)
 
+    @property
+    def begun(self) -> bool:
+        """Whether there was a value, so that the shape of all is known."""
+        return "last" in self._arrays
+
     def forget(self) -> None:
         """Begin anew, with values of any shape."""
         type(self).__init__(self, self.kind, self.bounded)
@@ -106,7 +111,7 @@ class Column:
         return RECORD_BUCKETS if self.kind is not Kind.HISTOGRAM else HISTOGRAM_BUCKETS
 
     def _make_room(self, value: Any) -> None:
-        if "last" not in self._arrays:
+        if not self.begun:
             self._arrays["last"] = self._blank(value, 0)
         most = 2 * self._buckets() if self.bounded else None
         if most is not None and self.count >= most:
@@ -318,7 +323,7 @@ class PackedColumn(Column):
         self, rows: NDArray[np.intp], columns: NDArray[np.intp] | None, blank: float
     ) -> None:
         """Bring the values into another order of rows and columns; -1 makes a blank one."""
-        if "last" not in self._arrays:
+        if not self.begun:
             return
         for name in {"last", "low", "high", "mean"} & self._arrays.keys():
             values = self._arrays[name][:, rows]

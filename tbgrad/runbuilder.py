@@ -142,8 +142,9 @@ class RunBuilder:
         ordered = tuple(sorted(damage, key=lambda d: (d.file, d.offset)))
         series: dict[str, dict[str, Series]] = {"": {}, **{group: {} for group in self._groups}}
         for tag, column in self._columns.items():
-            group, own = self._place(tag)
-            series[group][own] = column.freeze()
+            if column.begun:
+                group, own = self._place(tag)
+                series[group][own] = column.freeze()
         runs: dict[str, Run] = {}
         for group, found in series.items():
             if found or group or len(series) == 1:
