@@ -242,36 +242,38 @@ class RunBuilder:
         self, offset: int, content: bytes, step: int, values: list[bytes], tail: EventFileTail
     ) -> bool:
         """Take in the values of an event by their bytes; False, and none taken, if one is none."""
-        found: list[tuple[str, Template, NDArray[Any]] | tuple[bytes, Any]] = []
+        found: list[tuple[Any, Template | None, Any]] = []
+        templates, ignored = self._templates, self._ignored
         for value in values:
-            if tag_bytes(value) in self._ignored:
-                continue
-            known = self._known(value)
-            numbers = known[1].numbers(value) if known is not None else None
-            if known is not None and numbers is not None:
-                found.append((*known, numbers))
+            key = tag_bytes(value)
+            lengths = templates.get(key)
+            if lengths is not None and (known := lengths.get(len(value))) is not None:
+                numbers = known[1].numbers(value)
+                if numbers is not None:
+                    found.append((*known, numbers))
+                    continue
+            elif key in ignored:
                 continue
             try:
-                found.append((value, summary_pb2.Summary.Value.FromString(value)))
+                found.append((value, None, summary_pb2.Summary.Value.FromString(value)))
             except DecodeError:
                 return False
-        wall_time = None
-        for item in found:
-            if len(item) == 3 and item[1].kind is Kind.SCALAR:
-                scalars = self._scalars[item[0]]
+        (wall_time,) = _DOUBLE.unpack(content[WALL_TIME])
+        for tag, template, numbers in found:
+            if template is None:
+                self._take_value(numbers, step, wall_time, offset, tail, tag)
+            elif template.kind is Kind.SCALAR:
+                scalars = self._scalars[tag]
                 scalars.steps.append(step)
                 scalars.wall_times.append(content[WALL_TIME])
-                scalars.numbers.append(item[2].tobytes())
-                continue
-            if wall_time is None:
-                (wall_time,) = _DOUBLE.unpack(content[WALL_TIME])
-            if len(item) == 3:
+                scalars.numbers.append(numbers.tobytes())
+            elif template.kind is Kind.HISTOGRAM:
+                self._columns[tag].append(step, wall_time, numbers)
+            else:
                 try:
-                    self._keep(item[0], step, wall_time, item[1].kind, item[2])
+                    self._keep(tag, step, wall_time, template.kind, numbers)
                 except FormatError as error:
                     tail.note(offset, str(error))
-            else:
-                self._take_value(item[1], step, wall_time, offset, tail, item[0])
         return True
 
     def _known(self, value: bytes) -> tuple[str, Template] | None:

@@ -57,11 +57,13 @@ class Template:
         return self.kind is Kind.SCALAR and self.numbers(value) is not None
 
     def numbers(self, value: bytes) -> NDArray[Any] | None:
-        """The numbers of a value as an array; None where it is another kind of value."""
-        if len(value) != self.length or not value.startswith(self.prefix):
+        """The numbers of a value of this length; None where it is another kind of value."""
+        if not value.startswith(self.prefix):
             return None
-        found = np.frombuffer(value, self.dtype, offset=len(self.prefix)).reshape(self.shape)
-        return found.astype(np.float64) if self.kind is Kind.HISTOGRAM else found
+        found = np.frombuffer(value, self.dtype, -1, len(self.prefix)).reshape(self.shape)
+        if self.kind is Kind.HISTOGRAM and found.itemsize < 8:
+            return found.astype(np.float64)
+        return found
 
 
 def learn(value: bytes, metadata: Any, kind: Kind, decoded: Any) -> Template | None:

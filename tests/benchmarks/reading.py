@@ -6,9 +6,10 @@ Writes three logs: 1,000,000 scalar events; 20,000 packed events of 200 × 12 fl
 trainings write it (two runs of scalars, packed statistics and histograms, TensorBoard's own
 histograms). Each reader reads each log in a process of its own, in turns, with its imports outside
 of the clock: `tbgrad.read`, which checks every checksum; TensorBoard's `EventAccumulator` with
-TensorFlow, which leaves tensors unparsed; its Rust data server, from its start until a client holds
-all samples (it checks nothing); tbparse where it is installed. `EventAccumulator` without
-TensorFlow reads a fiftieth of the first two logs, and so do we for the comparison.
+TensorFlow, which leaves tensors unparsed, and with them made into arrays; its Rust data server,
+from its start until a client holds all samples (it checks nothing); tbparse where it is installed.
+`EventAccumulator` without TensorFlow reads a fiftieth of the first two logs, and so do we for the
+comparison.
 
 Times are medians of the rounds, ratios medians of the ratios within a round. Then where our own
 time goes, by the profiler. `--small` takes a fiftieth of everything.
@@ -167,12 +168,15 @@ def read_ours(logdir: Path) -> Callable[[], int]:
     return lambda: sum(len(s) for run in tbgrad.read(logdir).values() for s in run.values())
 
 
-def read_accumulator(logdir: Path, tensorflow: bool = True) -> Callable[[], int]:
+def read_accumulator(
+    logdir: Path, tensorflow: bool = True, parsed: bool = False
+) -> Callable[[], int]:
     if tensorflow:
         import tensorflow
     else:
         sys.modules["tensorflow"] = None  # type: ignore[assignment]
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.util import tensor_util
 
     def read() -> int:
         everything = dict.fromkeys(("tensors", "scalars", "histograms"), 0)
@@ -180,8 +184,12 @@ def read_accumulator(logdir: Path, tensorflow: bool = True) -> Callable[[], int]
         for run in sorted(logdir.glob("run_*")):
             accumulator = EventAccumulator(str(run), size_guidance=everything)
             accumulator.Reload()
-            kept.append(accumulator)
-            count += sum(len(accumulator.Tensors(tag)) for tag in accumulator.Tags()["tensors"])
+            for tag in accumulator.Tags()["tensors"]:
+                samples = accumulator.Tensors(tag)
+                if parsed:
+                    samples = [tensor_util.make_ndarray(sample.tensor_proto) for sample in samples]
+                kept.append(samples)
+                count += len(samples)
         return count
 
     return read
@@ -189,6 +197,10 @@ def read_accumulator(logdir: Path, tensorflow: bool = True) -> Callable[[], int]
 
 def read_without_tensorflow(logdir: Path) -> Callable[[], int]:
     return read_accumulator(logdir, tensorflow=False)
+
+
+def read_parsed(logdir: Path) -> Callable[[], int]:
+    return read_accumulator(logdir, parsed=True)
 
 
 def read_tbparse(logdir: Path) -> Callable[[], int]:
@@ -257,6 +269,7 @@ READERS: dict[str, Callable[[Path], Callable[[], int]]] = {
     "tbgrad": read_ours,
     "Rust server": read_server,
     "EventAccumulator": read_accumulator,
+    "… and parsed": read_parsed,
     "without TensorFlow": read_without_tensorflow,
     "tbparse": read_tbparse,
 }
@@ -286,7 +299,7 @@ def compare(console: Console, directory: Path, rounds: int, small: bool) -> None
     table = Table(title="until all samples are in hand")
     for column in ("log", "reader", "seconds", "MB/s", "MB of memory", "samples", "times ours"):
         table.add_column(column, justify="left" if column in ("log", "reader") else "right")
-    cases = [(name, ["tbgrad", "Rust server", "EventAccumulator"]) for name in LOGS]
+    cases = [(name, ["tbgrad", "Rust server", "EventAccumulator", "… and parsed"]) for name in LOGS]
     if importlib.util.find_spec("tbparse"):
         cases[0][1].append("tbparse")
         cases[1][1].append("tbparse")
@@ -297,7 +310,7 @@ def compare(console: Console, directory: Path, rounds: int, small: bool) -> None
         bytes_ = sum(path.stat().st_size for path in logdir.glob(f"*/{NAME}"))
         found: dict[str, list[dict[str, Any]]] = {reader: [] for reader in readers}
         for number in range(rounds):
-            slow = ("tbparse", "without TensorFlow", "EventAccumulator")
+            slow = ("tbparse", "without TensorFlow", "EventAccumulator", "… and parsed")
             for reader in readers:
                 if number < (2 if reader in slow else rounds):
                     found[reader].append(measured(reader, logdir))
