@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tbgrad import columns, eventfile, logformat, report
+from tbgrad import eventfile, logformat, report
+from tbgrad.columns import packed, scalars
 from tbgrad.eventwriter import EventFileWriter
 from tbgrad.history import LogDirectory, read
 from tbgrad.records import STATISTICS
@@ -19,9 +20,9 @@ STEPS, PEAK = 3000, 1234
 
 @pytest.fixture(autouse=True)
 def few_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(columns, "SCALAR_BUCKETS", 50)
-    monkeypatch.setattr(columns, "MIN_PACKED_BUCKETS", 20)
-    monkeypatch.setattr(columns, "MAX_PACKED_BUCKETS", 20)
+    monkeypatch.setattr(scalars, "SCALAR_BUCKETS", 50)
+    monkeypatch.setattr(packed, "MIN_PACKED_BUCKETS", 20)
+    monkeypatch.setattr(packed, "MAX_PACKED_BUCKETS", 20)
     monkeypatch.setattr(eventfile, "BATCH_RECORDS", 100)
 
 

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tbgrad import columns
-from tbgrad.columns import PackedColumn, ScalarColumn, column_for
+from tbgrad.columns import PackedColumn, ScalarColumn, column, column_for, packed, scalars
 from tbgrad.logformat import Kind
 from tbgrad.run import Buckets, Series
 from tests.support.values import ALERT
@@ -23,10 +22,10 @@ SMALL = 8
 
 @pytest.fixture(autouse=True)
 def few_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(columns, "SCALAR_BUCKETS", SMALL)
-    monkeypatch.setattr(columns, "RECORD_BUCKETS", SMALL)
-    monkeypatch.setattr(columns, "MIN_PACKED_BUCKETS", SMALL)
-    monkeypatch.setattr(columns, "MAX_PACKED_BUCKETS", SMALL)
+    monkeypatch.setattr(scalars, "SCALAR_BUCKETS", SMALL)
+    monkeypatch.setattr(column, "RECORD_BUCKETS", SMALL)
+    monkeypatch.setattr(packed, "MIN_PACKED_BUCKETS", SMALL)
+    monkeypatch.setattr(packed, "MAX_PACKED_BUCKETS", SMALL)
 
 
 def check_buckets(buckets: Buckets, steps: np.ndarray, values: np.ndarray) -> None:
@@ -57,13 +56,13 @@ def test_merged_scalars_lose_no_peak(data: st.DataObject) -> None:
     values = np.array(data.draw(st.lists(NUMBERS, min_size=1, max_size=200)), np.float64)
     gaps = data.draw(st.lists(st.integers(1, 9), min_size=len(values), max_size=len(values)))
     steps = np.cumsum(gaps)
-    column = ScalarColumn(Kind.SCALAR, bounded=True)
+    series_column = ScalarColumn(Kind.SCALAR, bounded=True)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(values)), max_size=8)))
     for a, b in zip([0, *cuts], [*cuts, len(values)], strict=True):
         if a < b:
-            column.extend(steps[a:b], steps[a:b] * 2.0, values[a:b])
-            column.freeze()
-    series = column.freeze()
+            series_column.extend(steps[a:b], steps[a:b] * 2.0, values[a:b])
+            series_column.freeze()
+    series = series_column.freeze()
     assert series.total == len(values)
     assert series.nonfinite == np.count_nonzero(~np.isfinite(values))
     truth = dict(zip(steps.tolist(), values.tolist(), strict=True))
@@ -90,14 +89,14 @@ def test_merged_tables_are_those_of_numpy(count: int, freezes: set[int], seed: i
     values = rng.normal(size=(count, 2, 3)).astype(np.float32)
     values[rng.random(count) < 0.1, 0, 0] = np.inf
     steps = np.cumsum(rng.integers(1, 5, count))
-    column = PackedColumn(Kind.PARAMETERS, bounded=True)
+    series_column = PackedColumn(Kind.PARAMETERS, bounded=True)
     kept: list[tuple[Series, Any]] = []
     for i in range(count):
-        column.append(int(steps[i]), i / 7, values[i])
+        series_column.append(int(steps[i]), i / 7, values[i])
         if i in freezes:
-            series = column.freeze()
+            series = series_column.freeze()
             kept.append((series, [series.steps.copy(), series.values.copy()]))
-    series = column.freeze()
+    series = series_column.freeze()
     with np.errstate(invalid="ignore"):
         if series.buckets is not None:
             check_buckets(series.buckets, steps, values)
@@ -121,20 +120,20 @@ def test_merged_tables_are_those_of_numpy(count: int, freezes: set[int], seed: i
 @settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_a_new_session_leaves_nothing_of_what_it_replaces(data: st.DataObject) -> None:
-    column = ScalarColumn(Kind.SCALAR, bounded=True)
+    series_column = ScalarColumn(Kind.SCALAR, bounded=True)
     step, truth = 0, {}
     for session in range(data.draw(st.integers(1, 4))):
         for _ in range(data.draw(st.integers(1, 60))):
             step += data.draw(st.integers(1, 3))
             value = float(step * 10 + session)
-            column.append(step, float(step), value)
+            series_column.append(step, float(step), value)
             truth[step] = value
-        column.freeze()
+        series_column.freeze()
         step = data.draw(st.integers(0, step + 2))
-        column.truncate(step)
+        series_column.truncate(step)
         truth = {at: value for at, value in truth.items() if at < step}
         step -= 1
-    series = column.freeze()
+    series = series_column.freeze()
     for at, value in zip(series.steps.tolist(), series.values.tolist(), strict=True):
         assert truth[at] == value
     assert (len(series) > 0) == bool(truth)
@@ -149,10 +148,10 @@ def test_histograms_notes_and_alerts_stay_bounded() -> None:
         (Kind.ALERTS, (ALERT,)),
         (Kind.CURVATURE, object()),
     ):
-        column = column_for(kind, bounded=True)
+        series_column = column_for(kind, bounded=True)
         for step in range(1000):
-            column.append(step, float(step), value)
-        series = column.freeze()
+            series_column.append(step, float(step), value)
+        series = series_column.freeze()
         assert len(series) <= 2 * SMALL + 1
         assert series.steps[-1] == 999
         assert np.array_equal(series.values[-1], value)
@@ -161,17 +160,17 @@ def test_histograms_notes_and_alerts_stay_bounded() -> None:
 def test_an_alert_is_not_lost_among_others() -> None:
     import dataclasses
 
-    column = column_for(Kind.ALERTS, bounded=True)
+    series_column = column_for(Kind.ALERTS, bounded=True)
     for step in range(500):
         alert = dataclasses.replace(ALERT, rule=f"rule {step // 100}", first_step=step // 100)
-        column.append(step, 0.0, (dataclasses.replace(alert, last_step=step),))
-    newest = {a.rule: a.last_step for alerts in column.freeze().values for a in alerts}
+        series_column.append(step, 0.0, (dataclasses.replace(alert, last_step=step),))
+    newest = {a.rule: a.last_step for alerts in series_column.freeze().values for a in alerts}
     assert newest == {f"rule {i}": 100 * i + 99 for i in range(5)}
 
 
 def test_an_unbounded_column_keeps_everything() -> None:
-    column = ScalarColumn(Kind.SCALAR)
-    column.extend(np.arange(5000), np.arange(5000.0), np.arange(5000.0))
-    series = column.freeze()
+    series_column = ScalarColumn(Kind.SCALAR)
+    series_column.extend(np.arange(5000), np.arange(5000.0), np.arange(5000.0))
+    series = series_column.freeze()
     assert series.buckets is None
     assert series.steps.tolist() == list(range(5000))

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, types_pb2
 
-from tbgrad import logformat, runbuilder
+from tbgrad import intake, logformat
 from tbgrad.history import read
 from tbgrad.records import STATISTICS
 from tbgrad.templates import learn, step_of, values_of
@@ -74,7 +74,9 @@ def events(draw: st.DrawFn) -> Any:
             st.sampled_from([-1, 2**21, 2**28 - 1, 2**28, 2**28 + 1, 2**40, 2**63 - 1]),
         )
     )
-    event = event_pb2.Event(wall_time=draw(st.sampled_from([0.0, 1.5, 1.79e9])), step=step)
+    event = event_pb2.Event(
+        wall_time=draw(st.sampled_from([0.0, 1.5, 1.79e9, -1.0, 1e300, math.nan])), step=step
+    )
     if draw(st.integers(0, 20)) == 0:
         event.session_log.status = event_pb2.SessionLog.START
     else:
@@ -89,7 +91,7 @@ def test_any_log_reads_as_the_parser_reads_it(tmp_path_factory: Any, found: list
     write_events(directory / NAME, found)
     ours = read(directory)["."]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runbuilder, "step_of", lambda content: (0, 0))
+        patch.setattr(intake, "step_of", lambda content: (0, 0))
         theirs = read(directory)["."]
     assert snapshot(ours) == snapshot(theirs)
     assert ours.damage == theirs.damage
@@ -109,6 +111,19 @@ def test_a_number_that_is_not_at_the_end_is_not_learned() -> None:
     swapped = struct.pack("<Bf", 0x15, 2.0) + b"\x0a\x01a"  # the fields the other way round
     assert summary_pb2.Summary.Value.FromString(swapped).simple_value == 2.0
     assert learn(swapped, None, logformat.Kind.SCALAR, 2.0) is None
+
+
+def test_a_wall_time_that_is_none_is_zero(tmp_path: Path) -> None:
+    times = [1.5, math.nan, -3.0, 1e12, math.inf, 1.79e9]
+    value = summary_pb2.Summary.Value(tag="a", simple_value=1.0)
+    write_events(
+        tmp_path / NAME,
+        [
+            event_pb2.Event(step=i, wall_time=t, summary=summary_pb2.Summary(value=[value]))
+            for i, t in enumerate(times, start=1)
+        ],
+    )
+    assert read(tmp_path)["."]["a"].wall_times.tolist() == [1.5, 0, 0, 0, 0, 1.79e9]
 
 
 def test_numbers_keep_their_bits(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ tests/fuzz/corpus has a small choice of it, which tests/test_fuzz.py goes throug
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 import warnings
@@ -58,7 +59,7 @@ def check(data: bytes, directory: Path) -> None:
         n: snapshot(r) for n, r in whole.items()
     }
     for run in read(directory, bounded=True).values():
-        report.to_json({run.name: report.build(run)})
+        json.dumps(report.to_json({run.name: report.build(run)}), allow_nan=False)
     for run in whole.values():
         for tag in run:
             for _ in tables.blocks(run, tag):
@@ -77,8 +78,9 @@ def main() -> None:
     arguments.found.mkdir(parents=True, exist_ok=True)
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as scratch:
-        for module in ("history", "runbuilder", "templates", "columns", "eventfile", "framing",
-                       "decoding", "logformat", "tags", "report", "tables"):  # fmt: skip
+        for module in ("history", "runbuilder", "intake", "store", "packedrows", "templates",
+                       "columns.column", "columns.scalars", "columns.packed", "eventfile",
+                       "framing", "decoding", "logformat", "tags", "report", "tables"):  # fmt: skip
             _instrument(atheris, sys.modules[f"tbgrad.{module}"])
         options = [f"-max_total_time={60 * arguments.minutes:.0f}", "-max_len=4096", "-timeout=20"]
         places = [str(arguments.found), str(CORPUS)]

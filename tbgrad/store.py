@@ -1,0 +1,94 @@
+"""The series of one directory as they are read: columns by tag, and the groups they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tbgrad import logformat
+from tbgrad.columns import Column, PackedColumn, column_for
+from tbgrad.logformat import Kind
+from tbgrad.packedrows import PackedRows
+from tbgrad.records import Manifest
+from tbgrad.run import Series
+from tbgrad.tags import in_group, split_group
+
+
+class SeriesStore:
+    """Columns by tag, `bounded` in memory or not.
+
+    `expected_bytes` is how much there is to be read, from which packed columns guess their length.
+    """
+
+    def __init__(self, bounded: bool) -> None:
+        self.bounded = bounded
+        self.expected_bytes = 0
+        self.columns: dict[str, Column] = {}
+        self.groups: dict[str, PackedRows] = {}
+
+    def keep(self, tag: str, step: int, wall_time: float, kind: Kind, value: Any) -> None:
+        """Take in a decoded value.
+
+        Raises:
+            FormatError: it does not fit the manifest.
+        """
+        if kind is Kind.MANIFEST:
+            self._adopt(split_group(tag)[0], value)
+            return
+        if kind in (Kind.PARAMETERS, Kind.HISTOGRAMS):
+            group = split_group(tag)[0]
+            if group not in self.groups:
+                rows, width = value.shape
+                nameless = Manifest.nameless(rows, width if kind is Kind.PARAMETERS else None)
+                self._adopt(group, nameless)
+            value = self.groups[group].fit(kind, value)
+        column = self.columns.get(tag)
+        if column is None:
+            column = self.columns[tag] = column_for(kind, self.bounded)
+            if isinstance(column, PackedColumn):
+                column.expected_bytes = self.expected_bytes
+        if column.kind is kind:
+            column.append(step, wall_time, value)
+
+    def restart(self, step: int) -> None:
+        """Forget everything at or after `step`: a new session begins there."""
+        for column in self.columns.values():
+            column.truncate(step)
+
+    @property
+    def manifests(self) -> dict[str, Manifest]:
+        """The newest of every group."""
+        return {name: rows.manifest for name, rows in self.groups.items() if rows.manifest}
+
+    def adopt(self, manifests: Mapping[str, Manifest]) -> None:
+        """Take these manifests as the newest of their groups."""
+        for group, manifest in manifests.items():
+            if self.manifests.get(group) is not manifest:
+                self._adopt(group, manifest)
+
+    def is_told_twice(self, tag: str) -> bool:
+        """Whether bounded memory is better spent: a histogram of what our packed ones tell."""
+        ours = self.bounded and bool(self.groups)
+        return ours and self._place(tag)[1].startswith(logformat.HISTOGRAM_PREFIX)
+
+    def by_group(self) -> dict[str, dict[str, Series]]:
+        """The series of each group by their tags there; "" is the directory itself."""
+        found: dict[str, dict[str, Series]] = {"": {}, **{group: {} for group in self.groups}}
+        for tag, column in self.columns.items():
+            if column.begun:
+                group, own = self._place(tag)
+                found[group][own] = column.freeze()
+        return found
+
+    def _place(self, tag: str) -> tuple[str, str]:
+        """The group that a series belongs to, and its tag there."""
+        for group in self.groups:
+            if group and tag.startswith(f"{group}/"):
+                return group, tag[len(group) + 1 :]
+        return "", tag
+
+    def _adopt(self, group: str, manifest: Manifest) -> None:
+        tags = (in_group(group, tag) for tag in (logformat.PARAMETERS, logformat.HISTOGRAMS))
+        columns = (self.columns.get(tag) for tag in tags)
+        packed = [column for column in columns if isinstance(column, PackedColumn)]
+        self.groups.setdefault(group, PackedRows()).adopt(manifest, packed)
