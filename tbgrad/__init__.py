@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tbgrad.history import LogDirectory, Run, Series, read
+    from tbgrad.run import Buckets
     from tbgrad.training import hessian
     from tbgrad.training.callback import GradientMonitor
     from tbgrad.training.curvature import Curvature
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Buckets",
     "Curvature",
     "GradientMonitor",
     "GradientSummaryWriter",
@@ -29,6 +31,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Buckets": "tbgrad.run",
     "Curvature": "tbgrad.training.curvature",
     "GradientMonitor": "tbgrad.training.callback",
     "GradientSummaryWriter": "tbgrad.training.writer",

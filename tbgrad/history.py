@@ -127,6 +127,7 @@ class LogDirectory:
         """What a series holds between two steps, both included, in at most so many buckets.
 
         Where it was merged into buckets too wide for that, the window is read from the files again.
+        Not to be called while another thread polls.
 
         Raises:
             KeyError: there is no such run or series.
@@ -139,12 +140,12 @@ class LogDirectory:
             return found
         if not (found.counts > 1).any():
             return found
-        directory = next(name for name, runs in self._frozen.items() if run in runs)
         last = min(last_step, int(series.steps[-1]))
-        again = self._builders[directory].reread(first_step, last)
-        for name, read_again in again.items():
-            if name == run and tag in read_again and read_again.names == self.runs[run].names:
-                return read_again[tag].window(first_step, last, buckets)
+        directory = next((name for name, runs in self._frozen.items() if run in runs), None)
+        if directory is not None:
+            again = self._builders[directory].reread(first_step, last).get(run)
+            if again is not None and tag in again and again.names == self.runs[run].names:
+                return again[tag].window(first_step, last, buckets)
         return found
 
     def finish(self) -> dict[str, Run]:
