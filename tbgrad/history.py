@@ -106,7 +106,7 @@ class LogDirectory:
         for name in self._in_turn(list(files)):
             builder = self._builders.get(name)
             if builder is None or builder.outdated(files[name]):
-                builder = self._builders[name] = RunBuilder(name, self._bounded)
+                builder = self._builders[name] = RunBuilder(name, self._bounded, len(files))
                 frozen.pop(name, None)
             if builder.read(files[name], deadline) or name not in frozen:
                 frozen[name] = builder.freeze()

@@ -18,16 +18,16 @@ from tbgrad.tags import group_name
 
 
 class RunBuilder:
-    """Reads the event files of one directory into series, `bounded` in memory or not.
+    """Reads the event files of one of so many directories, `bounded` in memory or not.
 
     `problems` maps unreadable files to why.
     """
 
-    def __init__(self, name: str, bounded: bool = False) -> None:
+    def __init__(self, name: str, bounded: bool = False, runs: int = 1) -> None:
         self.name = name
         self.problems: dict[str, str] = {}
         self._tails: dict[Path, EventFileTail] = {}
-        self._store = SeriesStore(bounded)
+        self._store = SeriesStore(bounded, runs)
         self._intake = Intake(self._store)
         self._stretches: list[_Stretch] = []
 

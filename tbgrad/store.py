@@ -17,11 +17,13 @@ from tbgrad.tags import in_group, split_group
 class SeriesStore:
     """Columns by tag, `bounded` in memory or not.
 
-    `expected_bytes` is how much there is to be read, from which packed columns guess their length.
+    `expected_bytes` is how much there is to be read, from which packed columns guess their length;
+    `runs` is how many share the memory.
     """
 
-    def __init__(self, bounded: bool) -> None:
+    def __init__(self, bounded: bool, runs: int = 1) -> None:
         self.bounded = bounded
+        self.runs = runs
         self.expected_bytes = 0
         self.columns: dict[str, Column] = {}
         self.groups: dict[str, PackedRows] = {}
@@ -46,7 +48,7 @@ class SeriesStore:
         if column is None:
             column = self.columns[tag] = column_for(kind, self.bounded)
             if isinstance(column, PackedColumn):
-                column.expected_bytes = self.expected_bytes
+                column.expected_bytes, column.runs = self.expected_bytes, self.runs
         if column.kind is kind:
             column.append(step, wall_time, value)
 

@@ -168,6 +168,19 @@ def test_an_alert_is_not_lost_among_others() -> None:
     assert newest == {f"rule {i}": 100 * i + 99 for i in range(5)}
 
 
+def test_many_runs_share_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packed, "MAX_PACKED_BUCKETS", 100)
+    lengths = []
+    for runs in (1, 200):
+        series_column = PackedColumn(Kind.PARAMETERS, bounded=True)
+        series_column.runs = runs
+        for step in range(5000):
+            series_column.append(step, 0.0, np.full((2, 3), step, np.float32))
+        lengths.append(len(series_column.freeze()))
+    assert 100 <= lengths[0] <= 200
+    assert SMALL <= lengths[1] <= 2 * SMALL
+
+
 def test_an_unbounded_column_keeps_everything() -> None:
     series_column = ScalarColumn(Kind.SCALAR)
     series_column.extend(np.arange(5000), np.arange(5000.0), np.arange(5000.0))

@@ -27,14 +27,16 @@ class Column:
     and `counts`, and what a kind of column adds.
     """
 
+    count: int
+    merged: bool
+    _shared: int
+    _width: int
+    _arrays: Arrays
+
     def __init__(self, kind: Kind, bounded: bool = False) -> None:
         self.kind = kind
         self.bounded = bounded
-        self.count = 0
-        self.merged = False
-        self._shared = 0
-        self._width = 1
-        self._arrays: Arrays = {"steps": np.zeros(0, np.int64), "wall_times": np.zeros(0)}
+        self.forget()
 
     def append(self, step: int, wall_time: float, value: Any) -> None:
         """Add a value; those at or after its step give way to it, as in TensorBoard's server."""
@@ -69,7 +71,9 @@ class Column:
 
     def forget(self) -> None:
         """Begin anew, with values of any shape."""
-        type(self).__init__(self, self.kind, self.bounded)
+        self.count, self.merged = 0, False
+        self._shared, self._width = 0, 1
+        self._arrays = {"steps": np.zeros(0, np.int64), "wall_times": np.zeros(0)}
 
     def freeze(self) -> Series:
         """What there is now."""

@@ -17,7 +17,10 @@ PACKED_BYTES = 96 << 20
 """What the packed statistics of a run may take, at the most entries it holds."""
 
 PACKED_HISTOGRAM_BYTES = 64 << 20
-MIN_PACKED_BUCKETS, MAX_PACKED_BUCKETS = 16, 1024
+MIN_PACKED_BUCKETS, MAX_PACKED_BUCKETS = 16, 256
+"""A terminal has no more columns than the most; from 8 runs on they share what there is."""
+
+FEW_RUNS = 8
 
 
 class PackedColumn(Column):
@@ -25,10 +28,11 @@ class PackedColumn(Column):
 
     Of a bucket that reaches over the step of a new session nothing is kept. `expected_bytes` is the
     size of the files, of which the values are at most all: room for so many costs no memory until
-    it is used, and saves to copy them again and again as they grow.
+    it is used, and saves to copy them again and again as they grow. `runs` are read beside it.
     """
 
     expected_bytes = 0
+    runs = 1
 
     def append(self, step: int, wall_time: float, value: Any) -> None:
         """Add a value; the one before it goes into the bucket ahead of it, if that has room."""
@@ -100,7 +104,8 @@ class PackedColumn(Column):
         one = max(1, last.itemsize * math.prod(last.shape[1:]))
         statistics = self.kind is Kind.PARAMETERS
         most = PACKED_BYTES // (8 * one) if statistics else PACKED_HISTOGRAM_BYTES // (2 * one)
-        return int(np.clip(most, MIN_PACKED_BUCKETS, MAX_PACKED_BUCKETS))
+        most = min(most, MAX_PACKED_BUCKETS) * FEW_RUNS // max(FEW_RUNS, self.runs)
+        return max(MIN_PACKED_BUCKETS, most)
 
     def _add_arrays(self) -> None:
         if self.kind is Kind.PARAMETERS:
