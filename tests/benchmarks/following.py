@@ -2,9 +2,11 @@
 
     python -m tests.benchmarks.following [--small] [--keep DIRECTORY]
 
-Every measurement has a process of its own, with the poller of the terminal app but no screen:
+Every measurement has a process of its own, with the poller of the terminal app but, save for one,
+no screen:
 
-- A log of 1 GB: until the first points are handed out, and until all are.
+- A log of 1 GB: until the first points are handed out, and until all are; and until the terminal
+  app, from its start, shows them and how much is read.
 - 200 runs of which none grows: processor time as a share of one core, over 20 seconds.
 - From the moment an event is on disk until it is handed out, for one run, and for one that grows
   among 200.
@@ -33,6 +35,7 @@ from tbgrad import logformat
 from tbgrad.records import STATISTICS
 from tests.benchmarks.reading import LOGS, NAME, SMALL, event, manifest, without_metadata, write
 from tests.support.logs import write_run
+from tests.support.terminal import Terminal
 
 PARAMETERS, STEPS, RUNS = 1000, 100_000, 200
 
@@ -171,10 +174,17 @@ def main() -> None:
         for i in range(RUNS):
             write_run(many / f"run_{i}", steps=100)
 
+        begun = time.perf_counter()
+        command = [str(Path(sys.executable).with_name("tbgrad")), "watch", str(directory / "mixed")]
+        terminal = Terminal(command)
+        terminal.wait_for("loading" if share == 1 else "step")
+        on_screen = time.perf_counter() - begun
+        terminal.kill()
         found = measured("first", directory / "mixed")
         console.print(
             f"1 GB: first points after {found['first']:.2f} s (target 1 s), all after "
-            f"{found['all']:.1f} s; progress shown: {bool(found['shows_progress'])}"
+            f"{found['all']:.1f} s; progress shown: {bool(found['shows_progress'])}; on the screen "
+            f"{on_screen:.2f} s after the start of the app"
         )
         found = measured("idle", many, 5 if share > 1 else 20)
         console.print(f"200 idle runs: {found['share']:.1%} of a core (target 2 %)")
