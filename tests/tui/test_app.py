@@ -137,6 +137,20 @@ async def test_a_run_that_appears_is_followed_until_the_user_chooses(logdir):
         await until(pilot, lambda: "step 200" in shown(app))
 
 
+async def test_a_run_that_is_there_before_its_first_value_is_followed_all_the_same(logdir):
+    app = app_on(logdir, EPOCH + 9000)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await loaded(pilot)
+        assert app.run_name == "a"
+        with EventFileWriter(logdir / "b") as writer:
+            writer.flush()
+            await until(pilot, lambda: "b" in app.snapshot.runs)
+            assert app.run_name == "a"
+            writer.add(1, [logformat.scalar(logformat.LOSS, 2.0)], EPOCH + 8990)
+            writer.flush()
+            await until(pilot, lambda: app.run_name == "b")
+
+
 async def test_tab_goes_round_and_enter_zooms(logdir):
     app = app_on(logdir)
     async with app.run_test(size=(120, 40)) as pilot:

@@ -102,13 +102,14 @@ class WatchApp(App[None]):
         self.show_everything()
 
     def _choose_run(self, former: Snapshot) -> None:
-        """Keep the user's choice; otherwise follow the run that wrote last when it is new."""
+        """Keep the user's choice; otherwise follow a run that begins to write values."""
         runs = self.snapshot.runs
-        appeared = runs.keys() - former.runs.keys()
-        if self.run_name in runs and (self._chosen or not appeared):
+        writing = {name for name, run in runs.items() if run.last_wall_time}
+        begun = writing - {name for name, run in former.runs.items() if run.last_wall_time}
+        if self.run_name in runs and (self._chosen or not begun):
             return
         self._chosen = self._chosen and self.run_name in runs
-        candidates = appeared | ({self.run_name} & runs.keys()) or runs.keys()
+        candidates = begun | ({self.run_name} & runs.keys()) or runs.keys()
         self.run_name = max(candidates, key=lambda name: runs[name].last_wall_time, default="")
 
     def show_everything(self) -> None:
