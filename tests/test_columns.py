@@ -168,6 +168,28 @@ def test_an_alert_is_not_lost_among_others() -> None:
     assert newest == {f"rule {i}": 100 * i + 99 for i in range(5)}
 
 
+@pytest.mark.parametrize("bounded", [False, True])
+def test_other_rows_take_no_memory_for_the_room_ahead(bounded: bool) -> None:
+    series_column = PackedColumn(Kind.PARAMETERS, bounded)
+    series_column.expected_bytes = 1 << 36
+    truth = []
+    for step in range(40):
+        if step == 25:
+            series_column.rearrange(np.array([1, -1, 0]), None, np.nan)
+            truth = [np.stack([t[1], np.full(3, np.nan), t[0]]) for t in truth]
+        rows = 3 if step >= 25 else 2
+        value = np.arange(rows * 3, dtype=np.float32).reshape(rows, 3) + step
+        series_column.append(step, 0.0, value)
+        truth.append(value)
+    series = series_column.freeze()
+    assert (series.buckets is not None) == bounded
+    if bounded:
+        at = np.searchsorted(np.arange(40), series.buckets.last_steps)
+        np.testing.assert_array_equal(series.buckets.last, np.array(truth, np.float32)[at])
+    else:
+        np.testing.assert_array_equal(series.values, np.array(truth, np.float32))
+
+
 def test_many_runs_share_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packed, "MAX_PACKED_BUCKETS", 100)
     lengths = []

@@ -78,12 +78,8 @@ class Column:
     def freeze(self) -> Series:
         """What there is now."""
         self._shared = self.count
-        steps, wall_times, values = (
-            self._view("steps"),
-            self._view("wall_times"),
-            self._view("last"),
-        )
-        return Series(self.kind, steps, wall_times, values)
+        found = (self._view(name) for name in ("steps", "wall_times", "last"))
+        return Series(self.kind, *found)
 
     def _view(self, name: str) -> NDArray[Any]:
         view = self._arrays[name][: self.count]

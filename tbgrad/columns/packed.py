@@ -83,12 +83,14 @@ class PackedColumn(Column):
         """Bring the values into another order of rows and columns; -1 makes a blank one."""
         if not self.begun:
             return
-        for name in {"last", "low", "high", "mean"} & self._arrays.keys():
-            values = self._arrays[name][:, rows]
-            values[:, rows < 0] = blank
-            if columns is not None:
-                values = values[:, :, columns]
-                values[:, :, columns < 0] = blank
+        for name in self._arrays:
+            values = self._arrays[name][: self.count]  # the room after that has no memory yet
+            if name in ("last", "low", "high", "mean"):
+                values = values[:, rows]
+                values[:, rows < 0] = blank
+                if columns is not None:
+                    values = values[:, :, columns]
+                    values[:, :, columns < 0] = blank
             self._arrays[name] = values
 
     def _blank(self, value: Any, room: int) -> NDArray[Any]:
