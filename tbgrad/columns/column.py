@@ -78,8 +78,8 @@ class Column:
     def freeze(self) -> Series:
         """What there is now."""
         self._shared = self.count
-        found = (self._view(name) for name in ("steps", "wall_times", "last"))
-        return Series(self.kind, *found)
+        view = self._view
+        return Series(self.kind, view("steps"), view("wall_times"), view("last"))
 
     def _view(self, name: str) -> NDArray[Any]:
         view = self._arrays[name][: self.count]

@@ -22,6 +22,9 @@ MIN_PACKED_BUCKETS, MAX_PACKED_BUCKETS = 16, 256
 
 FEW_RUNS = 8
 
+ROOM_BYTES = 1 << 30
+"""More than this is not asked for ahead: a system may refuse what it does not have."""
+
 
 class PackedColumn(Column):
     """Arrays [P, S]; of merged statistics the smallest, largest, mean and newest, of others that.
@@ -97,7 +100,7 @@ class PackedColumn(Column):
         return np.zeros((room, *value.shape), dtype=value.dtype)
 
     def _first_room(self, value: Any) -> int:
-        expected = self.expected_bytes // max(1, value.nbytes)
+        expected = min(self.expected_bytes, ROOM_BYTES) // max(1, value.nbytes)
         first = super()._first_room(value)
         return first if self.bounded else max(first, expected)
 
