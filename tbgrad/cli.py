@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tbgrad import __version__
 
+FOUND_ERRORS = 1
 BAD_INPUT = 2
 INTERRUPTED = 130
 BROKEN_PIPE = 141
@@ -24,11 +25,13 @@ examples:
   tbgrad watch runs                follow every run below runs/, also one that has yet to start
   tbgrad report runs               what every run came to, as text
   tbgrad report runs --json        the same for scripts
+  tbgrad report runs --check       for job scripts: exit status 1 on an alert of severity error
   tbgrad export runs -o runs.csv   every number, for other programs
   tensorboard --logdir runs        the same logs in the browser, tab "Gradients"
 
 exit status:
   0    all went well
+  1    report --check found an alert of severity error
   2    the arguments or the log directory cannot be used; one sentence on standard error says why
   130  interrupted with Ctrl-C
   141  the reader of standard output went away
@@ -90,6 +93,9 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--json", action="store_true", help='print {"runs": {NAME: {...}}}')
     report.add_argument(
         "--run", metavar="PATTERN", help="only runs whose name matches, such as 'mnist/*'"
+    )
+    report.add_argument(
+        "--check", action="store_true", help="exit with 1 if a run has an alert of severity error"
     )
     report.set_defaults(run_command=_report)
 
@@ -218,7 +224,10 @@ def _report(options: argparse.Namespace) -> int:
         from tbgrad.reporttext import print_reports
 
         print_reports(reports.values(), problems)
-    return 0
+    errors = [
+        alert for made in reports.values() for alert in made.alerts if alert.severity == "error"
+    ]
+    return FOUND_ERRORS if options.check and errors else 0
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbgrad import logformat
+from tbgrad.diagnosis import diagnose
 from tbgrad.history import Run, Series
 from tbgrad.logformat import Kind
 from tbgrad.records import FORMAT_VERSION, Alert, CurvatureEstimate, Damage
@@ -121,7 +122,7 @@ def build(run: Run) -> RunReport:
         logged_steps=max([int(steps.size), *(s.total for s in logged)]),
         seconds=float(max(times) - min(times)) if times else 0.0,
         optimizer=run.manifest.optimizer if run.manifest is not None else {},
-        alerts=_alerts(run.get(logformat.ALERTS)),
+        alerts=_alerts(run),
         scalars={
             tag: _scalar(series)
             for tag, series in sorted(run.items())
@@ -239,12 +240,17 @@ def _curvature(series: Series | None) -> CurvatureSummary | None:
     )
 
 
-def _alerts(series: Series | None) -> tuple[Alert, ...]:
-    """The newest state of every alert: open ones first, then by severity and step."""
+def _alerts(run: Run) -> tuple[Alert, ...]:
+    """The newest state of every alert: open ones first, then by severity and step.
+
+    Those of the log, and what the rules find that the log, of an older version, says nothing of.
+    """
     newest: dict[tuple[object, ...], Alert] = {}
-    for records in series.values if series is not None else ():
-        for alert in records:
-            newest[alert.rule, alert.parameters, alert.first_step] = alert
+    series = run.get(logformat.ALERTS)
+    logged = [alert for alerts in series.values for alert in alerts] if series is not None else []
+    rules = {alert.rule for alert in logged}
+    for alert in (*logged, *(a for a in diagnose(run) if a.rule not in rules)):
+        newest[alert.rule, alert.parameters, alert.first_step] = alert
     rank = {severity: i for i, severity in enumerate(SEVERITIES)}
     return tuple(
         sorted(

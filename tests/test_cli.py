@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -16,6 +17,7 @@ from tbgrad import __version__, cli
 from tests.support.events import NAME, event, write_events
 from tests.support.logs import write_run
 from tests.support.terminal import Terminal
+from tests.support.values import ALERT
 
 COMMAND = [str(Path(sys.executable).with_name("tbgrad"))]
 MODULE = [sys.executable, "-m", "tbgrad"]
@@ -73,6 +75,23 @@ def test_help_loads_nothing_heavy():
     )
     done = run("-c", code, command=[sys.executable])
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_check_is_status_1_on_an_alert_of_severity_error(tmp_path):
+    from tbgrad import logformat
+    from tbgrad.eventwriter import EventFileWriter
+
+    write_run(tmp_path / "healthy", steps=100)
+    for severity, status in (("warning", 0), ("error", 1)):
+        with EventFileWriter(tmp_path / severity) as file:
+            alert = dataclasses.replace(ALERT, severity=severity)
+            file.add(1, [logformat.scalar("loss", 1.0), logformat.alerts([alert])])
+        assert run("report", tmp_path).returncode == 0
+        for more in ((), ("--json",)):
+            done = run("report", tmp_path, "--check", *more)
+            assert (done.returncode, done.stderr) == (status, "")
+            assert severity in done.stdout
+    assert run("report", tmp_path, "--check", "--run", "healthy").returncode == 0
 
 
 def test_wrong_usage_is_status_2():

@@ -1,15 +1,89 @@
-"""The alert that needs no rules: a gradient that is not finite. And calling back about alerts."""
+"""Alerts of a run that is being logged: found, written, warned of, called back about."""
 
 from __future__ import annotations
 
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import groupby
 
 import numpy as np
 
+from tbgrad import logformat
+from tbgrad.diagnosis import Diagnosis, Record
 from tbgrad.records import STATISTICS, Alert
 from tbgrad.training.ring import Drained
+from tbgrad.training.runfile import RunFile
+
+logger = logging.getLogger("tbgrad")
+
+
+class AlertLog:
+    """The alerts of one run: those of the rules, and that a gradient is not finite.
+
+    `note` leaves a note in the log, should the rules or the user's `on_alert` fail.
+    """
+
+    def __init__(
+        self, on_alert: Callable[[Alert], object] | None, note: Callable[[str], None]
+    ) -> None:
+        self._note = note
+        self._alarm = NonfiniteAlarm()
+        self._diagnosis: Diagnosis | None = Diagnosis()
+        self._known: set[tuple[str, tuple[str, ...], int]] = set()
+        self._calls = Calls(on_alert, self._call_failed) if on_alert is not None else None
+
+    def after(self, drained: Drained, records: Iterable[Record], file: RunFile) -> None:
+        """Log the alerts of what was drained, whose logged steps are `records`."""
+        told = self._alarm.update(drained)
+        told += [(record.step, alert) for record in records for alert in self._found(record)]
+        self._tell(told, file)
+
+    def after_estimate(self, record: Record, file: RunFile) -> None:
+        """Log the alerts of an estimate of the curvature."""
+        self._tell([(record.step, alert) for alert in self._found(record)], file)
+
+    def wait(self) -> None:
+        """Give the calls of the user's function that are under way some time to end."""
+        if self._calls is not None:
+            self._calls.wait()
+
+    def _found(self, record: Record) -> list[Alert]:
+        """What the rules say of a record; they end at a failure of their own."""
+        if self._diagnosis is None:
+            return []
+        try:
+            return self._diagnosis.update(record)
+        except Exception as error:  # noqa: BLE001 - whatever it is, logging goes on
+            self._diagnosis = None
+            self._note(f"the diagnosis failed and is over. {type(error).__name__}: {error}")
+            return []
+
+    def _tell(self, told: list[tuple[int, Alert]], file: RunFile) -> None:
+        """Log alerts; of those that are new, warn and leave a note; call about new and closed."""
+        # Readers keep one value a step and series, and steps that rise.
+        for step, pairs in groupby(sorted(told, key=lambda pair: pair[0]), lambda pair: pair[0]):
+            alerts = [alert for _, alert in pairs]
+            new = [alert for alert in alerts if self._is_new(alert)]
+            values = [logformat.alerts(alerts)]
+            for alert in new:
+                logger.warning("tbgrad: %s", alert.evidence)
+            if new:
+                values.append(logformat.note("\n".join(alert.evidence for alert in new)))
+            file.add(step, values)
+            for alert in alerts:
+                if self._calls is not None and (alert in new or alert.state == "closed"):
+                    self._calls.about(alert)
+
+    def _is_new(self, alert: Alert) -> bool:
+        key = alert.rule, alert.parameters, alert.first_step
+        new = key not in self._known
+        self._known.add(key)
+        return new
+
+    def _call_failed(self, error: Exception) -> None:
+        self._note(f"on_alert failed and is not called again. {type(error).__name__}: {error}")
 
 
 class NonfiniteAlarm:

@@ -16,9 +16,10 @@ import numpy as np
 import tensorflow as tf
 
 from tbgrad import logformat
+from tbgrad.diagnosis import Record
 from tbgrad.records import STATISTICS, Alert, CurvatureEstimate, Manifest
 from tbgrad.training import hessian, replicas
-from tbgrad.training.alarm import Calls, NonfiniteAlarm
+from tbgrad.training.alarm import AlertLog
 from tbgrad.training.cadence import Cadence
 from tbgrad.training.observer import GradientObserver
 from tbgrad.training.parameters import Selection, describe
@@ -81,8 +82,7 @@ class RunLog:
         self._time = time.time()
         self._step = start_step
         self._noted = (-1, "")
-        self._alarm = NonfiniteAlarm()
-        self._calls = Calls(on_alert, self._alert_failed) if on_alert is not None else None
+        self._alerts = AlertLog(on_alert, self.note)
         self._latest: tuple[Manifest, LoggedStep] | None = None
 
     @property
@@ -215,8 +215,10 @@ class RunLog:
             logformat.TRACE: estimate.trace,
         }
         values = [logformat.scalar(tag, x) for tag, x in scalars.items() if not math.isnan(x)]
-        if self._file is not None:
-            self._file.add(step, [logformat.curvature(estimate), *values])
+        with self._lock:
+            if self._file is not None:
+                self._file.add(step, [logformat.curvature(estimate), *values])
+                self._alerts.after_estimate(Record(step, {}, curvature=estimate), self._file)
 
     def add_density(self, step: int, density: hessian.SpectralDensity) -> None:
         """Log the spectral density at the weights after `step` updates."""
@@ -262,22 +264,7 @@ class RunLog:
             file, self._file = self._file, None
         if file is not None:
             file.close()
-        if self._calls is not None:
-            self._calls.wait()
-
-    def _alert_failed(self, error: Exception) -> None:
-        self.note(f"on_alert failed and is not called again. {type(error).__name__}: {error}")
-
-    def _tell(self, step: int, alert: Alert, file: RunFile) -> None:
-        """Log an alert; where it is new, warn and leave a note; where it is new or ends, call."""
-        values = [logformat.alerts([alert])]
-        new = step == alert.first_step
-        if new:
-            logger.warning("tbgrad: %s", alert.evidence)
-            values.append(logformat.note(alert.evidence))
-        file.add(step, values)
-        if self._calls is not None and (new or alert.state == "closed"):
-            self._calls.about(alert)
+        self._alerts.wait()
 
     def _cadences(self, step: int) -> dict[str, int]:
         """What holds at a step, for the manifest."""
@@ -297,8 +284,11 @@ class RunLog:
 
     def _write(self, drained: Drained, file: RunFile) -> None:
         assert self._manifest is not None
-        for step, alert in self._alarm.update(drained):
-            self._tell(step, alert, file)
+        records = [
+            Record(logged.step, _scalars(logged), logged.table, self._manifest)
+            for logged in drained.steps
+        ]
+        self._alerts.after(drained, records, file)
         now = time.time()
         last = max([s.step for s in drained.steps], default=self._step)
         seconds_a_step = (now - self._time) / max(1, last - self._step)

@@ -1,0 +1,130 @@
+"""Faults planted in real trainings: the alert is in the log, told once, and called back."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tbgrad
+from tbgrad import logformat, report
+from tbgrad.diagnosis import Diagnosis
+from tbgrad.training import alarm
+
+pytestmark = pytest.mark.tensorflow
+
+X = np.random.default_rng(0).normal(size=(320, 6)).astype(np.float32)
+Y = X[:, :2] * 0.5
+
+
+def network(**inputs):
+    keras.utils.set_random_seed(0)
+    entry = keras.Input((6,))
+    hidden = keras.layers.Dense(8, activation="tanh", name="hidden")(entry)
+    return keras.Model(entry, keras.layers.Dense(2, name="out", **inputs)(hidden))
+
+
+def fitted(model, tmp_path, optimizer, *, loss="mse", curvature=None, **settings):
+    calls = []
+    monitor = tbgrad.GradientMonitor(
+        tmp_path, every=1, on_alert=calls.append, curvature=curvature, **settings
+    )
+    model.compile(optimizer, loss)
+    model.fit(X, Y, batch_size=8, epochs=1, shuffle=False, verbose=0, callbacks=[monitor])
+    run = tbgrad.read(tmp_path)["."]
+    return report.build(run).alerts, run, calls
+
+
+def notes(run):
+    return "\n".join(run[logformat.NOTES].values) if logformat.NOTES in run else ""
+
+
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")
+def test_a_branch_that_is_cut_off(tmp_path, caplog):
+    class CutOff(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.kept, self.cut = (
+                keras.layers.Dense(2, name="kept"),
+                keras.layers.Dense(2, name="cut"),
+            )
+
+        def call(self, x):
+            return self.kept(x) + tf.stop_gradient(self.cut(x))
+
+    (alert,), run, calls = fitted(CutOff(), tmp_path, keras.optimizers.SGD(0.1))
+    assert (alert.rule, alert.severity, alert.state) == ("no_gradient", "warning", "open")
+    assert len(alert.parameters) == 2
+    assert all("cut/" in path for path in alert.parameters)
+    assert alert.first_step == 1
+    assert [call.rule for call in calls] == ["no_gradient"]
+    assert "no gradient reached 2 of 4 parameters" in notes(run)
+    assert len([r for r in caplog.records if "no gradient" in r.getMessage()]) == 1
+
+
+def test_clipping_that_sets_the_size_of_every_step(tmp_path):
+    optimizer = keras.optimizers.SGD(0.1, global_clipnorm=1e-4)
+    (alert,), *_ = fitted(network(), tmp_path, optimizer)
+    assert (alert.rule, alert.first_step, alert.last_step >= 20) == ("clipping_always", 1, True)
+
+
+def test_a_weight_that_is_put_back(tmp_path):
+    class Same(keras.constraints.Constraint):
+        """Every update is undone."""
+
+        def __call__(self, w):
+            return tf.zeros_like(w)
+
+    model = network(bias_constraint=Same())  # it begins at zero
+    (alert,), *_ = fitted(model, tmp_path, keras.optimizers.SGD(0.1))
+    assert alert.rule == "frozen_parameter"
+    assert [path.endswith("out/bias") for path in alert.parameters] == [True]
+
+
+def test_a_learning_rate_beyond_the_edge(tmp_path):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(2, use_bias=False)])
+    # λmax of the mean squared error is that of XᵀX / n: the limit is 2 / η.
+    top = np.linalg.eigvalsh(X.T @ X / len(X)).max()
+    optimizer = keras.optimizers.SGD(float(2.4 / top))
+    curvature = tbgrad.Curvature(data=(X, Y), samples=len(X), every=5, budget=None)
+    (alert,), run, _ = fitted(model, tmp_path, optimizer, curvature=curvature)
+    assert alert.rule == "edge_of_stability"
+    assert "1.20 times the limit" in alert.evidence
+    assert len(run[logformat.CURVATURE]) >= 2
+
+
+def test_a_loss_scale_that_collapses(tmp_path):
+    x = X.copy()
+    x[: 30 * 8, 0] = np.inf  # the first thirty gradients fail, at any scale
+    model = network()
+    optimizer = keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1), initial_scale=4.0)
+    model.compile(optimizer, "mse")
+    monitor = tbgrad.GradientMonitor(tmp_path, every=1)
+    model.fit(x, Y, batch_size=8, epochs=1, shuffle=False, verbose=0, callbacks=[monitor])
+    run = tbgrad.read(tmp_path)["."]
+    alerts = {alert.rule: alert for alert in report.build(run).alerts}
+    assert alerts["loss_scale_collapse"].severity == "error"
+    assert run["loss_scale"].values[0] == 4.0 / 2**30
+
+
+@pytest.mark.parametrize(
+    "optimizer", [keras.optimizers.SGD(0.1, momentum=0.9), keras.optimizers.Adam()]
+)
+def test_a_healthy_training_has_no_alert(tmp_path, optimizer):
+    alerts, run, calls = fitted(
+        network(), tmp_path, type(optimizer).from_config(optimizer.get_config())
+    )
+    assert (alerts, calls, notes(run)) == ((), [], "")
+
+
+def test_rules_that_fail_end_themselves_and_nothing_else(tmp_path, monkeypatch, caplog):
+    class Fails(Diagnosis):
+        def update(self, record):
+            raise ArithmeticError("broken rule")
+
+    monkeypatch.setattr(alarm, "Diagnosis", Fails)
+    _, run, _ = fitted(network(), tmp_path, keras.optimizers.SGD(0.1))
+    assert run["loss"].steps.tolist() == list(range(1, 41))
+    assert len([r for r in caplog.records if "broken rule" in r.getMessage()]) == 1
