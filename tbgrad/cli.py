@@ -166,16 +166,20 @@ def _export(options: argparse.Namespace) -> int:
     name = printable(str(target))
     if target.is_dir():
         raise InputError(f"{name} is a directory; give the file to write, as {name}/runs.csv")
+    problems: dict[str, str] = {}
     try:
         with _progress_bar() as progress:
-            written = write(each(logdir, progress), target, options.run, options.tag or ("*",))
+            runs = each(logdir, problems, progress)
+            written = write(runs, target, options.run, options.tag or ("*",))
     except ExportError as error:
         raise InputError(printable(str(error), 1000)) from None
     except OSError as error:
         raise InputError(f"{name} cannot be written: {error.strerror or error}") from None
-    total, runs = sum(written.values()), len(written)
+    for path, reason in problems.items():
+        print(f"not read: {printable(path)}: {printable(reason)}", file=sys.stderr)
+    total, count = sum(written.values()), len(written)
     unit = {".jsonl": "lines", ".npz": "arrays"}.get(target.suffix.lower(), "rows")
-    of = "1 run" if runs == 1 else f"{runs:,} runs"
+    of = "1 run" if count == 1 else f"{count:,} runs"
     print(f"{name}: {total:,} {unit} of {of}", file=sys.stderr)
     return 0
 

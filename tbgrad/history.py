@@ -49,13 +49,17 @@ def read(logdir: str | Path, *, bounded: bool = False) -> dict[str, Run]:
     return log.finish()
 
 
-def each(logdir: Path, progress: Callable[[int, int], object] | None = None) -> Iterator[Run]:
+def each(
+    logdir: Path, problems: dict[str, str], progress: Callable[[int, int], object] | None = None
+) -> Iterator[Run]:
     """Read the runs below `logdir` one after the other, every value of them, and keep none.
 
-    `progress` is called with the bytes read so far and those of all files.
+    What cannot be read goes into `problems` (path -> reason). `progress` is called with the bytes
+    read so far and those of all files.
     """
-    files = find_event_files(logdir)
-    total = sum(path.stat().st_size for paths in files.values() for path in paths)
+    files = find_event_files(logdir, problems)
+    every = (path for paths in files.values() for path in paths)
+    total = sum(path.stat().st_size for path in every if path.exists())
     done = 0
     for name, paths in files.items():
         builder = RunBuilder(name)
@@ -63,6 +67,7 @@ def each(logdir: Path, progress: Callable[[int, int], object] | None = None) -> 
             if progress is not None:
                 progress(done + builder.bytes_read, total)
         done += builder.bytes_read
+        problems.update(builder.problems)
         yield from builder.freeze(last_look=True).values()
 
 

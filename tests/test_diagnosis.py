@@ -51,7 +51,7 @@ def test_a_parameter_without_gradient_is_named_once_and_closed_when_one_comes() 
         told += diagnosis.update(record(step, missing))
     assert states(told)[0] == ("no_gradient", "open", 10, 30)
     assert told[0].parameters == MANIFEST.names[1:3]
-    assert "2 of 4 parameters; so 3 times in a row: " in told[0].evidence
+    assert "2 of 4 parameters, 3 times in a row: " in told[0].evidence
     assert MANIFEST.names[1] in told[0].evidence
     assert len(told) == 1  # and no flood
     assert [alert.last_step for alert in diagnosis.open] == [50]

@@ -6,12 +6,13 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas
 import pytest
 
-from tbgrad import logformat
+from tbgrad import cli, logformat
 from tbgrad.export import ExportError, write
 from tbgrad.history import each, read
 from tbgrad.tables import COLUMNS
@@ -156,7 +157,7 @@ def test_what_cannot_be_written_leaves_the_former_file(logdir: Path, tmp_path: P
     assert "does not exist" in refusal("export", tmp_path / "missing", "-o", target)
 
     def fails():
-        yield from each(logdir)
+        yield from each(logdir, {})
         raise OSError("gone")
 
     with pytest.raises(OSError, match="gone"):
@@ -172,9 +173,26 @@ def current_umask() -> int:
     return umask
 
 
+def test_what_cannot_be_read_is_named(tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
+    write_run(tmp_path / "log" / "a", steps=100)
+    scandir = os.scandir
+    (tmp_path / "log" / "locked").mkdir()
+
+    def refuse(path: Any) -> Any:
+        if str(path).endswith("locked"):  # root may read everything: chmod proves nothing
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert cli.main(["export", str(tmp_path / "log"), "-o", str(tmp_path / "x.csv")]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == f"not read: {tmp_path / 'log' / 'locked'}: Permission denied"
+    assert said[1].endswith("rows of 1 run")
+
+
 def test_an_empty_directory_says_so(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="the runs are none"):
-        write(each(tmp_path), tmp_path / "x.csv")
+        write(each(tmp_path, {}), tmp_path / "x.csv")
 
 
 def test_a_terminal_shows_progress_and_the_end(logdir: Path, tmp_path: Path) -> None:

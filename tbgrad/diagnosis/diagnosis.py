@@ -98,7 +98,7 @@ class _Case:
     def _evidence(self, record: Record, thresholds: Thresholds, rows: NDArray[np.intp]) -> str:
         said = self._rule.evidence(record, thresholds, rows)
         if self._rule.opens_after > 1:
-            said += f"; so {self._rule.opens_after} times in a row"
+            said += f", {self._rule.opens_after} times in a row"
         listed = [self._names[i] for i in rows[:LISTED]] if self._names else []
         more = ", …" if len(rows) > LISTED else ""
         return f"{said}: {', '.join(listed)}{more}" if listed else said

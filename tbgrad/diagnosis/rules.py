@@ -105,6 +105,11 @@ def _loss_scale(record: Record, thresholds: Thresholds) -> Any:
     return None if scale is None else scale < thresholds.loss_scale
 
 
+def _share(record: Record, rows: NDArray[np.intp]) -> str:
+    assert record.table is not None
+    return f"{len(rows)} of {len(record.table)} parameters"
+
+
 def _edge_evidence(record: Record, thresholds: Thresholds, _: NDArray[np.intp]) -> str:
     estimate = record.curvature
     assert estimate is not None
@@ -122,9 +127,7 @@ RULES: tuple[Rule, ...] = (
         name="no_gradient",
         severity="warning",
         applies=_no_gradient,
-        evidence=lambda record, _, rows: (
-            f"no gradient reached {len(rows)} of {len(record.table)} parameters"  # type: ignore[arg-type]
-        ),
+        evidence=lambda record, _, rows: f"no gradient reached {_share(record, rows)}",
         causes=(
             "the loss does not depend on it: a layer or a branch whose output is not used",
             "the way to it is cut: tf.stop_gradient, NumPy or Python code, an integer cast",
@@ -141,8 +144,8 @@ RULES: tuple[Rule, ...] = (
         severity="warning",
         applies=_frozen,
         evidence=lambda record, _, rows: (
-            f"{len(rows)} parameters have a gradient and were not changed by the update, at a "
-            f"learning rate of {record.scalars[LEARNING_RATE]:.3g}"
+            f"the update changed nothing in {_share(record, rows)} although there is a gradient, "
+            f"at a learning rate of {record.scalars[LEARNING_RATE]:.3g}"
         ),
         causes=(
             "the update is smaller than the precision of the weight: float16 or bfloat16 weights, "

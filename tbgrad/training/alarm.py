@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from itertools import groupby
 
 import numpy as np
 
@@ -16,19 +14,18 @@ from tbgrad.records import STATISTICS, Alert
 from tbgrad.training.ring import Drained
 from tbgrad.training.runfile import RunFile
 
-logger = logging.getLogger("tbgrad")
-
 
 class AlertLog:
     """The alerts of one run: those of the rules, and that a gradient is not finite.
 
-    `note` leaves a note in the log, should the rules or the user's `on_alert` fail.
+    `note` warns and leaves a note in the log, at a step or at the last one that was drained.
     """
 
     def __init__(
-        self, on_alert: Callable[[Alert], object] | None, note: Callable[[str], None]
+        self, on_alert: Callable[[Alert], object] | None, note: Callable[[str, int | None], None]
     ) -> None:
         self._note = note
+        self._last: tuple[int, list[Alert]] = (-1, [])
         self._alarm = NonfiniteAlarm()
         self._diagnosis: Diagnosis | None = Diagnosis()
         self._known: set[tuple[str, tuple[str, ...], int]] = set()
@@ -44,6 +41,11 @@ class AlertLog:
         """Log the alerts of an estimate of the curvature."""
         self._tell([(record.step, alert) for alert in self._found(record)], file)
 
+    def end(self, file: RunFile) -> None:
+        """Log how long the alerts that are still open have lasted."""
+        if self._diagnosis is not None:
+            self._tell([(alert.last_step, alert) for alert in self._diagnosis.open], file)
+
     def wait(self) -> None:
         """Give the calls of the user's function that are under way some time to end."""
         if self._calls is not None:
@@ -57,24 +59,22 @@ class AlertLog:
             return self._diagnosis.update(record)
         except Exception as error:  # noqa: BLE001 - whatever it is, logging goes on
             self._diagnosis = None
-            self._note(f"the diagnosis failed and is over. {type(error).__name__}: {error}")
+            self._note(f"the diagnosis failed and is over. {type(error).__name__}: {error}", None)
             return []
 
     def _tell(self, told: list[tuple[int, Alert]], file: RunFile) -> None:
-        """Log alerts; of those that are new, warn and leave a note; call about new and closed."""
-        # Readers keep one value a step and series, and steps that rise.
-        for step, pairs in groupby(sorted(told, key=lambda pair: pair[0]), lambda pair: pair[0]):
-            alerts = [alert for _, alert in pairs]
-            new = [alert for alert in alerts if self._is_new(alert)]
-            values = [logformat.alerts(alerts)]
-            for alert in new:
-                logger.warning("tbgrad: %s", alert.evidence)
+        """Log alerts; leave a note of those that are new; call about new and closed ones."""
+        for step, alert in sorted(told, key=lambda pair: pair[0]):
+            # Readers keep one value a step and series, and drop those after a step that goes back.
+            last, before = self._last
+            step = max(step, last)
+            self._last = step, [*before, alert] if step == last else [alert]
+            file.add(step, [logformat.alerts(self._last[1])])
+            new = self._is_new(alert)
             if new:
-                values.append(logformat.note("\n".join(alert.evidence for alert in new)))
-            file.add(step, values)
-            for alert in alerts:
-                if self._calls is not None and (alert in new or alert.state == "closed"):
-                    self._calls.about(alert)
+                self._note(alert.evidence, step)
+            if self._calls is not None and (new or alert.state == "closed"):
+                self._calls.about(alert)
 
     def _is_new(self, alert: Alert) -> bool:
         key = alert.rule, alert.parameters, alert.first_step
@@ -83,7 +83,8 @@ class AlertLog:
         return new
 
     def _call_failed(self, error: Exception) -> None:
-        self._note(f"on_alert failed and is not called again. {type(error).__name__}: {error}")
+        reason = f"{type(error).__name__}: {error}"
+        self._note(f"on_alert failed and is not called again. {reason}", None)
 
 
 class NonfiniteAlarm:

@@ -230,14 +230,15 @@ class RunLog:
         if self._file is not None:
             self._file.add(step, values)
 
-    def note(self, text: str) -> None:
-        """Say something about the monitor itself: one warning, and a note in the log."""
+    def note(self, text: str, step: int | None = None) -> None:
+        """One warning, and a note in the log: at a step, or at the last that was drained."""
         logger.warning("tbgrad: %s", text)
-        # Readers keep one value a step and series.
-        step, before = self._noted
-        self._noted = self._step, f"{before}\n{text}" if step == self._step else text
+        # Readers keep one value a step and series, and drop those after a step that goes back.
+        noted, before = self._noted
+        step = max(noted, self._step if step is None else step)
+        self._noted = step, f"{before}\n{text}" if step == noted else text
         if self._file is not None:
-            self._file.add(self._step, [logformat.note(self._noted[1])])
+            self._file.add(step, [logformat.note(self._noted[1])])
 
     def give_up(self, error: Exception) -> None:
         """End the monitoring after a failure of its own; says so once."""
@@ -263,6 +264,7 @@ class RunLog:
         with self._lock:
             file, self._file = self._file, None
         if file is not None:
+            self._alerts.end(file)
             file.close()
         self._alerts.wait()
 

@@ -9,8 +9,15 @@ import tensorflow as tf
 
 import tbgrad
 from tbgrad import logformat, report
-from tbgrad.diagnosis import Diagnosis
+from tbgrad.diagnosis import Diagnosis, Record
+from tbgrad.records import STATISTICS, CurvatureEstimate, Eigenvalue
 from tbgrad.training import alarm
+from tbgrad.training.alarm import AlertLog
+from tbgrad.training.cadence import Cadence
+from tbgrad.training.ring import Drained
+from tbgrad.training.runfile import RunFile
+from tbgrad.training.runlog import RunLog
+from tests.support.logs import manifest
 
 pytestmark = pytest.mark.tensorflow
 
@@ -66,7 +73,8 @@ def test_a_branch_that_is_cut_off(tmp_path, caplog):
 def test_clipping_that_sets_the_size_of_every_step(tmp_path):
     optimizer = keras.optimizers.SGD(0.1, global_clipnorm=1e-4)
     (alert,), *_ = fitted(network(), tmp_path, optimizer)
-    assert (alert.rule, alert.first_step, alert.last_step >= 20) == ("clipping_always", 1, True)
+    # Told anew as it lasts ever more rarely, and when the log ends.
+    assert (alert.rule, alert.first_step, alert.last_step) == ("clipping_always", 1, 40)
 
 
 def test_a_weight_that_is_put_back(tmp_path):
@@ -93,6 +101,36 @@ def test_a_learning_rate_beyond_the_edge(tmp_path):
     assert alert.rule == "edge_of_stability"
     assert "1.20 times the limit" in alert.evidence
     assert len(run[logformat.CURVATURE]) >= 2
+
+
+def test_two_alerts_at_one_step_are_both_in_the_log(tmp_path):
+    """One of a logged step, then one of an estimate at that same step: readers keep one value."""
+    described = manifest(2)
+    table = np.ones((4, len(STATISTICS)), np.float32)
+    table[1, STATISTICS.index("norm")] = np.nan
+    top = CurvatureEstimate((Eigenvalue(50.0, 0.1),), True, 9, 0.1, 1.0, 8, 20.0, "2 / η")
+    told, alerts = [], AlertLog(None, lambda text, step: told.append((step, text)))
+    file = RunFile(tmp_path, group="", start_step=1, on_error=told.append)
+    for step in (1, 2, 3):
+        alerts.after(Drained((), (), 0), [Record(step, {}, table, described)], file)
+        if step > 1:
+            alerts.after_estimate(Record(step, {}, curvature=top), file)
+    alerts.end(file)
+    file.close()
+    (found,) = tbgrad.read(tmp_path)["."][logformat.ALERTS].values
+    assert {alert.rule for alert in found} == {"no_gradient", "edge_of_stability"}
+    assert [step for step, _ in told] == [3, 3]
+
+
+def test_a_note_does_not_take_the_place_of_one_before_it(tmp_path):
+    log = RunLog(tmp_path, every=Cadence((1,)), histograms_every=Cadence((1,)))
+    log._file = RunFile(tmp_path, group="", start_step=1, on_error=log.give_up)
+    log.note("of step 7", 7)
+    log.note("of the last step that was drained, an earlier one")
+    log.close()
+    notes_of_run = tbgrad.read(tmp_path)["."][logformat.NOTES]
+    assert notes_of_run.steps.tolist() == [7]
+    assert "of step 7\nof the last" in notes_of_run.values[0]
 
 
 def test_a_loss_scale_that_collapses(tmp_path):
