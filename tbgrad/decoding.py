@@ -158,6 +158,7 @@ def _manifest(content: Any) -> Manifest:
                 size=_size(row.get("size", 0)),
                 dtype=str(row.get("dtype", "")),
                 role=str(row.get("role", "other")),
+                activation=str(row.get("activation", "")),
             )
             for row in rows
         ),
@@ -165,6 +166,8 @@ def _manifest(content: Any) -> Manifest:
         histogram_bins=_bins(content.get("histogram_edges", ())),
         optimizer=_settings(content.get("optimizer", {})),
         cadences={str(k): int(v) for k, v in content.get("cadences", {}).items()},
+        frozen=tuple(str(layer) for layer in content.get("frozen", ())),
+        rules=tuple(str(rule) for rule in content.get("rules", ())),
         format_version=int(content.get("format_version", FORMAT_VERSION)),
     )
 

@@ -35,7 +35,8 @@ class Parameter:
     """One trainable parameter: a row of the packed series.
 
     `role` is what the tensor does in its layer: "kernel", "bias", "embedding", "normalization"
-    or "other". `layer` is the path of the layer that owns it.
+    or "other". `layer` is the path of the layer that owns it, `activation` the name of the function
+    that the layer's output goes through next, "" where it is not known.
     """
 
     path: str
@@ -44,6 +45,7 @@ class Parameter:
     size: int
     dtype: str
     role: str
+    activation: str = ""
 
 
 def distinct(names: Iterable[str]) -> tuple[str, ...]:
@@ -112,7 +114,8 @@ class Manifest:
     """What the rows and columns of the packed series mean, and how the run was set up.
 
     `optimizer` holds the optimizer's name and its settings as the framework reports them,
-    `cadences` the number of steps between two records of each kind.
+    `cadences` the number of steps between two records of each kind. `frozen` are the layers that
+    were told not to train, `rules` those whose alerts the writer logs.
     """
 
     parameters: tuple[Parameter, ...]
@@ -120,6 +123,8 @@ class Manifest:
     histogram_bins: HistogramBins = field(default_factory=HistogramBins.powers_of_two)
     optimizer: Mapping[str, object] = field(default_factory=dict)
     cadences: Mapping[str, int] = field(default_factory=dict)
+    frozen: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
     format_version: int = FORMAT_VERSION
 
     @classmethod

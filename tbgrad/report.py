@@ -15,12 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbgrad import logformat
-from tbgrad.diagnosis import diagnose
+from tbgrad.diagnosis import alerts_of
 from tbgrad.history import Run, Series
 from tbgrad.logformat import Kind
 from tbgrad.records import FORMAT_VERSION, Alert, CurvatureEstimate, Damage
 
-SEVERITIES = ("error", "warning", "info")
 MAX_LISTED = 20
 """Notes and damages listed in full; the rest is counted."""
 
@@ -122,7 +121,7 @@ def build(run: Run) -> RunReport:
         logged_steps=max([int(steps.size), *(s.total for s in logged)]),
         seconds=float(max(times) - min(times)) if times else 0.0,
         optimizer=run.manifest.optimizer if run.manifest is not None else {},
-        alerts=_alerts(run),
+        alerts=alerts_of(run),
         scalars={
             tag: _scalar(series)
             for tag, series in sorted(run.items())
@@ -237,26 +236,6 @@ def _curvature(series: Series | None) -> CurvatureSummary | None:
         estimates=series.total,
         unconverged=sum(not estimate.converged for estimate in series.values),
         last=series.values[-1],
-    )
-
-
-def _alerts(run: Run) -> tuple[Alert, ...]:
-    """The newest state of every alert: open ones first, then by severity and step.
-
-    Those of the log, and what the rules find that the log, of an older version, says nothing of.
-    """
-    newest: dict[tuple[object, ...], Alert] = {}
-    series = run.get(logformat.ALERTS)
-    logged = [alert for alerts in series.values for alert in alerts] if series is not None else []
-    rules = {alert.rule for alert in logged}
-    for alert in (*logged, *(a for a in diagnose(run) if a.rule not in rules)):
-        newest[alert.rule, alert.parameters, alert.first_step] = alert
-    rank = {severity: i for i, severity in enumerate(SEVERITIES)}
-    return tuple(
-        sorted(
-            newest.values(),
-            key=lambda a: (a.state != "open", rank.get(a.severity, len(rank)), a.first_step),
-        )
     )
 
 

@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from tbgrad import logformat
+from tbgrad.diagnosis import SEVERITIES
 from tbgrad.report import (
     MAX_LISTED,
-    SEVERITIES,
     CurvatureSummary,
     ParameterSummary,
     Point,

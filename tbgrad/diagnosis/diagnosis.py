@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -126,12 +126,17 @@ class _Case:
         self._hits, self._misses, self._since = (np.zeros(rows, np.int64) for _ in range(3))
 
 
-def diagnose(run: Run, thresholds: Thresholds | None = None) -> tuple[Alert, ...]:
-    """What the rules find in a log, each alert in its last state.
+def diagnose(
+    run: Run, thresholds: Thresholds | None = None, without: Container[str] = ()
+) -> tuple[Alert, ...]:
+    """What the rules find in a log, but those named in `without`; each alert in its last state.
 
     Of a long run that was read in bounded memory the records are its buckets.
     """
-    diagnosis = Diagnosis(thresholds)
+    rules = [rule for rule in RULES if rule.name not in without]
+    if not rules:
+        return ()
+    diagnosis = Diagnosis(thresholds, rules)
     newest: dict[tuple[str, tuple[str, ...], int], Alert] = {}
     for record in records(run):
         for alert in diagnosis.update(record):

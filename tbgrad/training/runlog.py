@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from tbgrad import logformat
-from tbgrad.diagnosis import Record
+from tbgrad.diagnosis import RULES, Record
 from tbgrad.records import STATISTICS, Alert, CurvatureEstimate, Manifest
 from tbgrad.training import hessian, replicas
 from tbgrad.training.alarm import AlertLog
@@ -128,6 +128,7 @@ class RunLog:
                 histogram_bins=self.observer.bins,
                 optimizer=describe_optimizer(self._optimizer),
                 cadences=self._cadences(start_step + 1),
+                rules=tuple(rule.name for rule in RULES),
             )
             if self._file is None:
                 self.open()

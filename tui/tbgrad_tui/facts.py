@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tbgrad import logformat
 from tbgrad.history import Run, Series
 from tbgrad.logformat import Kind
-from tbgrad.records import Alert, CurvatureEstimate
+from tbgrad.records import CurvatureEstimate
 
 LIVE_SECONDS = 30.0
 """A run that wrote within this time counts as live."""
@@ -84,21 +84,6 @@ def spectral_density(run: Run) -> tuple[int, NDArray[np.float64], NDArray[np.flo
         return int(series.steps[-1]), *logformat.spectrum_of(series.values[-1])
     except logformat.FormatError:
         return None
-
-
-def alerts(run: Run) -> list[Alert]:
-    """The newest state of every alert, open and severe ones first."""
-    series = run.get(logformat.ALERTS)
-    latest: dict[tuple[str, tuple[str, ...], int], Alert] = {}
-    if series is not None and series.kind is Kind.ALERTS:
-        for records in series.values:
-            for alert in records:
-                latest[alert.rule, alert.parameters, alert.first_step] = alert
-    order = {"error": 0, "warning": 1, "info": 2}
-    return sorted(
-        latest.values(),
-        key=lambda a: (a.state != "open", order.get(a.severity, 3), -a.last_step),
-    )
 
 
 def notes(run: Run) -> list[tuple[int, str]]:

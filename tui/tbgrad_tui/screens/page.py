@@ -13,6 +13,7 @@ from textual.containers import VerticalScroll
 from textual.geometry import Size
 from textual.screen import ModalScreen
 
+from tbgrad.diagnosis import alerts_of
 from tbgrad.history import Run
 from tbgrad.records import Damage
 from tbgrad_tui import facts
@@ -147,7 +148,7 @@ def alert_lines(run: Run) -> list[Line]:
     """Every alert with its evidence, causes and advice."""
     lines: list[Line] = []
     styles = {"error": colours.ALERT, "warning": colours.WARNING}
-    for alert in facts.alerts(run):
+    for alert in alerts_of(run):
         style = styles.get(alert.severity, colours.TEXT) if alert.state == "open" else colours.QUIET
         steps = f" · steps {alert.first_step:,} to {alert.last_step:,} · {alert.state}"
         lines.append([(f"{alert.severity}: {alert.rule}", style), (steps, colours.QUIET)])

@@ -1,0 +1,35 @@
+"""The alerts of a run as every face shows them: each once, in its newest state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tbgrad import logformat
+from tbgrad.diagnosis.diagnosis import diagnose
+from tbgrad.logformat import Kind
+from tbgrad.records import Alert
+from tbgrad.run import Run
+
+SEVERITIES = ("error", "warning", "info")
+
+
+def alerts_of(run: Run) -> tuple[Alert, ...]:
+    """Those in the log, and what the rules find that its writer did not know."""
+    series = run.get(logformat.ALERTS)
+    logged: list[Alert] = []
+    if series is not None and series.kind is Kind.ALERTS:
+        logged = [alert for alerts in series.values for alert in alerts]
+    known = {alert.rule for alert in logged} | set(run.manifest.rules if run.manifest else ())
+    return newest([*logged, *diagnose(run, without=known)])
+
+
+def newest(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
+    """Each alert in the last of its states: open ones first, then by severity, the newest first."""
+    states = {(alert.rule, alert.parameters, alert.first_step): alert for alert in alerts}
+    rank = {severity: i for i, severity in enumerate(SEVERITIES)}
+    return tuple(
+        sorted(
+            states.values(),
+            key=lambda a: (a.state != "open", rank.get(a.severity, len(rank)), -a.first_step),
+        )
+    )
