@@ -9,19 +9,23 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tbgrad.diagnosis import AlertSettings
     from tbgrad.history import LogDirectory, Run, Series, read
     from tbgrad.run import Buckets
     from tbgrad.training import hessian
     from tbgrad.training.callback import GradientMonitor
     from tbgrad.training.curvature import Curvature
+    from tbgrad.training.early_stopping import GradientNormEarlyStopping
     from tbgrad.training.writer import GradientSummaryWriter
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AlertSettings",
     "Buckets",
     "Curvature",
     "GradientMonitor",
+    "GradientNormEarlyStopping",
     "GradientSummaryWriter",
     "LogDirectory",
     "Run",
@@ -31,9 +35,11 @@ __all__ = [
 ]
 
 _MODULES = {
+    "AlertSettings": "tbgrad.diagnosis",
     "Buckets": "tbgrad.run",
     "Curvature": "tbgrad.training.curvature",
     "GradientMonitor": "tbgrad.training.callback",
+    "GradientNormEarlyStopping": "tbgrad.training.early_stopping",
     "GradientSummaryWriter": "tbgrad.training.writer",
     "LogDirectory": "tbgrad.history",
     "Run": "tbgrad.history",

@@ -11,8 +11,12 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tbgrad import __version__
+
+if TYPE_CHECKING:
+    from tbgrad.diagnosis import AlertSettings
 
 FOUND_ERRORS = 1
 BAD_INPUT = 2
@@ -96,6 +100,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     report.add_argument(
         "--check", action="store_true", help="exit with 1 if a run has an alert of severity error"
+    )
+    report.add_argument(
+        "--alerts",
+        metavar="FILE",
+        type=Path,
+        help="find the alerts anew, with the thresholds and what is silenced in a TOML file",
     )
     report.set_defaults(run_command=_report)
 
@@ -206,6 +216,7 @@ def _report(options: argparse.Namespace) -> int:
 
     logdir: Path = options.logdir
     _refuse_unreadable(logdir)
+    settings = _alert_settings(options.alerts)
     log = LogDirectory(logdir)
     log.poll()
     runs = log.finish()
@@ -219,7 +230,7 @@ def _report(options: argparse.Namespace) -> int:
             names = ", ".join(runs)
             raise InputError(printable(f"no run matches {options.run!r}; there are: {names}", 1000))
         runs = chosen
-    reports = {name: build(run) for name, run in runs.items()}
+    reports = {name: build(run, settings) for name, run in runs.items()}
     if options.json:
         content = to_json(reports)
         content["problems"] = dict(problems)
@@ -232,6 +243,15 @@ def _report(options: argparse.Namespace) -> int:
         alert for made in reports.values() for alert in made.alerts if alert.severity == "error"
     ]
     return FOUND_ERRORS if options.check and errors else 0
+
+
+def _alert_settings(file: Path | None) -> AlertSettings | None:
+    from tbgrad.diagnosis import AlertSettings
+
+    try:
+        return None if file is None else AlertSettings.read(file)
+    except (OSError, TypeError, ValueError) as error:
+        raise InputError(f"--alerts: {error}") from error
 
 
 def _demo(options: argparse.Namespace) -> int:

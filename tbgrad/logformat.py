@@ -43,6 +43,7 @@ from tbgrad.tags import (
     STABILITY,
     TRACE,
     UPDATE_RATIO,
+    VALIDATION_LOSS,
     FormatError,
     Kind,
 )
@@ -72,6 +73,7 @@ __all__ = [
     "STABILITY",
     "TRACE",
     "UPDATE_RATIO",
+    "VALIDATION_LOSS",
     "FormatError",
     "Kind",
     "alerts",

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbgrad import logformat
-from tbgrad.diagnosis import alerts_of
+from tbgrad.diagnosis import AlertSettings, alerts_of
 from tbgrad.history import Run, Series
 from tbgrad.logformat import Kind
 from tbgrad.records import FORMAT_VERSION, Alert, CurvatureEstimate, Damage
@@ -105,8 +105,8 @@ class RunReport:
         return self.format_version is not None and self.format_version > FORMAT_VERSION
 
 
-def build(run: Run) -> RunReport:
-    """The report of one run."""
+def build(run: Run, settings: AlertSettings | None = None) -> RunReport:
+    """The report of one run; with settings its alerts are found anew."""
     logged = [series for series in run.values() if len(series)]
     parameters, step = _parameters(run)
     times = [t for s in logged for t in (s.wall_times[0], s.wall_times[-1])]
@@ -121,7 +121,7 @@ def build(run: Run) -> RunReport:
         logged_steps=max([int(steps.size), *(s.total for s in logged)]),
         seconds=float(max(times) - min(times)) if times else 0.0,
         optimizer=run.manifest.optimizer if run.manifest is not None else {},
-        alerts=alerts_of(run),
+        alerts=alerts_of(run, settings),
         scalars={
             tag: _scalar(series)
             for tag, series in sorted(run.items())

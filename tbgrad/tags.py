@@ -8,6 +8,7 @@ PLUGIN_NAME = "tbgrad"
 HISTOGRAM_PLUGIN_NAME = "tbgrad_histograms"
 
 LOSS = "loss"
+VALIDATION_LOSS = "val_loss"
 LEARNING_RATE = "learning_rate"
 GRADIENT_NORM = "gradient/norm"
 GRADIENT_NORM_MAX = "gradient/norm_max"

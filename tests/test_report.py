@@ -289,7 +289,7 @@ def test_json_is_strict_and_complete(tmp_path):
     report = report_of(tmp_path, *events)
     text = json.dumps(to_json({"a": report}), allow_nan=False)
     content = json.loads(text)["runs"]["a"]
-    assert content["alerts"][0]["rule"] == "dead_units"
+    assert "dead_units" in {each["rule"] for each in content["alerts"]}
     assert content["scalars"]["loss"]["first"] == {"step": 1, "value": None}
     assert content["scalars"]["loss"]["last"] == {"step": 3, "value": "inf"}
     assert content["parameters"][0]["norm"] == 3.0

@@ -2,16 +2,22 @@
 
 from tbgrad.diagnosis.alerts import SEVERITIES, alerts_of, newest
 from tbgrad.diagnosis.diagnosis import Diagnosis, diagnose, records
-from tbgrad.diagnosis.rules import RULES, Record, Rule, Thresholds
+from tbgrad.diagnosis.record import Record
+from tbgrad.diagnosis.rule import Moment, Rule
+from tbgrad.diagnosis.rules import RULES
+from tbgrad.diagnosis.settings import RULE_NAMES, AlertSettings, check_rule
 
 __all__ = [
     "RULES",
+    "RULE_NAMES",
     "SEVERITIES",
+    "AlertSettings",
     "Diagnosis",
+    "Moment",
     "Record",
     "Rule",
-    "Thresholds",
     "alerts_of",
+    "check_rule",
     "diagnose",
     "newest",
     "records",

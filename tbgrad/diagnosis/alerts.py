@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from tbgrad import logformat
 from tbgrad.diagnosis.diagnosis import diagnose
+from tbgrad.diagnosis.settings import AlertSettings
 from tbgrad.logformat import Kind
 from tbgrad.records import Alert
 from tbgrad.run import Run
@@ -13,8 +14,13 @@ from tbgrad.run import Run
 SEVERITIES = ("error", "warning", "info")
 
 
-def alerts_of(run: Run) -> tuple[Alert, ...]:
-    """Those in the log, and what the rules find that its writer did not know."""
+def alerts_of(run: Run, settings: AlertSettings | None = None) -> tuple[Alert, ...]:
+    """Those in the log, and what the rules find that its writer did not know.
+
+    With settings the log is diagnosed anew, whatever its writer found.
+    """
+    if settings is not None:
+        return newest(diagnose(run, settings))
     series = run.get(logformat.ALERTS)
     logged: list[Alert] = []
     if series is not None and series.kind is Kind.ALERTS:

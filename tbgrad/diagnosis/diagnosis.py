@@ -9,7 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbgrad import logformat
-from tbgrad.diagnosis.rules import RULES, Record, Rule, Thresholds
+from tbgrad.diagnosis.layers import Layers
+from tbgrad.diagnosis.record import Record
+from tbgrad.diagnosis.rule import Moment, Rule
+from tbgrad.diagnosis.rules import RULES
+from tbgrad.diagnosis.settings import AlertSettings
+from tbgrad.diagnosis.trend import Trend
 from tbgrad.logformat import Kind
 from tbgrad.records import Alert, Manifest
 from tbgrad.run import Run
@@ -26,16 +31,28 @@ class Diagnosis:
     ...     print(alert.rule, alert.state, alert.evidence)
     """
 
-    def __init__(self, thresholds: Thresholds | None = None, rules: Sequence[Rule] = RULES) -> None:
-        self._thresholds = thresholds or Thresholds()
-        self._cases = [_Case(rule) for rule in rules]
+    def __init__(
+        self, settings: AlertSettings | None = None, rules: Sequence[Rule] = RULES
+    ) -> None:
+        self._settings = chosen = settings or AlertSettings()
+        self._cases = [_Case(rule, chosen) for rule in rules if not chosen.silences(rule.name)[0]]
+        self._trend = Trend()
+        self._manifest: Manifest | None = None
+        self._layers: Layers | None = None
 
     def update(self, record: Record) -> list[Alert]:
         """Take in the next record; what there is to tell, each alert in its newest state.
 
         An alert that lasts is told again each time it has lasted twice as long.
         """
-        return [alert for case in self._cases for alert in case.update(record, self._thresholds)]
+        if record.manifest is not None and record.manifest is not self._manifest:
+            self._manifest, self._layers = record.manifest, Layers(record.manifest)
+        self._trend.before(record)
+        moment = Moment(record, self._trend, self._settings, self._layers)
+        with np.errstate(all="ignore"):  # a diverging training has numbers of every kind
+            told = [alert for case in self._cases for alert in case.update(moment)]
+        self._trend.after(record)
+        return told
 
     @property
     def open(self) -> list[Alert]:
@@ -46,8 +63,9 @@ class Diagnosis:
 class _Case:
     """One rule on one run: how long it has applied, to which rows, and its open alerts."""
 
-    def __init__(self, rule: Rule) -> None:
-        self._rule = rule
+    def __init__(self, rule: Rule, settings: AlertSettings) -> None:
+        self._rule, self._settings = rule, settings
+        self._heard = np.ones(0, np.bool_)
         self._manifest: Manifest | None = None
         self._names: tuple[str, ...] = ()
         self._hits = np.zeros(0, np.int64)
@@ -59,21 +77,21 @@ class _Case:
     def open(self) -> list[Alert]:
         return [alert for _, alert, _ in self._alerts]
 
-    def update(self, record: Record, thresholds: Thresholds) -> Iterator[Alert]:
-        found = self._rule.applies(record, thresholds)
+    def update(self, moment: Moment) -> Iterator[Alert]:
+        """Take in the next moment; what there is to tell."""
+        found, record = self._rule.applies(moment), moment.record
         if found is None:
             return
         of_run = np.ndim(found) == 0
-        hit = np.atleast_1d(np.asarray(found, dtype=np.bool_))
+        hit = np.array(found, dtype=np.bool_, ndmin=1)
         if len(hit) != len(self._hits) or (self._manifest is not record.manifest and not of_run):
-            names = () if of_run or record.manifest is None else record.manifest.names
+            names = () if of_run or record.manifest is None else self._rule.names(record.manifest)
             if len(hit) != len(self._hits) or names != self._names:
                 yield from self._begin(names, len(hit))
             self._manifest = record.manifest
+        hit &= self._heard
         self._since = np.where(hit & (self._hits == 0), record.step, self._since)
-        self._hits = np.where(
-            hit, self._hits + 1, np.where(self._misses + 1 < self._rule.closes_after, self._hits, 0)
-        )
+        self._hits = np.where(hit, self._hits + 1, 0)
         self._misses = np.where(hit, 0, self._misses + 1)
         yield from self._last(record.step, hit)
         told = np.zeros(len(hit), np.bool_)
@@ -81,6 +99,7 @@ class _Case:
             told[rows] = True
         rows = np.flatnonzero((self._hits >= self._rule.opens_after) & hit & ~told)
         if len(rows):
+            advice = self._rule.advice
             alert = Alert(
                 rule=self._rule.name,
                 severity=self._rule.severity,
@@ -88,15 +107,15 @@ class _Case:
                 first_step=int(self._since[rows].min()),
                 last_step=record.step,
                 state="open",
-                evidence=self._evidence(record, thresholds, rows),
+                evidence=self._evidence(moment, rows),
                 causes=self._rule.causes,
-                advice=self._rule.advice,
+                advice=advice if isinstance(advice, str) else advice(moment, rows),
             )
             self._alerts.append((rows, alert, 2 * (record.step - alert.first_step) + 1))
             yield alert
 
-    def _evidence(self, record: Record, thresholds: Thresholds, rows: NDArray[np.intp]) -> str:
-        said = self._rule.evidence(record, thresholds, rows)
+    def _evidence(self, moment: Moment, rows: NDArray[np.intp]) -> str:
+        said = self._rule.evidence(moment, rows)
         if self._rule.opens_after > 1:
             said += f", {self._rule.opens_after} times in a row"
         listed = [self._names[i] for i in rows[:LISTED]] if self._names else []
@@ -123,11 +142,14 @@ class _Case:
         for _, alert, _ in self._alerts:
             yield replace(alert, state="closed")
         self._alerts, self._names = [], names
+        self._heard = np.ones(rows, np.bool_)
+        if names:
+            self._heard = ~np.array(self._settings.silences(self._rule.name, names))
         self._hits, self._misses, self._since = (np.zeros(rows, np.int64) for _ in range(3))
 
 
 def diagnose(
-    run: Run, thresholds: Thresholds | None = None, without: Container[str] = ()
+    run: Run, settings: AlertSettings | None = None, without: Container[str] = ()
 ) -> tuple[Alert, ...]:
     """What the rules find in a log, but those named in `without`; each alert in its last state.
 
@@ -136,7 +158,7 @@ def diagnose(
     rules = [rule for rule in RULES if rule.name not in without]
     if not rules:
         return ()
-    diagnosis = Diagnosis(thresholds, rules)
+    diagnosis = Diagnosis(settings, rules)
     newest: dict[tuple[str, tuple[str, ...], int], Alert] = {}
     for record in records(run):
         for alert in diagnosis.update(record):

@@ -18,6 +18,7 @@ from tbgrad.records import Manifest, Parameter
 
 OWN_SCALARS = (
     logformat.LOSS,
+    logformat.VALIDATION_LOSS,
     logformat.LEARNING_RATE,
     logformat.GRADIENT_NORM,
     logformat.GRADIENT_NORM_MAX,

@@ -9,31 +9,47 @@ from dataclasses import replace
 import numpy as np
 
 from tbgrad import logformat
-from tbgrad.diagnosis import Diagnosis, Record
+from tbgrad.diagnosis import RULES, AlertSettings, Diagnosis, Record
+from tbgrad.diagnosis.rules.gradients import NONFINITE_GRADIENT
 from tbgrad.records import STATISTICS, Alert
 from tbgrad.training.ring import Drained
 from tbgrad.training.runfile import RunFile
+
+_RULES = tuple(rule for rule in RULES if rule is not NONFINITE_GRADIENT)
+"""The alarm here sees steps that are not logged, too, and names the first parameter."""
 
 
 class AlertLog:
     """The alerts of one run: those of the rules, and that a gradient is not finite.
 
     `note` warns and leaves a note in the log, at a step or at the last one that was drained.
+
+    Attributes:
+        opened: the rules that have opened an alert.
     """
 
     def __init__(
-        self, on_alert: Callable[[Alert], object] | None, note: Callable[[str, int | None], None]
+        self,
+        on_alert: Callable[[Alert], object] | None,
+        note: Callable[[str, int | None], None],
+        settings: AlertSettings | None = None,
     ) -> None:
         self._note = note
+        self._settings = settings or AlertSettings()
+        self.opened: set[str] = set()
         self._last: tuple[int, list[Alert]] = (-1, [])
         self._alarm = NonfiniteAlarm()
-        self._diagnosis: Diagnosis | None = Diagnosis()
+        self._diagnosis: Diagnosis | None = Diagnosis(self._settings, _RULES)
         self._known: set[tuple[str, tuple[str, ...], int]] = set()
         self._calls = Calls(on_alert, self._call_failed) if on_alert is not None else None
 
     def after(self, drained: Drained, records: Iterable[Record], file: RunFile) -> None:
         """Log the alerts of what was drained, whose logged steps are `records`."""
-        told = self._alarm.update(drained)
+        told = [
+            (step, alert)
+            for step, alert in self._alarm.update(drained)
+            if not any(self._settings.silences(alert.rule, ("*", *alert.parameters)))
+        ]
         told += [(record.step, alert) for record in records for alert in self._found(record)]
         self._tell(told, file)
 
@@ -72,7 +88,8 @@ class AlertLog:
             file.add(step, [logformat.alerts(self._last[1])])
             new = self._is_new(alert)
             if new:
-                self._note(alert.evidence, step)
+                self.opened.add(alert.rule)
+                self._note(f"{alert.rule}: {alert.evidence}", step)
             if self._calls is not None and (new or alert.state == "closed"):
                 self._calls.about(alert)
 

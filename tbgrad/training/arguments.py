@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 
+from tbgrad.diagnosis import AlertSettings, check_rule
 from tbgrad.records import Alert
 from tbgrad.training.cadence import Cadence
 from tbgrad.training.parameters import Selection
@@ -80,6 +81,36 @@ def check_on_alert(function: _OnAlert | None) -> _OnAlert | None:
     if function is not None and not callable(function):
         raise TypeError(f"on_alert is a function of one alert, not {function!r}")
     return function
+
+
+def check_alerts(alerts: AlertSettings | str | Path | None) -> AlertSettings:
+    """The settings that are given, or those in a TOML file, or the usual ones.
+
+    Raises:
+        TypeError: it is something else, or the file has a value that is not of its kind.
+        OSError: the file cannot be read.
+        ValueError: the file is not TOML, or has a table, threshold or rule that there is not.
+    """
+    if isinstance(alerts, str | Path):
+        return AlertSettings.read(alerts)
+    if alerts is not None and not isinstance(alerts, AlertSettings):
+        raise TypeError(
+            "alerts is a tbgrad.AlertSettings or the path of a TOML file, "
+            f"not {type(alerts).__name__}"
+        )
+    return alerts or AlertSettings()
+
+
+def check_rules(name: str, rules: Iterable[str]) -> frozenset[str]:
+    """These names of rules.
+
+    Raises:
+        ValueError: there is no such rule.
+        TypeError: it is a single name.
+    """
+    if isinstance(rules, str):
+        raise TypeError(f"{name} is a set of rules: {name}={{{rules!r}}}, not {rules!r}")
+    return frozenset(check_rule(name, rule) for rule in rules)
 
 
 def check_group(group: str) -> str:

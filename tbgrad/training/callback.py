@@ -5,20 +5,23 @@ from __future__ import annotations
 import sys
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import keras
 
+from tbgrad.diagnosis import AlertSettings, Record
 from tbgrad.records import Alert
 from tbgrad.training import hessian, replicas
 from tbgrad.training.arguments import (
+    check_alerts,
     check_cadence,
     check_group,
     check_logdir,
     check_on_alert,
+    check_rules,
     check_selection,
 )
 from tbgrad.training.cadence import HISTOGRAMS, SHORTEST, Cadence, CadenceSearch
@@ -55,6 +58,10 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             observed at all; the global norm is of the others. By default all are.
         on_alert: called with a `tbgrad.records.Alert` when one opens and when it closes, in a
             thread, so that it may take its time.
+        alerts: a `tbgrad.AlertSettings`, or the path of a TOML file of them: from what on the rules
+            raise an alert, and which are silenced, where.
+        stop_on: names of rules whose alert ends the training: `{"nonfinite", "loss_diverging"}`.
+            `fit` then returns as with `EarlyStopping`; the log and one warning say why.
         optimizer: the optimizer to watch where it is not `model.optimizer`, as in a model that has
             two of them.
         group: name of these parameters in the run, for several monitors that write to one `logdir`:
@@ -83,6 +90,8 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         include: str | Sequence[str] | None = None,
         exclude: str | Sequence[str] | None = None,
         on_alert: Callable[[Alert], object] | None = None,
+        alerts: AlertSettings | str | Path | None = None,
+        stop_on: Iterable[str] = (),
         optimizer: Any = None,
         group: str = "",
     ) -> None:
@@ -107,8 +116,11 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         self.overhead = overhead
         self._selection = check_selection(include, exclude)
         self._on_alert = check_on_alert(on_alert)
+        self._alerts = check_alerts(alerts)
+        self._stop_on = check_rules("stop_on", stop_on)
         self._chosen_optimizer = optimizer
         self._group = check_group(group)
+        self._listeners: list[Callable[[Record], None]] = []
         self._search: CadenceSearch | None = None
         self._found: Cadence | None = None
         self._fit_ends: weakref.finalize[Any, Any] | None = None
@@ -132,6 +144,11 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         from `parameters` to every statistic of every parameter by name.
         """
         return None if self._log is None else self._log.latest
+
+    def listen(self, function: Callable[[Record], None]) -> None:
+        """Call a function with every logged step, soon after it, between two steps."""
+        if function not in self._listeners:
+            self._listeners.append(function)
 
     # Only `..._batch_begin` is overridden: a callback with an `..._batch_end` makes Keras wait for
     # the results of every single step.
@@ -157,9 +174,11 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             self._guard(self._pause)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Bring the epoch's last steps into the log."""
+        """Bring the epoch's last steps into the log, and the loss of a validation."""
         if self._log is not None:
             self._guard(self._pause)
+            if "val_loss" in (logs or {}):
+                self._guard(self._log.add_validation_loss, float(logs["val_loss"]))
 
     def on_train_end(self, logs: Any = None) -> None:
         """Estimate the final curvature, close the event file and leave no trace on the model."""
@@ -181,7 +200,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         model = self.model
         # An exception in `fit` calls no hook, but ends its list of callbacks; so does the exit of
         # the interpreter.
-        self._fit_ends = weakref.finalize(_callback_list() or model, self._leave)
+        self._fit_ends = weakref.finalize(callback_list() or model, self._leave)
         plain = model.train_function
         self._last_drain_time = time.monotonic()
         if self._log is not None and plain is self._plain_function and plain is not None:
@@ -200,12 +219,15 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         self._log = RunLog(
             self.logdir,
             group=self._group,
+            model=model,
             optimizer=optimizer,
             start_step=start_step,
             every=every,
             histograms_every=self.histograms_every or every.times(HISTOGRAMS),
             selection=self._selection,
             on_alert=self._on_alert,
+            alerts=self._alerts,
+            listeners=self._listeners,
             curvature_every=self.curvature.every if self.curvature else 0,
             steps_per_execution=model.steps_per_execution,
             compiled_by_xla=bool(model.jit_compile),
@@ -312,8 +334,14 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         self.model.train_function = self._looking_function if looks else self._passing_function
 
     def _drain(self) -> None:
-        if self._log is not None:
-            self._log.drain()
+        log = self._log
+        if log is None:
+            return
+        log.drain()
+        found = sorted(self._stop_on & log.alerted)
+        if found and not self.model.stop_training:
+            self.model.stop_training = True
+            log.note(f"training was stopped, as stop_on asks, by the alert {', '.join(found)}")
 
     def _finish(self) -> None:
         assert self._log is not None
@@ -346,7 +374,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
                 )
 
 
-def _callback_list() -> Any:
+def callback_list() -> Any:
     """The list of callbacks of the `fit` that is running; None where there is none."""
     frame: FrameType | None = sys._getframe()
     while frame is not None:

@@ -171,6 +171,8 @@ class GradientObserver:
     def drain(self) -> Drained:
         """Read what gathered since the last drain; between two steps, or while one runs."""
         drained = self._ring.drain(self._shown)
+        if "skipped" in self._shown:
+            drained = replace(drained, skipped=int(self._skipped.numpy()))
         step, row = map(int, self._nonfinite.numpy())
         if step == 0:
             return drained

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -65,8 +65,12 @@ def name_of(variable: Any) -> str:
     return getattr(variable, "path", None) or str(variable.name).removesuffix(":0")
 
 
-def describe(variables: Sequence[Any]) -> tuple[Parameter, ...]:
+def describe(
+    variables: Sequence[Any], activations: Mapping[str, str] | None = None
+) -> tuple[Parameter, ...]:
     """One record a variable, in the same order; repeated names get a number each.
+
+    `activations` are those of the layers that are known, by path.
 
     Raises:
         ValueError: there are no variables.
@@ -90,6 +94,7 @@ def describe(variables: Sequence[Any]) -> tuple[Parameter, ...]:
                 size=int(np.prod(shape)),
                 dtype=dtype if isinstance(dtype, str) else dtype.name,
                 role=_ROLES.get(attribute, "other"),
+                activation=(activations or {}).get(layer, ""),
             )
         )
     return tuple(records)

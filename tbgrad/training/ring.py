@@ -46,13 +46,14 @@ class Drained:
     """What gathered on the device since the last drain; `lost` logged steps were overwritten.
 
     `nonfinite` is the first step with a gradient that is not finite, logged or not, and the path of
-    the first such parameter.
+    the first such parameter. `skipped` are the updates left out since the newest logged step.
     """
 
     steps: tuple[LoggedStep, ...]
     histograms: tuple[tuple[int, NDArray[np.int32]], ...]
     lost: int
     nonfinite: tuple[int, str] | None = None
+    skipped: int = 0
 
 
 class StatisticsRing:

@@ -16,9 +16,9 @@ import numpy as np
 import tensorflow as tf
 
 from tbgrad import logformat
-from tbgrad.diagnosis import RULES, Record
+from tbgrad.diagnosis import RULE_NAMES, AlertSettings, Record
 from tbgrad.records import STATISTICS, Alert, CurvatureEstimate, Manifest
-from tbgrad.training import hessian, replicas
+from tbgrad.training import hessian, layers, replicas
 from tbgrad.training.alarm import AlertLog
 from tbgrad.training.cadence import Cadence
 from tbgrad.training.observer import GradientObserver
@@ -36,6 +36,10 @@ ALARM_SECONDS = 0.25
 """The longest time until a gradient that is not finite is noticed, which makes a drain due."""
 
 
+SKIPPED = 20
+"""Updates left out in a row from which on that is logged without a logged step."""
+
+
 class RunLog:
     """One run being logged: the observer on the device, the tap on the optimizer, the event file.
 
@@ -51,12 +55,15 @@ class RunLog:
         logdir: str | Path,
         *,
         group: str = "",
+        model: Any = None,
         optimizer: Any = None,
         every: Cadence,
         histograms_every: Cadence,
         curvature_every: int = 0,
         selection: Selection | None = None,
         on_alert: Callable[[Alert], object] | None = None,
+        alerts: AlertSettings | None = None,
+        listeners: Sequence[Callable[[Record], None]] = (),
         start_step: int = 0,
         steps_per_execution: int = 1,
         compiled_by_xla: bool = True,
@@ -70,7 +77,7 @@ class RunLog:
         if optimizer is not None:
             self.batches_per_update = innermost(optimizer).gradient_accumulation_steps or 1
             self._tap = OptimizerTap(optimizer, self.observer_for, self.give_up)
-        self._optimizer = optimizer
+        self._model, self._optimizer = model, optimizer
         self._every, self._histograms_every = every, histograms_every
         self._curvature_every = curvature_every
         self._selection = selection or Selection()
@@ -82,7 +89,8 @@ class RunLog:
         self._time = time.time()
         self._step = start_step
         self._noted = (-1, "")
-        self._alerts = AlertLog(on_alert, self.note)
+        self._alerts = AlertLog(on_alert, self.note, alerts)
+        self._listeners = listeners
         self._latest: tuple[Manifest, LoggedStep] | None = None
 
     @property
@@ -113,7 +121,7 @@ class RunLog:
         self.drain()
         with self._lock:
             start_step = self.step
-            parameters = describe(variables)
+            parameters = describe(variables, layers.activations(self._model))
             self.observer = GradientObserver(
                 variables,
                 parameters,
@@ -128,7 +136,8 @@ class RunLog:
                 histogram_bins=self.observer.bins,
                 optimizer=describe_optimizer(self._optimizer),
                 cadences=self._cadences(start_step + 1),
-                rules=tuple(rule.name for rule in RULES),
+                frozen=layers.frozen(self._model),
+                rules=RULE_NAMES,
             )
             if self._file is None:
                 self.open()
@@ -148,6 +157,7 @@ class RunLog:
         """Begin an event file that continues the run after the present step, if it has begun."""
         if self._manifest is not None:
             self._time, self._step = time.time(), self.step
+            self._alerts.opened.clear()
             self._file = RunFile(
                 self.logdir,
                 group=self._group,
@@ -160,6 +170,11 @@ class RunLog:
     def alarmed(self) -> bool:
         """Whether a gradient was not finite since the last drain; waits for the device."""
         return self.observer is not None and not self.failed and self.observer.nonfinite
+
+    @property
+    def alerted(self) -> set[str]:
+        """The rules that have opened an alert."""
+        return self._alerts.opened
 
     @property
     def steps_are_batches(self) -> bool:
@@ -231,6 +246,14 @@ class RunLog:
         if self._file is not None:
             self._file.add(step, values)
 
+    def add_validation_loss(self, loss: float) -> None:
+        """Log the loss on data that is not trained on, at the newest step that was drained."""
+        with self._lock:
+            if self._file is not None:
+                record = Record(self._step, {logformat.VALIDATION_LOSS: loss})
+                self._file.add(self._step, [logformat.scalar(logformat.VALIDATION_LOSS, loss)])
+                self._alerts.after_estimate(record, self._file)
+
     def note(self, text: str, step: int | None = None) -> None:
         """One warning, and a note in the log: at a step, or at the last that was drained."""
         logger.warning("tbgrad: %s", text)
@@ -291,7 +314,17 @@ class RunLog:
             Record(logged.step, _scalars(logged), logged.table, self._manifest)
             for logged in drained.steps
         ]
+        if drained.skipped >= SKIPPED:
+            # Where every update is left out no step is logged that could say so.
+            scalars = {logformat.SKIPPED_UPDATES: float(drained.skipped)}
+            records.append(Record(max([self._step, *(r.step for r in records)]), scalars))
         self._alerts.after(drained, records, file)
+        for listener in self._listeners:
+            for record in records:
+                listener(record)
+        if drained.skipped >= SKIPPED:
+            value = logformat.scalar(logformat.SKIPPED_UPDATES, drained.skipped)
+            file.add(records[-1].step, [value])
         now = time.time()
         last = max([s.step for s in drained.steps], default=self._step)
         seconds_a_step = (now - self._time) / max(1, last - self._step)

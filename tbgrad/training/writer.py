@@ -11,9 +11,11 @@ from typing import Any
 
 import tensorflow as tf
 
+from tbgrad.diagnosis import AlertSettings
 from tbgrad.records import Alert, CurvatureEstimate
 from tbgrad.training import replicas
 from tbgrad.training.arguments import (
+    check_alerts,
     check_cadence,
     check_group,
     check_logdir,
@@ -44,6 +46,8 @@ class GradientSummaryWriter:
             observed at all; the global norm is of the others. By default all are.
         on_alert: called with a `tbgrad.records.Alert` when one opens and when it closes, in a
             thread, so that it may take its time.
+        alerts: a `tbgrad.AlertSettings`, or the path of a TOML file of them: from what on the rules
+            raise an alert, and which are silenced, where.
         group: name of these parameters in the run, for several writers that write to one `logdir`:
             the generator and the discriminator of a GAN. Tags begin with it (`generator/loss`), and
             the tab, the terminal app and `tbgrad.read` show each group as a run of its own.
@@ -89,6 +93,7 @@ class GradientSummaryWriter:
         include: str | Sequence[str] | None = None,
         exclude: str | Sequence[str] | None = None,
         on_alert: Callable[[Alert], object] | None = None,
+        alerts: AlertSettings | str | Path | None = None,
         group: str = "",
     ) -> None:
         if start_step is None:
@@ -106,6 +111,7 @@ class GradientSummaryWriter:
             ),
             selection=check_selection(include, exclude),
             on_alert=check_on_alert(on_alert),
+            alerts=check_alerts(alerts),
             start_step=start_step,
         )
         self._variables = list(variables)

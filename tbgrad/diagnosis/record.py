@@ -1,0 +1,29 @@
+"""What the rules are shown of one step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tbgrad.records import CurvatureEstimate, Manifest
+
+
+@dataclass(frozen=True)
+class Record:
+    """What was logged of one step: scalars by tag, the packed statistics [P, S], an estimate."""
+
+    step: int
+    scalars: Mapping[str, float]
+    table: NDArray[np.float32] | None = None
+    manifest: Manifest | None = None
+    curvature: CurvatureEstimate | None = None
+
+    def statistic(self, name: str) -> NDArray[np.float32] | None:
+        """One statistic of every parameter, [P]; None where the record does not have it."""
+        if self.table is None or self.manifest is None or self.manifest.column(name) < 0:
+            return None
+        found: NDArray[np.float32] = self.table[:, self.manifest.column(name)]
+        return found

@@ -1,0 +1,55 @@
+"""What a rule is, and what it looks at: a record, the trend that led there, the thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tbgrad.diagnosis.layers import Layers
+from tbgrad.diagnosis.record import Record
+from tbgrad.diagnosis.settings import AlertSettings
+from tbgrad.diagnosis.trend import Trend
+from tbgrad.records import Manifest
+
+Rows: TypeAlias = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One record, what led there, and from what on rules apply."""
+
+    record: Record
+    trend: Trend
+    settings: AlertSettings
+    layers: Layers | None = None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A fault, and how it shows.
+
+    `applies` says of a moment where the fault is: of the run (a bool) or of each of `names` (bools
+    [P], by default of the parameters of the manifest); None where the record cannot tell. An alert
+    is opened once that was so for `opens_after` such records in a row, and closed once it was not
+    for `closes_after` of them. `evidence` says in words what was measured in the record that opened
+    it, of these rows. `advice` may depend on that, too.
+    """
+
+    name: str
+    severity: Literal["info", "warning", "error"]
+    applies: Callable[[Moment], Any]
+    evidence: Callable[[Moment, Rows], str]
+    causes: tuple[str, ...]
+    advice: str | Callable[[Moment, Rows], str]
+    opens_after: int = 1
+    closes_after: int = 1
+    names: Callable[[Manifest], tuple[str, ...]] = lambda manifest: manifest.names
+
+
+def listed(names: tuple[str, ...]) -> str:
+    """Some of these names, for a sentence."""
+    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")

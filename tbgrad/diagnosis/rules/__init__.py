@@ -1,0 +1,31 @@
+"""The rules, by where a fault shows."""
+
+from tbgrad.diagnosis.rules import batches, curvatures, gradients, losses, updates
+
+RULES = (
+    gradients.NONFINITE_GRADIENT,
+    gradients.NONFINITE_LOSS,
+    losses.DIVERGING,
+    gradients.EXPLODING,
+    gradients.DEAD,
+    updates.LOSS_SCALE_COLLAPSE,
+    gradients.NO_GRADIENT,
+    gradients.VANISHING,
+    gradients.SATURATED,
+    updates.TOO_LARGE,
+    updates.FROZEN,
+    updates.NOT_TRAINABLE,
+    losses.OSCILLATING,
+    losses.STUCK,
+    losses.OVERFITTING,
+    gradients.SPIKE,
+    gradients.CLIPPING,
+    curvatures.EDGE,
+    curvatures.CRITICAL,
+    updates.MISMATCH,
+    batches.NOISY,
+    batches.TOO_LARGE,
+)
+"""Every rule, the graver ones first."""
+
+__all__ = ["RULES"]

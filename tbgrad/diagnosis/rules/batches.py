@@ -1,0 +1,76 @@
+"""What the noise between batches says about their size."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tbgrad.diagnosis.rule import Moment, Rows, Rule
+
+
+def _noise_scale(moment: Moment) -> float:
+    """Gradient noise scale over the batch size, from the cosine of successive gradients.
+
+    For gradients G + noise the expected cosine is |G|² / (|G|² + tr Σ / B), and tr Σ / |G|² is the
+    simple noise scale of McCandlish et al. (2018).
+    """
+    cosine = moment.trend.mean_cosine
+    return 1 / cosine - 1 if cosine > 0 else math.inf if cosine <= 0 else math.nan
+
+
+def _noisy(moment: Moment) -> Any:
+    found, trend = _noise_scale(moment), moment.trend
+    if math.isnan(found) or math.isnan(trend.first_loss):
+        return None
+    overshoots = trend.mean_cosine < -0.05
+    converged = trend.recent_loss < 0.5 * trend.first_loss
+    return found > moment.settings.noise_scale and not overshoots and not converged
+
+
+def _noisy_evidence(moment: Moment, _: Rows) -> str:
+    found = _noise_scale(moment)
+    scale = f"{found:,.0f} times the batch" if found < 1e4 else "far larger than the batch"
+    return (
+        f"successive gradients have next to nothing in common (cosine "
+        f"{moment.trend.mean_cosine:.3f} on average): the gradient noise scale is {scale} "
+        f"(alert above {moment.settings.noise_scale:g} times)"
+    )
+
+
+def _too_large(moment: Moment) -> Any:
+    found = _noise_scale(moment)
+    return None if math.isnan(found) else found < moment.settings.useful_batch
+
+
+def _too_large_evidence(moment: Moment, _: Rows) -> str:
+    return (
+        f"successive gradients are the same but for {_noise_scale(moment):.1%} of their square "
+        f"(cosine {moment.trend.mean_cosine:.3f}): the gradient noise scale is that share of the "
+        f"batch (alert below {moment.settings.useful_batch:.0%})"
+    )
+
+
+NOISY = Rule(
+    name="noise_dominated",
+    severity="info",
+    applies=_noisy,
+    evidence=_noisy_evidence,
+    causes=(
+        "the batch is too small for the size of the steps",
+        "the training is near its end, where the common part of the gradients is gone",
+    ),
+    advice="raise batch_size or gradient_accumulation_steps about fourfold, or lower learning_rate "
+    "(a decaying schedule)",
+    opens_after=20,
+    closes_after=40,
+)
+TOO_LARGE = Rule(
+    name="batch_too_large",
+    severity="info",
+    applies=_too_large,
+    evidence=_too_large_evidence,
+    causes=("the batch is larger than the differences between samples make useful",),
+    advice="a batch_size several times smaller reaches the same loss after fewer samples",
+    opens_after=20,
+    closes_after=40,
+)

@@ -1,0 +1,105 @@
+"""Faults, and ends, that show in the Hessian."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tbgrad.diagnosis.rule import Moment, Rows, Rule
+
+
+def _edge(moment: Moment) -> Any:
+    estimate = moment.record.curvature
+    if estimate is None or not np.isfinite(estimate.stability):
+        return None
+    return estimate.stability > moment.settings.stability
+
+
+def _edge_evidence(moment: Moment, _: Rows) -> str:
+    estimate = moment.record.curvature
+    assert estimate is not None
+    assert estimate.stability_threshold is not None
+    value = (estimate.preconditioned or estimate.lambda_max).value
+    return (
+        f"the largest eigenvalue {value:.3g} is {estimate.stability:.2f} times the limit "
+        f"{estimate.stability_threshold:.3g} of the optimizer, {estimate.threshold_formula} "
+        f"(alert above {moment.settings.stability:g})"
+    )
+
+
+def _critical(moment: Moment) -> Any:
+    estimate, trend = moment.record.curvature, moment.trend
+    if estimate is None or not trend.norms or math.isnan(trend.first_norm):
+        return None
+    return bool(kind(moment))
+
+
+def kind(moment: Moment) -> str:
+    """What the weights are near: "minimum", "saddle", "plateau" or "" for none of them."""
+    estimate, trend, limits = moment.record.curvature, moment.trend, moment.settings
+    if estimate is None or len(trend.losses) < 20:
+        return ""
+    losses = np.fromiter(trend.losses, np.float64)
+    half = len(losses) // 2
+    older, newer = losses[:half], losses[half:]
+    error = math.hypot(older.std(), newer.std()) / math.sqrt(half)
+    if older.mean() - newer.mean() > max(2 * error, 0.01 * abs(older.mean())):
+        return ""
+    small = np.median(list(trend.norms)[-10:]) <= limits.small_gradient * trend.first_norm
+    top, bottom = estimate.lambda_max, estimate.lambda_min
+    if bottom.value + bottom.residual < -limits.saddle * max(top.value, 0.0):
+        return "saddle"
+    if not small:
+        return ""
+    return "minimum" if top.value - top.residual > 0 else "plateau"
+
+
+def _critical_evidence(moment: Moment, _: Rows) -> str:
+    estimate, trend = moment.record.curvature, moment.trend
+    assert estimate is not None
+    return (
+        f"{kind(moment)}: the loss has not fallen of late, the gradient norm is "
+        f"{np.median(list(trend.norms)[-10:]):.2g} after {trend.first_norm:.2g} at first, and the "
+        f"eigenvalues of the Hessian lie between {estimate.lambda_min.value:.3g} and "
+        f"{estimate.lambda_max.value:.3g}"
+    )
+
+
+def _critical_advice(moment: Moment, _: Rows) -> str:
+    return {
+        "minimum": "the training has converged: stop it, or lower learning_rate once more",
+        "saddle": "weights that are all alike or zero cannot part: use a random "
+        "kernel_initializer; else a larger learning_rate or momentum leaves the saddle",
+        "plateau": "raise learning_rate, or change what makes the loss flat: saturated or dead "
+        "layers, inputs that are not scaled",
+    }.get(kind(moment), "")
+
+
+EDGE = Rule(
+    name="edge_of_stability",
+    severity="warning",
+    applies=_edge,
+    evidence=_edge_evidence,
+    causes=(
+        "the learning rate is larger than the curvature allows, so that steps overshoot",
+        "the curvature grew while training, as it does until something stops it",
+    ),
+    advice="divide learning_rate by the factor named, begin with a warm-up, or use larger batches",
+    opens_after=2,
+    closes_after=2,
+)
+CRITICAL = Rule(
+    name="critical_point",
+    severity="info",
+    applies=_critical,
+    evidence=_critical_evidence,
+    causes=(
+        "the training has converged",
+        "the weights lie where the gradient vanishes, though the loss could be lower",
+    ),
+    advice=_critical_advice,
+    opens_after=2,
+    closes_after=2,
+)

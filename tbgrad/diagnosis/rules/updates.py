@@ -1,0 +1,202 @@
+"""Faults that show in how far the weights move."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tbgrad.diagnosis.rule import Moment, Rows, Rule
+from tbgrad.tags import LEARNING_RATE, LOSS_SCALE, SKIPPED_UPDATES
+
+
+def _ratios(moment: Moment) -> Any:
+    """Relative update of every kernel, in rows of all parameters; NaN elsewhere."""
+    updates, weights = (moment.record.statistic(s) for s in ("update_norm", "weight_norm"))
+    if updates is None or weights is None or moment.layers is None:
+        return None
+    found = np.full(moment.layers.count, np.nan)
+    rows = moment.layers.kernels
+    found[rows] = updates[rows] / np.where(weights[rows] > 0, weights[rows], np.nan)
+    return found
+
+
+def _steps(moment: Moment) -> Any:
+    """The same, but a weight that begins near zero counts as one of an ordinary size."""
+    updates, weights = (moment.record.statistic(s) for s in ("update_norm", "weight_norm"))
+    if updates is None or weights is None or moment.layers is None:
+        return None
+    found = np.full(moment.layers.count, np.nan)
+    rows = moment.layers.kernels
+    usual = 0.3 * np.sqrt(moment.layers.units[rows])
+    found[rows] = updates[rows] / np.maximum(weights[rows], usual)
+    return found
+
+
+def _too_large(moment: Moment) -> Any:
+    found = _steps(moment)
+    if found is None or np.isnan(found).all():
+        return None
+    return np.nan_to_num(found) > moment.settings.update_ratio
+
+
+def _too_large_evidence(moment: Moment, rows: Rows) -> str:
+    largest = float(np.nanmax(_steps(moment)[rows]))
+    rate = moment.record.scalars.get(LEARNING_RATE)
+    return (
+        f"one update changes up to {largest:.0%} of the weights, {largest / 1e-3:,.0f} times the "
+        f"usual thousandth (alert above {moment.settings.update_ratio:.0%})"
+        + (f", at a learning rate of {rate:.3g}" if rate is not None else "")
+    )
+
+
+def _too_large_advice(moment: Moment, rows: Rows) -> str:
+    largest = float(np.nanmax(_steps(moment)[rows]))
+    rate = moment.record.scalars.get(LEARNING_RATE)
+    factor = 10 ** np.ceil(np.log10(max(largest / 1e-2, 10)))
+    to = f", to about {rate / factor:.1g}," if rate is not None else ""
+    return f"divide learning_rate by about {factor:,.0f}{to} and begin with a warm-up"
+
+
+def _frozen(moment: Moment) -> Any:
+    record = moment.record
+    norms, updates = record.statistic("norm"), record.statistic("update_norm")
+    weights, rate = record.statistic("weight_norm"), record.scalars.get(LEARNING_RATE, 0.0)
+    if norms is None or updates is None or weights is None or not rate > 0:
+        return None
+    return (updates == 0) & (rate * norms > moment.settings.lost_update * weights)
+
+
+def _mismatch(moment: Moment) -> Any:
+    found = _ratios(moment)
+    if found is None or (found > 0).sum() < 3:
+        return None
+    return (found > 0) & (found * moment.settings.rate_mismatch < _usual(found))
+
+
+def _usual(ratios: Any) -> float:
+    return float(np.median(ratios[ratios > 0]))
+
+
+def _mismatch_evidence(moment: Moment, rows: Rows) -> str:
+    found = _ratios(moment)
+    usual, slow = _usual(found), float(np.nanmin(found[rows]))
+    return (
+        f"the relative update of these layers is down to {slow:.1g}, that of the others "
+        f"{usual:.1g}, {usual / slow:,.0f} times as large "
+        f"(alert above {moment.settings.rate_mismatch:g} times)"
+    )
+
+
+def _mismatch_advice(moment: Moment, rows: Rows) -> str:
+    found, manifest = _ratios(moment), moment.record.manifest
+    assert manifest is not None
+    factors = [f"{manifest.names[row]} × {_usual(found) / found[row]:,.0f}" for row in rows[:3]]
+    return (
+        f"raise the learning rate of single layers ({', '.join(factors)}), or use Adam, which "
+        "scales each by itself; where a normalization follows, begin with smaller weights"
+    )
+
+
+def _loss_scale(moment: Moment) -> Any:
+    scalars, limits = moment.record.scalars, moment.settings
+    scale, skipped = scalars.get(LOSS_SCALE), scalars.get(SKIPPED_UPDATES)
+    if scale is None and skipped is None:
+        return None
+    low = scale is not None and scale < limits.loss_scale
+    return low or (skipped is not None and skipped >= limits.skipped_updates)
+
+
+def _loss_scale_evidence(moment: Moment, _: Rows) -> str:
+    scalars, limits = moment.record.scalars, moment.settings
+    said = []
+    if LOSS_SCALE in scalars:
+        said.append(
+            f"the loss scale is {scalars[LOSS_SCALE]:.3g} (alert below {limits.loss_scale:g})"
+        )
+    if scalars.get(SKIPPED_UPDATES, 0) > 0:
+        said.append(
+            f"{scalars[SKIPPED_UPDATES]:,.0f} updates were skipped since the last logged one, "
+            f"their gradients overflowed (alert from {limits.skipped_updates:g})"
+        )
+    return " and ".join(said)
+
+
+def _share(moment: Moment, rows: Rows) -> str:
+    assert moment.record.table is not None
+    return f"{len(rows)} of {len(moment.record.table)} parameters"
+
+
+def _not_trainable(moment: Moment) -> Any:
+    manifest = moment.record.manifest
+    if manifest is None or moment.record.table is None:
+        return None
+    return np.ones(len(manifest.frozen), np.bool_)
+
+
+TOO_LARGE = Rule(
+    name="update_too_large",
+    severity="warning",
+    applies=_too_large,
+    evidence=_too_large_evidence,
+    causes=(
+        "the learning rate is too large",
+        "the weights begin far smaller than the optimizer's step",
+    ),
+    advice=_too_large_advice,
+    opens_after=2,
+    closes_after=5,
+)
+FROZEN = Rule(
+    name="frozen_parameter",
+    severity="warning",
+    applies=_frozen,
+    evidence=lambda moment, rows: (
+        f"the update changed nothing in {_share(moment, rows)} although there is a gradient, "
+        f"at a learning rate of {moment.record.scalars[LEARNING_RATE]:.3g}"
+    ),
+    causes=(
+        "the update is smaller than the precision of the weight: float16 or bfloat16 weights, "
+        "a learning rate far too small",
+        "a constraint, or a callback, puts the weight back after each update",
+        "the optimizer was built with other variables than those that are trained",
+    ),
+    advice="raise learning_rate, keep weights in float32 (dtype policy mixed_float16), or look "
+    "for what sets the weight back",
+    opens_after=5,
+    closes_after=2,
+)
+NOT_TRAINABLE = Rule(
+    name="frozen_parameter",
+    severity="info",
+    applies=_not_trainable,
+    evidence=lambda _, rows: f"trainable=False holds {len(rows)} layers as they are",
+    causes=("the layer, or a model around it, has trainable=False",),
+    advice="if that is not meant, set layer.trainable=True and compile again",
+    names=lambda manifest: manifest.frozen,
+)
+MISMATCH = Rule(
+    name="layer_rate_mismatch",
+    severity="info",
+    applies=_mismatch,
+    evidence=_mismatch_evidence,
+    causes=(
+        "weights of very different size, as of a layer before a normalization, which hides that",
+        "a layer whose gradient is scaled down, or hardly reaches the loss",
+    ),
+    advice=_mismatch_advice,
+    opens_after=10,
+    closes_after=5,
+)
+LOSS_SCALE_COLLAPSE = Rule(
+    name="loss_scale_collapse",
+    severity="error",
+    applies=_loss_scale,
+    evidence=_loss_scale_evidence,
+    causes=(
+        "the gradients overflow float16 even without a scale: the training diverges",
+        "a batch holds NaN or infinite values, so that every scale fails",
+    ),
+    advice="look for the step where skipped_updates begins to rise; lower learning_rate, or "
+    "train in mixed_bfloat16",
+)

@@ -1,0 +1,206 @@
+"""From what on each rule applies, where the figure comes from, and what is not to be told."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+RULE_NAMES = (
+    "nonfinite",
+    "loss_diverging",
+    "exploding_gradient",
+    "dead_units",
+    "loss_scale_collapse",
+    "no_gradient",
+    "vanishing_gradient",
+    "saturated_layer",
+    "update_too_large",
+    "frozen_parameter",
+    "loss_oscillating",
+    "loss_stuck",
+    "overfitting",
+    "gradient_spike",
+    "clipping_always",
+    "edge_of_stability",
+    "critical_point",
+    "layer_rate_mismatch",
+    "noise_dominated",
+    "batch_too_large",
+)
+"""Every rule, the graver ones first."""
+
+
+@dataclass(frozen=True)
+class AlertSettings:
+    """From what on each rule applies, and which are silenced, where.
+
+    "Clinic" are the trainings of tests/clinic: the figure lies between what the planted faults and
+    what the healthy trainings show there.
+
+    Example::
+
+        alerts = tbgrad.AlertSettings(
+            dead_units=0.9, silence={"noise_dominated": "*", "dead_units": "encoder/*"}
+        )
+        monitor = tbgrad.GradientMonitor("runs/a", alerts=alerts)
+
+    or, the same in a file, `alerts="alerts.toml"`::
+
+        [thresholds]
+        dead_units = 0.9
+
+        [silence]
+        noise_dominated = "*"
+        dead_units = ["encoder/*"]
+
+    Attributes:
+        silence: patterns of parameter paths, one or several, by rule: what the rule says of those
+            parameters is not told. `"*"` silences it altogether.
+        vanishing_gradient: sensitivity of a layer (gradient norm times weight norm, which does not
+            depend on its size or on the scale of its weights) over the largest one nearer to the
+            output. AutoTrainer (Zhang et al., ICSE 2021) takes 1e-3 of the norms.
+        exploding_gradient: gradient norm over the square root of the loss, or of 1 where it is
+            below. AutoTrainer takes 70 of the norm.
+        dead_units: share of a layer's units that no gradient reaches. AutoTrainer.
+        saturated_units: share of units of a saturating layer that no gradient reaches. Clinic.
+        saturated_weights: norm of the weights into one unit of a saturating layer, whose input, if
+            scaled as is usual, is then this far from zero on average. Clinic.
+        lost_update: learning rate · gradient norm over weight norm up to which it is no wonder that
+            an update changes nothing: ten times the rounding of float32, as where the training has
+            converged.
+        update_ratio: update norm over weight norm of a layer. A thousandth is usual (Karpathy,
+            "A recipe for training neural networks", 2019). Clinic.
+        diverging_loss: loss over that of the first steps. Clinic.
+        opposite_gradients: cosine between successive gradients, on average, below which steps go
+            to and fro across a valley. Clinic.
+        stuck_loss: share of the first loss by which it has to have fallen. Clinic.
+        small_update: update norm over weight norm with which that is no wonder. Clinic.
+        flat_loss: share of the first loss below which a loss that does not fall is no fault: the
+            training may have converged. Clinic.
+        spike_ratio: gradient norm over the usual one; spike_score: its distance from it in robust
+            standard deviations of the logarithm. Clinic.
+        clip_factor: applied over true gradient norm below which clipping leaves next to nothing of
+            the gradient. A tenth: the clip value is then no guard against spikes, but the step.
+        stability: largest eigenvalue over the optimizer's own threshold. Full-batch training
+            hovers at 1 (Cohen et al., "Gradient descent on neural networks typically occurs at the
+            edge of stability", 2021); a tenth above is what the estimates may be off.
+        rate_mismatch: relative update of the layers that move most over that of one that hardly
+            moves. Clinic.
+        noise_scale: gradient noise scale over the batch size (McCandlish et al., "An empirical
+            model of large-batch training", 2018) above which a step is mostly noise. Clinic.
+        useful_batch: gradient noise scale over the batch size below which the batch is larger than
+            helps. The same paper takes 1 as the turning point.
+        small_gradient: gradient norm over that of the first steps, near a critical point. Clinic.
+        flat: largest |eigenvalue| times squared weight norm over the loss, on a plateau. Clinic.
+        saddle: -λmin over λmax from which on a critical point is a saddle. Clinic.
+        loss_scale: below 1 even gradients that are not scaled up overflow in float16.
+        skipped_updates: left out in a row: more than Keras needs to come down from its first scale.
+        overfitting: validation loss over its lowest. Clinic.
+    """
+
+    vanishing_gradient: float = 1e-3
+    exploding_gradient: float = 100.0
+    dead_units: float = 0.7
+    saturated_units: float = 0.5
+    saturated_weights: float = 12.0
+    lost_update: float = 1e-6
+    update_ratio: float = 0.2
+    diverging_loss: float = 4.0
+    opposite_gradients: float = -0.6
+    stuck_loss: float = 0.05
+    small_update: float = 5e-5
+    flat_loss: float = 0.75
+    spike_ratio: float = 10.0
+    spike_score: float = 6.0
+    clip_factor: float = 0.1
+    stability: float = 1.1
+    rate_mismatch: float = 100.0
+    noise_scale: float = 15.0
+    useful_batch: float = 0.05
+    small_gradient: float = 0.03
+    flat: float = 1e-3
+    saddle: float = 0.1
+    loss_scale: float = 1.0
+    skipped_updates: float = 20.0
+    overfitting: float = 1.2
+    silence: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in _thresholds():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
+                raise TypeError(f"{name} is a threshold, a number, not {value!r}")
+        if not isinstance(self.silence, Mapping):
+            raise TypeError(
+                "silence names patterns of parameter paths by rule: "
+                f"silence={{'dead_units': 'encoder/*'}}, not {self.silence!r}"
+            )
+        for rule, patterns in self.silence.items():
+            check_rule("silence", rule)
+            for pattern in (patterns,) if isinstance(patterns, str) else patterns:
+                if not isinstance(pattern, str):
+                    raise TypeError(
+                        f"silence[{rule!r}] is a pattern of parameter paths, or several: "
+                        f"'encoder/*', not {pattern!r}"
+                    )
+
+    @classmethod
+    def read(cls, file: str | Path) -> AlertSettings:
+        """The settings in a TOML file with the tables `[thresholds]` and `[silence]`.
+
+        Raises:
+            OSError: the file cannot be read.
+            ValueError: it is not TOML, or has a table, threshold or rule that there is not.
+            TypeError: a value is not of its kind.
+        """
+        try:
+            content = tomllib.loads(Path(file).read_text(encoding="utf-8"))
+        except tomllib.TOMLDecodeError as error:
+            raise ValueError(f"{file} is not a TOML file: {error}") from error
+        try:
+            for table in content:
+                _check("table", table, ("thresholds", "silence"))
+            thresholds = content.get("thresholds", {})
+            for name in thresholds:
+                _check("threshold", name, _thresholds())
+            return cls(**thresholds, silence=content.get("silence", {}))
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{file}: {error}") from error
+
+    def silences(self, rule: str, names: Iterable[str] = ("*",)) -> list[bool]:
+        """Whether the rule is silenced, for each of these parameters; `"*"` is for all at once."""
+        patterns = self.silence.get(rule, ())
+        patterns = (patterns,) if isinstance(patterns, str) else patterns
+        return [any(fnmatchcase(name, pattern) for pattern in patterns) for name in names]
+
+
+def check_rule(argument: str, rule: object) -> str:
+    """`rule` as it is.
+
+    Raises:
+        ValueError: there is no such rule.
+    """
+    return _check(f"rule in {argument}", rule, RULE_NAMES)
+
+
+def _thresholds() -> tuple[str, ...]:
+    return tuple(each.name for each in fields(AlertSettings) if each.name != "silence")
+
+
+def _check(what: str, name: Any, known: tuple[str, ...]) -> str:
+    if name in known:
+        return str(name)
+    near = get_close_matches(str(name), known, 1)
+    meant = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+    raise ValueError(f"there is no {what} named {name!r}: {meant}")

@@ -1,0 +1,552 @@
+"""The patients of the clinic: trainings with one planted fault each, and healthy ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tests.clinic.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Case:
+    """A training, the rule that has to find its fault ("" where it has none), and in which layers.
+
+    `layers` is a part of the path of a parameter that the alert has to name, "" where the fault is
+    of the whole run; `group` the group of parameters where it is. `advised` is the change to the
+    recipe that the alert advises. Every third case is kept aside: no threshold was chosen by it.
+    """
+
+    name: str
+    recipe: Recipe
+    rule: str = ""
+    layers: str = ""
+    group: str = "."
+    advised: Mapping[str, Any] | None = None
+    aside: bool = False
+
+
+MLP = Recipe("mlp", "digits")
+CNN = Recipe("cnn", "images")
+LSTM = Recipe("lstm", "waves", depth=1, width=24, rate=3e-3)
+RNN = Recipe("rnn", "waves", depth=1, width=24, activation="tanh")
+TRANSFORMER = Recipe("transformer", "rows", depth=2, width=32)
+TOKENS = replace(TRANSFORMER, data="tokens")
+GAN = Recipe("gan", "ring", optimizer="Adam", rate=5e-4, settings={"beta_1": 0.5}, batch=64)
+TABLE = replace(MLP, data="wine", width=24)
+DIABETES = replace(MLP, data="diabetes", width=24)
+SGD = {"optimizer": "SGD", "rate": 0.05, "settings": {"momentum": 0.9}}
+
+
+def _planted() -> Iterator[tuple[Any, ...]]:
+    """Name, healthy recipe, what is wrong with it, rule, layers, what is advised."""
+    sigmoid = {"activation": "sigmoid", "depth": 8}
+    relu = {"activation": "relu"}
+    yield "mlp deep sigmoid", MLP, sigmoid, "vanishing_gradient", "hidden_0", relu
+    yield (
+        "mlp deep sigmoid sgd",
+        replace(TABLE, **SGD),
+        sigmoid,
+        "vanishing_gradient",
+        "hidden_0",
+        relu,
+    )
+    yield "cnn deep sigmoid", CNN, {**sigmoid, "depth": 6}, "vanishing_gradient", "hidden_0", relu
+    small = {"gain": 0.05, "depth": 6}
+    yield "mlp small init", MLP, small, "vanishing_gradient", "hidden_0", {"gain": 1.0}
+    yield (
+        "mlp small init tanh",
+        DIABETES,
+        {**small, "activation": "tanh"},
+        "vanishing_gradient",
+        "hidden_0",
+        {"gain": 1.0},
+    )
+    yield "cnn small init", CNN, small, "vanishing_gradient", "hidden_0", {"gain": 1.0}
+    yield (
+        "mlp deep sigmoid cancer",
+        replace(TABLE, data="breast_cancer"),
+        sigmoid,
+        "vanishing_gradient",
+        "hidden_0",
+        relu,
+    )
+
+    large = {"gain": 6.0, "depth": 6}
+    yield "mlp large init", MLP, large, "exploding_gradient", "", {"gain": 1.0}
+    yield (
+        "mlp large init sgd",
+        replace(MLP, **SGD | {"rate": 1e-3}),
+        large,
+        "exploding_gradient",
+        "",
+        {"gain": 1.0},
+    )
+    yield "cnn large init", CNN, large, "exploding_gradient", "", {"gain": 1.0}
+    yield (
+        "rnn exploding recurrence",
+        replace(RNN, activation="linear"),
+        {"gain": 1.8},
+        "exploding_gradient",
+        "",
+        {"gain": 1.0},
+    )
+    yield (
+        "rnn exploding relu recurrence",
+        replace(RNN, activation="relu"),
+        {"gain": 2.5},
+        "exploding_gradient",
+        "",
+        {"gain": 1.0},
+    )
+    yield (
+        "transformer large init",
+        TRANSFORMER,
+        {"gain": 12.0, "wrong": "no normalization"},
+        "exploding_gradient",
+        "",
+        {"gain": 1.0, "wrong": ""},
+    )
+    yield (
+        "mlp raw inputs",
+        replace(TABLE, data="breast_cancer"),
+        {"raw": True},
+        "exploding_gradient",
+        "",
+        {"raw": False},
+    )
+
+    for name, base in (("mlp", MLP), ("cnn", CNN), ("lstm", LSTM), ("transformer", TRANSFORMER)):
+        yield f"{name} corrupt batch", base, {"inf_at": 25}, "nonfinite", "", {"inf_at": 0}
+    yield "mlp bare logarithm", MLP, {"wrong": "logarithm"}, "nonfinite", "", {"wrong": ""}
+
+    dead = {"bias": -10.0}
+    yield (
+        "mlp dead relu",
+        MLP,
+        {**dead, "biased": "hidden_1"},
+        "dead_units",
+        "hidden_1",
+        {"bias": 0.0},
+    )
+    yield (
+        "mlp dead relu table",
+        TABLE,
+        {"bias": -20.0, "biased": "hidden_0"},
+        "dead_units",
+        "hidden_0",
+        {"bias": 0.0},
+    )
+    yield (
+        "cnn dead relu",
+        CNN,
+        {**dead, "biased": "hidden_1"},
+        "dead_units",
+        "hidden_1",
+        {"bias": 0.0},
+    )
+    yield (
+        "transformer dead relu",
+        TRANSFORMER,
+        {"bias": -20.0},
+        "dead_units",
+        "hidden_",
+        {"bias": 0.0},
+    )
+    yield "gan dead judge", GAN, {"wrong": "dead judge"}, "dead_units", "dead", {"wrong": ""}
+    yield (
+        "mlp relu before the loss",
+        MLP,
+        {"wrong": "relu of logits"},
+        "dead_units",
+        "out",
+        {"wrong": ""},
+    )
+
+    tanh = {"activation": "tanh"}
+    yield (
+        "mlp saturated by raw inputs",
+        TABLE,
+        {**tanh, "raw": True},
+        "saturated_layer",
+        "hidden_0",
+        {"raw": False},
+    )
+    yield (
+        "mlp saturated by init",
+        MLP,
+        {**tanh, "gain": 40.0},
+        "saturated_layer",
+        "hidden_",
+        {"gain": 1.0},
+    )
+    yield (
+        "mlp saturated sigmoid",
+        replace(TABLE, data="breast_cancer"),
+        {"activation": "sigmoid", "gain": 60.0},
+        "saturated_layer",
+        "hidden_",
+        {"gain": 1.0},
+    )
+    yield (
+        "cnn saturated by init",
+        CNN,
+        {**tanh, "gain": 60.0},
+        "saturated_layer",
+        "hidden_",
+        {"gain": 1.0},
+    )
+    yield (
+        "mlp saturated by bias",
+        DIABETES,
+        {**tanh, "bias": 20.0},
+        "saturated_layer",
+        "hidden_",
+        {"bias": 0.0},
+    )
+
+    for name, base in (("mlp", MLP), ("cnn", CNN), ("lstm", LSTM), ("transformer", TOKENS)):
+        layer = "positions" if name == "transformer" else "branch"
+        yield (
+            f"{name} detached branch",
+            base,
+            {"wrong": "detached"},
+            "no_gradient",
+            layer,
+            {"wrong": ""},
+        )
+    yield (
+        "mlp only the head trains",
+        MLP,
+        {"wrong": "only the head"},
+        "no_gradient",
+        "hidden_",
+        {"wrong": ""},
+    )
+    yield (
+        "lstm only the head trains",
+        LSTM,
+        {"wrong": "only the head"},
+        "no_gradient",
+        "hidden_",
+        {"wrong": ""},
+    )
+
+    yield (
+        "mlp not trainable",
+        MLP,
+        {"wrong": "not trainable"},
+        "frozen_parameter",
+        "hidden_0",
+        {"wrong": ""},
+    )
+    yield "cnn pinned", CNN, {"wrong": "pinned"}, "frozen_parameter", "hidden_0", {"wrong": ""}
+    yield "mlp pinned", TABLE, {"wrong": "pinned"}, "frozen_parameter", "hidden_0", {"wrong": ""}
+
+    for name, base in (("mlp", MLP), ("cnn", CNN), ("lstm", LSTM), ("transformer", TOKENS)):
+        rate = 300 * base.rate
+        yield (
+            f"{name} rate too high",
+            base,
+            {"rate": rate},
+            "update_too_large",
+            "",
+            {"rate": base.rate},
+        )
+    yield (
+        "gan rate too high",
+        GAN,
+        {"rate": 0.2, "discriminator_rate": 5e-4},
+        "update_too_large",
+        "",
+        {"rate": 5e-4},
+    )
+
+    steep = {"optimizer": "SGD", "settings": {}}
+    yield (
+        "linear diverging",
+        replace(DIABETES, depth=0),
+        {**steep, "rate": 0.6},
+        "loss_diverging",
+        "",
+        {"rate": 0.006},
+    )
+    yield (
+        "linear rate too high",
+        replace(MLP, depth=0),
+        {**steep, "rate": 100.0},
+        "update_too_large",
+        "",
+        {"rate": 0.3},
+    )
+    yield (
+        "mlp diverging",
+        MLP,
+        {"activation": "tanh", "optimizer": "SGD", "rate": 10.0, "settings": {"momentum": 0.9}},
+        "loss_diverging",
+        "",
+        {"rate": 0.05},
+    )
+    yield "rnn diverging", RNN, {**steep, "rate": 20.0}, "loss_diverging", "", {"rate": 0.05}
+    yield (
+        "transformer diverging",
+        TRANSFORMER,
+        {**steep, "rate": 5.0},
+        "loss_diverging",
+        "",
+        {"rate": 0.05},
+    )
+    yield (
+        "cnn sgd rate too high",
+        CNN,
+        {**steep, "rate": 3.0},
+        "update_too_large",
+        "",
+        {"rate": 0.03},
+    )
+    yield (
+        "mlp momentum rate too high",
+        MLP,
+        {"optimizer": "SGD", "rate": 1.5, "settings": {"momentum": 0.95}},
+        "update_too_large",
+        "",
+        {"rate": 0.015},
+    )
+
+    yield (
+        "linear oscillating",
+        replace(DIABETES, depth=0, batch=442),
+        {**steep, "rate": 0.245},
+        "loss_oscillating",
+        "",
+        {"rate": 0.0245},
+    )
+    yield (
+        "linear oscillating momentum",
+        replace(DIABETES, depth=0, batch=442),
+        {"optimizer": "SGD", "rate": 0.46, "settings": {"momentum": 0.9}},
+        "loss_oscillating",
+        "",
+        {"rate": 0.046},
+    )
+
+    for name, base in (("mlp", MLP), ("cnn", CNN), ("lstm", LSTM), ("transformer", TRANSFORMER)):
+        yield (
+            f"{name} rate too low",
+            base,
+            {"rate": base.rate / 1000},
+            "loss_stuck",
+            "",
+            {"rate": base.rate},
+        )
+    yield (
+        "mlp sgd rate too low",
+        replace(TABLE, **SGD),
+        {"rate": 5e-6},
+        "loss_stuck",
+        "",
+        {"rate": 0.05},
+    )
+    yield "mlp labels shuffled", MLP, {"shuffled": True}, "loss_stuck", "", {"shuffled": False}
+    yield "cnn labels shuffled", CNN, {"shuffled": True}, "loss_stuck", "", {"shuffled": False}
+    yield (
+        "transformer labels shuffled",
+        TRANSFORMER,
+        {"shuffled": True},
+        "loss_stuck",
+        "",
+        {"shuffled": False},
+    )
+    cancer = replace(TABLE, data="breast_cancer")
+    yield (
+        "mlp softmax of one",
+        cancer,
+        {"wrong": "softmax of one"},
+        "no_gradient",
+        "",
+        {"wrong": ""},
+    )
+    yield (
+        "mlp loss of a probability",
+        cancer,
+        {"wrong": "no probability"},
+        "no_gradient",
+        "",
+        {"wrong": ""},
+    )
+
+    for name, base in (("mlp", replace(MLP, **SGD)), ("cnn", CNN), ("diabetes", DIABETES)):
+        yield (
+            f"{name} one wild batch",
+            base,
+            {"spike_at": 60},
+            "gradient_spike",
+            "",
+            {"spike_at": 0},
+        )
+
+    clipped = {"optimizer": "SGD", "rate": 0.05, "settings": {"global_clipnorm": 1e-3}}
+    for name, base in (("mlp", MLP), ("lstm", LSTM), ("transformer", TOKENS)):
+        advised = {"settings": {"global_clipnorm": 1.0}}
+        yield f"{name} clipped far too low", base, clipped, "clipping_always", "", advised
+
+    full = {"optimizer": "SGD", "settings": {}, "curvature": 10}
+    yield (
+        "linear beyond the edge",
+        replace(DIABETES, depth=0, batch=442),
+        {**full, "rate": 0.28},
+        "edge_of_stability",
+        "",
+        {"rate": 0.028},
+    )
+    yield (
+        "mlp wine beyond the edge",
+        replace(TABLE, batch=178, activation="tanh"),
+        {**full, "rate": 3.0},
+        "edge_of_stability",
+        "",
+        {"rate": 0.3},
+    )
+    yield (
+        "mlp saddle at zero",
+        DIABETES,
+        {"gain": 0.0, "activation": "tanh", "curvature": 20},
+        "critical_point",
+        "",
+        {"gain": 1.0},
+    )
+
+    uneven = {
+        "wrong": "one large layer",
+        "normalization": True,
+        "optimizer": "SGD",
+        "rate": 0.01,
+        "settings": {},
+    }
+    yield "mlp one large layer", MLP, uneven, "layer_rate_mismatch", "hidden_1", {"wrong": ""}
+    yield "cnn one large layer", CNN, uneven, "layer_rate_mismatch", "hidden_1", {"wrong": ""}
+
+    yield (
+        "mlp batch of two",
+        replace(MLP, **SGD),
+        {"batch": 2, "rate": 0.01},
+        "noise_dominated",
+        "",
+        {"batch": 32},
+    )
+    yield "cnn batch of two", CNN, {"batch": 2}, "noise_dominated", "", {"batch": 32}
+    yield (
+        "mlp whole data a batch",
+        replace(MLP, **SGD),
+        {"batch": 1797, "rate": 0.02, "settings": {}},
+        "batch_too_large",
+        "",
+        {"batch": 256, "steps": 2800},
+    )
+
+    overflow = {"mixed": True, "raw": True, "gain": 60.0}
+    yield (
+        "mlp mixed overflow",
+        replace(MLP, depth=4),
+        overflow,
+        "loss_scale_collapse",
+        "",
+        {"raw": False, "gain": 1.0},
+    )
+    yield (
+        "cnn mixed overflow",
+        replace(CNN, depth=4),
+        overflow,
+        "loss_scale_collapse",
+        "",
+        {"raw": False, "gain": 1.0},
+    )
+
+    few = {"samples": 40, "rate": 5e-3, "batch": 20, "width": 128}
+    yield "mlp overfitting", DIABETES, few, "overfitting", "", {"samples": 300}
+    yield (
+        "mlp overfitting noise",
+        TABLE,
+        {**few, "shuffled": True},
+        "overfitting",
+        "",
+        {"samples": 140},
+    )
+    yield "lstm overfitting", LSTM, few, "overfitting", "", {"samples": 1600}
+
+
+def planted() -> tuple[Case, ...]:
+    """All with a fault."""
+    cases = []
+    for i, (name, base, fault, rule, layers, advised) in enumerate(_planted()):
+        group = "." if base.model != "gan" else "generator" if "rate" in fault else "discriminator"
+        cases.append(
+            Case(name, replace(base, **fault), rule, layers, group, advised, aside=i % 3 == 2)
+        )
+    return tuple(cases)
+
+
+def healthy() -> tuple[Case, ...]:
+    """All without one."""
+    momentum = {"optimizer": "SGD", "rate": 0.02, "settings": {"momentum": 0.9}}
+    kinds: dict[str, dict[str, Any]] = {
+        "adam": {},
+        "sgd": {"optimizer": "SGD", "rate": 0.1, "settings": {}},
+        "momentum": momentum,
+        "rmsprop": {"optimizer": "RMSprop"},
+        "adamw clip": {
+            "optimizer": "AdamW", "rate": 2e-3, "schedule": "warmup",
+            "settings": {"weight_decay": 0.01, "global_clipnorm": 1.0},
+        },
+    }  # fmt: skip
+    recipes: list[tuple[str, Recipe]] = []
+    cancer = replace(TABLE, data="breast_cancer")
+    for data in (MLP, TABLE, cancer, DIABETES):
+        for kind, change in kinds.items():
+            if data is DIABETES and kind == "sgd":
+                change = {**change, "rate": 0.03}
+            if data is DIABETES and kind == "momentum":
+                change = {**change, "rate": 0.005}
+            recipes.append((f"mlp {data.data} {kind}", replace(data, **change)))
+    for kind, change in kinds.items():
+        recipes.append((f"cnn {kind}", replace(CNN, **change)))
+        recipes.append((f"transformer rows {kind}", replace(TRANSFORMER, **change)))
+    more = {"normalization": True, "depth": 4}
+    recipes += [
+        ("cnn batch normalization", replace(CNN, **more)),
+        ("cnn dropout", replace(CNN, dropout=0.3)),
+        ("cnn mixed precision", replace(CNN, mixed=True)),
+        ("cnn cosine", replace(CNN, **momentum, schedule="cosine")),
+        ("mlp tanh", replace(MLP, activation="tanh")),
+        ("mlp gelu deep", replace(MLP, activation="gelu", depth=5)),
+        ("mlp deep relu", replace(MLP, depth=8)),
+        ("mlp deep batch normalization", replace(MLP, **more, **momentum)),
+        ("mlp sigmoid shallow", replace(MLP, activation="sigmoid", depth=1, rate=5e-3)),
+        ("mlp validation", replace(MLP, samples=1200)),
+        ("mlp small batch", replace(MLP, batch=8)),
+        ("mlp large batch", replace(MLP, batch=256, rate=2e-3)),
+        ("mlp raw targets", replace(DIABETES, raw_targets=True, rate=1e-2)),
+        ("mlp long", replace(TABLE, steps=2000)),
+        ("mlp curvature", replace(TABLE, **momentum, curvature=50)),
+        ("lstm waves", LSTM),
+        (
+            "lstm waves momentum",
+            replace(LSTM, optimizer="SGD", rate=0.1, settings={"momentum": 0.9, "clipnorm": 1.0}),
+        ),
+        ("lstm rows", replace(LSTM, data="rows")),
+        ("lstm tokens", replace(LSTM, data="tokens")),
+        ("lstm deep", replace(LSTM, depth=2)),
+        ("rnn waves", RNN),
+        ("rnn rows rmsprop", replace(RNN, data="rows", optimizer="RMSprop")),
+        ("transformer tokens", TOKENS),
+        ("transformer tokens warmup", replace(TOKENS, **kinds["adamw clip"])),
+        ("transformer deep", replace(TRANSFORMER, depth=4)),
+        ("gan ring", GAN),
+        ("gan ring rmsprop", replace(GAN, optimizer="RMSprop", settings={}, rate=2e-4)),
+        ("gan digits", replace(GAN, data="digits", rate=2e-4, width=96)),
+    ]
+    return tuple(
+        Case(f"healthy {name}", recipe, aside=i % 3 == 2)
+        for i, (name, recipe) in enumerate(recipes)
+    )

@@ -1,0 +1,274 @@
+"""The models of the clinic, by recipe."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tests.clinic.recipe import Recipe
+
+LATENT = 8
+
+
+def build(recipe: Recipe, shape: tuple[int, ...], classes: int) -> keras.Model:
+    """The compiled model of a recipe."""
+    keras.config.set_dtype_policy("mixed_float16" if recipe.mixed else "float32")
+    try:
+        if recipe.model == "gan":
+            return _gan(recipe, shape)
+        entry = keras.Input(shape, dtype="int32" if recipe.data == "tokens" else "float32")
+        features = _BODIES[recipe.model](recipe, entry)
+        features = _mistaken(recipe, features)
+        output, loss = _head(recipe, classes)
+        kind = OnlyTheHead if recipe.wrong == "only the head" else keras.Model
+        model = kind(entry, output(features))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    for layer in model.layers:
+        if recipe.wrong == "not trainable" and layer.name == "hidden_0":
+            layer.trainable = False
+    model.compile(optimizer(recipe), loss, jit_compile=False)
+    return model
+
+
+def optimizer(recipe: Recipe, rate: float = 0.0) -> keras.optimizers.Optimizer:
+    """The optimizer of a recipe."""
+    peak = rate or recipe.rate
+    schedules = keras.optimizers.schedules
+    chosen: Any = peak
+    if recipe.schedule == "cosine":
+        chosen = schedules.CosineDecay(peak, recipe.steps)
+    elif recipe.schedule == "warmup":
+        chosen = schedules.CosineDecay(
+            0.0, recipe.steps, warmup_target=peak, warmup_steps=recipe.steps // 10
+        )
+    made = getattr(keras.optimizers, recipe.optimizer)(chosen, **recipe.settings)
+    return keras.optimizers.LossScaleOptimizer(made) if recipe.mixed else made
+
+
+def _initializer(recipe: Recipe) -> Any:
+    relu = recipe.activation == "relu"
+    if not recipe.gain:
+        return keras.initializers.Zeros()
+    scale = recipe.gain**2 * (2.0 if relu else 1.0)
+    return keras.initializers.VarianceScaling(scale, "fan_in" if relu else "fan_avg", "normal")
+
+
+def _options(recipe: Recipe, name: str) -> dict[str, Any]:
+    options: dict[str, Any] = {"kernel_initializer": _initializer(recipe), "name": name}
+    if recipe.bias and name.startswith(recipe.biased):
+        options["bias_initializer"] = keras.initializers.Constant(recipe.bias)
+    if recipe.wrong == "pinned" and name == "hidden_0":
+        options["kernel_constraint"] = _Pinned()
+    if recipe.wrong == "one large layer" and name == "hidden_1":
+        options["kernel_initializer"] = keras.initializers.RandomNormal(stddev=6.0)
+    return options
+
+
+def _hidden(recipe: Recipe, features: Any, layer: Any) -> Any:
+    """A layer with its normalization, activation and dropout."""
+    if recipe.normalization:
+        layer.activation = keras.activations.linear
+    features = layer(features)
+    if recipe.normalization:
+        features = keras.layers.BatchNormalization()(features)
+        features = keras.layers.Activation(recipe.activation)(features)
+    return keras.layers.Dropout(recipe.dropout)(features) if recipe.dropout else features
+
+
+def _mlp(recipe: Recipe, features: Any) -> Any:
+    for i in range(recipe.depth):
+        options = _options(recipe, f"hidden_{i}")
+        layer = keras.layers.Dense(recipe.width, recipe.activation, **options)
+        features = _hidden(recipe, features, layer)
+    return features
+
+
+def _cnn(recipe: Recipe, features: Any) -> Any:
+    for i in range(recipe.depth):
+        options = _options(recipe, f"hidden_{i}")
+        layer = keras.layers.Conv2D(
+            recipe.width // 3, 3, padding="same", activation=recipe.activation, **options
+        )
+        features = _hidden(recipe, features, layer)
+        if i == 0:
+            features = keras.layers.MaxPooling2D()(features)
+    return keras.layers.Flatten()(features)
+
+
+def _recurrent(recipe: Recipe, features: Any) -> Any:
+    if recipe.data == "tokens":
+        features = keras.layers.Embedding(12, 16, name="embedding")(features)
+    for i in range(recipe.depth):
+        last = i == recipe.depth - 1
+        if recipe.model == "lstm":
+            layer = keras.layers.LSTM(recipe.width, return_sequences=not last, name=f"hidden_{i}")
+        else:
+            layer = keras.layers.SimpleRNN(
+                recipe.width,
+                recipe.activation,
+                recurrent_initializer=keras.initializers.Orthogonal(recipe.gain),
+                return_sequences=not last,
+                name=f"hidden_{i}",
+            )
+        features = layer(features)
+    return features
+
+
+def _transformer(recipe: Recipe, features: Any) -> Any:
+    width = recipe.width
+    if recipe.data == "tokens":
+        features = keras.layers.Embedding(12, width, name="embedding")(features)
+    else:
+        features = keras.layers.Dense(width, name="embedding")(features)
+    features = Positions(recipe.wrong == "detached", name="positions")(features)
+
+    def norm(x: Any) -> Any:
+        return keras.layers.LayerNormalization()(x) if recipe.wrong != "no normalization" else x
+
+    for i in range(recipe.depth):
+        attention = keras.layers.MultiHeadAttention(
+            2, width // 2, kernel_initializer=_initializer(recipe), name=f"attention_{i}"
+        )
+        normed = norm(features)
+        features = features + attention(normed, normed)
+        wide = keras.layers.Dense(2 * width, recipe.activation, **_options(recipe, f"hidden_{i}"))(
+            norm(features)
+        )
+        narrow = keras.layers.Dense(width, kernel_initializer=_initializer(recipe))(wide)
+        features = features + narrow
+    return keras.layers.GlobalAveragePooling1D()(norm(features))
+
+
+_BODIES = {
+    "mlp": _mlp, "cnn": _cnn, "lstm": _recurrent, "rnn": _recurrent, "transformer": _transformer,
+}  # fmt: skip
+
+
+def _mistaken(recipe: Recipe, features: Any) -> Any:
+    if recipe.wrong == "detached" and recipe.model != "transformer":
+        branch = keras.layers.Dense(features.shape[-1], "relu", name="branch")(features)
+        return features + keras.ops.stop_gradient(branch)
+    if recipe.wrong == "unused":
+        return features + 0 * keras.ops.stop_gradient(
+            keras.layers.Dense(features.shape[-1], name="branch")(features)
+        )
+    return features
+
+
+def _head(recipe: Recipe, classes: int) -> tuple[Any, Any]:
+    """The output layer and the loss."""
+    losses = keras.losses
+    if recipe.wrong == "softmax of one":
+        out = keras.Sequential([keras.layers.Dense(1, name="out"), keras.layers.Softmax()])
+        return out, losses.BinaryCrossentropy()
+    if recipe.wrong == "no probability":
+        start = keras.initializers.Constant(-3.0)
+        out = keras.layers.Dense(1, name="out", bias_initializer=start)
+        return out, losses.BinaryCrossentropy()  # of a number that is no probability
+    if recipe.wrong == "relu of logits":
+        start = keras.initializers.Constant(-8.0)
+        out = keras.layers.Dense(classes, "relu", name="out", bias_initializer=start)
+        return out, losses.SparseCategoricalCrossentropy(from_logits=True)
+    if recipe.wrong == "logarithm":
+        return keras.layers.Dense(classes, "relu", name="out"), _bare_logarithm
+    if classes:
+        logits = keras.layers.Dense(classes, name="out", dtype="float32")
+        return logits, losses.SparseCategoricalCrossentropy(from_logits=True)
+    return keras.layers.Dense(1, name="out", dtype="float32"), losses.MeanSquaredError()
+
+
+def _bare_logarithm(labels: Any, values: Any) -> Any:
+    """Cross-entropy of values that may be zero, by a logarithm without any care."""
+    share = values / tf.reduce_sum(values, -1, keepdims=True)
+    chosen = tf.gather(share, tf.cast(tf.reshape(labels, [-1]), tf.int32), axis=1, batch_dims=1)
+    return -tf.math.log(chosen)
+
+
+class Positions(keras.layers.Layer):
+    """Adds a learned vector to each place of a sequence."""
+
+    def __init__(self, detached: bool, **options: Any) -> None:
+        super().__init__(**options)
+        self.detached = detached
+
+    def build(self, shape: Any) -> None:
+        self.embeddings = self.add_weight(shape=shape[1:], initializer="uniform", name="embeddings")
+
+    def call(self, x: Any) -> Any:
+        places = self.embeddings
+        return x + (keras.ops.stop_gradient(places) if self.detached else places)
+
+
+class _Pinned(keras.constraints.Constraint):
+    """Puts the weight back to where it was at first."""
+
+    def __init__(self) -> None:
+        self.start: Any = None
+
+    def __call__(self, weight: Any) -> Any:
+        return tf.ones_like(weight) * 0.1
+
+
+class OnlyTheHead(keras.Model):
+    """Trains its last layer alone, as after a copied line of fine-tuning."""
+
+    def train_step(self, data: Any) -> Any:
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(x, y, self(x, training=True))
+        chosen = self.get_layer("out").trainable_variables
+        gradients = tape.gradient(loss, chosen)
+        self.optimizer.apply(gradients, chosen)
+        return {"loss": loss}
+
+
+class Gan(keras.Model):
+    """A generator and a discriminator, each with an optimizer of its own."""
+
+    def __init__(self, generator: Any, discriminator: Any) -> None:
+        super().__init__()
+        self.generator, self.discriminator = generator, discriminator
+
+    def train_step(self, data: Any) -> Any:
+        real, _ = data
+        count = tf.shape(real)[0]
+        judged = keras.losses.BinaryCrossentropy(from_logits=True)
+        with tf.GradientTape() as tape:
+            made = self.generator(tf.random.normal((count, LATENT)), training=True)
+            says = [self.discriminator(x, training=True) for x in (real, made)]
+            d_loss = judged(tf.fill((count, 1), 0.9), says[0]) + judged(
+                tf.zeros((count, 1)), says[1]
+            )
+        variables = self.discriminator.trainable_variables
+        self.d_optimizer.apply(tape.gradient(d_loss, variables), variables)
+        with tf.GradientTape() as tape:
+            made = self.generator(tf.random.normal((count, LATENT)), training=True)
+            g_loss = judged(tf.ones((count, 1)), self.discriminator(made, training=True))
+        variables = self.generator.trainable_variables
+        self.g_optimizer.apply(tape.gradient(g_loss, variables), variables)
+        return {"loss": g_loss, "d_loss": d_loss}
+
+
+def _gan(recipe: Recipe, shape: tuple[int, ...]) -> keras.Model:
+    noise, points = keras.Input((LATENT,)), keras.Input(shape)
+    made = _mlp(recipe, noise)
+    generator = keras.Model(noise, keras.layers.Dense(shape[0], name="out")(made), name="generator")
+    seen = points
+    for i in range(2):
+        seen = keras.layers.Dense(recipe.width, "leaky_relu", name=f"judge_{i}")(seen)
+        if recipe.wrong == "dead judge" and i == 1:
+            start = keras.initializers.Constant(-30.0)
+            seen = keras.layers.Dense(recipe.width, "relu", name="dead", bias_initializer=start)(
+                seen
+            )
+    discriminator = keras.Model(
+        points, keras.layers.Dense(1, name="out")(seen), name="discriminator"
+    )
+    model = Gan(generator, discriminator)
+    model.compile(jit_compile=False)
+    model.g_optimizer = optimizer(recipe)
+    model.d_optimizer = optimizer(recipe, recipe.discriminator_rate)
+    return model

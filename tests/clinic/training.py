@@ -1,0 +1,65 @@
+"""Trains a recipe with the monitor beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+import tbgrad
+from tests.clinic.data import load
+from tests.clinic.models import build
+from tests.clinic.recipe import Recipe
+
+VALIDATIONS = 40
+
+
+def train(recipe: Recipe, seed: int, logdir: Path, **monitor: Any) -> float:
+    """Train; the loss at the end over all samples it trained on, NaN where that is none."""
+    keras.utils.set_random_seed(seed)
+    keras.backend.clear_session()
+    x, y, classes = load(recipe.data, raw=recipe.raw, raw_targets=recipe.raw_targets)
+    rng = np.random.default_rng(seed)
+    if recipe.shuffled:
+        y = rng.permutation(y)
+    model = build(recipe, x.shape[1:], classes)
+    settings: dict[str, Any] = {"verbose": 0, "shuffle": False, "batch_size": recipe.batch}
+    if recipe.samples:
+        known, epochs = recipe.samples, VALIDATIONS
+        settings |= {"validation_data": (x[known:], y[known:]), "validation_freq": 1}
+    else:
+        known, epochs = len(x), 1
+    order = np.concatenate(
+        [rng.permutation(known) for _ in range(2 + recipe.steps * recipe.batch // known)]
+    )
+    chosen = order[: recipe.steps // epochs * recipe.batch]
+    inputs, targets = x[chosen].copy(), y[chosen].copy()
+    if recipe.inf_at:
+        inputs.reshape(len(inputs), -1)[(recipe.inf_at - 1) * recipe.batch, -1] = np.inf
+    if recipe.spike_at:
+        first = (recipe.spike_at - 1) * recipe.batch
+        inputs[first : first + recipe.batch] *= 1e4
+    model.fit(
+        inputs, targets, epochs=epochs,
+        callbacks=_monitors(recipe, model, logdir, (x[:known], y[:known]), monitor), **settings,
+    )  # fmt: skip
+    if recipe.model == "gan":
+        return float("nan")
+    found = model.evaluate(x[:known], y[:known], batch_size=512, verbose=0)
+    return float(found)
+
+
+def _monitors(recipe: Recipe, model: Any, logdir: Path, data: Any, settings: Any) -> list[Any]:
+    common = {"every": 1, "histograms_every": 10**6} | settings
+    if recipe.model == "gan":
+        named = {"generator": model.g_optimizer, "discriminator": model.d_optimizer}
+        return [
+            tbgrad.GradientMonitor(logdir, optimizer=each, group=group, **common)
+            for group, each in named.items()
+        ]
+    curvature = None
+    if recipe.curvature:
+        curvature = tbgrad.Curvature(data=data, every=recipe.curvature, budget=None)
+    return [tbgrad.GradientMonitor(logdir, curvature=curvature, **common)]
