@@ -8,7 +8,7 @@ import { SEVERITIES } from "../severity.js";
 /** Room between the names and the map, where the marks are. */
 export const GUTTER = 12;
 const COLORS = { error: "red", warning: "amber", info: "blue" };
-const LEAST_PIXELS = 3;
+const LEAST_PIXELS = 4;
 
 /**
  * Plotly's shapes: one a severity, however many rows it marks.
@@ -18,13 +18,14 @@ const LEAST_PIXELS = 3;
  */
 export function marks(names, flags, pixels) {
   const half = Math.max(0.4, LEAST_PIXELS / 2 / pixels);
-  return SEVERITIES.flatMap((severity) => {
+  // The worst comes last, on top of marks that are higher than their rows.
+  return [...SEVERITIES].reverse().flatMap((severity) => {
     const rows = names.flatMap((name, i) => (flags.get(name)?.[0].severity === severity ? [i] : []));
     if (rows.length === 0) return [];
     const path = rows.map((i) => `M-10,${i - half}H-4V${i + half}H-10Z`).join("");
     return [{
       type: "path", name: severity, path, xref: "paper", xsizemode: "pixel", xanchor: 0, yref: "y",
-      line: { width: 0 }, fillcolor: colors()[COLORS[severity]],
+      line: { width: 0 }, fillcolor: colors()[COLORS[severity]], fillrule: "nonzero",
     }];
   });
 }
