@@ -27,17 +27,16 @@ export class AlertsView {
     body.append(this.open, this.fold, this.rest);
     /** @type {Map<string, Item>} */
     this.items = new Map();
-    this.many = null;
     hide.addEventListener("click", () => this.show(false));
     this.clear();
+    this.show();
   }
 
-  /** Of another run nothing is to stay unfolded. */
+  /** Of another run nothing is to stay unfolded; what is shown stays until that run is drawn. */
   clear() {
     this.items.clear();
     this.many = null;
     this.wanted = true;
-    this.show();
   }
 
   /** Shows the list where there is one, unless the user has put it away. */
@@ -95,10 +94,10 @@ export class AlertsView {
 
 /** One alert; what changes as it lasts is told anew, and what the user unfolded stays so. */
 class Item {
-  constructor({ rule, parameters, evidence, causes, advice }, onSelect) {
+  constructor({ rule, parameters, causes, advice }, onSelect) {
     this.badge = element("span", { class: "badge" });
     this.when = element("span", { class: "when" });
-    this.evidence = element("p", { class: "evidence" }, clean(evidence));
+    this.evidence = element("p", { class: "evidence" });
     this.parameters = element("div", { class: "parameters", hidden: parameters.length === 0 });
     const why = [
       ...(causes.length ? [element("h3", {}, "Likely causes"), element("ol", {}, ...causes.map((text) => element("li", {}, clean(text))))] : []),
