@@ -46,6 +46,7 @@ class GradientsPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
             "/parameter": _json_app(self._parameter_route),
             "/histogram": _json_app(self._histogram_route),
             "/curvature": _json_app(self._curvature_route),
+            "/alerts": _json_app(self._alerts_route),
             "/notes": _json_app(self._notes_route),
             "/plotly": _json_app(self._plotly_route),
             "/plotly.min.js": self._plotly_script_route,
@@ -102,6 +103,9 @@ class GradientsPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
 
     def _curvature_route(self, request: Any) -> Any:
         return self._views.curvature_impl(_who(request), _argument(request, "run"))
+
+    def _alerts_route(self, request: Any) -> Any:
+        return self._views.alerts_impl(_who(request), _argument(request, "run"))
 
     def _notes_route(self, request: Any) -> Any:
         return self._views.notes_impl(_who(request), _argument(request, "run"))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from tbgrad import logformat
 from tbgrad.logformat import FormatError
-from tbgrad.plugin import packed, thinning
+from tbgrad.plugin import jsonrecords, packed, thinning
 from tbgrad.plugin.packed import Rows
 from tbgrad.plugin.payload import numbers
 from tbgrad.plugin.source import SCALARS, LogSource, Request
@@ -37,6 +36,7 @@ MAX_POINTS = 2000
 """Points of a curve: more than any screen has pixels across a chart."""
 MAX_CELLS = 200_000
 MAX_HISTOGRAMS = 500
+MAX_ALERTS = 500
 _PACKED = (logformat.PLUGIN_NAME, logformat.HISTOGRAM_PLUGIN_NAME)
 
 
@@ -86,6 +86,8 @@ class Views:
             "curvature": [
                 e for e in (ours.get(logformat.CURVATURE), ours.get(logformat.SPECTRUM)) if e
             ],
+            # The manifest names the rules that were watched.
+            "alerts": [e for e in (manifest, ours.get(logformat.ALERTS)) if e],
             "notes": list(notes.values()),
         }
         everything = [e for group in groups.values() for e in group]
@@ -213,37 +215,27 @@ class Views:
     def curvature_impl(self, request: Request, run: str) -> dict[str, Any]:
         """Every curvature estimate; of the spectral densities the first and the newest."""
         self._check(request, run)
+        problems: list[str] = []
         samples = self._source.tensors(request, run, logformat.PLUGIN_NAME, logformat.CURVATURE)
-        estimates, problems = [], []
-        for step, wall_time, value in zip(
-            samples.steps.tolist(), samples.wall_times.tolist(), samples.values, strict=True
-        ):
-            try:
-                record = logformat.decode_json(logformat.CURVATURE, packed.text(value))
-            except FormatError as error:
-                problems.append(f"step {step}: {error}")
-                continue
-            estimates.append(
-                {
-                    "step": step,
-                    "wall_time": wall_time,
-                    "eigenvalues": [asdict(e) for e in record.eigenvalues],
-                    "converged": record.converged,
-                    "hvps": record.hvps,
-                    "seconds": record.seconds,
-                    "loss": record.loss,
-                    "samples": record.samples,
-                    "stability_threshold": record.stability_threshold,
-                    "threshold_formula": record.threshold_formula,
-                    "preconditioned": record.preconditioned and asdict(record.preconditioned),
-                    "stability": record.stability,
-                    "trace": record.trace,
-                    "trace_error": record.trace_error,
-                    "method": record.method,
-                }
-            )
+        estimates = jsonrecords.estimates(samples, problems)
         densities = self._densities(request, run, problems)
         return {"run": run, "estimates": estimates, "densities": densities, "problems": problems}
+
+    def alerts_impl(self, request: Request, run: str) -> dict[str, Any]:
+        """What is wrong in the run by its alerts, and which rules its writer watched."""
+        self._check(request, run)
+        problems: list[str] = []
+        samples = self._source.tensors(request, run, logformat.PLUGIN_NAME, logformat.ALERTS)
+        alerts = jsonrecords.alerts(samples, problems)
+        newest = self._rows(request, run).newest
+        return {
+            "run": run,
+            "rules": list(newest.rules) if newest else [],
+            "alerts": alerts[:MAX_ALERTS],
+            "stored": len(alerts),
+            "sampled": self._source.sampled(logformat.PLUGIN_NAME, len(samples)),
+            "problems": problems,
+        }
 
     def notes_impl(self, request: Request, run: str) -> dict[str, Any]:
         """What the monitor wrote about itself."""

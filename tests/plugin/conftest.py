@@ -88,6 +88,7 @@ def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     logs.write_hostile(root / logs.EVIL)
     logs.write_changing(root / "nested" / "changing")
     logs.write_plain(root / "plain")
+    logs.write_alerts(root / logs.ALERTS)
     return root
 
 
@@ -95,8 +96,9 @@ def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def api(request: pytest.FixtureRequest, logdir: Path) -> Api:
     """The plugin on a real data provider: TensorBoard's Python reader, and its data server."""
     api = Api(PROVIDERS[request.param](logdir))
-    poll(lambda: len(api.get("runs")["runs"]) == 4, "all runs are known")
-    for run, step in (("good", 1000), ("plain", 49), ("nested/changing", 9), (logs.EVIL, 60)):
+    poll(lambda: len(api.get("runs")["runs"]) == 5, "all runs are known")
+    newest = {"good": 1000, "plain": 49, "nested/changing": 9, logs.EVIL: 60, logs.ALERTS: 1000}
+    for run, step in newest.items():
         poll(lambda r=run, s=step: api.get("status", run=r)["last_step"] == s, f"{run} is read")
     return api
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -10,13 +12,14 @@ from tbgrad import logformat
 from tbgrad.eventwriter import EventFileWriter
 from tbgrad.records import (
     STATISTICS,
+    Alert,
     CurvatureEstimate,
     Eigenvalue,
     HistogramBins,
     Manifest,
     Parameter,
 )
-from tests.support.logs import EPOCH
+from tests.support.logs import EPOCH, write_run
 
 EVIL = "<img src=x onerror=window.hacked=1>"
 EVIL_PARAMETERS = (
@@ -27,12 +30,68 @@ EVIL_PARAMETERS = (
 )
 
 
+ALERTS = "alerts"
+RULES = ("no_gradient", "edge_of_stability")
+
+
+def alert(
+    rule: str,
+    severity: Literal["info", "warning", "error"],
+    first: int,
+    *,
+    last: int | None = None,
+    state: Literal["open", "closed"] = "open",
+    parameters: tuple[str, ...] = ("dense_2/kernel",),
+) -> Alert:
+    """An alert that is seen from `first` to `last`."""
+    return Alert(
+        rule=rule,
+        severity=severity,
+        parameters=parameters,
+        first_step=first,
+        last_step=first if last is None else last,
+        state=state,
+        evidence=f"what was measured at step {first}: {', '.join(parameters)}",
+        causes=("the first cause", "the second cause"),
+        advice=f"what to do about {rule}",
+    )
+
+
+def write_alerts(directory: Path) -> None:
+    """A run with one alert of each severity: open, open and told of again, closed."""
+    m = write_run(directory)
+    small = alert("edge_of_stability", "info", 20, parameters=())
+    slow = alert(
+        "no_gradient", "warning", 40, parameters=("dense_1/kernel", "dense_1/bias", "gone")
+    )
+    bad = alert("nonfinite", "error", 300, last=320)
+    with EventFileWriter(directory) as writer:
+        writer.add(0, [logformat.manifest(replace(m, rules=RULES))], EPOCH)
+        for step, told in (
+            (20, [small]),
+            (40, [slow]),
+            (60, [replace(small, last_step=50, state="closed"), replace(slow, last_step=60)]),
+            (300, [replace(bad, last_step=300)]),
+            (320, [bad]),
+            (700, [replace(slow, last_step=700)]),
+        ):
+            writer.add(step, [logformat.alerts(told)], EPOCH + step * 0.05)
+
+
 def table(parameters: int, **columns: object) -> np.ndarray:
     """Packed statistics with these columns, NaN elsewhere."""
     result = np.full((parameters, len(STATISTICS)), np.nan, dtype=np.float32)
     for name, column in columns.items():
         result[:, STATISTICS.index(name)] = column
     return result
+
+
+def evil_alert(step: int) -> Alert:
+    """An alert whose every word is markup, of two parameters that are there and one that is not."""
+    names = (EVIL_PARAMETERS[0].path, "same (2)", f"gone {EVIL}")
+    return Alert(
+        EVIL, "error", names, step, step, "open", f"seen {EVIL}", (f"for {EVIL}",), f"mend {EVIL}"
+    )
 
 
 def write_hostile(directory: Path) -> None:
@@ -71,6 +130,13 @@ def write_hostile(directory: Path) -> None:
                     ),
                     logformat.note(f"disk full {EVIL} at {step}"),
                 ]  # fmt: skip
+            if step == 5:
+                values.append(logformat.alerts([evil_alert(step)]))
+            if step in (10, 15):
+                damaged = logformat.alerts([evil_alert(step)])
+                text = damaged.tensor.string_val[0]
+                damaged.tensor.string_val[0] = text[:-9] if step == 10 else b'[{"rule": 1}, 2]'
+                values.append(damaged)
             if step == 30:
                 values[-1] = logformat.parameters(np.ones((3, 2), dtype=np.float32))
             writer.add(step, values, EPOCH + step)

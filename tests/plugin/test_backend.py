@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tbgrad
+from tbgrad import logformat
+from tbgrad.eventwriter import EventFileWriter
+from tbgrad.logformat import to_jsonable
 from tbgrad.plugin import Loader
 from tbgrad.plugin.source import LogSource
+from tbgrad.plugin.views import MAX_ALERTS
+from tbgrad.tags import in_group
 from tests.plugin import logs
 from tests.plugin.conftest import PROVIDERS, Api, poll, rust_provider
 from tests.support.logs import write_groups, write_run
 
 ROUTES_OF_A_RUN = (
-    "status", "scalars", "layers", "parameter", "histogram", "curvature", "notes",
+    "status", "scalars", "layers", "parameter", "histogram", "curvature", "alerts",
+    "notes",
 )  # fmt: skip
 
 
@@ -30,6 +37,7 @@ def test_runs_are_listed_and_those_with_gradients_are_marked(api: Api) -> None:
     runs = {run["name"]: run for run in api.get("runs")["runs"]}
     assert {name: run["gradients"] for name, run in runs.items()} == {
         "good": True, logs.EVIL: True, "nested/changing": True, "plain": False,
+        logs.ALERTS: True,
     }  # fmt: skip
     assert runs["good"]["last_step"] == 1000
     assert runs["good"]["last_wall_time"] == pytest.approx(1_790_000_050)
@@ -40,7 +48,9 @@ def test_status_tells_where_the_run_stands(api: Api) -> None:
     status = api.get("status", run="good")
     assert (status["last_step"], status["gradients"]) == (1000, True)
     assert status["optimizer"] == {"name": "SGD", "learning_rate": 0.05, "momentum": 0.9}
-    assert set(status["revisions"]) == {"scalars", "layers", "histograms", "curvature", "notes"}
+    assert set(status["revisions"]) == {
+        "scalars", "layers", "histograms", "curvature", "alerts", "notes",
+    }  # fmt: skip
     assert status == api.get("status", run="good")
     assert not api.get("status", run="plain")["gradients"]
 
@@ -159,6 +169,45 @@ def test_equal_names_are_told_apart(api: Api) -> None:
     assert second["statistics"]["norm"][0] == 5.0
 
 
+def test_alerts_are_told_once_in_their_newest_state_open_ones_first(api: Api) -> None:
+    answer = api.get("alerts", run=logs.ALERTS)
+    assert [(a["severity"], a["state"], a["first_step"]) for a in answer["alerts"]] == [
+        ("error", "open", 300), ("warning", "open", 40), ("info", "closed", 20),
+    ]  # fmt: skip
+    assert answer["stored"] == 3
+    assert not answer["sampled"]
+    assert answer["rules"] == list(logs.RULES)
+    error, warning, _ = answer["alerts"]
+    assert error == to_jsonable(asdict(logs.alert("nonfinite", "error", 300, last=320)))
+    assert warning["last_step"] == 700
+    assert warning["causes"] == ["the first cause", "the second cause"]
+
+
+def test_alerts_that_cannot_be_read_are_told_and_the_others_are_shown(api: Api) -> None:
+    answer = api.get("alerts", run=logs.EVIL)
+    assert [a["rule"] for a in answer["alerts"]] == [logs.EVIL]
+    assert [said.partition(":")[0] for said in answer["problems"]] == ["step 10", "step 15"]
+    assert all("does not hold what the format says" in said for said in answer["problems"])
+
+
+def test_a_writer_that_did_not_say_what_it_watched_has_no_rules(api: Api) -> None:
+    nothing = {"rules": [], "alerts": [], "stored": 0, "sampled": False, "problems": []}
+    for run in ("good", "plain"):
+        assert api.get("alerts", run=run) == {"run": run, **nothing}
+
+
+def test_of_very_many_alerts_the_closed_ones_are_left_out_first(tmp_path: Path) -> None:
+    closed = [logs.alert("r", "error", i, state="closed") for i in range(MAX_ALERTS)]
+    with EventFileWriter(tmp_path / "run", start_step=0) as writer:
+        writer.add(9, [logformat.alerts([*closed, logs.alert("r", "info", 1000)])])
+    api = Api(PROVIDERS["python"](tmp_path))
+    answer = api.get("alerts", run="run")
+    assert answer["stored"] == MAX_ALERTS + 1
+    assert len(answer["alerts"]) == MAX_ALERTS
+    assert answer["alerts"][0]["state"] == "open"
+    assert answer["alerts"][-1]["first_step"] == 1
+
+
 def test_notes(api: Api) -> None:
     notes = api.get("notes", run=logs.EVIL)["notes"]
     assert [n["step"] for n in notes] == [20, 40, 60]
@@ -272,6 +321,10 @@ def test_a_series_as_long_as_tensorboard_keeps_may_have_lost_records() -> None:
 @pytest.mark.parametrize("provider", PROVIDERS)
 def test_groups_are_runs_of_their_own(provider: str, tmp_path: Path) -> None:
     write_groups(tmp_path / "gan")
+    with EventFileWriter(tmp_path / "gan") as writer:
+        value = logformat.alerts([logs.alert("no_gradient", "warning", 40)])
+        value.tag = in_group("critic", value.tag)
+        writer.add(1000, [value])
     write_run(tmp_path / "gan" / "generator", layers=1)  # a directory of the name of a group
     api = Api(PROVIDERS[provider](tmp_path))
     names = ["gan/critic", "gan/generator", "gan/generator (group)"]
@@ -291,4 +344,8 @@ def test_groups_are_runs_of_their_own(provider: str, tmp_path: Path) -> None:
         assert api.get("histogram", run=name, parameter=run.names[0])["stored"] == len(
             run["tbgrad/histograms"]
         )
+    critic = poll(lambda: api.get("alerts", run="gan/critic")["alerts"], "its alert is read")
+    assert [a["rule"] for a in critic] == ["no_gradient"]
+    assert api.get("status", run="gan/critic")["revisions"]["alerts"]
+    assert api.get("alerts", run="gan/generator")["alerts"] == []
     assert api.error("status", run="gan")[0] == 404

@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -16,36 +15,16 @@ import tbgrad
 from tbgrad import logformat
 from tbgrad.eventwriter import EventFileWriter
 from tests.plugin import logs
+from tests.plugin.tabs import SELECTED, choose_run, healthy, live_values
 from tests.support.browser import Tab, TensorBoard, open_tab, tensorboard
 from tests.support.logs import manifest, write_run
 
 pytestmark = pytest.mark.browser
 
-SELECTED = "document.querySelector('#detail select').value"
-
-
-def healthy(tab: Tab) -> None:
-    """No console error (that includes every violation of the Content-Security-Policy)."""
-    assert tab.errors == []
-    foreign = [
-        url for url in tab.requests
-        if urlsplit(url).scheme in ("http", "https", "ws", "wss")
-        and urlsplit(url).hostname != "127.0.0.1"
-    ]  # fmt: skip
-    assert foreign == []
-    assert not tab.frame.evaluate("'hacked' in window || 'hacked' in window.parent")
-
 
 def two_more_refreshes(tab: Tab) -> None:
     done = int(tab.frame.evaluate("Number(document.documentElement.dataset.refreshed)"))
     tab.wait("n => Number(document.documentElement.dataset.refreshed) >= n", done + 2)
-
-
-def choose_run(tab: Tab, name: str) -> None:
-    tab.wait(
-        "name => [...document.querySelectorAll('#run option')].some((o) => o.value === name)", name
-    )
-    tab.frame.select_option("#run", name)
 
 
 @pytest.fixture(scope="module")
@@ -340,8 +319,3 @@ def test_the_tab_follows_a_log_from_nothing(
             assert tab.layout("scalar")["xaxis"]["range"][1] >= 3
         healthy(tab)
         tab.page.context.close()
-
-
-def live_values(step: int, rows: int) -> list[Any]:
-    statistics = np.ones((rows, 12), dtype=np.float32) * step
-    return [logformat.scalar("loss", 1 / step), logformat.parameters(statistics)]

@@ -6,12 +6,12 @@ const THEMES = {
   light: {
     text: "#202124", muted: "#5f6368", grid: "#e4e6ea", panel: "#ffffff",
     blue: "#1967d2", orange: "#d9610b", faint: "#f0b27f", purple: "#7b3fc4", teal: "#0b8378",
-    red: "#c5221f", bars: "#4a86e0", zero: "#80868b", selected: "#ff6d00",
+    red: "#c5221f", amber: "#a15c00", bars: "#4a86e0", zero: "#80868b", selected: "#ff6d00",
   },
   dark: {
     text: "#e8eaed", muted: "#a8adb4", grid: "#3d4147", panel: "#25282c",
     blue: "#8ab4f8", orange: "#ffa657", faint: "#8f6238", purple: "#c58af9", teal: "#5ed1c4",
-    red: "#ff7b72", bars: "#6ea0ee", zero: "#9aa0a6", selected: "#ff8f3d",
+    red: "#ff7b72", amber: "#f2b84b", bars: "#6ea0ee", zero: "#9aa0a6", selected: "#ff8f3d",
   },
 };
 

@@ -4,6 +4,7 @@ import { alignSteps, resetZoom, setExtent, setTheme } from "./chart.js";
 import { element } from "./dom.js";
 import { followTheme, Host } from "./host.js";
 import * as model from "./model.js";
+import { AlertsView } from "./views/alerts.js";
 import { CurvatureView } from "./views/curvature.js";
 import { NormView, OtherScalarsView, ScalarView } from "./views/curves.js";
 import { DetailView } from "./views/detail.js";
@@ -16,16 +17,20 @@ const POLL_MILLISECONDS = 3000;
 class App {
   constructor() {
     const onSelect = (name) => this.selectParameter(name);
-    this.summary = new SummaryView({ onRun: (name) => this.selectRun(name) });
+    this.summary = new SummaryView({ onRun: (name) => this.selectRun(name), onAlerts: () => this.alerts.reveal() });
     this.scalar = new ScalarView();
     this.norm = new NormView();
     this.layers = new HeatmapView({ onSelect, onStatistic: (name) => this.selectStatistic(name) });
     this.detail = new DetailView({ onSelect });
     this.curvature = new CurvatureView();
     this.others = new OtherScalarsView();
-    this.board = element(
-      "main", { id: "board" },
-      this.scalar.box, this.norm.box, this.layers.box, this.detail.box, this.curvature.box,
+    this.board = element("main", { id: "board" });
+    this.alerts = new AlertsView({
+      onSelect: (name) => this.showParameter(name),
+      onShown: (shown) => this.board.classList.toggle("alerted", shown),
+    });
+    this.board.append(
+      this.alerts.box, this.scalar.box, this.norm.box, this.layers.box, this.detail.box, this.curvature.box,
     );
     this.without = element("main", { id: "without" }, noGradients(), this.others.box);
     this.nothing = element("main", { id: "nothing" }, noRuns());
@@ -53,6 +58,7 @@ class App {
     this.data = {};
     this.seen = {};
     this.detail.chosen = null;
+    this.alerts.clear();
     resetZoom();
     return this.refresh();
   }
@@ -61,8 +67,15 @@ class App {
     if (name === this.parameter) return undefined;
     this.parameter = name;
     this.layers.mark(name);
+    this.alerts.mark(name);
     if (this.data.layers) this.detail.options(this.data.layers.parameters, name);
     return this.refresh();
+  }
+
+  /** Selects a parameter from afar and brings the map with its row into view. */
+  showParameter(name) {
+    this.layers.box.scrollIntoView({ block: "nearest" });
+    return this.selectParameter(name);
   }
 
   selectStatistic(name) {
@@ -116,6 +129,7 @@ class App {
       this.measure();
       this.draw("others", () => this.others.draw(this.data.others.series, run));
       this.summary.draw(status, this.data.others.series, []);
+      this.summary.drawAlerts([], []);
       this.summary.drawNotes([], [], false);
       return;
     }
@@ -124,6 +138,7 @@ class App {
       this.fetch("scalars", revisions.scalars, () => model.scalars(run)),
       this.fetch("layers", `${revisions.layers} ${this.statistic}`, () => model.layers(run, this.statistic)),
       this.fetch("curvature", revisions.curvature, () => model.curvature(run)),
+      this.fetch("alerts", revisions.alerts, () => model.alerts(run)),
       this.fetch("notes", revisions.notes, () => model.notes(run)),
     ]);
     if (run !== this.run) return;
@@ -135,14 +150,19 @@ class App {
       this.scalar.draw(this.data.scalars.series, run);
       this.norm.draw(this.data.scalars.series, run);
     });
+    this.draw("alerts", () => {
+      this.alerts.draw(this.data.alerts, names, parameter);
+      this.layers.flag(this.data.alerts.alerts);
+    }, this.data.layers);
     this.draw("layers", () => {
       this.layers.draw(this.data.layers, parameter, run);
       this.detail.options(this.data.layers.parameters, parameter);
     });
     this.draw("curvature", () => this.curvature.draw(this.data.curvature, run));
     this.summary.draw(status, this.data.scalars.series, this.data.curvature.estimates);
-    const problems = [...this.data.layers.problems, ...this.data.curvature.problems];
-    const sampled = this.data.layers.sampled || this.data.scalars.series.some((one) => one.sampled);
+    this.summary.drawAlerts(this.data.alerts.alerts, this.data.alerts.rules);
+    const problems = ["layers", "curvature", "alerts"].flatMap((view) => this.data[view].problems);
+    const sampled = this.data.layers.sampled || this.data.alerts.sampled || this.data.scalars.series.some((one) => one.sampled);
     this.summary.drawNotes(this.data.notes.notes, problems, sampled);
     if (parameter === null) return;
     await Promise.all([

@@ -36,6 +36,7 @@ export const layers = (run, statistic) => get("layers", { run, statistic });
 export const parameter = (run, name) => get("parameter", { run, parameter: name });
 export const histogram = (run, name) => get("histogram", { run, parameter: name });
 export const curvature = (run) => get("curvature", { run });
+export const alerts = (run) => get("alerts", { run });
 export const notes = (run) => get("notes", { run });
 
 /** JSON has no NaN and no infinity: null and "inf", "-inf" stand for them, as in the log. */

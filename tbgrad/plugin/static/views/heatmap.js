@@ -4,7 +4,9 @@ import { Chart, colors, labelWidth } from "../chart.js";
 import { element, explain, fill, panel } from "../dom.js";
 import { clean, count, number, plotText, powerOfTen, shorten } from "../format.js";
 import { toNumber } from "../model.js";
+import { openByParameter } from "../severity.js";
 import { statistic } from "../statistics.js";
+import { flagged, GUTTER, marks } from "./marks.js";
 
 const LABEL_LENGTH = 26;
 const ROW_PIXELS = 15;
@@ -24,10 +26,12 @@ export class HeatmapView {
     this.onSelect = onSelect;
     this.data = null;
     this.selected = null;
+    this.flags = new Map();
     body.tabIndex = 0;
     body.setAttribute("aria-label", "Heat map: arrow up and down select a parameter");
     body.addEventListener("keydown", (event) => this.key(event));
     body.addEventListener("click", (event) => this.clickLabel(event));
+    body.addEventListener("mousemove", (event) => this.showFlag(event));
     body.addEventListener("mouseleave", () => this.hideTip());
   }
 
@@ -65,6 +69,16 @@ export class HeatmapView {
   /** Marks another row without drawing the map anew. */
   mark(selected) {
     this.selected = selected;
+    this.relayout();
+  }
+
+  /** Marks the rows that have open alerts. */
+  flag(alerts) {
+    this.flags = openByParameter(alerts);
+    this.relayout();
+  }
+
+  relayout() {
     if (this.data && this.chart.drawn && !this.chart.node.hidden) {
       const { shapes, yaxis } = this.layout();
       Plotly.relayout(this.chart.node, { shapes, "yaxis.ticktext": yaxis.ticktext });
@@ -87,12 +101,19 @@ export class HeatmapView {
 
   /** The names beside the map select as well as its rows do. */
   clickLabel(event) {
+    const row = this.labelAt(event);
+    if (row !== null) this.choose(row);
+  }
+
+  /** The row beside whose name or mark the mouse is. */
+  labelAt(event) {
     const layout = this.chart.node._fullLayout;
-    if (!layout?.yaxis || !this.data) return;
+    if (!layout?.yaxis || !this.data || this.chart.node.hidden) return null;
     const box = this.chart.node.getBoundingClientRect();
     const x = event.clientX - box.left;
     const y = event.clientY - box.top - layout.margin.t;
-    if (x < layout.margin.l && y >= 0 && y <= layout.yaxis._length) this.choose(layout.yaxis.p2d(y));
+    const beside = x >= 0 && x < layout.margin.l && y >= 0 && y <= layout.yaxis._length;
+    return beside ? Math.round(layout.yaxis.p2d(y)) : null;
   }
 
   trace() {
@@ -128,7 +149,8 @@ export class HeatmapView {
 
   layout() {
     const names = this.data.parameters.map(({ name }) => name);
-    const every = Math.max(1, Math.ceil((names.length * ROW_PIXELS) / Math.max(80, this.chart.node.clientHeight - 50)));
+    const height = Math.max(80, this.chart.node.clientHeight - 50);
+    const every = Math.max(1, Math.ceil((names.length * ROW_PIXELS) / height));
     const wide = this.chart.node.clientWidth > 480 ? LABEL_LENGTH : 16;
     const labels = names.map((name) => shorten(name, wide));
     const longest = Math.max(...labels.map(labelWidth));
@@ -136,19 +158,27 @@ export class HeatmapView {
     const c = colors();
     const at = names.map((_, i) => i).filter((i) => i % every === 0);
     return {
-      margin: { l: 14 + longest, r: 64, t: 6, b: 32 },
+      margin: { l: 11 + longest + GUTTER, r: 64, t: 6, b: 32 },
       hovermode: "closest",
       yaxis: {
         range: [names.length - 0.5, -0.5], fixedrange: true, showgrid: false, zeroline: false,
-        tickvals: at, tickfont: { size: 11 },
+        tickvals: at, tickfont: { size: 11 }, ticklen: GUTTER, tickcolor: "rgba(0,0,0,0)",
         ticktext: at.map((i) => (i === row ? `<b>${plotText(labels[i])}</b>` : plotText(labels[i]))),
       },
       xaxis: { showgrid: false, nticks: 8 },
-      shapes: row < 0 ? [] : [{
-        type: "rect", xref: "paper", x0: 0, x1: 1, y0: row - 0.5, y1: row + 0.5,
+      shapes: [...marks(names, this.flags, height / names.length), ...(row < 0 ? [] : [{
+        type: "rect", name: "selected", xref: "paper", x0: 0, x1: 1, y0: row - 0.5, y1: row + 0.5,
         line: { color: c.selected, width: 2.5 }, fillcolor: "rgba(0,0,0,0)",
-      }],
+      }])],
     };
+  }
+
+  /** What is wrong with a row, where the mouse is beside its mark. */
+  showFlag(event) {
+    const found = this.data?.parameters[this.labelAt(event) ?? -1];
+    const flags = found && this.flags.get(found.name);
+    if (flags) this.tell(event, element("b", {}, clean(found.name)), ...flags.map(flagged));
+    else if (found) this.hideTip();
   }
 
   showTip(point, event) {
@@ -162,12 +192,19 @@ export class HeatmapView {
     const when = firsts[column] === steps[column]
       ? `step ${count(steps[column])}`
       : `largest of steps ${count(firsts[column])} to ${count(steps[column])}`;
-    this.tip.replaceChildren(
+    this.tell(
+      event,
       element("b", {}, clean(found.name)),
       element("span", {}, when),
       element("span", {}, `${clean(statistic(this.data.statistic).label)}: ${Number.isNaN(value) ? "none" : number(value, 4)}`),
       ...(bad ? [element("span", { class: "bad" }, "has NaN or infinite values")] : []),
+      ...(this.flags.get(found.name) ?? []).map(flagged),
     );
+  }
+
+  /** Puts words beside the mouse. */
+  tell(event, ...lines) {
+    this.tip.replaceChildren(...lines);
     this.tip.hidden = false;
     const box = this.box.getBoundingClientRect();
     const left = Math.min(event.clientX - box.left + 14, box.width - this.tip.offsetWidth - 4);

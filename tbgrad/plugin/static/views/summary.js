@@ -3,21 +3,24 @@
 import { element, fill } from "../dom.js";
 import { age, clean, count, number } from "../format.js";
 import { toNumber } from "../model.js";
+import { tally } from "../severity.js";
 
 const SAMPLED =
   "This run is long: TensorBoard keeps a random part of its records, so a single peak may be missing. " +
   "To keep more, start it with --samples_per_plugin scalars=50000,tbgrad=20000";
 
 export class SummaryView {
-  /** @param {{onRun: (name: string) => void}} events */
-  constructor({ onRun }) {
+  /** @param {{onRun: (name: string) => void, onAlerts: () => void}} events */
+  constructor({ onRun, onAlerts }) {
     this.select = element("select", { id: "run" });
     this.select.addEventListener("change", () => onRun(this.select.value));
     this.facts = element("dl", { "aria-live": "off" });
+    this.alerts = element("button", { type: "button", id: "tally", "aria-live": "polite", hidden: true });
+    this.alerts.addEventListener("click", onAlerts);
     this.message = element("p", { class: "message", role: "status", hidden: true });
     this.notes = element("details", { class: "notes", hidden: true }, element("summary", {}), element("ul", {}));
     const label = element("label", { for: "run" }, "Run");
-    this.box = element("header", { id: "summary" }, element("div", { class: "bar" }, label, this.select, this.facts), this.message, this.notes);
+    this.box = element("header", { id: "summary" }, element("div", { class: "bar" }, label, this.select, this.alerts, this.facts), this.message, this.notes);
     this.wallTime = null;
     setInterval(() => this.tick(), 1000);
   }
@@ -63,6 +66,23 @@ export class SummaryView {
       element("div", { class: "updated" }, element("dt", {}, "updated"), this.updated),
     );
     this.tick();
+  }
+
+  /** How many alerts are open; says nothing where nobody looked for any. */
+  drawAlerts(alerts, rules) {
+    this.alerts.hidden = alerts.length === 0 && rules.length === 0;
+    this.alerts.disabled = alerts.length === 0;
+    this.alerts.title = alerts.length ? "show the alerts" : `watched for: ${rules.map(clean).join(", ")}`;
+    const open = tally(alerts.filter(({ state }) => state === "open"));
+    const said = open.map(([, text]) => text).join(", ") || (alerts.length ? "no open alerts" : "no alerts");
+    if (said === this.alerts.ariaLabel) return;
+    this.alerts.ariaLabel = said;
+    const badges = open.map(([severity, text]) => {
+      const badge = element("span", { class: "badge" }, text);
+      badge.dataset.severity = severity;
+      return badge;
+    });
+    this.alerts.replaceChildren(...(badges.length ? badges : [said]));
   }
 
   tick() {

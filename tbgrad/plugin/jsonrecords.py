@@ -1,0 +1,56 @@
+"""What a log holds as JSON, estimates of the curvature and alerts, as plain data for the tab."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from tbgrad import logformat
+from tbgrad.diagnosis import newest
+from tbgrad.logformat import FormatError
+from tbgrad.plugin import packed
+from tbgrad.plugin.source import Samples
+
+
+def estimates(samples: Samples, problems: list[str]) -> list[dict[str, Any]]:
+    """Every curvature estimate that could be read."""
+    return [
+        {
+            "step": step,
+            "wall_time": wall_time,
+            "eigenvalues": [asdict(e) for e in record.eigenvalues],
+            "converged": record.converged,
+            "hvps": record.hvps,
+            "seconds": record.seconds,
+            "loss": record.loss,
+            "samples": record.samples,
+            "stability_threshold": record.stability_threshold,
+            "threshold_formula": record.threshold_formula,
+            "preconditioned": record.preconditioned and asdict(record.preconditioned),
+            "stability": record.stability,
+            "trace": record.trace,
+            "trace_error": record.trace_error,
+            "method": record.method,
+        }
+        for step, wall_time, record in _decoded(logformat.CURVATURE, samples, problems)
+    ]
+
+
+def alerts(samples: Samples, problems: list[str]) -> list[dict[str, Any]]:
+    """Each alert once, in the last state that could be read; open ones first."""
+    told = _decoded(logformat.ALERTS, samples, problems)
+    return [asdict(alert) for alert in newest(one for _, _, found in told for one in found)]
+
+
+def _decoded(tag: str, samples: Samples, problems: list[str]) -> Iterator[tuple[int, float, Any]]:
+    """Step, wall time and record, where there is one; what is wrong with the others."""
+    for step, wall_time, value in zip(
+        samples.steps.tolist(), samples.wall_times.tolist(), samples.values, strict=True
+    ):
+        try:
+            record = logformat.decode_json(tag, packed.text(value))
+        except FormatError as error:
+            problems.append(f"step {step}: {error}")
+            continue
+        yield step, wall_time, record

@@ -1,0 +1,25 @@
+/** How bad an alert is: from the worst on, and what is said of several together. */
+
+export const SEVERITIES = ["error", "warning", "info"];
+
+const rank = ({ severity }) => SEVERITIES.indexOf(severity);
+
+/**
+ * The open alerts of every parameter that has some, the worst first.
+ * @returns {Map<string, {rule: string, severity: string}[]>}
+ */
+export function openByParameter(alerts) {
+  const found = new Map();
+  for (const alert of alerts.filter(({ state }) => state === "open")) {
+    for (const name of new Set(alert.parameters)) found.set(name, [...(found.get(name) ?? []), alert]);
+  }
+  for (const list of found.values()) list.sort((a, b) => rank(a) - rank(b));
+  return found;
+}
+
+/** How many of each severity there are: [["error", "1 error"], ["warning", "2 warnings"]]. */
+export function tally(alerts) {
+  return SEVERITIES.map((name) => [name, alerts.filter(({ severity }) => severity === name).length])
+    .filter(([, n]) => n > 0)
+    .map(([name, n]) => [name, `${n.toLocaleString("en-US")} ${name}${n === 1 || name === "info" ? "" : "s"}`]);
+}

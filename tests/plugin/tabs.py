@@ -1,0 +1,37 @@
+"""What the tests of the open tab share."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from tbgrad import logformat
+from tests.support.browser import Tab
+
+SELECTED = "document.querySelector('#detail select').value"
+
+
+def healthy(tab: Tab) -> None:
+    """No console error (that includes every violation of the Content-Security-Policy)."""
+    assert tab.errors == []
+    foreign = [
+        url for url in tab.requests
+        if urlsplit(url).scheme in ("http", "https", "ws", "wss")
+        and urlsplit(url).hostname != "127.0.0.1"
+    ]  # fmt: skip
+    assert foreign == []
+    assert not tab.frame.evaluate("'hacked' in window || 'hacked' in window.parent")
+
+
+def choose_run(tab: Tab, name: str) -> None:
+    tab.wait(
+        "name => [...document.querySelectorAll('#run option')].some((o) => o.value === name)", name
+    )
+    tab.frame.select_option("#run", name)
+
+
+def live_values(step: int, rows: int) -> list[Any]:
+    statistics = np.ones((rows, 12), dtype=np.float32) * step
+    return [logformat.scalar("loss", 1 / step), logformat.parameters(statistics)]
