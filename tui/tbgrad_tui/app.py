@@ -115,6 +115,7 @@ class WatchApp(App[None]):
     def show_everything(self) -> None:
         """Bring every panel up to date."""
         run = self.run_shown
+        self._poller.watched = self.run_name
         dashboard = self.dashboard
         waiting = not self.snapshot.runs
         with_gradients = run is None or facts.has_gradients(run)

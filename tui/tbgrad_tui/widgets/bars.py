@@ -10,7 +10,6 @@ from rich.cells import cell_len
 from rich.style import Style
 
 from tbgrad import logformat
-from tbgrad.diagnosis import alerts_of
 from tbgrad.history import Run
 from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
@@ -106,11 +105,11 @@ class Summary(Drawing):
             clock = time.strftime("%H:%M:%S", time.localtime(self.silent_since))
             words.append((f"the log is not answering since {clock}", colours.ALERT))
         if self.run is not None:
-            open_alerts = [a for a in alerts_of(self.run) if a.state == "open"]
+            open_alerts = [a for a in facts.alerts(self.run) if a.state == "open"]
             if open_alerts:
-                bad = any(a.severity == "error" for a in open_alerts)
-                text = f"{count(len(open_alerts), 'alert')}: {open_alerts[0].rule} (a)"
-                words.append((text, colours.ALERT if bad else colours.WARNING))
+                mark, style = colours.SEVERITIES[open_alerts[0].severity]
+                text = f"{mark} {count(len(open_alerts), 'alert')}: {open_alerts[0].rule} (a)"
+                words.append((text, style))
         damage = sum(len(run.damage) for run in self.snapshot.runs.values())
         if damage:
             words.append((f"{count(damage, 'damaged record')} (d)", colours.WARNING))

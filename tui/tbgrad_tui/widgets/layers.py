@@ -88,10 +88,13 @@ class LayersPanel(Panel):
         draw_heat(canvas, plot, bins, shown, exponents, tall=tall, shades=self.shades)
         norms = run.statistic("norm")[-1]
         marks = facts.nonfinite_marks(run)[-1]
+        alerts = facts.alerts_by_name(run)
         for index, name in zip(shown, names, strict=True):
             y = (index - self._first) * tall
             self._draw_name(canvas, body, y, index, name, name_width)
             self._draw_value(canvas, body, y, float(norms[index]), bool(marks[index]))
+            if (alert := alerts.get(run.names[index])) is not None:
+                canvas.write(body.x - 1, body.y + y, *colours.SEVERITIES[alert.severity])
         self._draw_steps(canvas, Box(plot.x, body.y + rows * tall, plot.width, 1), bins)
         self._draw_scroll(canvas, body, amount, rows)
 
