@@ -15,7 +15,7 @@ from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Canvas
 from tbgrad_tui.chart.text import count, duration, number, percent, shorten
-from tbgrad_tui.keys import FOOTER, Key
+from tbgrad_tui.keys import FOOTER, short
 from tbgrad_tui.poller import Snapshot
 from tbgrad_tui.widgets.drawing import Drawing
 
@@ -145,18 +145,14 @@ class Footer(Drawing):
         room = canvas.width - x
         chosen = set()
         for key in (*FOOTER[-2:], *FOOTER[:-2]):
-            room -= cell_len(_short(key)) + cell_len(key.footer) + 5
+            room -= cell_len(short(key)) + cell_len(key.footer) + 5
             if room < 0:
                 break
             chosen.add(key)
         for key in FOOTER:
             if key in chosen:
-                x = canvas.write(x + 1, 0, f" {_short(key)} ", colours.KEY)
+                x = canvas.write(x + 1, 0, f" {short(key)} ", colours.KEY)
                 x = canvas.write(x + 1, 0, key.footer, colours.TEXT) + 1
-
-
-def _short(key: Key) -> str:
-    return key.shown.split(" ")[0]
 
 
 class Waiting(Drawing):
