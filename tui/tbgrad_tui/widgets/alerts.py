@@ -66,7 +66,7 @@ class AlertsPanel(Panel):
         self.redraw()
 
     def move(self, alerts: int) -> None:
-        """Select another alert, but first scroll to where a long one begins or ends."""
+        """Select another alert, but first scroll to where a long one ends or begins."""
         room = max(1, self.size.height - 2)
         start = self._row_of(self._index)
         end = start + self._height(self._index) - room
@@ -75,13 +75,22 @@ class AlertsPanel(Panel):
         elif alerts == -1 and start < self._top <= end:
             self._top = max(start, self._top - max(1, room - 1))
         else:
-            self._index = max(0, min(self._index + alerts, len(self.alerts) - 1))
+            self._select(self._index + alerts)
         self.redraw()
+
+    def _select(self, index: int) -> None:
+        index = min(max(0, index), max(0, len(self.alerts) - 1))
+        if index != self._index:
+            self._index = index
+            if self._height(index) > self.size.height - 2:
+                self._top = self._row_of(index)
 
     # ------------------------------------------------------------------------ which rows
 
     def _height(self, index: int) -> int:
-        return len(self._lines(index, self.size.width - 4)) if index == self._index else SHORT
+        if index != self._index or not self.alerts:
+            return SHORT
+        return len(self._lines(index, self.size.width - 4))
 
     def _row_of(self, index: int) -> int:
         """The first row of an alert, counted from the top of the whole list."""
@@ -171,7 +180,7 @@ class AlertsPanel(Panel):
         if 0 < event.y < self.size.height - 1 and index < len(self.alerts):
             if index == self._index:
                 self.post_message(self.Opened())
-            self._index = index
+            self._select(index)
             self.redraw()
 
     def on_mouse_scroll_down(self, _: events.MouseScrollDown) -> None:
@@ -213,10 +222,10 @@ def _cut(text: str, width: int) -> str:
 def alert_headline(alert: Alert, width: int, *, chosen: bool) -> Line:
     """One line of exactly `width` cells: severity, rule, where, which steps."""
     mark, style = colours.SEVERITIES[alert.severity]
+    words = colours.TEXT
     if alert.state == "closed":
-        style = colours.QUIET
+        style = words = colours.QUIET
     base = colours.SELECTED if chosen else colours.PLAIN
-    style, quiet = base + style, base + colours.QUIET
     left = f"{alert.severity}: {alert.rule}"
     room = width - 3
     for right in (*_when(alert), ""):
@@ -230,10 +239,10 @@ def alert_headline(alert: Alert, width: int, *, chosen: bool) -> Line:
     if alert.parameters and rest >= 12:
         where = f"  in {shorten(alert.parameters[0], rest)}{more}"
     return [
-        ("▸" if chosen else " ", base + colours.STRONG),
-        (f"{mark} {left}", style),
-        (pad(where, room - cell_len(left)), base + colours.TEXT),
-        (right, quiet),
+        ("▸" if chosen else " ", base),
+        (f"{mark} {left}", base + style),
+        (pad(where, room - cell_len(left)), base if chosen else words),
+        (right, base if chosen else colours.QUIET),
     ]
 
 
