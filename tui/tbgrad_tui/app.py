@@ -116,6 +116,8 @@ class WatchApp(App[None]):
 
     def show_everything(self) -> None:
         """Bring every panel up to date."""
+        if not self.is_running:
+            return
         run = self.run_shown
         self._poller.watched = self.run_name
         dashboard = self.dashboard
@@ -141,6 +143,8 @@ class WatchApp(App[None]):
 
     def show_time(self) -> None:
         """Bring up to date what depends on the time of day."""
+        if not self.is_running:  # the clock ticks on while the panels are taken down
+            return
         now = self.clock()
         runs = self.snapshot.runs
         names = list(runs)
