@@ -217,6 +217,14 @@ async def test_quit_keys(logdir, key, page):
     assert app.return_code == 0
 
 
+async def test_a_clock_that_ticks_while_the_app_ends_does_no_harm(logdir):
+    app = app_on(logdir)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await loaded(pilot)
+    app.show_time()
+    app.show_everything()
+
+
 async def test_waits_for_a_directory_that_appears_later(tmp_path):
     logdir = tmp_path / "not" / "yet"
     app = app_on(logdir)

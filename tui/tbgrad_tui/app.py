@@ -15,16 +15,18 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 
 from tbgrad.history import Run
+from tbgrad.records import Alert
 from tbgrad_tui import facts
 from tbgrad_tui.poller import Poller, Snapshot, SnapshotRead
+from tbgrad_tui.screens.alerts import AlertsPage
 from tbgrad_tui.screens.dashboard import ALL_PANELS, Dashboard
 from tbgrad_tui.screens.page import (
     Page,
-    alert_lines,
     damage_lines,
     help_lines,
     note_lines,
 )
+from tbgrad_tui.widgets.alerts import PANELS
 from tbgrad_tui.widgets.bars import Summary, Waiting
 from tbgrad_tui.widgets.charts import ChartPanel
 from tbgrad_tui.widgets.drawing import Panel
@@ -114,7 +116,10 @@ class WatchApp(App[None]):
 
     def show_everything(self) -> None:
         """Bring every panel up to date."""
+        if not self.is_running:
+            return
         run = self.run_shown
+        self._poller.watched = self.run_name
         dashboard = self.dashboard
         waiting = not self.snapshot.runs
         with_gradients = run is None or facts.has_gradients(run)
@@ -132,9 +137,14 @@ class WatchApp(App[None]):
                 else:
                     panel.show(run)
             dashboard.query_one(LayersPanel).show(run, self.row)
+            page = self.screen
+            if isinstance(page, AlertsPage) and page.run_name in self.snapshot.runs:
+                page.panel.show(facts.alerts(self.snapshot.runs[page.run_name]))
 
     def show_time(self) -> None:
         """Bring up to date what depends on the time of day."""
+        if not self.is_running:  # the clock ticks on while the panels are taken down
+            return
         now = self.clock()
         runs = self.snapshot.runs
         names = list(runs)
@@ -222,9 +232,31 @@ class WatchApp(App[None]):
         self.push_screen(Page("Keys", help_lines()))
 
     def action_alerts(self) -> None:
-        """Alerts of this run."""
-        if self.run_shown:
-            self.push_screen(Page("Alerts", alert_lines(self.run_shown)))
+        """Alerts of this run, from that of the layer the user went to or else the worst one on."""
+        if run := self.run_shown:
+            name, alerts = self.run_name, facts.alerts(run)
+            first = facts.alerts_by_name(run).get(self.parameter) or next(iter(alerts), None)
+            page = AlertsPage(name, alerts, first)
+            self.push_screen(page, lambda alert: self._go_to(name, alert))
+
+    def _go_to(self, name: str, alert: Alert | None) -> None:
+        """Show what an alert of the run called `name` is about."""
+        if alert is None or name not in self.snapshot.runs:
+            return
+        if name != self.run_name:
+            self._show_run(name)
+        rows = {path: row for row, path in enumerate(self.snapshot.runs[name].names)}
+        row = next((rows[path] for path in alert.parameters if path in rows), None)
+        dashboard = self.dashboard
+        panel = PANELS.get(alert.rule, "")
+        if row is not None:
+            panel = "layers"
+            self._choose_parameter(row)
+            if dashboard.zoomed and dashboard.front in (panel, "parameter"):
+                return
+        if panel:
+            dashboard.front = panel if panel in dashboard.overview() else "scalars"
+            self._zoom(dashboard.front not in dashboard.overview())
 
     def action_notes(self) -> None:
         """Notes of the monitor of this run."""

@@ -2,21 +2,60 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tbgrad import logformat
+from tbgrad.diagnosis import alerts_of
 from tbgrad.history import Run, Series
 from tbgrad.logformat import Kind
-from tbgrad.records import CurvatureEstimate
+from tbgrad.records import Alert, CurvatureEstimate
 
 LIVE_SECONDS = 30.0
 """A run that wrote within this time counts as live."""
 
 STALE_SECONDS = 60.0
+
+Found = TypeVar("Found")
+
+
+def once_a_run(compute: Callable[[Run], Found]) -> Callable[[Run], Found]:
+    """`compute`, once for each run, from any thread. A newer state of a run is another object."""
+    known: dict[int, tuple[weakref.ref[Run], Found]] = {}
+
+    @functools.wraps(compute)
+    def of(run: Run) -> Found:
+        key = id(run)  # a run cannot be hashed
+        entry = known.get(key)
+        if entry is None or entry[0]() is not run:
+            found = compute(run)
+            entry = known[key] = weakref.ref(run, lambda _: known.pop(key, None)), found
+        return entry[1]
+
+    return of
+
+
+@once_a_run
+def alerts(run: Run) -> tuple[Alert, ...]:
+    """Every alert: open ones first, then by severity, the newest first."""
+    return alerts_of(run)
+
+
+@once_a_run
+def alerts_by_name(run: Run) -> Mapping[str, Alert]:
+    """The worst open alert of each parameter that has one."""
+    worst: dict[str, Alert] = {}
+    for alert in alerts(run):
+        if alert.state == "open":
+            for name in alert.parameters:
+                worst.setdefault(name, alert)
+    return worst
 
 
 def newest(run: Run, tag: str) -> float:

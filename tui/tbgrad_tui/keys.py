@@ -17,9 +17,14 @@ class Key:
     help: str
     footer: str = ""
 
-    def binding(self) -> Binding:
-        """The same for Textual."""
-        return Binding(",".join(self.keys), f"app.{self.action}", self.help, show=False)
+    def binding(self, whose: str) -> Binding:
+        """The same for Textual; `whose` action it is."""
+        return Binding(",".join(self.keys), f"{whose}.{self.action}", self.help, show=False)
+
+
+def short(key: Key) -> str:
+    """The first of its keys."""
+    return key.shown.split(" ")[0]
 
 
 KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
@@ -56,7 +61,7 @@ KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
     (
         "Read",
         (
-            Key(("a",), "a", "alerts", "alerts", "alerts"),
+            Key(("a",), "a", "alerts", "alerts, at that of the selected layer", "alerts"),
             Key(("o",), "o", "notes", "notes of the monitor about itself"),
             Key(("d",), "d", "damage", "damaged records and unreadable files"),
         ),
@@ -69,7 +74,25 @@ KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
         ),
     ),
 )
-"""Sections of the help page with their keys."""
+"""Keys of the dashboard by what they are for."""
 
-BINDINGS: list[BindingType] = [key.binding() for _, section in KEYS for key in section]
+ALERT_KEYS: tuple[Key, ...] = (
+    Key(("down", "j"), "↓ j", "move(1)", "next alert, or the rest of a long one", "next"),
+    Key(("up", "k"), "↑ k", "move(-1)", "previous alert"),
+    Key(("pagedown", "ctrl+d"), "PgDn", "move(10)", "ten further"),
+    Key(("pageup", "ctrl+u"), "PgUp", "move(-10)", "ten back"),
+    Key(("home", "g"), "Home g", "move(-1000000)", "first alert"),
+    Key(("end", "G"), "End G", "move(1000000)", "last alert"),
+    Key(
+        ("enter",), "Enter", "go", "close, and go to the first layer that the alert names", "go to"
+    ),
+    Key(("escape", "a", "q"), "Esc a q", "close", "close", "close"),
+)
+"""Keys of the list of alerts."""
+
+HELP = (*KEYS, ("In the list of alerts", ALERT_KEYS))
+"""Sections of the help page."""
+
+BINDINGS: list[BindingType] = [key.binding("app") for _, section in KEYS for key in section]
+ALERT_BINDINGS: list[BindingType] = [key.binding("screen") for key in ALERT_KEYS]
 FOOTER = tuple(key for _, section in KEYS for key in section if key.footer)

@@ -13,6 +13,7 @@ from textual.message import Message
 
 from tbgrad.eventfile import find_event_files
 from tbgrad.history import LogDirectory, Run
+from tbgrad_tui import facts
 
 POLL_SECONDS = 0.25
 """Between two looks at the log, and the longest that one look may take."""
@@ -54,6 +55,8 @@ class SnapshotRead(Message):
 class Poller:
     """Polls `logdir` until `stop`; calls `publish` on its thread when there is something new.
 
+    The alerts of the run named `watched` are looked for on its thread too.
+
     >>> poller = Poller(Path("runs"), lambda snapshot: app.post_message(SnapshotRead(snapshot)))
     >>> poller.start()
     """
@@ -61,6 +64,7 @@ class Poller:
     def __init__(self, logdir: Path, publish: Callable[[Snapshot], object]) -> None:
         self._logdir = logdir
         self._publish = publish
+        self.watched = ""
         self._stopped = threading.Event()
         self._looking_since: float | None = None
         self._thread = threading.Thread(target=self._run, name="tbgrad-poller", daemon=True)
@@ -94,6 +98,8 @@ class Poller:
                 changed = log.poll(seconds=POLL_SECONDS)
                 problems = dict(log.problems)
                 runs = dict(log.runs)
+                if self.watched in changed and self.watched in runs:
+                    facts.alerts_by_name(runs[self.watched])
             except Exception as error:  # noqa: BLE001 - a thread that dies would freeze the screen
                 changed, runs = set(), dict(last.runs) if last else {}
                 problems = {str(self._logdir): str(error) or type(error).__name__}

@@ -29,10 +29,14 @@ ERROR_BAR = Style(color="#4f7394")
 GOOD = Style(color="#6fcf86")
 WARNING = Style(color="#f0b649", bold=True)
 ALERT = Style(color="#ff6b6b", bold=True)
+NEWS = Style(color="#6cb6ff", bold=True)
 NONFINITE = Style(color="#ffffff", bgcolor="#e5174f", bold=True)
 ABSENT = Style(color="#596473")
 ZERO = Style(color="#8893a2", bgcolor="#161a20")
 KEY = Style(color="#0e1216", bgcolor="#8893a2")
+
+SEVERITIES = {"error": ("◆", ALERT), "warning": ("▲", WARNING), "info": ("•", NEWS)}
+"""The mark of an alert and its colour; the marks differ also where there are no colours."""
 
 LEVELS = 24
 """Colours of the heat scale: enough to look continuous, few enough to merge equal neighbours."""

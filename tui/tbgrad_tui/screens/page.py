@@ -1,30 +1,25 @@
-"""A page of text over the dashboard: help, notes, alerts, damage."""
+"""A page of text over the dashboard: help, notes, damage."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import ClassVar
 
-from rich.cells import cell_len
-from rich.style import Style
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.geometry import Size
 from textual.screen import ModalScreen
 
-from tbgrad.diagnosis import alerts_of
 from tbgrad.history import Run
 from tbgrad.records import Damage
 from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Canvas
-from tbgrad_tui.chart.text import clean, count, pad
-from tbgrad_tui.keys import KEYS
+from tbgrad_tui.chart.text import count, pad
+from tbgrad_tui.chart.wrapping import Line, wrapped
+from tbgrad_tui.keys import HELP
 from tbgrad_tui.widgets.drawing import Drawing
-
-Line = list[tuple[str, Style]]
-"""Words of one line with their styles."""
 
 
 class Page(ModalScreen[None]):
@@ -83,43 +78,10 @@ class PageText(Drawing):
                 x = canvas.write(x, y, text, style)
 
 
-def wrapped(lines: Sequence[Line], width: int) -> list[Line]:
-    """Lines broken at blanks so that each fits `width`; a continuation is indented like its line's
-    first words."""
-    result: list[Line] = []
-    for line in lines:
-        indent = cell_len(line[0][0]) if len(line) > 1 else 0
-        indent = indent if indent < width // 2 else 2
-        current: Line = []
-        used = 0
-        for text, style in line:
-            for word in _words(clean(text), max(4, width - indent)):
-                size = cell_len(word)
-                if used + len(word.rstrip()) > width and used > indent:
-                    result.append(current)
-                    current, used = [(" " * indent, colours.PLAIN)], indent
-                    word = word.lstrip()
-                    size = cell_len(word)
-                current.append((word, style))
-                used += size
-        result.append(current)
-    return result
-
-
-def _words(text: str, width: int) -> list[str]:
-    """`text` cut after its blanks, and inside what is wider than `width`."""
-    pieces: list[str] = [""]
-    for character in text:
-        if cell_len(pieces[-1]) >= width or (pieces[-1].endswith(" ") and character != " "):
-            pieces.append("")
-        pieces[-1] += character
-    return pieces
-
-
 def help_lines() -> list[Line]:
     """All keys, and what the marks mean."""
     lines: list[Line] = []
-    for section, keys in KEYS:
+    for section, keys in HELP:
         lines.append([(section, colours.TITLE_FOCUSED)])
         lines += [
             [(f"  {pad(key.shown, 8)}", colours.STRONG), (key.help, colours.TEXT)] for key in keys
@@ -133,6 +95,7 @@ def help_lines() -> list[Line]:
         ("○", colours.WARNING, "eigenvalue estimate that did not converge"),
         ("╌", colours.THRESHOLD, "curvature above which the optimizer is unstable"),
         ("▾", colours.WARNING, "negative value, below a logarithmic axis"),
+        *((*mark, f"open alert of severity {name}") for name, mark in colours.SEVERITIES.items()),
     ):
         lines.append([("  ", colours.PLAIN), (mark, style), (f"       {meaning}", colours.TEXT)])
     lines.append(
@@ -142,25 +105,6 @@ def help_lines() -> list[Line]:
         ]
     )
     return lines
-
-
-def alert_lines(run: Run) -> list[Line]:
-    """Every alert with its evidence, causes and advice."""
-    lines: list[Line] = []
-    styles = {"error": colours.ALERT, "warning": colours.WARNING}
-    for alert in alerts_of(run):
-        style = styles.get(alert.severity, colours.TEXT) if alert.state == "open" else colours.QUIET
-        steps = f" · steps {alert.first_step:,} to {alert.last_step:,} · {alert.state}"
-        lines.append([(f"{alert.severity}: {alert.rule}", style), (steps, colours.QUIET)])
-        details = [("in", ", ".join(alert.parameters[:20])), ("evidence", alert.evidence)]
-        details += [("cause", cause) for cause in alert.causes]
-        details.append(("advice", alert.advice))
-        lines += [
-            [(f"  {pad(label, 9)}", colours.QUIET), (text, colours.TEXT)]
-            for label, text in details
-            if text
-        ]
-    return lines or [[("No alerts in this run.", colours.GOOD)]]
 
 
 def note_lines(run: Run) -> list[Line]:

@@ -10,13 +10,12 @@ from rich.cells import cell_len
 from rich.style import Style
 
 from tbgrad import logformat
-from tbgrad.diagnosis import alerts_of
 from tbgrad.history import Run
 from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Canvas
 from tbgrad_tui.chart.text import count, duration, number, percent, shorten
-from tbgrad_tui.keys import FOOTER, Key
+from tbgrad_tui.keys import FOOTER, short
 from tbgrad_tui.poller import Snapshot
 from tbgrad_tui.widgets.drawing import Drawing
 
@@ -106,11 +105,11 @@ class Summary(Drawing):
             clock = time.strftime("%H:%M:%S", time.localtime(self.silent_since))
             words.append((f"the log is not answering since {clock}", colours.ALERT))
         if self.run is not None:
-            open_alerts = [a for a in alerts_of(self.run) if a.state == "open"]
+            open_alerts = [a for a in facts.alerts(self.run) if a.state == "open"]
             if open_alerts:
-                bad = any(a.severity == "error" for a in open_alerts)
-                text = f"{count(len(open_alerts), 'alert')}: {open_alerts[0].rule} (a)"
-                words.append((text, colours.ALERT if bad else colours.WARNING))
+                mark, style = colours.SEVERITIES[open_alerts[0].severity]
+                text = f"{mark} {count(len(open_alerts), 'alert')}: {open_alerts[0].rule} (a)"
+                words.append((text, style))
         damage = sum(len(run.damage) for run in self.snapshot.runs.values())
         if damage:
             words.append((f"{count(damage, 'damaged record')} (d)", colours.WARNING))
@@ -146,18 +145,14 @@ class Footer(Drawing):
         room = canvas.width - x
         chosen = set()
         for key in (*FOOTER[-2:], *FOOTER[:-2]):
-            room -= cell_len(_short(key)) + cell_len(key.footer) + 5
+            room -= cell_len(short(key)) + cell_len(key.footer) + 5
             if room < 0:
                 break
             chosen.add(key)
         for key in FOOTER:
             if key in chosen:
-                x = canvas.write(x + 1, 0, f" {_short(key)} ", colours.KEY)
+                x = canvas.write(x + 1, 0, f" {short(key)} ", colours.KEY)
                 x = canvas.write(x + 1, 0, key.footer, colours.TEXT) + 1
-
-
-def _short(key: Key) -> str:
-    return key.shown.split(" ")[0]
 
 
 class Waiting(Drawing):

@@ -111,6 +111,14 @@ class Panel(Drawing, can_focus=True):
         if value and end + cell_len(value) + 4 <= canvas.width:
             canvas.write(canvas.width - 4 - cell_len(value), 0, f" {value} ", value_style)
 
+    def draw_scroll(self, canvas: Canvas, body: Box, first: int, rows: int, amount: int) -> None:
+        """A mark in the frame for where in a long list the rows from `first` on are."""
+        if rows >= amount or rows < 2:
+            return
+        size = max(1, rows * rows // amount)
+        start = round((rows - size) * first / (amount - rows))
+        canvas.fill(Box(body.x + body.width + 1, body.y + start, 1, size), "┃", colours.QUIET)
+
     def headline(self) -> tuple[str, Style]:
         """What stands at the right of the title: the newest value."""
         return "", colours.TEXT

@@ -56,7 +56,10 @@ class LayersPanel(Panel):
         amount = len(self.run.parameters) if self.run else 0
         if amount == 0:
             return "", colours.TEXT
-        return f"{self.row + 1:,} of {count(amount, 'parameter')}", colours.TEXT
+        text = f"{self.row + 1:,} of {count(amount, 'parameter')}"
+        alerts = facts.alerts_by_name(self.run) if self.run else {}
+        named = sum(name in alerts for name in self.run.names) if self.run and alerts else 0
+        return (f"{text}, {named:,} with alerts" if named else text), colours.TEXT
 
     def draw_content(self, canvas: Canvas, box: Box) -> None:
         """Legend, rows, steps."""
@@ -88,12 +91,15 @@ class LayersPanel(Panel):
         draw_heat(canvas, plot, bins, shown, exponents, tall=tall, shades=self.shades)
         norms = run.statistic("norm")[-1]
         marks = facts.nonfinite_marks(run)[-1]
+        alerts = facts.alerts_by_name(run)
         for index, name in zip(shown, names, strict=True):
             y = (index - self._first) * tall
             self._draw_name(canvas, body, y, index, name, name_width)
             self._draw_value(canvas, body, y, float(norms[index]), bool(marks[index]))
+            if (alert := alerts.get(run.names[index])) is not None:
+                canvas.write(body.x - 1, body.y + y, *colours.SEVERITIES[alert.severity])
         self._draw_steps(canvas, Box(plot.x, body.y + rows * tall, plot.width, 1), bins)
-        self._draw_scroll(canvas, body, amount, rows)
+        self.draw_scroll(canvas, body, self._first, rows, amount)
 
     def _bins(self, run: Run, width: int) -> Bins:
         packed = run[logformat.PARAMETERS]
@@ -140,14 +146,6 @@ class LayersPanel(Panel):
         if len(first) + len(last) + len(middle) + 4 <= box.width:
             x = box.x + (box.width - len(middle)) // 2
             canvas.write(x, box.y, middle, colours.QUIET)
-
-    def _draw_scroll(self, canvas: Canvas, body: Box, amount: int, rows: int) -> None:
-        """A mark in the frame for where in a long list these rows are."""
-        if rows >= amount or rows < 2:
-            return
-        size = max(1, rows * rows // amount)
-        start = round((rows - size) * self._first / (amount - rows))
-        canvas.fill(Box(body.x + body.width + 1, body.y + start, 1, size), "┃", colours.QUIET)
 
     def on_click(self, event: events.Click) -> None:
         """Select the parameter under the mouse."""

@@ -15,7 +15,7 @@ from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
 from tbgrad_tui.chart.histogram import draw_histogram
 from tbgrad_tui.chart.line import Curve, draw_chart
-from tbgrad_tui.chart.text import number, percent
+from tbgrad_tui.chart.text import clean, number, percent
 from tbgrad_tui.widgets.charts import ChartPanel, Words, write_wrapped
 
 
@@ -59,7 +59,12 @@ class ParameterPanel(ChartPanel):
             canvas.write(box.x, box.y, "no parameter to show yet", colours.QUIET, box.width)
             return
         words = statistics_words(facts.row_values(run, self.row), parameter)
-        used = write_wrapped(canvas, box, words, max(1, min(4, box.height // 5)))
+        rows = max(1, min(4, box.height // 5))
+        if (alert := facts.alerts_by_name(run).get(run.names[self.row])) is not None:
+            mark, style = colours.SEVERITIES[alert.severity]
+            words.insert(0, (f"{mark} {clean(alert.rule)} (a)", style))
+            rows += 1
+        used = write_wrapped(canvas, box, words, rows)
         rest = box.inside(0, used, 0, 0)
         with_histogram = rest.height >= 8 and _has_histogram(run, self.row)
         share = (rest.height + 1) // 2 if with_histogram else rest.height

@@ -1,0 +1,274 @@
+"""The list of alerts: the selected one in full, the others in two lines each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from rich.cells import cell_len, set_cell_size
+from rich.style import Style
+from textual import events
+from textual.geometry import Size
+from textual.message import Message
+
+from tbgrad.records import Alert
+from tbgrad_tui.chart import colours
+from tbgrad_tui.chart.canvas import Box, Canvas
+from tbgrad_tui.chart.text import clean, pad, shorten
+from tbgrad_tui.chart.wrapping import Line, wrapped
+from tbgrad_tui.keys import ALERT_KEYS, short
+from tbgrad_tui.widgets.drawing import Panel
+
+SHORT = 2
+"""Rows of an alert that is not selected: its headline and its evidence."""
+
+NAMED = 100
+"""So many parameters of an alert are listed."""
+
+PANELS = {
+    "clipping_always": "norm",
+    "edge_of_stability": "curvature",
+    "loss_scale_collapse": "scalars",
+}
+"""Where to look for what a rule says of the run as a whole."""
+
+
+class AlertsPanel(Panel):
+    """Alerts, open ones first, then the newest first. One of them is selected."""
+
+    DEFAULT_CSS = """
+    AlertsPanel { width: 90%; max-width: 110; height: auto; max-height: 90%; background: #12171d; }
+    """
+
+    class Opened(Message):
+        """The user clicked on the selected alert."""
+
+    def __init__(self, id: str, alerts: Sequence[Alert], selected: Alert | None) -> None:
+        super().__init__(id)
+        self.alerts = in_order(alerts)
+        self._index = self.alerts.index(selected) if selected in self.alerts else 0
+        self._top = 0
+
+    @property
+    def selected(self) -> Alert | None:
+        """The selected alert, None where there are none."""
+        return self.alerts[self._index] if self.alerts else None
+
+    def show(self, alerts: Sequence[Alert]) -> None:
+        """Show a newer state; the selected alert stays selected, and where it is on the screen."""
+        former, row = self.selected, self._row_of(self._index) - self._top
+        if in_order(alerts) == self.alerts:
+            return
+        self.alerts = in_order(alerts)
+        self._index = _again(self.alerts, former, self._index)
+        self._top = self._row_of(self._index) - row
+        self.refresh(layout=True)
+        self.redraw()
+
+    def move(self, alerts: int) -> None:
+        """Select another alert, but first scroll to where a long one ends or begins."""
+        room = max(1, self.size.height - 2)
+        start = self._row_of(self._index)
+        end = start + self._height(self._index) - room
+        if alerts == 1 and self._top < end:
+            self._top = min(end, self._top + max(1, room - 1))
+        elif alerts == -1 and start < self._top <= end:
+            self._top = max(start, self._top - max(1, room - 1))
+        else:
+            self._select(self._index + alerts)
+        self.redraw()
+
+    def _select(self, index: int) -> None:
+        index = min(max(0, index), max(0, len(self.alerts) - 1))
+        if index != self._index:
+            self._index = index
+            if self._height(index) > self.size.height - 2:
+                self._top = self._row_of(index)
+
+    # ------------------------------------------------------------------------ which rows
+
+    def _height(self, index: int) -> int:
+        if index != self._index or not self.alerts:
+            return SHORT
+        return len(self._lines(index, self.size.width - 4))
+
+    def _row_of(self, index: int) -> int:
+        """The first row of an alert, counted from the top of the whole list."""
+        longer = self._height(self._index) - SHORT if index > self._index else 0
+        return index * SHORT + longer
+
+    def _at(self, row: int) -> int:
+        """The alert that has a row of the whole list."""
+        below = row - self._row_of(self._index) - self._height(self._index)
+        return min(row // SHORT, self._index) if below < 0 else self._index + 1 + below // SHORT
+
+    def get_content_height(self, container: Size, _viewport: Size, width: int) -> int:
+        """Rows for the longest alert in full: nothing jumps when another one is selected."""
+        height = SHORT * len(self.alerts) + 2
+        if height >= container.height:
+            return height
+        longest = max((len(details(alert, width - 4)) for alert in self.alerts), default=0)
+        return max(3, height + longest)
+
+    # ------------------------------------------------------------------------ what is drawn
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """How many there are."""
+        opened = sum(alert.state == "open" for alert in self.alerts)
+        amounts = f"{opened:,} open, {len(self.alerts) - opened:,} closed"
+        return (f"Alerts: {amounts}", "Alerts") if self.alerts else ("Alerts",)
+
+    def headline(self) -> tuple[str, Style]:
+        """Which of how many is selected."""
+        amount = len(self.alerts)
+        return (f"{self._index + 1:,} of {amount:,}" if amount else ""), colours.TEXT
+
+    def draw_content(self, canvas: Canvas, box: Box) -> None:
+        """The rows that are in sight, and the keys in the frame below."""
+        self._draw_keys(canvas, box)
+        if not self.alerts:
+            canvas.write(box.x, box.y, "No alerts in this run.", colours.GOOD, box.width)
+            return
+        start = self._row_of(self._index)
+        end = start + self._height(self._index) - box.height
+        rows = SHORT * (len(self.alerts) - 1) + self._height(self._index)
+        self._top = max(min(start, end), min(self._top, max(start, end)))
+        self._top = max(0, min(self._top, rows - box.height))
+        index = self._at(self._top)
+        while index < len(self.alerts) and (y := self._row_of(index) - self._top) < box.height:
+            for row, line in enumerate(self._lines(index, box.width), y):
+                x = box.x
+                for text, style in line if 0 <= row < box.height else ():
+                    x = canvas.write(x, box.y + row, text, style, box.x + box.width - x)
+            index += 1
+        self.draw_scroll(canvas, box, self._top, box.height, rows)
+
+    def _lines(self, index: int, width: int) -> list[Line]:
+        """All rows of an alert."""
+        alert, chosen = self.alerts[index], index == self._index
+        first = alert_headline(alert, width, chosen=chosen)
+        if not chosen:
+            return [
+                first,
+                [("   ", colours.PLAIN), (_cut(alert.evidence, width - 3), colours.QUIET)],
+            ]
+        last = index == len(self.alerts) - 1
+        return [first, *details(alert, width), *([] if last else [[]])]
+
+    def _draw_keys(self, canvas: Canvas, box: Box) -> None:
+        """The keys that have a word, and what Enter goes to."""
+        keys = [key for key in ALERT_KEYS if key.footer and (self.alerts or key.action == "close")]
+        words = {key: key.footer for key in keys}
+        room = box.width - sum(cell_len(short(key) + word) + 4 for key, word in words.items())
+        alert = self.selected
+        if alert is not None:
+            place = [*alert.parameters[:1], f"the {PANELS.get(alert.rule, 'dashboard')}"][0]
+            for key in keys:
+                if key.action == "go":
+                    words[key] = shorten(f"{key.footer} {place}", len(key.footer) + max(0, room))
+        x, y = box.x, canvas.height - 1
+        for key, word in words.items():
+            x = canvas.write(x, y, f" {short(key)} ", colours.KEY, box.x + box.width - x)
+            x = canvas.write(x, y, f" {word} ", colours.TEXT, box.x + box.width - x)
+
+    # ------------------------------------------------------------------------ what the mouse does
+
+    def on_click(self, event: events.Click) -> None:
+        """Select the alert under the mouse; go to what it names if it is selected."""
+        index = self._at(self._top + event.y - 1)
+        if 0 < event.y < self.size.height - 1 and index < len(self.alerts):
+            if index == self._index:
+                self.post_message(self.Opened())
+            self._select(index)
+            self.redraw()
+
+    def on_mouse_scroll_down(self, _: events.MouseScrollDown) -> None:
+        """Further down."""
+        self.move(1)
+
+    def on_mouse_scroll_up(self, _: events.MouseScrollUp) -> None:
+        """Further up."""
+        self.move(-1)
+
+
+def in_order(alerts: Sequence[Alert]) -> tuple[Alert, ...]:
+    """Open ones first, then the newest first."""
+    return tuple(sorted(alerts, key=lambda alert: (alert.state != "open", -alert.first_step)))
+
+
+def _again(alerts: Sequence[Alert], former: Alert | None, index: int) -> int:
+    """Where the alert `former` is now; one in its place where it is gone."""
+    if former is None:
+        return 0
+    alike = [
+        i
+        for i, alert in enumerate(alerts)
+        if (alert.rule, alert.parameters) == (former.rule, former.parameters)
+    ]
+    if alike:
+        return min(alike, key=lambda i: abs(alerts[i].first_step - former.first_step))
+    return max(0, min(index, len(alerts) - 1))
+
+
+def _cut(text: str, width: int) -> str:
+    """The beginning of `text`."""
+    text = clean(text)
+    if cell_len(text) <= width:
+        return text
+    return set_cell_size(text, max(0, width - 1)).rstrip(" ,;:") + "…"
+
+
+def alert_headline(alert: Alert, width: int, *, chosen: bool) -> Line:
+    """One line of exactly `width` cells: severity, rule, where, which steps."""
+    mark, style = colours.SEVERITIES[alert.severity]
+    words = colours.TEXT
+    if alert.state == "closed":
+        style = words = colours.QUIET
+    base = colours.SELECTED if chosen else colours.PLAIN
+    left = f"{alert.severity}: {alert.rule}"
+    room = width - 3
+    for right in (*_when(alert), ""):
+        if cell_len(clean(left)) + len(right) + 2 <= room:
+            break
+    room -= len(right)
+    left = shorten(left, room)
+    where = ""
+    more = f" +{len(alert.parameters) - 1:,}" if len(alert.parameters) > 1 else ""
+    rest = room - cell_len(left) - cell_len("  in ") - len(more) - 2
+    if alert.parameters and rest >= 12:
+        where = f"  in {shorten(alert.parameters[0], rest)}{more}"
+    return [
+        ("▸" if chosen else " ", base),
+        (f"{mark} {left}", base + style),
+        (pad(where, room - cell_len(left)), base if chosen else words),
+        (right, base if chosen else colours.QUIET),
+    ]
+
+
+def _when(alert: Alert) -> tuple[str, str]:
+    """The steps and the state, and the same shorter. The log does not say each step that an open
+    alert lasts."""
+    if alert.state == "open":
+        return f"open since step {alert.first_step:,}", f"since {alert.first_step:,}"
+    if alert.first_step == alert.last_step:
+        return f"closed, step {alert.first_step:,}", "closed"
+    return f"closed, steps {alert.first_step:,} to {alert.last_step:,}", "closed"
+
+
+@lru_cache(maxsize=256)
+def details(alert: Alert, width: int) -> list[Line]:
+    """Evidence, causes, advice and names, wrapped at `width`."""
+    names = ", ".join(alert.parameters[:NAMED])
+    if len(alert.parameters) > NAMED:
+        names += f" and {len(alert.parameters) - NAMED:,} more"
+    labelled = [("evidence", alert.evidence), *(("cause", cause) for cause in alert.causes)]
+    labelled += [("advice", alert.advice), ("in", names)]
+    return wrapped(
+        [
+            [(f"   {pad(label, 9)}", colours.QUIET), (text, colours.TEXT)]
+            for label, text in labelled
+            if text
+        ],
+        width,
+    )
