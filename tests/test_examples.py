@@ -1,8 +1,11 @@
 """Every example runs as it stands and leaves a log that reads back."""
 
+import http.server
+import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,8 @@ import pytest
 
 import tbgrad
 
-EXAMPLES = sorted(Path(__file__).parents[1].joinpath("examples").glob("*.py"))
+FOLDER = Path(__file__).parents[1] / "examples"
+EXAMPLES = sorted(set(FOLDER.glob("*.py")) - {FOLDER / "webhook.py"})
 
 
 @pytest.mark.tensorflow
@@ -26,3 +30,30 @@ def test_example_runs(example, tmp_path):
     assert run.last_step > 100
     assert run["loss"].values[-1] < 0.5 * run["loss"].values[0]
     assert np.isfinite(run.statistic("norm")).all()
+
+
+@pytest.mark.tensorflow
+def test_the_webhook_gets_the_alerts(tmp_path):
+    posted = []
+
+    class Hook(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):  # noqa: N802
+            posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Hook) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        command = [sys.executable, FOLDER / "webhook.py", tmp_path]
+        environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2"}
+        address = f"http://127.0.0.1:{server.server_port}/"
+        subprocess.run([*command, address], check=True, env=environment, capture_output=True)
+        server.shutdown()
+    texts = [each["text"] for each in posted]
+    assert any(text.startswith("warning: update_too_large open") for text in texts)
+    assert any("divide learning_rate by about" in text for text in texts)
+    printed = subprocess.run(command, check=True, env=environment, capture_output=True, text=True)
+    assert "update_too_large open" in printed.stdout

@@ -66,6 +66,7 @@ class _Case:
     def __init__(self, rule: Rule, settings: AlertSettings) -> None:
         self._rule, self._settings = rule, settings
         self._heard = np.ones(0, np.bool_)
+        self._pending = False
         self._manifest: Manifest | None = None
         self._names: tuple[str, ...] = ()
         self._hits = np.zeros(0, np.int64)
@@ -82,6 +83,8 @@ class _Case:
         found, record = self._rule.applies(moment), moment.record
         if found is None:
             return
+        if not self._pending and (found is False or not np.any(found)):
+            return
         of_run = np.ndim(found) == 0
         hit = np.array(found, dtype=np.bool_, ndmin=1)
         if len(hit) != len(self._hits) or (self._manifest is not record.manifest and not of_run):
@@ -90,6 +93,7 @@ class _Case:
                 yield from self._begin(names, len(hit))
             self._manifest = record.manifest
         hit &= self._heard
+        self._pending = bool(hit.any()) or bool(self._alerts)
         self._since = np.where(hit & (self._hits == 0), record.step, self._since)
         self._hits = np.where(hit, self._hits + 1, 0)
         self._misses = np.where(hit, 0, self._misses + 1)

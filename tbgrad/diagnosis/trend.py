@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from statistics import fmean, median, pstdev
+from statistics import median
 
 import numpy as np
 
@@ -96,7 +96,7 @@ class Trend:
     @property
     def mean_cosine(self) -> float:
         """Mean cosine between successive gradients, NaN before the window is full."""
-        return fmean(self.cosines) if len(self.cosines) == RECENT else math.nan
+        return sum(self.cosines) / RECENT if len(self.cosines) == RECENT else math.nan
 
     def fall(self) -> tuple[float, float]:
         """How far the loss fell from the first records to the newest, and its standard error."""
@@ -109,10 +109,14 @@ class Trend:
 
 
 def _fall(before: list[float], after: list[float]) -> tuple[float, float]:
-    error = math.hypot(
-        pstdev(before) / math.sqrt(len(before)), pstdev(after) / math.sqrt(len(after))
-    )
-    return fmean(before) - fmean(after), error
+    (mean_before, square_before), (mean_after, square_after) = map(_mean, (before, after))
+    return mean_before - mean_after, math.sqrt(square_before + square_after)
+
+
+def _mean(values: list[float]) -> tuple[float, float]:
+    """The mean and the square of its standard error; `statistics` takes 20 times as long."""
+    mean = sum(values) / len(values)
+    return mean, sum((value - mean) ** 2 for value in values) / len(values) ** 2
 
 
 def _cosine(record: Record) -> float:

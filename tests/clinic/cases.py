@@ -15,7 +15,7 @@ class Case:
 
     `layers` is a part of the path of a parameter that the alert has to name, "" where the fault is
     of the whole run; `group` the group of parameters where it is. `advised` is the change to the
-    recipe that the alert advises. Every third case is kept aside: no threshold was chosen by it.
+    recipe that the alert advises. No threshold was chosen by a case that is `aside`.
     """
 
     name: str
@@ -476,15 +476,335 @@ def _planted() -> Iterator[tuple[Any, ...]]:
     yield "lstm overfitting", LSTM, few, "overfitting", "", {"samples": 1600}
 
 
+def _aside() -> Iterator[tuple[Any, ...]]:
+    """Planted faults that no threshold was chosen by."""
+    images, tokens_lstm = replace(CNN, width=36), replace(LSTM, data="tokens", width=32)
+    rows, cancer = replace(LSTM, data="rows"), replace(TABLE, data="breast_cancer")
+    sigmoid = {"activation": "sigmoid"}
+    yield (
+        "aside mlp deep sigmoid wide",
+        replace(MLP, width=96),
+        {**sigmoid, "depth": 6},
+        "vanishing_gradient",
+        "hidden_0",
+        {"activation": "relu"},
+    )
+    yield (
+        "aside mlp deep sigmoid diabetes",
+        DIABETES,
+        {**sigmoid, "depth": 7},
+        "vanishing_gradient",
+        "hidden_0",
+        {"activation": "relu"},
+    )
+    yield (
+        "aside cnn deep sigmoid momentum",
+        replace(images, **SGD),
+        {**sigmoid, "depth": 7},
+        "vanishing_gradient",
+        "hidden_0",
+        {"activation": "relu"},
+    )
+    yield (
+        "aside mlp small init cancer",
+        cancer,
+        {"gain": 0.08, "depth": 6},
+        "vanishing_gradient",
+        "hidden_0",
+        {"gain": 1.0},
+    )
+    yield (
+        "aside mlp large init cancer",
+        replace(cancer, depth=5),
+        {"gain": 10.0},
+        "exploding_gradient",
+        "",
+        {"gain": 1.0},
+    )
+    yield (
+        "aside cnn large init rmsprop",
+        replace(images, optimizer="RMSprop"),
+        {"gain": 8.0, "depth": 5},
+        "exploding_gradient",
+        "",
+        {"gain": 1.0},
+    )
+    yield (
+        "aside rnn exploding recurrence",
+        replace(RNN, data="rows", activation="relu"),
+        {"gain": 5.0},
+        "exploding_gradient",
+        "",
+        {"gain": 1.0},
+    )
+    yield "aside mlp raw wine", TABLE, {"raw": True}, "exploding_gradient", "", {"raw": False}
+    for name, base, at in (
+        ("mlp", cancer, 40),
+        ("rnn", RNN, 10),
+        ("transformer", replace(TRANSFORMER, depth=1), 60),
+    ):
+        yield f"aside {name} corrupt batch", base, {"inf_at": at}, "nonfinite", "", {"inf_at": 0}
+    yield (
+        "aside mlp dead relu sgd",
+        replace(cancer, **SGD),
+        {"bias": -15.0, "biased": "hidden_1"},
+        "dead_units",
+        "hidden_1",
+        {"bias": 0.0},
+    )
+    yield (
+        "aside cnn dead relu deep",
+        replace(images, depth=4),
+        {"bias": -6.0, "biased": "hidden_2"},
+        "dead_units",
+        "hidden_2",
+        {"bias": 0.0},
+    )
+    yield (
+        "aside transformer dead relu",
+        replace(TOKENS, width=48),
+        {"bias": -12.0, "biased": "hidden_1"},
+        "dead_units",
+        "hidden_1",
+        {"bias": 0.0},
+    )
+    yield (
+        "aside gan dead judge",
+        replace(GAN, width=64, batch=32),
+        {"wrong": "dead judge"},
+        "dead_units",
+        "dead",
+        {"wrong": ""},
+    )
+    yield (
+        "aside mlp saturated cancer raw",
+        cancer,
+        {"activation": "tanh", "raw": True},
+        "saturated_layer",
+        "hidden_0",
+        {"raw": False},
+    )
+    yield (
+        "aside mlp saturated sigmoid wine",
+        TABLE,
+        {**sigmoid, "raw": True},
+        "saturated_layer",
+        "hidden_0",
+        {"raw": False},
+    )
+    yield (
+        "aside cnn saturated by bias",
+        CNN,
+        {"activation": "tanh", "bias": 15.0},
+        "saturated_layer",
+        "hidden_",
+        {"bias": 0.0},
+    )
+    yield (
+        "aside rnn detached branch",
+        RNN,
+        {"wrong": "detached"},
+        "no_gradient",
+        "branch",
+        {"wrong": ""},
+    )
+    yield (
+        "aside transformer detached branch",
+        TRANSFORMER,
+        {"wrong": "detached"},
+        "no_gradient",
+        "positions",
+        {"wrong": ""},
+    )
+    yield (
+        "aside cnn only the head trains",
+        images,
+        {"wrong": "only the head"},
+        "no_gradient",
+        "hidden_",
+        {"wrong": ""},
+    )
+    yield (
+        "aside transformer only the head trains",
+        TRANSFORMER,
+        {"wrong": "only the head"},
+        "no_gradient",
+        "hidden_",
+        {"wrong": ""},
+    )
+    yield (
+        "aside cnn not trainable",
+        CNN,
+        {"wrong": "not trainable"},
+        "frozen_parameter",
+        "hidden_0",
+        {"wrong": ""},
+    )
+    yield (
+        "aside transformer pinned",
+        TRANSFORMER,
+        {"wrong": "pinned"},
+        "frozen_parameter",
+        "hidden_0",
+        {"wrong": ""},
+    )
+    for name, base in (
+        ("mlp wine", TABLE),
+        ("cnn", images),
+        ("lstm rows", rows),
+        ("transformer", TRANSFORMER),
+    ):
+        yield (
+            f"aside {name} rate too high",
+            base,
+            {"rate": 200 * base.rate},
+            "update_too_large",
+            "",
+            {"rate": base.rate},
+        )
+    steep = {"optimizer": "SGD", "settings": {}}
+    yield (
+        "aside linear diverging",
+        replace(DIABETES, depth=0, batch=64),
+        {**steep, "rate": 0.5},
+        "loss_diverging",
+        "",
+        {"rate": 0.005},
+    )
+    yield (
+        "aside cnn diverging tanh",
+        CNN,
+        {**steep, "activation": "tanh", "rate": 15.0},
+        "loss_diverging",
+        "",
+        {"rate": 0.05},
+    )
+    yield (
+        "aside lstm diverging",
+        LSTM,
+        {"optimizer": "SGD", "rate": 20.0, "settings": {"momentum": 0.9}},
+        "loss_diverging",
+        "",
+        {"rate": 0.05},
+    )
+    yield (
+        "aside linear oscillating",
+        replace(DIABETES, depth=0, batch=300, samples=0),
+        {**steep, "rate": 0.243},
+        "loss_oscillating",
+        "",
+        {"rate": 0.0243},
+    )
+    for name, base in (("mlp cancer", cancer), ("lstm tokens", tokens_lstm), ("cnn", images)):
+        yield (
+            f"aside {name} rate too low",
+            base,
+            {"rate": base.rate / 500},
+            "loss_stuck",
+            "",
+            {"rate": base.rate},
+        )
+    yield (
+        "aside lstm labels shuffled",
+        rows,
+        {"shuffled": True},
+        "loss_stuck",
+        "",
+        {"shuffled": False},
+    )
+    yield (
+        "aside mlp labels shuffled sgd",
+        replace(MLP, **SGD),
+        {"shuffled": True},
+        "loss_stuck",
+        "",
+        {"shuffled": False},
+    )
+    yield (
+        "aside mlp one wild batch",
+        cancer,
+        {"spike_at": 45},
+        "gradient_spike",
+        "",
+        {"spike_at": 0},
+    )
+    yield (
+        "aside cnn one wild batch",
+        replace(images, **SGD | {"rate": 0.01}),
+        {"spike_at": 70},
+        "gradient_spike",
+        "",
+        {"spike_at": 0},
+    )
+    clipped = {"optimizer": "SGD", "rate": 0.05, "settings": {"clipnorm": 5e-4}}
+    yield (
+        "aside cnn clipped far too low",
+        CNN,
+        clipped,
+        "clipping_always",
+        "",
+        {"settings": {"clipnorm": 1.0}},
+    )
+    yield (
+        "aside linear beyond the edge",
+        replace(DIABETES, depth=0, batch=442),
+        {**steep, "curvature": 15, "rate": 0.3},
+        "edge_of_stability",
+        "",
+        {"rate": 0.03},
+    )
+    uneven = {"wrong": "one large layer", "normalization": True, **steep, "rate": 0.02}
+    yield (
+        "aside mlp one large layer",
+        replace(MLP, depth=4, width=64),
+        uneven,
+        "layer_rate_mismatch",
+        "hidden_1",
+        {"wrong": ""},
+    )
+    yield (
+        "aside transformer batch of two",
+        TRANSFORMER,
+        {"batch": 2},
+        "noise_dominated",
+        "",
+        {"batch": 32},
+    )
+    yield (
+        "aside cnn whole data a batch",
+        replace(CNN, optimizer="SGD", rate=0.01),
+        {"batch": 1797},
+        "batch_too_large",
+        "",
+        {"batch": 256, "steps": 2800},
+    )
+    yield (
+        "aside mlp mixed overflow",
+        replace(cancer, depth=4),
+        {"mixed": True, "raw": True, "gain": 60.0},
+        "loss_scale_collapse",
+        "",
+        {"raw": False, "gain": 1.0},
+    )
+    yield (
+        "aside cnn overfitting",
+        replace(CNN, width=48),
+        {"samples": 40, "rate": 5e-3, "batch": 20, "shuffled": True},
+        "overfitting",
+        "",
+        {"samples": 1200, "shuffled": False},
+    )
+
+
 def planted() -> tuple[Case, ...]:
     """All with a fault."""
-    cases = []
-    for i, (name, base, fault, rule, layers, advised) in enumerate(_planted()):
+    return (*_cases(_planted(), aside=False), *_cases(_aside(), aside=True))
+
+
+def _cases(rows: Iterator[tuple[Any, ...]], *, aside: bool) -> Iterator[Case]:
+    for name, base, fault, rule, layers, advised in rows:
         group = "." if base.model != "gan" else "generator" if "rate" in fault else "discriminator"
-        cases.append(
-            Case(name, replace(base, **fault), rule, layers, group, advised, aside=i % 3 == 2)
-        )
-    return tuple(cases)
+        yield Case(name, replace(base, **fault), rule, layers, group, advised, aside)
 
 
 def healthy() -> tuple[Case, ...]:
@@ -546,7 +866,45 @@ def healthy() -> tuple[Case, ...]:
         ("gan ring rmsprop", replace(GAN, optimizer="RMSprop", settings={}, rate=2e-4)),
         ("gan digits", replace(GAN, data="digits", rate=2e-4, width=96)),
     ]
-    return tuple(
-        Case(f"healthy {name}", recipe, aside=i % 3 == 2)
-        for i, (name, recipe) in enumerate(recipes)
+    aside = [
+        ("mlp digits nadam", replace(MLP, optimizer="Nadam", width=80)),
+        ("mlp digits adagrad", replace(MLP, optimizer="Adagrad", rate=0.05)),
+        (
+            "mlp wine nesterov",
+            replace(
+                TABLE, optimizer="SGD", rate=0.01, settings={"momentum": 0.9, "nesterov": True}
+            ),
+        ),
+        ("mlp wine lion", replace(TABLE, optimizer="Lion", rate=2e-4)),
+        ("mlp breast_cancer elu", replace(cancer, activation="elu", depth=4)),
+        ("mlp breast_cancer batch 16", replace(cancer, batch=16, rate=5e-4)),
+        ("mlp diabetes tanh", replace(DIABETES, activation="tanh", rate=2e-3)),
+        ("mlp diabetes deep", replace(DIABETES, depth=4, rate=5e-4)),
+        ("mlp swish", replace(MLP, activation="swish", depth=4)),
+        (
+            "mlp silu momentum cosine",
+            replace(MLP, activation="silu", **momentum, schedule="cosine"),
+        ),
+        ("mlp large batch momentum", replace(MLP, batch=512, **momentum)),
+        ("mlp validation cancer", replace(cancer, samples=400)),
+        ("linear digits", replace(MLP, depth=0, optimizer="SGD", rate=0.2, settings={})),
+        ("cnn tanh", replace(CNN, activation="tanh")),
+        ("cnn elu deep", replace(CNN, activation="elu", depth=4)),
+        ("cnn batch normalization momentum", replace(CNN, **more, **momentum)),
+        ("cnn nadam wide", replace(CNN, optimizer="Nadam", width=72)),
+        ("cnn warmup", replace(CNN, **kinds["adamw clip"], width=36)),
+        ("lstm wide", replace(LSTM, width=48, rate=1e-3)),
+        ("lstm rows rmsprop", replace(LSTM, data="rows", optimizer="RMSprop", rate=1e-3)),
+        ("lstm tokens clip", replace(LSTM, data="tokens", settings={"global_clipnorm": 1.0})),
+        ("rnn rows", replace(RNN, data="rows", rate=2e-3)),
+        ("transformer wide", replace(TRANSFORMER, width=64, rate=5e-4)),
+        ("transformer gelu", replace(TRANSFORMER, activation="gelu", depth=3)),
+        ("transformer rows nadam", replace(TRANSFORMER, optimizer="Nadam")),
+        ("transformer tokens mixed", replace(TOKENS, mixed=True)),
+        ("gan ring wide", replace(GAN, width=96, rate=3e-4)),
+        ("gan digits small batch", replace(GAN, data="digits", rate=2e-4, width=96, batch=32)),
+    ]
+    return (
+        *(Case(f"healthy {name}", recipe) for name, recipe in recipes),
+        *(Case(f"aside healthy {name}", recipe, aside=True) for name, recipe in aside),
     )

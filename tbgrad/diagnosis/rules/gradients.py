@@ -76,7 +76,7 @@ def _exploding_evidence(moment: Moment, _: Rows) -> str:
 
 def _nonfinite(moment: Moment) -> Any:
     counts = moment.record.statistic("nonfinite")
-    return None if counts is None else np.nan_to_num(counts) > 0
+    return None if counts is None else counts > 0
 
 
 def _nonfinite_loss(moment: Moment) -> Any:
@@ -90,7 +90,7 @@ def _dead_shares(moment: Moment) -> Any:
     if dead is None or layers is None or len(layers.heads) < 2:
         return None
     found = np.zeros(layers.count)
-    found[layers.heads] = np.nan_to_num(dead[layers.heads])
+    found[layers.heads] = dead[layers.heads]
     return found
 
 
@@ -129,7 +129,7 @@ def _saturated(moment: Moment) -> Any:
         return None
     shares, scales = found
     limits = moment.settings
-    flat = (shares >= limits.saturated_units) | (np.nan_to_num(scales) >= limits.saturated_weights)
+    flat = (shares >= limits.saturated_units) | (scales >= limits.saturated_weights)
     return flat & moment.layers.saturating
 
 
@@ -143,7 +143,7 @@ def _saturated_evidence(moment: Moment, rows: Rows) -> str:
             f"no gradient reaches {_percents(dead)} of the units "
             f"(alert from {limits.saturated_units:.0%})"
         )
-    if (np.nan_to_num(scales[rows]) >= limits.saturated_weights).any():
+    if (scales[rows] >= limits.saturated_weights).any():
         said.append(
             f"the weights into a unit have a norm of {np.nanmax(scales[rows]):.3g}, so that inputs "
             f"of the order of one leave the activation's slope "
@@ -155,13 +155,15 @@ def _saturated_evidence(moment: Moment, rows: Rows) -> str:
 def _no_gradient(moment: Moment) -> Any:
     record = moment.record
     norms, weights = record.statistic("norm"), record.statistic("weight_norm")
-    if norms is None or weights is None or np.isnan(norms).all():
+    if norms is None or weights is None:
         return None
     none = np.isnan(norms)
+    if none.all():
+        return None
     lost = _nonfinite(moment)
     if lost is not None:
         none &= ~lost
-    if not none.all() and not np.nanmax(norms) > 0:
+    if not (norms > 0).any() and not (lost is not None and lost.any()):
         none = np.ones_like(none)  # a gradient of zeros reaches nobody either
     return none & ~np.isnan(weights)  # of what is not trained now there are no weights
 

@@ -37,7 +37,7 @@ def _too_large(moment: Moment) -> Any:
     found = _steps(moment)
     if found is None or np.isnan(found).all():
         return None
-    return np.nan_to_num(found) > moment.settings.update_ratio
+    return found > moment.settings.update_ratio
 
 
 def _too_large_evidence(moment: Moment, rows: Rows) -> str:

@@ -1,0 +1,118 @@
+"""Alerts and small gradients end a training, and say why; nothing else does."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+import tbgrad
+from tbgrad import logformat
+
+pytestmark = pytest.mark.tensorflow
+
+X = np.random.default_rng(0).normal(size=(640, 6)).astype(np.float32)
+Y = X[:, :1] * 0.5
+
+
+def fitted(callbacks, x=X, rate=0.05, epochs=4):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(rate), "mse")
+    model.fit(x, Y, batch_size=16, epochs=epochs, shuffle=False, verbose=0, callbacks=callbacks)
+    return model
+
+
+def steps(model):
+    return int(model.optimizer.iterations)
+
+
+def test_an_alert_of_the_set_ends_the_training(tmp_path, caplog):
+    x = X.copy()
+    x[3 * 16] = np.inf
+    monitor = tbgrad.GradientMonitor(tmp_path, every=1, stop_on={"nonfinite", "loss_diverging"})
+    model = fitted([monitor], x, epochs=200)
+    assert steps(model) < 8000 / 2
+    notes = "\n".join(tbgrad.read(tmp_path)["."][logformat.NOTES].values)
+    assert "training was stopped, as stop_on asks, by the alert nonfinite" in notes
+    assert len([r for r in caplog.records if "stop_on" in r.getMessage()]) == 1
+
+
+def test_other_alerts_do_not(tmp_path):
+    x = X.copy()
+    x[3 * 16] = np.inf
+    model = fitted([tbgrad.GradientMonitor(tmp_path, every=1, stop_on={"overfitting"})], x)
+    assert steps(model) == 160
+
+
+def test_a_second_fit_begins_anew(tmp_path):
+    x = X.copy()
+    x[:16] = np.inf
+    monitor = tbgrad.GradientMonitor(tmp_path, every=1, stop_on={"nonfinite"})
+    model = fitted([monitor], x)
+    done = steps(model)
+    model.set_weights([np.zeros((6, 1)), np.zeros(1)])
+    model.fit(X, Y, batch_size=16, epochs=2, verbose=0, callbacks=[monitor])
+    assert steps(model) == done + 80
+
+
+def test_a_small_gradient_ends_the_training(tmp_path):
+    stopping = tbgrad.GradientNormEarlyStopping(threshold=1e-3, patience=50)
+    monitor = tbgrad.GradientMonitor(tmp_path, every=10)
+    model = fitted([stopping, monitor], epochs=1000)  # whatever their order
+    assert 0 < stopping.stopped_step <= steps(model) < 20_000
+    peaks = tbgrad.read(tmp_path)["."]["gradient/norm_max"]
+    # The oracle: every window of the last 50 steps was calm, and no earlier 50 steps were.
+    calm = peaks.values <= 1e-3
+    until = peaks.steps <= stopping.stopped_step
+    loud = peaks.steps[until & ~calm].max()
+    assert stopping.stopped_step - 10 < loud + 50 <= stopping.stopped_step
+
+
+def test_a_gradient_that_stays_does_not(tmp_path):
+    stopping = tbgrad.GradientNormEarlyStopping(threshold=1e-9, patience=5)
+    model = fitted([tbgrad.GradientMonitor(tmp_path, every=5), stopping])
+    assert (steps(model), stopping.stopped_step) == (160, 0)
+
+
+def test_without_a_monitor_there_is_nothing_to_read():
+    with pytest.raises(ValueError, match="add one to callbacks"):
+        fitted([tbgrad.GradientNormEarlyStopping(threshold=1e-3)])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "says"),
+    [
+        ({"stop_on": {"nonfinit"}}, ValueError, "did you mean 'nonfinite'"),
+        ({"stop_on": "nonfinite"}, TypeError, "stop_on is a set of rules"),
+        ({"alerts": {"dead_units": 1}}, TypeError, "alerts is a tbgrad.AlertSettings or the path"),
+        ({"alerts": "no/such.toml"}, FileNotFoundError, "no/such.toml"),
+    ],
+)
+def test_arguments_that_cannot_be_meant(tmp_path, arguments, error, says):
+    with pytest.raises(error, match=says):
+        tbgrad.GradientMonitor(tmp_path, **arguments)
+
+
+@pytest.mark.parametrize("arguments", [{"threshold": 0}, {"threshold": 1.0, "patience": 0}])
+def test_thresholds_that_cannot_be_meant(arguments):
+    with pytest.raises(ValueError, match="threshold is a gradient norm|patience is a number"):
+        tbgrad.GradientNormEarlyStopping(**arguments)
+
+
+def test_settings_reach_the_rules_of_both_writers(tmp_path):
+    (tmp_path / "alerts.toml").write_text('[silence]\nnonfinite = "*"\n')
+    x = X.copy()
+    x[3 * 16] = np.inf
+    fitted([tbgrad.GradientMonitor(tmp_path / "a", every=1, alerts=tmp_path / "alerts.toml")], x)
+    run = tbgrad.read(tmp_path)["a"]
+    assert logformat.ALERTS not in run
+    assert int(run.statistic("nonfinite").sum()) > 0
+    variable = keras.Variable(np.ones(3, np.float32), name="w")
+    settings = tbgrad.AlertSettings(silence={"no_gradient": "w*"})
+    with tbgrad.GradientSummaryWriter(
+        tmp_path / "b", [variable], every=1, alerts=settings
+    ) as writer:
+        for _ in range(6):
+            writer.observe([variable.value * 0.0])
+    assert logformat.ALERTS not in tbgrad.read(tmp_path)["b"]
