@@ -107,6 +107,7 @@ class AlertSettings:
         loss_scale: below 1 even gradients that are not scaled up overflow in float16.
         skipped_updates: left out in a row: more than Keras needs to come down from its first scale.
         overfitting: validation loss over its lowest. Clinic.
+        validation_gap: validation loss that falls no more over the training loss. Clinic.
     """
 
     vanishing_gradient: float = 1e-3
@@ -116,7 +117,7 @@ class AlertSettings:
     saturated_weights: float = 12.0
     lost_update: float = 1e-6
     update_ratio: float = 0.2
-    diverging_loss: float = 4.0
+    diverging_loss: float = 1.75
     opposite_gradients: float = -0.6
     stuck_loss: float = 0.05
     small_update: float = 5e-5
@@ -134,6 +135,7 @@ class AlertSettings:
     loss_scale: float = 1.0
     skipped_updates: float = 20.0
     overfitting: float = 1.2
+    validation_gap: float = 5.0
     silence: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -109,14 +109,15 @@ class Trend:
 
 
 def _fall(before: list[float], after: list[float]) -> tuple[float, float]:
-    (mean_before, square_before), (mean_after, square_after) = map(_mean, (before, after))
-    return mean_before - mean_after, math.sqrt(square_before + square_after)
+    (middle_before, error_before), (middle_after, error_after) = map(_middle, (before, after))
+    return middle_before - middle_after, math.hypot(error_before, error_after)
 
 
-def _mean(values: list[float]) -> tuple[float, float]:
-    """The mean and the square of its standard error; `statistics` takes 20 times as long."""
-    mean = sum(values) / len(values)
-    return mean, sum((value - mean) ** 2 for value in values) / len(values) ** 2
+def _middle(values: list[float]) -> tuple[float, float]:
+    """The median and its standard error, if all but a few values are normally distributed."""
+    middle = median(values)
+    deviation = 1.4826 * median([abs(value - middle) for value in values])
+    return middle, 1.2533 * deviation / math.sqrt(len(values))
 
 
 def _cosine(record: Record) -> float:

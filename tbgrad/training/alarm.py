@@ -79,7 +79,7 @@ class AlertLog:
             return []
 
     def _tell(self, told: list[tuple[int, Alert]], file: RunFile) -> None:
-        """Log alerts; leave a note of those that are new; call about new and closed ones."""
+        """Log alerts; note those that are new and no mere hints; call about new and closed ones."""
         for step, alert in sorted(told, key=lambda pair: pair[0]):
             # Readers keep one value a step and series, and drop those after a step that goes back.
             last, before = self._last
@@ -89,7 +89,8 @@ class AlertLog:
             new = self._is_new(alert)
             if new:
                 self.opened.add(alert.rule)
-                self._note(f"{alert.rule}: {alert.evidence}", step)
+                if alert.severity != "info":
+                    self._note(f"{alert.rule}: {alert.evidence}", step)
             if self._calls is not None and (new or alert.state == "closed"):
                 self._calls.about(alert)
 

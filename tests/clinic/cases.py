@@ -325,7 +325,7 @@ def _planted() -> Iterator[tuple[Any, ...]]:
     yield (
         "linear oscillating momentum",
         replace(DIABETES, depth=0, batch=442),
-        {"optimizer": "SGD", "rate": 0.46, "settings": {"momentum": 0.9}},
+        {"optimizer": "SGD", "rate": 0.46, "settings": {"momentum": 0.9}, "steps": 600},
         "loss_oscillating",
         "",
         {"rate": 0.046},
@@ -348,12 +348,26 @@ def _planted() -> Iterator[tuple[Any, ...]]:
         "",
         {"rate": 0.05},
     )
-    yield "mlp labels shuffled", MLP, {"shuffled": True}, "loss_stuck", "", {"shuffled": False}
-    yield "cnn labels shuffled", CNN, {"shuffled": True}, "loss_stuck", "", {"shuffled": False}
+    yield (
+        "mlp labels shuffled",
+        MLP,
+        {"shuffled": True, "steps": 800},
+        "loss_stuck",
+        "",
+        {"shuffled": False},
+    )
+    yield (
+        "cnn labels shuffled",
+        CNN,
+        {"shuffled": True, "steps": 800},
+        "loss_stuck",
+        "",
+        {"shuffled": False},
+    )
     yield (
         "transformer labels shuffled",
         TRANSFORMER,
-        {"shuffled": True},
+        {"shuffled": True, "steps": 800},
         "loss_stuck",
         "",
         {"shuffled": False},
@@ -401,12 +415,12 @@ def _planted() -> Iterator[tuple[Any, ...]]:
         {"rate": 0.028},
     )
     yield (
-        "mlp wine beyond the edge",
-        replace(TABLE, batch=178, activation="tanh"),
-        {**full, "rate": 3.0},
+        "linear momentum beyond the edge",
+        replace(DIABETES, depth=0, batch=442),
+        {**full, "rate": 0.52, "settings": {"momentum": 0.9}},
         "edge_of_stability",
         "",
-        {"rate": 0.3},
+        {"rate": 0.052},
     )
     yield (
         "mlp saddle at zero",
@@ -430,12 +444,12 @@ def _planted() -> Iterator[tuple[Any, ...]]:
     yield (
         "mlp batch of two",
         replace(MLP, **SGD),
-        {"batch": 2, "rate": 0.01},
+        {"steps": 800, "batch": 2, "rate": 0.01},
         "noise_dominated",
         "",
         {"batch": 32},
     )
-    yield "cnn batch of two", CNN, {"batch": 2}, "noise_dominated", "", {"batch": 32}
+    yield "cnn batch of two", CNN, {"steps": 800, "batch": 2}, "noise_dominated", "", {"batch": 32}
     yield (
         "mlp whole data a batch",
         replace(MLP, **SGD),
@@ -463,7 +477,7 @@ def _planted() -> Iterator[tuple[Any, ...]]:
         {"raw": False, "gain": 1.0},
     )
 
-    few = {"samples": 40, "rate": 5e-3, "batch": 20, "width": 128}
+    few = {"samples": 40, "rate": 5e-3, "batch": 20, "width": 128, "steps": 800}
     yield "mlp overfitting", DIABETES, few, "overfitting", "", {"samples": 300}
     yield (
         "mlp overfitting noise",
@@ -707,7 +721,7 @@ def _aside() -> Iterator[tuple[Any, ...]]:
     yield (
         "aside lstm labels shuffled",
         rows,
-        {"shuffled": True},
+        {"shuffled": True, "steps": 800},
         "loss_stuck",
         "",
         {"shuffled": False},
@@ -715,7 +729,7 @@ def _aside() -> Iterator[tuple[Any, ...]]:
     yield (
         "aside mlp labels shuffled sgd",
         replace(MLP, **SGD),
-        {"shuffled": True},
+        {"shuffled": True, "steps": 800},
         "loss_stuck",
         "",
         {"shuffled": False},
@@ -765,7 +779,7 @@ def _aside() -> Iterator[tuple[Any, ...]]:
     yield (
         "aside transformer batch of two",
         TRANSFORMER,
-        {"batch": 2},
+        {"steps": 800, "batch": 2},
         "noise_dominated",
         "",
         {"batch": 32},
@@ -789,7 +803,7 @@ def _aside() -> Iterator[tuple[Any, ...]]:
     yield (
         "aside cnn overfitting",
         replace(CNN, width=48),
-        {"samples": 40, "rate": 5e-3, "batch": 20, "shuffled": True},
+        {"samples": 40, "rate": 5e-3, "batch": 20, "shuffled": True, "steps": 800},
         "overfitting",
         "",
         {"samples": 1200, "shuffled": False},

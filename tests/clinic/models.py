@@ -162,7 +162,9 @@ def _head(recipe: Recipe, classes: int) -> tuple[Any, Any]:
     """The output layer and the loss."""
     losses = keras.losses
     if recipe.wrong == "softmax of one":
-        out = keras.Sequential([keras.layers.Dense(1, name="out"), keras.layers.Softmax()])
+        # A Softmax of Keras would hand its logits to the loss behind the user's back.
+        share = keras.layers.Lambda(tf.nn.softmax)
+        out = keras.Sequential([keras.layers.Dense(1, name="out"), share])
         return out, losses.BinaryCrossentropy()
     if recipe.wrong == "no probability":
         start = keras.initializers.Constant(-3.0)

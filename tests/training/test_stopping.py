@@ -96,7 +96,7 @@ def test_arguments_that_cannot_be_meant(tmp_path, arguments, error, says):
 
 @pytest.mark.parametrize("arguments", [{"threshold": 0}, {"threshold": 1.0, "patience": 0}])
 def test_thresholds_that_cannot_be_meant(arguments):
-    with pytest.raises(ValueError, match="threshold is a gradient norm|patience is a number"):
+    with pytest.raises(ValueError, match=r"threshold is a gradient norm|patience is a number"):
         tbgrad.GradientNormEarlyStopping(**arguments)
 
 

@@ -10,6 +10,9 @@ from tbgrad.diagnosis.rule import Moment, Rows, Rule
 from tbgrad.diagnosis.trend import FIRST, RECENT
 from tbgrad.tags import LEARNING_RATE, LOSS, UPDATE_RATIO, VALIDATION_LOSS
 
+PATIENCE = 4
+"""So many validations without a lower loss mean that it falls no more."""
+
 
 def _diverging(moment: Moment) -> Any:
     trend = moment.trend
@@ -36,7 +39,8 @@ def _oscillating(moment: Moment) -> Any:
         return None
     losses = list(trend.losses)[-RECENT:]
     older, newer = losses[: RECENT // 2], losses[RECENT // 2 :]
-    return cosine < moment.settings.opposite_gradients and median(newer) > 0.98 * median(older)
+    falls = median(newer) <= 0.98 * median(older)
+    return cosine < (-0.9 if falls else moment.settings.opposite_gradients)
 
 
 def _oscillating_evidence(moment: Moment, _: Rows) -> str:
@@ -44,7 +48,7 @@ def _oscillating_evidence(moment: Moment, _: Rows) -> str:
     return (
         f"successive gradients point against each other (cosine {trend.mean_cosine:.2f} on "
         f"average, alert below {moment.settings.opposite_gradients:g}) and the loss, between "
-        f"{min(trend.losses):.3g} and {max(trend.losses):.3g}, does not fall"
+        f"{min(trend.losses):.3g} and {max(trend.losses):.3g}, falls slowly if at all"
     )
 
 
@@ -56,6 +60,8 @@ def _stuck(moment: Moment) -> Any:
         return False
     if _hardly_moves(moment):
         return trend.fall()[0] < limits.stuck_loss * trend.first_loss
+    if len(trend.losses) < 2 * RECENT:
+        return None
     fell, error = trend.recent_fall()
     high = trend.recent_loss > limits.flat_loss * trend.first_loss
     return high and fell < max(0.005 * trend.first_loss, error)
@@ -68,17 +74,18 @@ def _hardly_moves(moment: Moment) -> bool:
 
 def _stuck_evidence(moment: Moment, _: Rows) -> str:
     trend = moment.trend
-    fell, error = trend.fall()
+    if _hardly_moves(moment):
+        fell, error = trend.fall()
+        since, limit = "since the first steps", f"alert below {moment.settings.stuck_loss:.0%}"
+    else:
+        fell, error = trend.recent_fall()
+        since, limit = "of late", "alert where that is nothing"
     ratio = moment.record.scalars.get(UPDATE_RATIO)
-    limit = (
-        f"alert below {moment.settings.stuck_loss:.0%}"
-        if _hardly_moves(moment)
-        else "alert where it has not fallen of late"
-    )
     return (
-        f"the loss was {trend.first_loss:.4g} and is {trend.recent_loss:.4g}: it fell by "
-        f"{fell / trend.first_loss:.1%} ± {error / trend.first_loss:.1%} ({limit})"
-        + (f", while an update changes {ratio:.2g} of the weights" if ratio is not None else "")
+        f"the loss was {trend.first_loss:.4g} and is {trend.recent_loss:.4g}; {since} it "
+        f"{'fell' if fell >= 0 else 'rose'} by {abs(fell) / trend.first_loss:.1%} ± "
+        f"{error / trend.first_loss:.1%} ({limit})"
+        + (f", and an update changes {ratio:.2g} of the weights" if ratio is not None else "")
     )
 
 
@@ -97,21 +104,24 @@ def _stuck_advice(moment: Moment, _: Rows) -> str:
 
 
 def _overfitting(moment: Moment) -> Any:
-    trend = moment.trend
-    if VALIDATION_LOSS not in moment.record.scalars or len(trend.validations) < 4:
+    trend, limits = moment.trend, moment.settings
+    if VALIDATION_LOSS not in moment.record.scalars or len(trend.validations) < PATIENCE:
         return None
-    lowest = min(trend.validations)
-    newest = trend.validations[-1]
-    return newest[0] > moment.settings.overfitting * lowest[0] > 0 and newest[1] < lowest[1]
+    lowest, (newest, training) = min(trend.validations), trend.validations[-1]
+    if newest > limits.overfitting * lowest[0] > 0 and training < lowest[1]:
+        return True
+    # A gap is usual; it is a fault where little of what was learned is true elsewhere.
+    gap = newest > limits.validation_gap * training and newest > 0.25 * trend.first_loss
+    return gap and min(list(trend.validations)[-PATIENCE:]) > lowest
 
 
 def _overfitting_evidence(moment: Moment, _: Rows) -> str:
     lowest, newest = min(moment.trend.validations), moment.trend.validations[-1]
     return (
-        f"the validation loss rose from {lowest[0]:.3g} to {newest[0]:.3g}, "
-        f"{newest[0] / lowest[0]:.1f} times its lowest (alert above "
-        f"{moment.settings.overfitting:g}), while the training loss went on from "
-        f"{lowest[1]:.3g} to {newest[1]:.3g}"
+        f"the validation loss went from {lowest[0]:.3g}, its lowest, to {newest[0]:.3g}, while the "
+        f"training loss went from {lowest[1]:.3g} to {newest[1]:.3g} (alert above "
+        f"{moment.settings.overfitting:g} times the lowest, or {moment.settings.validation_gap:g} "
+        "times the training loss)"
     )
 
 
@@ -154,7 +164,7 @@ STUCK = Rule(
         "a network that lets nothing through: dead, saturated or vanishing layers",
     ),
     advice=_stuck_advice,
-    opens_after=5,
+    opens_after=10,
     closes_after=5,
 )
 OVERFITTING = Rule(

@@ -42,9 +42,10 @@ def _too_large(moment: Moment) -> Any:
 
 def _too_large_evidence(moment: Moment, rows: Rows) -> str:
     largest = float(np.nanmax(_steps(moment)[rows]))
+    share = f"up to {largest:.0%}" if largest < 1 else f"{largest:,.1f} times the size"
     rate = moment.record.scalars.get(LEARNING_RATE)
     return (
-        f"one update changes up to {largest:.0%} of the weights, {largest / 1e-3:,.0f} times the "
+        f"one update changes {share} of the weights, {largest / 1e-3:,.0f} times the "
         f"usual thousandth (alert above {moment.settings.update_ratio:.0%})"
         + (f", at a learning rate of {rate:.3g}" if rate is not None else "")
     )

@@ -1,0 +1,214 @@
+"""What the diagnosis finds in trainings with one planted fault each, and in healthy ones.
+
+    python -m tests.benchmarks.clinic [--seeds 5] [--jobs 2] [--keep DIR] [--only PATTERN]
+
+Trains every case of `tests.clinic` with each seed, then goes over its log as the writer does, step
+by step. A fault counts as found where its rule names its layer within the first fifth of the
+training. Cases that are aside were not looked at while thresholds were chosen. With the first seed
+every fault is trained again as its alert advises. Logs in `--keep` are not trained anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from fnmatch import fnmatch
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+import tbgrad
+from tbgrad.diagnosis import RULE_NAMES, Diagnosis, records
+from tests.clinic.cases import Case, healthy, planted
+from tests.clinic.recipe import Recipe
+
+IN_TIME = 0.2
+"""Share of the training within which a fault has to be found."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One training."""
+
+    recipe: Recipe
+    seed: int
+    folder: Path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--keep", type=Path, help="directory of the logs, which are used again")
+    parser.add_argument("--only", default="*", help="cases whose name matches")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        root = options.keep or Path(temporary)
+        cases = [c for c in (*planted(), *healthy()) if fnmatch(c.name, options.only)]
+        seeds = range(options.seeds)
+        tasks = [
+            Task(case.recipe, seed, folder(root, case, seed)) for seed in seeds for case in cases
+        ]
+        tasks += [
+            Task(advised(case), 0, folder(root, case, 0, "advised"))
+            for case in cases
+            if case.advised is not None
+        ]
+        train_all([task for task in tasks if not is_done(task)], options.jobs)
+        for aside, title in ((False, "Thresholds were chosen by these"), (True, "Kept aside")):
+            show(title, [case for case in cases if case.aside == aside], root, seeds)
+        show_advice([case for case in cases if case.advised is not None], root)
+
+
+def folder(root: Path, case: Case, seed: int, variant: str = "planted") -> Path:
+    return root / str(seed) / variant / case.name.replace(" ", "_")
+
+
+def advised(case: Case) -> Recipe:
+    return replace(case.recipe, **(case.advised or {}))
+
+
+def is_done(task: Task) -> bool:
+    """Whether this very recipe was trained there."""
+    file = task.folder / "recipe.txt"
+    return file.exists() and file.read_text() == repr(task.recipe)
+
+
+def train_all(tasks: list[Task], jobs: int) -> None:
+    # New processes now and then: TensorFlow keeps the functions of every model it has trained.
+    with ProcessPoolExecutor(jobs, _spawning(), _quiet, max_tasks_per_child=50) as pool:
+        for _ in track(pool.map(run, tasks), "training", len(tasks), console=Console(stderr=True)):
+            pass
+
+
+def _spawning() -> Any:
+    import multiprocessing
+
+    return multiprocessing.get_context("spawn")
+
+
+def _quiet() -> None:
+    import logging
+    import warnings
+
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    logging.disable(logging.WARNING)
+    warnings.simplefilter("ignore")
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def run(task: Task) -> None:
+    """Train one, and leave how well it ended beside its log."""
+    from tests.clinic.training import train
+
+    shutil.rmtree(task.folder, ignore_errors=True)
+    end = train(task.recipe, task.seed, task.folder)
+    (task.folder / "end.json").write_text(json.dumps(end))
+    (task.folder / "recipe.txt").write_text(repr(task.recipe))
+
+
+def opened(log: Path) -> Iterator[tuple[str, int, Any]]:
+    """Group, step and alert of everything that opens, in the order of the steps."""
+    for group, run_of_group in tbgrad.read(log).items():
+        diagnosis, known = Diagnosis(), set()
+        for record in records(run_of_group):
+            for alert in diagnosis.update(record):
+                key = alert.rule, alert.parameters, alert.first_step
+                if key not in known:
+                    known.add(key)
+                    yield group, record.step, alert
+
+
+def found_at(case: Case, log: Path) -> float:
+    """The step at which the fault was named, infinite where it was not."""
+    for group, step, alert in opened(log):
+        right = alert.rule == case.rule and group == case.group
+        if right and (not case.layers or any(case.layers in name for name in alert.parameters)):
+            return step
+    return math.inf
+
+
+def show(title: str, cases: list[Case], root: Path, seeds: range) -> None:
+    """A row a rule: what it found of its faults, and what it said of healthy trainings."""
+    console = Console()
+    shares: dict[str, list[float]] = defaultdict(list)
+    missed = []
+    false: dict[str, int] = defaultdict(int)
+    severity: dict[str, str] = {}
+    errors = []
+    well = [case for case in cases if not case.rule]
+    for case in cases:
+        for seed in seeds:
+            log = folder(root, case, seed)
+            if case.rule:
+                share = found_at(case, log) / case.recipe.steps
+                shares[case.rule].append(share)
+                if share > IN_TIME:
+                    missed.append(f"{case.name}, seed {seed}: {case.rule} at {share:.0%}")
+                continue
+            for _, step, alert in opened(log):
+                false[alert.rule] += 1
+                severity[alert.rule] = alert.severity
+                if alert.severity == "error":
+                    errors.append(f"{case.name}, seed {seed}: {alert.rule} at step {step}")
+    table = Table(title=f"{title}: {len(cases) - len(well)} faults, {len(well)} healthy trainings")
+    for name in ("rule", "trainings", "found", "in time", "missed", "found at", "false alarms"):
+        table.add_column(name, justify="left" if name == "rule" else "right")
+    for rule in RULE_NAMES:
+        of = shares[rule]
+        if not of and not false[rule]:
+            continue
+        reached = [share for share in of if share < math.inf]
+        table.add_row(
+            rule, f"{len(of)}", f"{len(reached)}", f"{sum(s <= IN_TIME for s in of)}",
+            f"{len(of) - len(reached)}",
+            f"{median(reached):.0%}, at most {max(reached):.0%}" if reached else "",
+            f"{false[rule]} {severity[rule]}" if false[rule] else "0",
+        )  # fmt: skip
+    every = [share for of in shares.values() for share in of]
+    console.print(table)
+    console.print(
+        f"found in time: {sum(share <= IN_TIME for share in every)} of {len(every)}; "
+        f"false alarms of severity error: {len(errors)} in {len(well) * len(seeds)} trainings"
+    )
+    for line in (*missed, *errors):
+        console.print(f"  {line}")
+
+
+def show_advice(cases: list[Case], root: Path) -> None:
+    """How many trainings end better when they are run as advised."""
+    console = Console()
+    better, worse = 0, []
+    for case in cases:
+        ends = [
+            json.loads((folder(root, case, 0, variant) / "end.json").read_text())
+            for variant in ("planted", "advised")
+        ]
+        before, after = (end if math.isfinite(end) else math.inf for end in ends)
+        if after < before:
+            better += 1
+        else:
+            worse.append(f"{case.name}: {case.rule}, {before:.4g} before, {after:.4g} as advised")
+    if cases:
+        console.print(f"ends better as advised: {better} of {len(cases)}")
+    for line in worse:
+        console.print(f"  {line}")
+
+
+if __name__ == "__main__":
+    main()
