@@ -31,7 +31,10 @@ from rich.table import Table
 
 import tbgrad
 from tbgrad.diagnosis import RULE_NAMES, Diagnosis, records
-from tests.clinic.cases import Case, healthy, planted
+from tests.clinic.aside import aside
+from tests.clinic.case import Case
+from tests.clinic.healthy import healthy
+from tests.clinic.planted import planted
 from tests.clinic.recipe import Recipe
 
 IN_TIME = 0.2
@@ -56,7 +59,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         root = options.keep or Path(temporary)
-        cases = [c for c in (*planted(), *healthy()) if fnmatch(c.name, options.only)]
+        cases = [c for c in (*planted(), *aside(), *healthy()) if fnmatch(c.name, options.only)]
         seeds = range(options.seeds)
         tasks = [
             Task(case.recipe, seed, folder(root, case, seed)) for seed in seeds for case in cases
@@ -67,8 +70,8 @@ def main() -> None:
             if case.advised is not None
         ]
         train_all([task for task in tasks if not is_done(task)], options.jobs)
-        for aside, title in ((False, "Thresholds were chosen by these"), (True, "Kept aside")):
-            show(title, [case for case in cases if case.aside == aside], root, seeds)
+        for kept, title in ((False, "Thresholds were chosen by these"), (True, "Kept aside")):
+            show(title, [case for case in cases if case.aside == kept], root, seeds)
         show_advice([case for case in cases if case.advised is not None], root)
 
 

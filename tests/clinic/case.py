@@ -1,0 +1,74 @@
+"""What a case of the clinic is, and the healthy trainings that all of them begin from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tests.clinic.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Case:
+    """A training, the rule that has to find its fault ("" where it has none), and in which layers.
+
+    `layers` is a part of the path of a parameter that the alert has to name, "" where the fault is
+    of the whole run; `group` the group of parameters where it is. `advised` is the change to the
+    recipe that the alert advises. No threshold was chosen by a case that is `aside`.
+    """
+
+    name: str
+    recipe: Recipe
+    rule: str = ""
+    layers: str = ""
+    group: str = "."
+    advised: Mapping[str, Any] | None = None
+    aside: bool = False
+
+
+SETTING = ("steps", "biased")
+"""Of what is wrong in a recipe, what need not be undone."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Plants faults that one rule has to find; `advised` is the change that mends them."""
+
+    rule: str
+    layers: str = ""
+    advised: Mapping[str, Any] | None = None
+
+    def __call__(self, name: str, healthy: Recipe, layers: str = "", **wrong: Any) -> Case:
+        """A healthy recipe with something wrong; the advice is to undo that, if no other is set."""
+        advised = {key: getattr(healthy, key) for key in wrong if key not in SETTING}
+        group = "."
+        if healthy.model == "gan":
+            group = "generator" if "rate" in wrong else "discriminator"
+        return Case(
+            name,
+            replace(healthy, **wrong),
+            self.rule,
+            layers or self.layers,
+            group,
+            advised if self.advised is None else self.advised,
+        )
+
+
+MLP = Recipe("mlp", "digits")
+CNN = Recipe("cnn", "images")
+LSTM = Recipe("lstm", "waves", depth=1, width=24, rate=3e-3)
+RNN = Recipe("rnn", "waves", depth=1, width=24, activation="tanh")
+TRANSFORMER = Recipe("transformer", "rows", depth=2, width=32)
+TOKENS = replace(TRANSFORMER, data="tokens")
+GAN = Recipe("gan", "ring", optimizer="Adam", rate=5e-4, settings={"beta_1": 0.5}, batch=64)
+WINE = replace(MLP, data="wine", width=24)
+CANCER = replace(WINE, data="breast_cancer")
+DIABETES = replace(MLP, data="diabetes", width=24)
+WHOLE_DIABETES = replace(DIABETES, batch=442, optimizer="SGD")
+MOMENTUM = {"optimizer": "SGD", "rate": 0.05, "settings": {"momentum": 0.9}}
+
+
+def descent(healthy: Recipe, rate: float, **more: Any) -> Recipe:
+    """The same with plain gradient descent."""
+    return replace(healthy, optimizer="SGD", settings={}, rate=rate, **more)
