@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -15,6 +16,8 @@ from tbgrad.records import STATISTICS, Alert
 from tbgrad.training.ring import Drained
 from tbgrad.training.runfile import RunFile
 
+logger = logging.getLogger("tbgrad")
+
 _RULES = tuple(rule for rule in RULES if rule is not NONFINITE_GRADIENT)
 """The alarm here sees steps that are not logged, too, and names the first parameter."""
 
@@ -22,7 +25,7 @@ _RULES = tuple(rule for rule in RULES if rule is not NONFINITE_GRADIENT)
 class AlertLog:
     """The alerts of one run: those of the rules, and that a gradient is not finite.
 
-    `note` warns and leaves a note in the log, at a step or at the last one that was drained.
+    `note` warns and leaves a note in the log, where a part of this fails.
 
     Attributes:
         opened: the rules that have opened an alert.
@@ -31,7 +34,7 @@ class AlertLog:
     def __init__(
         self,
         on_alert: Callable[[Alert], object] | None,
-        note: Callable[[str, int | None], None],
+        note: Callable[[str], None],
         settings: AlertSettings | None = None,
     ) -> None:
         self._note = note
@@ -75,11 +78,11 @@ class AlertLog:
             return self._diagnosis.update(record)
         except Exception as error:  # noqa: BLE001 - whatever it is, logging goes on
             self._diagnosis = None
-            self._note(f"the diagnosis failed and is over. {type(error).__name__}: {error}", None)
+            self._note(f"the diagnosis failed and is over. {type(error).__name__}: {error}")
             return []
 
     def _tell(self, told: list[tuple[int, Alert]], file: RunFile) -> None:
-        """Log alerts; note those that are new and no mere hints; call about new and closed ones."""
+        """Log alerts; warn of new ones that are no mere hints; call about new and closed ones."""
         for step, alert in sorted(told, key=lambda pair: pair[0]):
             # Readers keep one value a step and series, and drop those after a step that goes back.
             last, before = self._last
@@ -90,7 +93,7 @@ class AlertLog:
             if new:
                 self.opened.add(alert.rule)
                 if alert.severity != "info":
-                    self._note(f"{alert.rule}: {alert.evidence}", step)
+                    logger.warning("tbgrad: step %d, %s: %s", step, alert.rule, alert.evidence)
             if self._calls is not None and (new or alert.state == "closed"):
                 self._calls.about(alert)
 
@@ -102,7 +105,7 @@ class AlertLog:
 
     def _call_failed(self, error: Exception) -> None:
         reason = f"{type(error).__name__}: {error}"
-        self._note(f"on_alert failed and is not called again. {reason}", None)
+        self._note(f"on_alert failed and is not called again. {reason}")
 
 
 class NonfiniteAlarm:

@@ -254,15 +254,13 @@ class RunLog:
                 self._file.add(self._step, [logformat.scalar(logformat.VALIDATION_LOSS, loss)])
                 self._alerts.after_estimate(record, self._file)
 
-    def note(self, text: str, step: int | None = None) -> None:
-        """One warning, and a note in the log: at a step, or at the last that was drained."""
+    def note(self, text: str) -> None:
+        """One warning, and a note in the log, at the last step that was drained."""
         logger.warning("tbgrad: %s", text)
-        # Readers keep one value a step and series, and drop those after a step that goes back.
-        noted, before = self._noted
-        step = max(noted, self._step if step is None else step)
-        self._noted = step, f"{before}\n{text}" if step == noted else text
+        noted, before = self._noted  # readers keep one value a step and series
+        self._noted = self._step, f"{before}\n{text}" if self._step == noted else text
         if self._file is not None:
-            self._file.add(step, [logformat.note(self._noted[1])])
+            self._file.add(self._step, [logformat.note(self._noted[1])])
 
     def give_up(self, error: Exception) -> None:
         """End the monitoring after a failure of its own; says so once."""
