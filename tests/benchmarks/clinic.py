@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import multiprocessing
 import os
 import shutil
 import tempfile
@@ -91,15 +92,15 @@ def is_done(task: Task) -> bool:
 
 def train_all(tasks: list[Task], jobs: int) -> None:
     # New processes now and then: TensorFlow keeps the functions of every model it has trained.
-    with ProcessPoolExecutor(jobs, _spawning(), _quiet, max_tasks_per_child=50) as pool:
-        for _ in track(pool.map(run, tasks), "training", len(tasks), console=Console(stderr=True)):
-            pass
-
-
-def _spawning() -> Any:
-    import multiprocessing
-
-    return multiprocessing.get_context("spawn")
+    # (max_tasks_per_child of Python 3.11 may leave the pool without any process.)
+    size = 50 * jobs
+    console = Console(stderr=True)
+    for first in range(0, len(tasks), size):
+        some = tasks[first : first + size]
+        title = f"training, {first} of {len(tasks)} done"
+        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _quiet) as pool:
+            for _ in track(pool.map(run, some), title, len(some), console=console):
+                pass
 
 
 def _quiet() -> None:
