@@ -175,6 +175,18 @@ class GradientSummaryWriter:
         self._step += 1
         return self._probe.estimate() if due else None
 
+    def validation_loss(self, loss: Any) -> None:
+        """Log the loss on data that is not trained on, at the newest step, as `val_loss`.
+
+        What `fit` does by itself; the rule `overfitting` looks at it.
+
+        Example::
+
+            writer.validation_loss(loss_fn(y_validation, model(x_validation)))
+        """
+        self._log.drain()
+        self._log.add_validation_loss(float(loss))
+
     @property
     def latest(self) -> Mapping[str, Any] | None:
         """The newest logged step that was drained, None before there is one.

@@ -116,3 +116,20 @@ def test_settings_reach_the_rules_of_both_writers(tmp_path):
         for _ in range(6):
             writer.observe([variable.value * 0.0])
     assert logformat.ALERTS not in tbgrad.read(tmp_path)["b"]
+
+
+def test_the_validation_loss_is_in_the_log_of_both_writers(tmp_path):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.05), "mse")
+    monitor = tbgrad.GradientMonitor(tmp_path / "a", every=1)
+    data = {"validation_data": (X[:64], Y[:64]), "batch_size": 16, "verbose": 0}
+    history = model.fit(X, Y, epochs=3, callbacks=[monitor], **data).history["val_loss"]
+    variable = keras.Variable(np.ones(3, np.float32), name="w")
+    with tbgrad.GradientSummaryWriter(tmp_path / "b", [variable], every=1) as writer:
+        writer.observe([variable.value])
+        writer.validation_loss(variable.value[0] * 2)
+    runs = tbgrad.read(tmp_path)
+    np.testing.assert_allclose(runs["a"]["val_loss"].values, history, rtol=1e-6)
+    assert runs["a"]["val_loss"].steps.tolist() == [40, 80, 120]
+    assert runs["b"]["val_loss"].values.tolist() == [2.0]
