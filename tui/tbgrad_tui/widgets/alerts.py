@@ -26,9 +26,19 @@ NAMED = 100
 """So many parameters of an alert are listed."""
 
 PANELS = {
+    "nonfinite": "loss",
+    "loss_diverging": "loss",
+    "loss_oscillating": "loss",
+    "loss_stuck": "loss",
+    "exploding_gradient": "norm",
+    "gradient_spike": "norm",
     "clipping_always": "norm",
+    "noise_dominated": "norm",
+    "batch_too_large": "norm",
     "edge_of_stability": "curvature",
+    "critical_point": "curvature",
     "loss_scale_collapse": "scalars",
+    "overfitting": "scalars",
 }
 """Where to look for what a rule says of the run as a whole."""
 
