@@ -20,7 +20,7 @@ def printable(text: str, limit: int = 200) -> str:
 
 def number(value: float | None, digits: int = 4) -> str:
     """A number to `digits` significant digits; "-" where there is none."""
-    return "-" if value is None else f"{value:.{digits}g}"
+    return "-" if value is None else f"{value + 0.0:.{digits}g}"  # and no -0
 
 
 def duration(seconds: float) -> str:
