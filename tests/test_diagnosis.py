@@ -170,20 +170,22 @@ def test_alerts_open_and_close_as_a_slow_reading_of_the_rule_says(hits: list[boo
     """The oracle goes over the whole history anew at every record."""
     diagnosis = Diagnosis(rules=[RULE])
     seen: list[bool] = []
-    is_open = False
+    is_open, opened = False, 0
     for step, hit in enumerate(hits):
         told = diagnosis.update(Record(step, {} if hit is None else {"hit": hit}))
         if hit is None:
             assert told == []
             continue
         seen.append(hit)
-        if is_open and seen[-3:] == [False] * 3:
+        closes_after = 3 * 2 ** (opened - 1) if opened else 0
+        if is_open and seen[-closes_after:] == [False] * closes_after:
             is_open = False
             assert [a.state for a in told] == ["closed"]
         elif not is_open and hit:
             streak = next((i for i, value in enumerate(seen[::-1]) if not value), len(seen))
             if streak >= 2:
                 is_open = True
+                opened += 1
                 assert [a.state for a in told] == ["open"]
             else:
                 assert told == []

@@ -61,7 +61,11 @@ class Diagnosis:
 
 
 class _Case:
-    """One rule on one run: how long it has applied, to which rows, and its open alerts."""
+    """One rule on one run: how long it has applied, to which rows, and its open alerts.
+
+    Each time it comes back to a row it takes twice as long to close, so that a fault that comes and
+    goes is few alerts.
+    """
 
     def __init__(self, rule: Rule, settings: AlertSettings) -> None:
         self._rule, self._settings = rule, settings
@@ -72,6 +76,7 @@ class _Case:
         self._hits = np.zeros(0, np.int64)
         self._misses = np.zeros(0, np.int64)
         self._since = np.zeros(0, np.int64)
+        self._patience = np.zeros(0, np.int64)
         self._alerts: list[tuple[NDArray[np.intp], Alert, int]] = []
 
     @property
@@ -116,6 +121,9 @@ class _Case:
                 advice=advice if isinstance(advice, str) else advice(moment, rows),
             )
             self._alerts.append((rows, alert, 2 * (record.step - alert.first_step) + 1))
+            self._patience[rows] = np.where(
+                self._patience[rows] > 0, 2 * self._patience[rows], self._rule.closes_after
+            )
             yield alert
 
     def _evidence(self, moment: Moment, rows: NDArray[np.intp]) -> str:
@@ -135,7 +143,7 @@ class _Case:
                 if step - alert.first_step >= told_again:
                     told_again = 2 * (step - alert.first_step)
                     yield alert
-            if (self._misses[rows] >= self._rule.closes_after).all():
+            if (self._misses[rows] >= self._patience[rows]).all():
                 yield replace(alert, state="closed")
             else:
                 lasting.append((rows, alert, told_again))
@@ -149,7 +157,8 @@ class _Case:
         self._heard = np.ones(rows, np.bool_)
         if names:
             self._heard = ~np.array(self._settings.silences(self._rule.name, names))
-        self._hits, self._misses, self._since = (np.zeros(rows, np.int64) for _ in range(3))
+        fresh = (np.zeros(rows, np.int64) for _ in range(4))
+        self._hits, self._misses, self._since, self._patience = fresh
 
 
 def diagnose(

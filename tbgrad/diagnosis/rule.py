@@ -35,7 +35,7 @@ class Rule:
     `applies` says of a moment where the fault is: of the run (a bool) or of each of `names` (bools
     [P], by default of the parameters of the manifest); None where the record cannot tell. An alert
     is opened once that was so for `opens_after` such records in a row, and closed once it was not
-    for `closes_after` of them. `evidence` says in words what was measured in the record that opened
+    for `closes_after` of them, twice as many each time it has come back. `evidence` says in words what was measured in the record that opened
     it, of these rows. `advice` may depend on that, too.
     """
 
