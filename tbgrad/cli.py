@@ -217,7 +217,8 @@ def _report(options: argparse.Namespace) -> int:
     logdir: Path = options.logdir
     _refuse_unreadable(logdir)
     settings = _alert_settings(options.alerts)
-    log = LogDirectory(logdir)
+    # What is thinned to be held in memory cannot be judged step by step.
+    log = LogDirectory(logdir, bounded=settings is None)
     log.poll()
     runs = log.finish()
     problems = log.problems

@@ -168,6 +168,8 @@ def _manifest(content: Any) -> Manifest:
         cadences={str(k): int(v) for k, v in content.get("cadences", {}).items()},
         frozen=tuple(str(layer) for layer in content.get("frozen", ())),
         rules=tuple(str(rule) for rule in content.get("rules", ())),
+        group=str(content.get("group", "")),
+        first_step=int(content.get("first_step", 0)),
         format_version=int(content.get("format_version", FORMAT_VERSION)),
     )
 

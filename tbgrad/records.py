@@ -115,7 +115,8 @@ class Manifest:
 
     `optimizer` holds the optimizer's name and its settings as the framework reports them,
     `cadences` the number of steps between two records of each kind. `frozen` are the layers that
-    were told not to train, `rules` those whose alerts the writer logs.
+    were told not to train, `rules` those whose alerts the writer logs, `group` the name of these
+    parameters where others are trained beside them, `first_step` that at which the writer began.
     """
 
     parameters: tuple[Parameter, ...]
@@ -125,6 +126,8 @@ class Manifest:
     cadences: Mapping[str, int] = field(default_factory=dict)
     frozen: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
+    group: str = ""
+    first_step: int = 0
     format_version: int = FORMAT_VERSION
 
     @classmethod
@@ -200,7 +203,10 @@ class CurvatureEstimate:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A diagnosed fault, from the step where it began to the last where it was seen."""
+    """A diagnosed fault, from the step where it began to the last where it was seen.
+
+    A rule has one alert open at a time: its name and `first_step` say which alert of a run it is.
+    """
 
     rule: str
     severity: Literal["info", "warning", "error"]
@@ -211,6 +217,11 @@ class Alert:
     evidence: str
     causes: tuple[str, ...]
     advice: str
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What tells it from the other alerts of its run."""
+        return self.rule, self.first_step
 
 
 @dataclass(frozen=True, slots=True)

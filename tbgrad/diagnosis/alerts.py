@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from tbgrad import logformat
 from tbgrad.diagnosis.diagnosis import diagnose
@@ -26,12 +27,19 @@ def alerts_of(run: Run, settings: AlertSettings | None = None) -> tuple[Alert, .
     if series is not None and series.kind is Kind.ALERTS:
         logged = [alert for alerts in series.values for alert in alerts]
     known = {alert.rule for alert in logged} | set(run.manifest.rules if run.manifest else ())
-    return newest([*logged, *diagnose(run, without=known)])
+    began = run.manifest.first_step if run.manifest is not None else 0
+    return newest([*logged, *diagnose(run, without=known)], began)
 
 
-def newest(alerts: Iterable[Alert]) -> tuple[Alert, ...]:
-    """Each alert in the last of its states: open ones first, then by severity, the newest first."""
-    states = {(alert.rule, alert.parameters, alert.first_step): alert for alert in alerts}
+def newest(alerts: Iterable[Alert], began: int = 0) -> tuple[Alert, ...]:
+    """Each alert in the last of its states: open ones first, then by severity, the newest first.
+
+    What was still open when the writer that began at step `began` took over is closed.
+    """
+    states = {alert.key: alert for alert in alerts}
+    for key, alert in states.items():
+        if alert.state == "open" and alert.last_step < began:
+            states[key] = replace(alert, state="closed")
     rank = {severity: i for i, severity in enumerate(SEVERITIES)}
     return tuple(
         sorted(

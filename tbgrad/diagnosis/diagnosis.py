@@ -39,126 +39,154 @@ class Diagnosis:
         self._trend = Trend()
         self._manifest: Manifest | None = None
         self._layers: Layers | None = None
+        self.failures: list[str] = []
 
     def update(self, record: Record) -> list[Alert]:
         """Take in the next record; what there is to tell, each alert in its newest state.
 
-        An alert that lasts is told again each time it has lasted twice as long.
+        An alert that lasts is told again, with what is measured now, each time it has lasted twice
+        as long, and when a parameter joins it. A rule that fails is left out from there on, and is
+        among `failures`.
         """
         if record.manifest is not None and record.manifest is not self._manifest:
             self._manifest, self._layers = record.manifest, Layers(record.manifest)
-        self._trend.before(record)
-        moment = Moment(record, self._trend, self._settings, self._layers)
         with np.errstate(all="ignore"):  # a diverging training has numbers of every kind
-            told = [alert for case in self._cases for alert in case.update(moment)]
-        self._trend.after(record)
+            self._trend.before(record)
+            moment = Moment(record, self._trend, self._settings, self._layers)
+            told = [alert for case in tuple(self._cases) for alert in self._ask(case, moment)]
+            self._trend.after(record)
         return told
+
+    def _ask(self, case: _Case, moment: Moment) -> list[Alert]:
+        try:
+            return case.update(moment)
+        except Exception as error:  # noqa: BLE001 - the other rules go on
+            self._cases.remove(case)
+            self.failures.append(f"{case.name}: {type(error).__name__}: {error}")
+            return case.end()
 
     @property
     def open(self) -> list[Alert]:
         """The alerts that are open, up to the newest record."""
-        return [alert for case in self._cases for alert in case.open]
+        return [case.alert for case in self._cases if case.alert is not None]
+
+    def end(self) -> list[Alert]:
+        """Close what is open."""
+        return [alert for case in self._cases for alert in case.end()]
 
 
 class _Case:
-    """One rule on one run: how long it has applied, to which rows, and its open alerts.
+    """One rule on one run: how long it has applied, to which rows, and its alert.
 
-    Each time it comes back to a row it takes twice as long to close, so that a fault that comes and
-    goes is few alerts.
+    A rule has one alert open at a time, which further rows join. Each time it comes back it takes
+    twice as long to close, so that a fault that comes and goes is few alerts.
     """
 
     def __init__(self, rule: Rule, settings: AlertSettings) -> None:
+        self.name = rule.name
+        self.alert: Alert | None = None
         self._rule, self._settings = rule, settings
-        self._heard = np.ones(0, np.bool_)
-        self._pending = False
         self._manifest: Manifest | None = None
         self._names: tuple[str, ...] = ()
-        self._hits = np.zeros(0, np.int64)
-        self._misses = np.zeros(0, np.int64)
-        self._since = np.zeros(0, np.int64)
-        self._patience = np.zeros(0, np.int64)
-        self._alerts: list[tuple[NDArray[np.intp], Alert, int]] = []
+        self._pending = False
+        self._patience = 0
+        self._told_again = 0
+        self._heard = self._member = self._named = np.zeros(0, np.bool_)
+        self._hits = self._misses = self._since = np.zeros(0, np.int64)
 
-    @property
-    def open(self) -> list[Alert]:
-        return [alert for _, alert, _ in self._alerts]
-
-    def update(self, moment: Moment) -> Iterator[Alert]:
+    def update(self, moment: Moment) -> list[Alert]:
         """Take in the next moment; what there is to tell."""
         found, record = self._rule.applies(moment), moment.record
         if found is None:
-            return
+            return []
         if not self._pending and (found is False or not np.any(found)):
-            return
+            return []
+        told: list[Alert] = []
         of_run = np.ndim(found) == 0
         hit = np.array(found, dtype=np.bool_, ndmin=1)
         if len(hit) != len(self._hits) or (self._manifest is not record.manifest and not of_run):
             names = () if of_run or record.manifest is None else self._rule.names(record.manifest)
             if len(hit) != len(self._hits) or names != self._names:
-                yield from self._begin(names, len(hit))
+                told += self._begin(names, len(hit))
             self._manifest = record.manifest
         hit &= self._heard
-        self._pending = bool(hit.any()) or bool(self._alerts)
         self._since = np.where(hit & (self._hits == 0), record.step, self._since)
         self._hits = np.where(hit, self._hits + 1, 0)
         self._misses = np.where(hit, 0, self._misses + 1)
-        yield from self._last(record.step, hit)
-        told = np.zeros(len(hit), np.bool_)
-        for rows, _, _ in self._alerts:
-            told[rows] = True
-        rows = np.flatnonzero((self._hits >= self._rule.opens_after) & hit & ~told)
-        if len(rows):
-            advice = self._rule.advice
-            alert = Alert(
-                rule=self._rule.name,
-                severity=self._rule.severity,
-                parameters=() if of_run else tuple(self._names[i] for i in rows),
-                first_step=int(self._since[rows].min()),
-                last_step=record.step,
-                state="open",
-                evidence=self._evidence(moment, rows),
-                causes=self._rule.causes,
-                advice=advice if isinstance(advice, str) else advice(moment, rows),
-            )
-            self._alerts.append((rows, alert, 2 * (record.step - alert.first_step) + 1))
-            self._patience[rows] = np.where(
-                self._patience[rows] > 0, 2 * self._patience[rows], self._rule.closes_after
-            )
-            yield alert
+        ready = self._hits >= self._rule.opens_after
+        if self.alert is not None:
+            told += self._last(moment, hit, ready)
+        elif ready.any():
+            told.append(self._open(moment, ready))
+        self._pending = self.alert is not None or bool(hit.any())
+        return told
 
-    def _evidence(self, moment: Moment, rows: NDArray[np.intp]) -> str:
-        said = self._rule.evidence(moment, rows)
-        if self._rule.opens_after > 1:
-            said += f", {self._rule.opens_after} times in a row"
-        listed = [self._names[i] for i in rows[:LISTED]] if self._names else []
-        more = ", …" if len(rows) > LISTED else ""
-        return f"{said}: {', '.join(listed)}{more}" if listed else said
+    def end(self) -> list[Alert]:
+        """Close the alert, if there is one."""
+        alert, self.alert = self.alert, None
+        return [] if alert is None else [replace(alert, state="closed")]
 
-    def _last(self, step: int, hit: NDArray[np.bool_]) -> Iterator[Alert]:
-        """Bring the open alerts up to date."""
-        lasting = []
-        for rows, alert, told_again in self._alerts:
-            if hit[rows].any():
-                alert = replace(alert, last_step=step)
-                if step - alert.first_step >= told_again:
-                    told_again = 2 * (step - alert.first_step)
-                    yield alert
-            if (self._misses[rows] >= self._patience[rows]).all():
-                yield replace(alert, state="closed")
-            else:
-                lasting.append((rows, alert, told_again))
-        self._alerts = lasting
+    def _open(self, moment: Moment, ready: NDArray[np.bool_]) -> Alert:
+        self._member = self._named = ready
+        self._patience = 2 * self._patience or self._rule.closes_after
+        first = int(self._since[ready].min())
+        self.alert = self._made(moment, np.flatnonzero(ready), first)
+        self._told_again = 2 * (moment.record.step - first) + 1
+        return self.alert
 
-    def _begin(self, names: tuple[str, ...], rows: int) -> Iterator[Alert]:
-        """Close all and begin anew: the parameters are others now."""
-        for _, alert, _ in self._alerts:
-            yield replace(alert, state="closed")
-        self._alerts, self._names = [], names
+    def _last(
+        self, moment: Moment, hit: NDArray[np.bool_], ready: NDArray[np.bool_]
+    ) -> list[Alert]:
+        """Bring the alert up to date."""
+        assert self.alert is not None
+        before = self._member
+        self._member = (before | ready) & (self._misses < self._patience)
+        if not self._member.any():
+            return self.end()
+        now = self._member & hit
+        if not now.any():
+            return []
+        first, step = self.alert.first_step, moment.record.step
+        fresh = (self._member & ~self._named).any()
+        if not fresh and step - first < self._told_again:
+            if (before & ~self._member).any():
+                self.alert = self._made(moment, np.flatnonzero(now), first)
+            self.alert = replace(self.alert, last_step=step)
+            return []
+        self._named = self._named | self._member
+        self._told_again = max(self._told_again, 2 * (step - first))
+        self.alert = self._made(moment, np.flatnonzero(now), first)
+        return [self.alert]
+
+    def _made(self, moment: Moment, rows: NDArray[np.intp], first_step: int) -> Alert:
+        """The alert as it is at this moment; `rows` are those that it is measured in."""
+        rule = self._rule
+        said = rule.evidence(moment, rows)
+        named = [self._names[i] for i in rows] if self._names else []
+        if named:
+            said += f": {', '.join(named[:LISTED])}{', …' if len(named) > LISTED else ''}"
+        return Alert(
+            rule=rule.name,
+            severity=rule.severity if isinstance(rule.severity, str) else rule.severity(moment),
+            parameters=tuple(self._names[i] for i in np.flatnonzero(self._member)) if named else (),
+            first_step=first_step,
+            last_step=moment.record.step,
+            state="open",
+            evidence=said,
+            causes=rule.causes,
+            advice=rule.advice if isinstance(rule.advice, str) else rule.advice(moment, rows),
+        )
+
+    def _begin(self, names: tuple[str, ...], rows: int) -> list[Alert]:
+        """Close the alert and begin anew: the parameters are others now."""
+        told = self.end()
+        self._names = names
         self._heard = np.ones(rows, np.bool_)
         if names:
             self._heard = ~np.array(self._settings.silences(self._rule.name, names))
-        fresh = (np.zeros(rows, np.int64) for _ in range(4))
-        self._hits, self._misses, self._since, self._patience = fresh
+        self._member = np.zeros(rows, np.bool_)
+        self._hits, self._misses, self._since = (np.zeros(rows, np.int64) for _ in range(3))
+        return told
 
 
 def diagnose(
@@ -172,13 +200,8 @@ def diagnose(
     if not rules:
         return ()
     diagnosis = Diagnosis(settings, rules)
-    newest: dict[tuple[str, tuple[str, ...], int], Alert] = {}
-    for record in records(run):
-        for alert in diagnosis.update(record):
-            newest[alert.rule, alert.parameters, alert.first_step] = alert
-    for alert in diagnosis.open:
-        newest[alert.rule, alert.parameters, alert.first_step] = alert
-    return tuple(newest.values())
+    told = [alert for record in records(run) for alert in diagnosis.update(record)]
+    return tuple({alert.key: alert for alert in (*told, *diagnosis.open)}.values())
 
 
 def records(run: Run) -> Iterator[Record]:

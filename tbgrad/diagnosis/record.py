@@ -25,5 +25,7 @@ class Record:
         """One statistic of every parameter, [P]; None where the record does not have it."""
         if self.table is None or self.manifest is None or self.manifest.column(name) < 0:
             return None
+        if not 0 < len(self.table) == len(self.manifest.parameters):
+            return None
         found: NDArray[np.float32] = self.table[:, self.manifest.column(name)]
         return found

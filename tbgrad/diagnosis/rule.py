@@ -16,6 +16,7 @@ from tbgrad.diagnosis.trend import Trend
 from tbgrad.records import Manifest
 
 Rows: TypeAlias = NDArray[np.intp]
+Severity: TypeAlias = Literal["info", "warning", "error"]
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,13 @@ class Rule:
     `applies` says of a moment where the fault is: of the run (a bool) or of each of `names` (bools
     [P], by default of the parameters of the manifest); None where the record cannot tell. An alert
     is opened once that was so for `opens_after` such records in a row, and closed once it was not
-    for `closes_after` of them, twice as many each time it has come back. `evidence` says in words what was measured in the record that opened
-    it, of these rows. `advice` may depend on that, too.
+    for `closes_after` of them, twice as many each time it has come back. `evidence` says in words
+    what was measured, in these rows, in the record that opened the alert or tells it again;
+    `severity` and `advice` may depend on that, too.
     """
 
     name: str
-    severity: Literal["info", "warning", "error"]
+    severity: Severity | Callable[[Moment], Severity]
     applies: Callable[[Moment], Any]
     evidence: Callable[[Moment, Rows], str]
     causes: tuple[str, ...]

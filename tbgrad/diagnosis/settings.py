@@ -27,6 +27,7 @@ RULE_NAMES = (
     "saturated_layer",
     "update_too_large",
     "frozen_parameter",
+    "not_trainable",
     "loss_oscillating",
     "loss_stuck",
     "overfitting",
@@ -84,8 +85,11 @@ class AlertSettings:
         diverging_loss: loss over that of the first steps. Clinic.
         opposite_gradients: cosine between successive gradients, on average, below which steps go
             to and fro across a valley. Clinic.
-        stuck_loss: share of the first loss by which it has to have fallen. Clinic.
-        small_update: update norm over weight norm with which that is no wonder. Clinic.
+        stuck_loss: share of the first loss by which it has to have fallen where updates are small.
+            Clinic.
+        small_update: update norm over weight norm that is small. Clinic.
+        flat_fall: share of the first loss by which it has to fall, within what noise lets tell,
+            over the last quarter of the training so far. Clinic.
         flat_loss: share of the first loss below which a loss that does not fall is no fault: the
             training may have converged. Clinic.
         spike_ratio: gradient norm over the usual one; spike_score: its distance from it in robust
@@ -106,7 +110,7 @@ class AlertSettings:
         saddle: -λmin over λmax from which on a critical point is a saddle. Clinic.
         loss_scale: below 1 even gradients that are not scaled up overflow in float16.
         skipped_updates: left out in a row: more than Keras needs to come down from its first scale.
-        overfitting: validation loss over its lowest. Clinic.
+        overfitting: validation loss over its lowest, medians of four each. Clinic.
         validation_gap: validation loss that falls no more over the training loss. Clinic.
     """
 
@@ -117,24 +121,25 @@ class AlertSettings:
     saturated_weights: float = 12.0
     lost_update: float = 1e-6
     update_ratio: float = 0.2
-    diverging_loss: float = 1.75
+    diverging_loss: float = 1.5
     opposite_gradients: float = -0.6
     stuck_loss: float = 0.05
     small_update: float = 5e-5
+    flat_fall: float = 0.02
     flat_loss: float = 0.75
     spike_ratio: float = 10.0
     spike_score: float = 6.0
     clip_factor: float = 0.1
     stability: float = 1.1
     rate_mismatch: float = 100.0
-    noise_scale: float = 15.0
+    noise_scale: float = 10.0
     useful_batch: float = 0.05
     small_gradient: float = 0.03
     flat: float = 1e-3
     saddle: float = 0.1
     loss_scale: float = 1.0
     skipped_updates: float = 20.0
-    overfitting: float = 1.2
+    overfitting: float = 1.15
     validation_gap: float = 5.0
     silence: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
 

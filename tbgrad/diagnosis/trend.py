@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from statistics import median
 
 import numpy as np
@@ -15,50 +16,65 @@ FIRST = 10
 """So many records are the beginning of a run."""
 RECENT = 32
 """So many records are its present."""
+PATIENCE = 4
+"""So many validations are looked at together."""
+BLOCKS = 64
 
 
 class Trend:
     """The course of the loss, of the gradient's size and of its direction.
 
-    Rules see it before the record itself is added, but for the loss, which is added first.
+    Rules see it with the losses of the record that they look at, but not yet its gradient.
 
     Attributes:
-        losses: the newest losses that are finite, at most 2 · `RECENT`.
+        first_step: the step of the first record.
+        count: how many records had a finite loss.
+        signed: whether a loss was negative.
+        losses: the newest losses that are finite, at most `RECENT`.
         norms: the newest gradient norms that are positive and finite, at most 2 · `RECENT`.
         cosines: the newest cosines between successive gradients, of all parameters together.
-        validations: each validation loss with the median of the training losses before it, newest
-            last, at most `RECENT`.
+        lowest: of all places between validations the lowest: the median validation loss of
+            `PATIENCE` in a row, and that of the training losses beside them.
+        validations: each of the newest `PATIENCE` validation losses with the training loss.
     """
 
     def __init__(self) -> None:
-        self.losses: deque[float] = deque(maxlen=2 * RECENT)
-        self.norms: deque[float] = deque(maxlen=2 * RECENT)
-        self.cosines: deque[float] = deque(maxlen=RECENT)
-        self.validations: deque[tuple[float, float]] = deque(maxlen=RECENT)
+        self.first_step = -1
         self.count = 0
         self.signed = False
+        self.losses: deque[float] = deque(maxlen=RECENT)
+        self.norms: deque[float] = deque(maxlen=2 * RECENT)
+        self.cosines: deque[float] = deque(maxlen=RECENT)
+        self.validations: deque[tuple[float, float]] = deque(maxlen=PATIENCE)
+        self.lowest = (math.inf, math.inf)
+        self._jumps: deque[float] = deque(maxlen=RECENT)
+        self._blocks: list[float] = []
+        self._block: list[float] = []
+        self._block_size = 1
         self._first: list[float] = []
         self._first_norms: list[float] = []
         self._rate = math.nan
         self._since_rise = RECENT
 
     def before(self, record: Record) -> None:
-        """Take in the loss of a record, ahead of the rules."""
+        """Take in the losses of a record, ahead of the rules."""
         scalars = record.scalars
         loss = scalars.get(LOSS, math.nan)
+        if self.first_step < 0 and LOSS in scalars:
+            self.first_step = record.step
         if math.isfinite(loss):
-            self.count += 1
-            self.signed |= loss < 0
-            self.losses.append(loss)
-            if len(self._first) < FIRST:
-                self._first.append(loss)
+            self._add(loss)
         rate = scalars.get(LEARNING_RATE, math.nan)
         if not math.isnan(rate):
             self._since_rise = 0 if rate > self._rate else self._since_rise + 1
             self._rate = rate
         validation = scalars.get(VALIDATION_LOSS, math.nan)
         if math.isfinite(validation) and self.losses:
+            if self.validations:
+                self._jumps.append(abs(validation - self.validations[-1][0]))
             self.validations.append((validation, median(self.losses)))
+            if len(self.validations) == PATIENCE:
+                self.lowest = min(self.lowest, self.validation)
 
     def after(self, record: Record) -> None:
         """Take in the gradient of a record, behind the rules."""
@@ -78,13 +94,23 @@ class Trend:
         return self._since_rise < RECENT
 
     @property
+    def resumed(self) -> bool:
+        """Whether the first losses are none of a beginning."""
+        return self.first_step > 1
+
+    @property
     def first_loss(self) -> float:
         """Median loss of the first records, NaN before there is one."""
         return median(self._first) if self._first else math.nan
 
     @property
+    def start(self) -> float:
+        """Median of the very first three losses, NaN before there is one."""
+        return median(self._first[:3]) if self._first else math.nan
+
+    @property
     def recent_loss(self) -> float:
-        """Median of the newest losses, a third of the window."""
+        """Median of the newest `FIRST` losses."""
         newest = list(self.losses)[-FIRST:]
         return median(newest) if newest else math.nan
 
@@ -98,22 +124,54 @@ class Trend:
         """Mean cosine between successive gradients, NaN before the window is full."""
         return sum(self.cosines) / RECENT if len(self.cosines) == RECENT else math.nan
 
+    @property
+    def validation(self) -> tuple[float, float]:
+        """Median of the newest validation losses, and of the training losses beside them."""
+        validations, trainings = zip(*self.validations, strict=True)
+        return median(validations), median(trainings)
+
+    @property
+    def jitter(self) -> float:
+        """Median difference between successive validation losses."""
+        return median(self._jumps) if self._jumps else 0.0
+
     def fall(self) -> tuple[float, float]:
         """How far the loss fell from the first records to the newest, and its standard error."""
-        return _fall(self._first, list(self.losses)[-RECENT:])
+        return _fall(self._first, list(self.losses)[-2 * FIRST :])
 
-    def recent_fall(self) -> tuple[float, float]:
-        """The same from the older half of the newest losses to the newer."""
-        losses = list(self.losses)
-        return _fall(losses[: len(losses) // 2], losses[len(losses) // 2 :])
+    def late_fall(self) -> tuple[float, float]:
+        """The same from the third quarter of all records so far to the last.
+
+        Raises:
+            ValueError: there are not yet 64 records.
+        """
+        if len(self._blocks) < BLOCKS // 2 or self.count < BLOCKS:
+            raise ValueError("too few records to tell the third quarter from the last")
+        quarter = len(self._blocks) // 4
+        return _fall(self._blocks[-2 * quarter : -quarter], self._blocks[-quarter:])
+
+    def _add(self, loss: float) -> None:
+        self.count += 1
+        self.signed |= loss < 0
+        self.losses.append(loss)
+        if len(self._first) < FIRST:
+            self._first.append(loss)
+        self._block.append(loss)
+        if len(self._block) == self._block_size:
+            self._blocks.append(sum(self._block) / self._block_size)
+            self._block = []
+        if len(self._blocks) == 2 * BLOCKS:
+            pairs = zip(self._blocks[::2], self._blocks[1::2], strict=True)
+            self._blocks = [(a + b) / 2 for a, b in pairs]
+            self._block_size *= 2
 
 
-def _fall(before: list[float], after: list[float]) -> tuple[float, float]:
+def _fall(before: Sequence[float], after: Sequence[float]) -> tuple[float, float]:
     (middle_before, error_before), (middle_after, error_after) = map(_middle, (before, after))
     return middle_before - middle_after, math.hypot(error_before, error_after)
 
 
-def _middle(values: list[float]) -> tuple[float, float]:
+def _middle(values: Sequence[float]) -> tuple[float, float]:
     """The median and its standard error, if all but a few values are normally distributed."""
     middle = median(values)
     deviation = 1.4826 * median([abs(value - middle) for value in values])
@@ -128,7 +186,7 @@ def _cosine(record: Record) -> float:
     cosines, norms = record.statistic("cosine"), record.statistic("norm")
     if cosines is None or norms is None:
         return math.nan
-    known = ~np.isnan(cosines) & np.isfinite(norms)
+    known = (np.abs(cosines) <= 1) & np.isfinite(norms)
     squares = np.square(norms[known], dtype=np.float64)
     total = squares.sum()
     return float(cosines[known] @ squares / total) if total > 0 else math.nan

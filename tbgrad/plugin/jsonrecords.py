@@ -37,10 +37,14 @@ def estimates(samples: Samples, problems: list[str]) -> list[dict[str, Any]]:
     ]
 
 
-def alerts(samples: Samples, problems: list[str]) -> list[dict[str, Any]]:
-    """Each alert once, in the last state that could be read; open ones first."""
+def alerts(samples: Samples, problems: list[str], began: int) -> list[dict[str, Any]]:
+    """Each alert once, in the last state that could be read; open ones first.
+
+    `began` is the step at which the newest writer did.
+    """
     told = _decoded(logformat.ALERTS, samples, problems)
-    return [asdict(alert) for alert in newest(one for _, _, found in told for one in found)]
+    every = (alert for _, _, found in told for alert in found)
+    return [asdict(alert) for alert in newest(every, began)]
 
 
 def _decoded(tag: str, samples: Samples, problems: list[str]) -> Iterator[tuple[int, float, Any]]:

@@ -226,8 +226,8 @@ class Views:
         self._check(request, run)
         problems: list[str] = []
         samples = self._source.tensors(request, run, logformat.PLUGIN_NAME, logformat.ALERTS)
-        alerts = jsonrecords.alerts(samples, problems)
         newest = self._rows(request, run).newest
+        alerts = jsonrecords.alerts(samples, problems, newest.first_step if newest else 0)
         return {
             "run": run,
             "rules": list(newest.rules) if newest else [],

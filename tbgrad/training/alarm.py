@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +20,9 @@ logger = logging.getLogger("tbgrad")
 
 _RULES = tuple(rule for rule in RULES if rule is not NONFINITE_GRADIENT)
 """The alarm here sees steps that are not logged, too, and names the first parameter."""
+
+SOUND = 20
+"""Logged steps without a value that is not finite after which the alarm is over."""
 
 
 class AlertLog:
@@ -41,23 +44,28 @@ class AlertLog:
         self._settings = settings or AlertSettings()
         self.opened: set[str] = set()
         self._last: tuple[int, list[Alert]] = (-1, [])
-        self._alarm = NonfiniteAlarm()
+        self._alarm = NonfiniteAlarm(self._settings)
         self._diagnosis: Diagnosis | None = Diagnosis(self._settings, _RULES)
-        self._known: set[tuple[str, tuple[str, ...], int]] = set()
+        self._known: set[tuple[str, int]] = set()
         self._calls = Calls(on_alert, self._call_failed) if on_alert is not None else None
 
-    def after(self, drained: Drained, records: Iterable[Record], file: RunFile) -> None:
+    def begin(self, step: int, file: RunFile) -> None:
+        """Begin a session of the same run: what was open in the last one is closed."""
+        closed = self._alarm.end() + (self._diagnosis.end() if self._diagnosis else [])
+        self._tell([(step, alert) for alert in closed], file)
+        self._diagnosis = Diagnosis(self._settings, _RULES)
+        self._alarm = NonfiniteAlarm(self._settings)
+        self.opened.clear()
+
+    def after(self, drained: Drained, records: Sequence[Record], file: RunFile) -> None:
         """Log the alerts of what was drained, whose logged steps are `records`."""
-        told = [
-            (step, alert)
-            for step, alert in self._alarm.update(drained)
-            if not any(self._settings.silences(alert.rule, ("*", *alert.parameters)))
-        ]
+        manifest = records[0].manifest if records else None
+        told = self._alarm.update(drained, manifest.names if manifest is not None else ())
         told += [(record.step, alert) for record in records for alert in self._found(record)]
         self._tell(told, file)
 
     def after_estimate(self, record: Record, file: RunFile) -> None:
-        """Log the alerts of an estimate of the curvature."""
+        """Log the alerts of an estimate of the curvature, or of a validation."""
         self._tell([(record.step, alert) for alert in self._found(record)], file)
 
     def end(self, file: RunFile) -> None:
@@ -71,15 +79,18 @@ class AlertLog:
             self._calls.wait()
 
     def _found(self, record: Record) -> list[Alert]:
-        """What the rules say of a record; they end at a failure of their own."""
+        """What the rules say of a record; those that fail are left out from there on."""
         if self._diagnosis is None:
             return []
         try:
-            return self._diagnosis.update(record)
+            told = self._diagnosis.update(record)
         except Exception as error:  # noqa: BLE001 - whatever it is, logging goes on
-            self._diagnosis = None
             self._note(f"the diagnosis failed and is over. {type(error).__name__}: {error}")
+            self._diagnosis = None
             return []
+        while self._diagnosis.failures:
+            self._note(f"a rule failed and is left out. {self._diagnosis.failures.pop()}")
+        return told
 
     def _tell(self, told: list[tuple[int, Alert]], file: RunFile) -> None:
         """Log alerts; warn of new ones that are no mere hints; call about new and closed ones."""
@@ -98,9 +109,8 @@ class AlertLog:
                 self._calls.about(alert)
 
     def _is_new(self, alert: Alert) -> bool:
-        key = alert.rule, alert.parameters, alert.first_step
-        new = key not in self._known
-        self._known.add(key)
+        new = alert.key not in self._known
+        self._known.add(alert.key)
         return new
 
     def _call_failed(self, error: Exception) -> None:
@@ -109,36 +119,56 @@ class AlertLog:
 
 
 class NonfiniteAlarm:
-    """Opens one alert when gradients cease to be finite and closes it when they are again.
+    """Opens an alert when gradients cease to be finite and closes it when they are again.
 
-    `last_step` of the alert is the last logged step in whose window there was such a value.
+    `last_step` of the alert is the last logged step in whose window there was such a value. It is
+    closed after so many logged steps in a row without one, and twice as many each time it has come
+    back.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, settings: AlertSettings) -> None:
+        self._settings = settings
         self._open: Alert | None = None
+        self._patience = 0
+        self._sound = 0
 
-    def update(self, drained: Drained) -> list[tuple[int, Alert]]:
-        """What is to be told after a drain, each at a step of its own.
+    def update(self, drained: Drained, names: Sequence[str] = ()) -> list[tuple[int, Alert]]:
+        """What is to be told after a drain, each at a step of its own; `names` are those of rows.
 
         The alert as it opens (with `last_step` where it begins), as it lasts, as it closes.
         """
         told: list[tuple[int, Alert]] = []
+        column = STATISTICS.index("nonfinite")
         if drained.nonfinite is not None:
-            step, path = drained.nonfinite
-            if self._open is None:
+            step, first = drained.nonfinite
+            tables = [s.table[:, column] > 0 for s in drained.steps]
+            rows = {int(i) for table in tables for i in np.flatnonzero(table)}
+            every = [first, *(names[i] for i in sorted(rows) if i < len(names))]
+            path = next((name for name in every if not self._silenced(name)), None)
+            if self._open is None and path is not None:
                 self._open = _nonfinite(step, path)
+                self._patience = 2 * self._patience or SOUND
                 told.append((step, self._open))
+            self._sound = 0
         if self._open is None:
             return told
-        column = STATISTICS.index("nonfinite")
         bad = [s.step for s in drained.steps if np.nansum(s.table[:, column]) > 0]
         if bad and bad[-1] > self._open.last_step:
             self._open = replace(self._open, last_step=bad[-1])
             told.append((bad[-1], self._open))
-        if drained.steps and drained.steps[-1].step > self._open.last_step:
-            told.append((drained.steps[-1].step, replace(self._open, state="closed")))
-            self._open = None
+        last = self._open.last_step
+        self._sound += sum(logged.step > last for logged in drained.steps)
+        if self._sound >= self._patience:
+            told += [(drained.steps[-1].step, alert) for alert in self.end()]
         return told
+
+    def end(self) -> list[Alert]:
+        """Close the alert, if there is one."""
+        alert, self._open, self._sound = self._open, None, 0
+        return [] if alert is None else [replace(alert, state="closed")]
+
+    def _silenced(self, path: str) -> bool:
+        return any(self._settings.silences("nonfinite", ("*", path)))
 
 
 def _nonfinite(step: int, path: str) -> Alert:

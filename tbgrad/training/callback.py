@@ -147,8 +147,12 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
 
     def listen(self, function: Callable[[Record], None]) -> None:
         """Call a function with every logged step, soon after it, between two steps."""
-        if function not in self._listeners:
-            self._listeners.append(function)
+        self._listeners.append(function)
+
+    def unlisten(self, function: Callable[[Record], None]) -> None:
+        """Call it no more."""
+        if function in self._listeners:
+            self._listeners.remove(function)
 
     # Only `..._batch_begin` is overridden: a callback with an `..._batch_end` makes Keras wait for
     # the results of every single step.
@@ -176,9 +180,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Bring the epoch's last steps into the log, and the loss of a validation."""
         if self._log is not None:
-            self._guard(self._pause)
-            if "val_loss" in (logs or {}):
-                self._guard(self._log.add_validation_loss, float(logs["val_loss"]))
+            self._guard(self._end_epoch, epoch, logs or {})
 
     def on_train_end(self, logs: Any = None) -> None:
         """Estimate the final curvature, close the event file and leave no trace on the model."""
@@ -276,6 +278,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             if self._search is not None:
                 self._search.pause()
             self._probe.estimate()
+            self._stop_if_asked()
         elif (
             waited >= DRAIN_SECONDS
             or step - self._last_drain_step >= log.max_steps_between_drains(step)
@@ -299,6 +302,16 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             return False
         self._alarm_seconds = waited + ALARM_SECONDS
         return self._log.alarmed
+
+    def _end_epoch(self, epoch: int, logs: Mapping[str, Any]) -> None:
+        assert self._log is not None
+        if self._search is not None:
+            self._search.pause()
+        self._log.drain()
+        if "val_loss" in logs:
+            self._log.add_validation_loss(float(logs["val_loss"]))
+        if epoch + 1 != (self.params or {}).get("epochs"):
+            self._stop_if_asked()
 
     def _pause(self) -> None:
         """Drain, and keep what follows out of the time that training takes."""
@@ -334,14 +347,19 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         self.model.train_function = self._looking_function if looks else self._passing_function
 
     def _drain(self) -> None:
-        log = self._log
-        if log is None:
-            return
-        log.drain()
-        found = sorted(self._stop_on & log.alerted)
+        if self._log is not None:
+            self._log.drain()
+            self._stop_if_asked()
+
+    def _stop_if_asked(self) -> None:
+        """End the training after an alert of `stop_on`."""
+        assert self._log is not None
+        found = sorted(self._stop_on & self._log.alerted)
         if found and not self.model.stop_training:
             self.model.stop_training = True
-            log.note(f"training was stopped, as stop_on asks, by the alert {', '.join(found)}")
+            self._log.note(
+                f"training was stopped, as stop_on asks, by the alert {', '.join(found)}"
+            )
 
     def _finish(self) -> None:
         assert self._log is not None
@@ -355,7 +373,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             )
         if self._probe is not None:
             self._probe.estimate()
-        self._drain()
+        self._log.drain()
 
     def _guard(self, action: Callable[..., None], *args: Any) -> None:
         """Run `action`; whatever fails in it ends the monitoring, never the training."""

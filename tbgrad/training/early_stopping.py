@@ -55,14 +55,21 @@ class GradientNormEarlyStopping(keras.callbacks.Callback):  # type: ignore[misc]
         """Begin to listen to the monitor."""
         known = getattr(callback_list(), "callbacks", [])
         found = [c for c in known if isinstance(c, GradientMonitor)]
-        monitor = self.monitor or next(iter(found), None)
-        if monitor is None:
+        if self.monitor is not None:
+            found = [c for c in found if c is self.monitor]
+        if not found:
             raise ValueError(
-                "GradientNormEarlyStopping reads the gradient norm from a GradientMonitor: add one "
-                'to callbacks, callbacks=[tbgrad.GradientMonitor("runs/a"), …]'
+                "GradientNormEarlyStopping reads the gradient norm from a GradientMonitor: add "
+                f"{'one' if self.monitor is None else 'that of monitor='} to callbacks, "
+                'callbacks=[tbgrad.GradientMonitor("runs/a"), …]'
             )
         self.stopped_step = self._before = self._calm = 0
-        monitor.listen(self._take)
+        self._heard = found[0]
+        self._heard.listen(self._take)
+
+    def on_train_end(self, logs: Any = None) -> None:  # noqa: ARG002
+        """Listen no more."""
+        self._heard.unlisten(self._take)
 
     def _take(self, record: Record) -> None:
         peak = record.scalars.get(GRADIENT_NORM_MAX)

@@ -138,6 +138,8 @@ class RunLog:
                 cadences=self._cadences(start_step + 1),
                 frozen=layers.frozen(self._model),
                 rules=RULE_NAMES,
+                group=self._group,
+                first_step=start_step + 1,
             )
             if self._file is None:
                 self.open()
@@ -157,14 +159,15 @@ class RunLog:
         """Begin an event file that continues the run after the present step, if it has begun."""
         if self._manifest is not None:
             self._time, self._step = time.time(), self.step
-            self._alerts.opened.clear()
             self._file = RunFile(
                 self.logdir,
                 group=self._group,
                 start_step=self._step + 1,
                 on_error=self.give_up,
             )
+            self._manifest = replace(self._manifest, first_step=self._step + 1)
             self._file.add(self._step, [logformat.manifest(self._manifest)])
+            self._alerts.begin(self._step, self._file)
 
     @property
     def alarmed(self) -> bool:
@@ -243,15 +246,17 @@ class RunLog:
             logformat.scalar(logformat.MINIMUM_RATIO, density.minimum_ratio.value),
             logformat.scalar(logformat.NEGATIVE_FRACTION, density.negative_fraction.value),
         ]
-        if self._file is not None:
-            self._file.add(step, values)
-
-    def add_validation_loss(self, loss: float) -> None:
-        """Log the loss on data that is not trained on, at the newest step that was drained."""
         with self._lock:
             if self._file is not None:
-                record = Record(self._step, {logformat.VALIDATION_LOSS: loss})
-                self._file.add(self._step, [logformat.scalar(logformat.VALIDATION_LOSS, loss)])
+                self._file.add(step, values)
+
+    def add_validation_loss(self, loss: float) -> None:
+        """Log the loss on data that is not trained on, at the newest step."""
+        with self._lock:
+            if self._file is not None:
+                step = self.step
+                self._file.add(step, [logformat.scalar(logformat.VALIDATION_LOSS, loss)])
+                record = Record(step, {logformat.VALIDATION_LOSS: loss}, manifest=self._manifest)
                 self._alerts.after_estimate(record, self._file)
 
     def note(self, text: str) -> None:
@@ -312,17 +317,7 @@ class RunLog:
             Record(logged.step, _scalars(logged), logged.table, self._manifest)
             for logged in drained.steps
         ]
-        if drained.skipped >= SKIPPED:
-            # Where every update is left out no step is logged that could say so.
-            scalars = {logformat.SKIPPED_UPDATES: float(drained.skipped)}
-            records.append(Record(max([self._step, *(r.step for r in records)]), scalars))
         self._alerts.after(drained, records, file)
-        for listener in self._listeners:
-            for record in records:
-                listener(record)
-        if drained.skipped >= SKIPPED:
-            value = logformat.scalar(logformat.SKIPPED_UPDATES, drained.skipped)
-            file.add(records[-1].step, [value])
         now = time.time()
         last = max([s.step for s in drained.steps], default=self._step)
         seconds_a_step = (now - self._time) / max(1, last - self._step)
@@ -336,6 +331,14 @@ class RunLog:
         if drained.steps:
             self._latest = self._manifest, drained.steps[-1]
             self._time, self._step = now, last
+        if drained.skipped >= SKIPPED:
+            # Where every update is left out no step is logged that could say so.
+            file.add(last, [logformat.scalar(logformat.SKIPPED_UPDATES, drained.skipped)])
+            scalars = {logformat.SKIPPED_UPDATES: float(drained.skipped)}
+            self._alerts.after_estimate(Record(last, scalars), file)
+        for listener in tuple(self._listeners):
+            for record in records:
+                listener(record)
         if drained.lost:
             self.note(
                 f"{drained.lost} logged steps before step {last} were overwritten before they "

@@ -91,8 +91,10 @@ def _layers() -> Iterator[Case]:
     yield detached(name, TRANSFORMER, "hidden_", wrong="only the head")
 
     frozen = Fault("frozen_parameter", "hidden_0")
-    yield frozen("cnn not trainable", CNN, wrong="not trainable")
     yield frozen("transformer pinned", TRANSFORMER, wrong="pinned")
+
+    held = Fault("not_trainable", "hidden_0")
+    yield held("cnn not trainable", CNN, wrong="not trainable")
 
     uneven = Fault("layer_rate_mismatch", "hidden_1")
     normal = descent(MLP, 0.02, normalization=True, depth=4, width=64)
@@ -125,8 +127,8 @@ def _others() -> Iterator[Case]:
     bases = {"mlp cancer": CANCER, "lstm tokens": TOKENS_LSTM, "cnn": WIDE_CNN}
     for name, base in bases.items():
         yield stuck(f"{name} rate too low", base, rate=base.rate / 500)
-    yield stuck("lstm labels shuffled", ROWS_LSTM, shuffled=True, steps=800)
-    yield stuck("mlp labels shuffled sgd", replace(MLP, **MOMENTUM), shuffled=True, steps=800)
+    yield stuck("lstm labels shuffled", ROWS_LSTM, shuffled=True, steps=1600)
+    yield stuck("mlp labels shuffled sgd", replace(MLP, **MOMENTUM), shuffled=True, steps=1600)
 
     noisy = Fault("noise_dominated")
     yield noisy("transformer batch of two", TRANSFORMER, batch=2, steps=800)

@@ -76,7 +76,6 @@ def _layers() -> Iterator[Case]:
     yield dead("cnn dead relu", CNN, "hidden_1", bias=-10.0, biased="hidden_1")
     yield dead("transformer dead relu", TRANSFORMER, "hidden_", bias=-20.0)
     yield dead("gan dead judge", GAN, "dead", wrong="dead judge")
-    yield dead("mlp relu before the loss", MLP, "out", wrong="relu of logits")
 
     saturated = Fault("saturated_layer", "hidden_")
     tanh, cancer = {"activation": "tanh"}, replace(CANCER, activation="sigmoid")
@@ -94,13 +93,16 @@ def _layers() -> Iterator[Case]:
     yield head("mlp only the head trains", MLP, wrong="only the head")
     yield head("lstm only the head trains", LSTM, wrong="only the head")
     none = Fault("no_gradient")
+    yield none("mlp relu before the loss", MLP, wrong="relu of logits")
     yield none("mlp softmax of one", CANCER, wrong="softmax of one")
     yield none("mlp loss of a probability", CANCER, wrong="no probability")
 
     frozen = Fault("frozen_parameter", "hidden_0")
-    yield frozen("mlp not trainable", MLP, wrong="not trainable")
     yield frozen("cnn pinned", CNN, wrong="pinned")
     yield frozen("mlp pinned", WINE, wrong="pinned")
+
+    held = Fault("not_trainable", "hidden_0")
+    yield held("mlp not trainable", MLP, wrong="not trainable")
 
     uneven = Fault("layer_rate_mismatch", "hidden_1")
     for name, base in (("mlp", MLP), ("cnn", CNN)):
@@ -139,17 +141,20 @@ def _rates() -> Iterator[Case]:
 def _losses() -> Iterator[Case]:
     stuck = Fault("loss_stuck")
     for name, base in ALL.items():
-        yield stuck(f"{name} rate too low", base, rate=base.rate / 1000)
+        yield stuck(
+            f"{name} rate too low", base, rate=base.rate / (1000 if name == "lstm" else 100)
+        )
     yield stuck("mlp sgd rate too low", replace(WINE, **MOMENTUM), rate=5e-6)
     for name in ("mlp", "cnn", "transformer"):
-        yield stuck(f"{name} labels shuffled", ALL[name], shuffled=True, steps=800)
+        yield stuck(f"{name} labels shuffled", ALL[name], shuffled=True, steps=1600)
 
     few = {"rate": 5e-3, "batch": 20, "width": 128, "steps": 800}
     overfits = Fault("overfitting")
     yield overfits("mlp overfitting", replace(DIABETES, **few, samples=300), samples=40)
     noise = replace(WINE, **few, samples=140, shuffled=True)
     yield overfits("mlp overfitting noise", noise, samples=40)
-    yield overfits("lstm overfitting", replace(LSTM, **few, samples=1600), samples=40)
+    rows = replace(LSTM, **few, data="rows", samples=1200)
+    yield overfits("lstm overfitting", rows, samples=40)
 
 
 def _others() -> Iterator[Case]:

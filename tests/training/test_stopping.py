@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tbgrad
-from tbgrad import logformat
+from tbgrad import logformat, report
 
 pytestmark = pytest.mark.tensorflow
 
@@ -133,3 +133,62 @@ def test_the_validation_loss_is_in_the_log_of_both_writers(tmp_path):
     np.testing.assert_allclose(runs["a"]["val_loss"].values, history, rtol=1e-6)
     assert runs["a"]["val_loss"].steps.tolist() == [40, 80, 120]
     assert runs["b"]["val_loss"].values.tolist() == [2.0]
+
+
+def test_a_fault_that_lasts_ends_a_second_fit_too(tmp_path):
+    x = np.where(np.arange(len(X))[:, None] % 16 == 0, np.inf, X).astype(np.float32)
+    monitor = tbgrad.GradientMonitor(tmp_path, every=1, stop_on={"nonfinite"})
+    model = fitted([monitor], x, epochs=50)
+    done = steps(model)
+    model.fit(x, Y, batch_size=16, epochs=50, verbose=0, callbacks=[monitor])
+    assert done < 2000
+    assert steps(model) - done < 2000
+    (first, second) = report.build(tbgrad.read(tmp_path)["."]).alerts[:2]
+    assert {first.state, second.state} == {"open", "closed"}
+
+
+def test_early_stopping_ends_only_the_fit_that_it_is_part_of(tmp_path):
+    monitor = tbgrad.GradientMonitor(tmp_path, every=1)
+    stopping = tbgrad.GradientNormEarlyStopping(threshold=1e-3, patience=20)
+    model = fitted([monitor, stopping], epochs=1000)
+    done = steps(model)
+    assert stopping.stopped_step > 0
+    model.fit(X, Y, batch_size=16, epochs=3, verbose=0, callbacks=[monitor])
+    assert steps(model) - done == 120
+    other = tbgrad.GradientNormEarlyStopping(1e-3, monitor=tbgrad.GradientMonitor(tmp_path / "b"))
+    with pytest.raises(ValueError, match=r"add that of monitor= to callbacks"):
+        fitted([monitor, other])
+
+
+def test_a_fit_that_ends_by_itself_was_not_stopped(tmp_path):
+    x = X.copy()
+    x[-1] = np.inf
+    fitted([tbgrad.GradientMonitor(tmp_path, every=1, stop_on={"nonfinite"})], x, epochs=1)
+    assert logformat.NOTES not in tbgrad.read(tmp_path)["."]
+
+
+def test_overfitting_ends_the_training_with_the_validation_that_shows_it(tmp_path):
+    keras.utils.set_random_seed(0)
+    noise = np.random.default_rng(1).normal(size=(60, 1)).astype(np.float32)
+    model = keras.Sequential([keras.layers.Dense(128, "relu"), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(1e-2), "mse")
+    monitor = tbgrad.GradientMonitor(tmp_path, every=1, stop_on={"overfitting"})
+    data = {"validation_data": (X[30:60], noise[30:]), "batch_size": 15, "verbose": 0}
+    history = model.fit(X[:30], noise[:30], epochs=400, callbacks=[monitor], **data)
+    epochs = len(history.history["loss"])
+    assert epochs < 200
+    assert steps(model) == 2 * epochs
+    assert tbgrad.read(tmp_path)["."]["val_loss"].steps.tolist() == [
+        2 * e for e in range(1, epochs + 1)
+    ]
+
+
+def test_silencing_some_parameters_hides_nothing_of_the_others(tmp_path):
+    x = X.copy()
+    x[3 * 16] = np.inf
+    for pattern, told in (("*/kernel", 1), ("*", 0), (["*/kernel", "*/bias"], 0)):
+        settings = tbgrad.AlertSettings(silence={"nonfinite": pattern})
+        directory = tmp_path / str(pattern).replace("/", "")
+        fitted([tbgrad.GradientMonitor(directory, every=1, alerts=settings)], x)
+        found = report.build(tbgrad.read(directory)["."]).alerts
+        assert len([a for a in found if a.rule == "nonfinite"]) == told, pattern

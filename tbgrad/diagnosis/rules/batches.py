@@ -20,9 +20,9 @@ def _noise_scale(moment: Moment) -> float:
 
 def _noisy(moment: Moment) -> Any:
     found, trend = _noise_scale(moment), moment.trend
-    if math.isnan(found) or math.isnan(trend.first_loss):
+    if moment.record.table is None or math.isnan(found) or math.isnan(trend.first_loss):
         return None
-    overshoots = trend.mean_cosine < -0.05
+    overshoots = trend.mean_cosine < -0.15
     converged = trend.recent_loss < 0.5 * trend.first_loss
     return found > moment.settings.noise_scale and not overshoots and not converged
 
@@ -39,14 +39,17 @@ def _noisy_evidence(moment: Moment, _: Rows) -> str:
 
 def _too_large(moment: Moment) -> Any:
     found = _noise_scale(moment)
-    return None if math.isnan(found) else found < moment.settings.useful_batch
+    if moment.record.table is None or math.isnan(found):
+        return None
+    return found < moment.settings.useful_batch
 
 
 def _too_large_evidence(moment: Moment, _: Rows) -> str:
     return (
-        f"successive gradients are the same but for {_noise_scale(moment):.1%} of their square "
-        f"(cosine {moment.trend.mean_cosine:.3f}): the gradient noise scale is that share of the "
-        f"batch (alert below {moment.settings.useful_batch:.0%})"
+        f"successive gradients are nearly the same (cosine {moment.trend.mean_cosine:.3f}): noise "
+        f"makes up {_noise_scale(moment):.1%} of them (alert below "
+        f"{moment.settings.useful_batch:.0%}), a batch several times smaller would point the same "
+        "way"
     )
 
 

@@ -29,6 +29,15 @@ def _edge_evidence(moment: Moment, _: Rows) -> str:
     )
 
 
+def _edge_advice(moment: Moment, _: Rows) -> str:
+    estimate = moment.record.curvature
+    assert estimate is not None
+    return (
+        f"divide learning_rate by {estimate.stability * 1.1:.2g} or more, begin with a warm-up, or "
+        "use larger batches"
+    )
+
+
 def _critical(moment: Moment) -> Any:
     estimate, trend = moment.record.curvature, moment.trend
     if estimate is None or not trend.norms or math.isnan(trend.first_norm):
@@ -59,11 +68,13 @@ def kind(moment: Moment) -> str:
 def _critical_evidence(moment: Moment, _: Rows) -> str:
     estimate, trend = moment.record.curvature, moment.trend
     assert estimate is not None
+    small = ""
+    if kind(moment) != "saddle":
+        now = np.median(list(trend.norms)[-10:])
+        small = f"the gradient norm is {now:.2g} after {trend.first_norm:.2g} at first, "
     return (
-        f"{kind(moment)}: the loss has not fallen of late, the gradient norm is "
-        f"{np.median(list(trend.norms)[-10:]):.2g} after {trend.first_norm:.2g} at first, and the "
-        f"eigenvalues of the Hessian lie between {estimate.lambda_min.value:.3g} and "
-        f"{estimate.lambda_max.value:.3g}"
+        f"{kind(moment)}: the loss has not fallen of late, {small}and the eigenvalues of the "
+        f"Hessian lie between {estimate.lambda_min.value:.3g} and {estimate.lambda_max.value:.3g}"
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tbgrad.diagnosis.rule import Moment, Rows, Rule
+from tbgrad.diagnosis.rule import Moment, Rows, Rule, Severity
 from tbgrad.tags import CLIP_FACTOR, GRADIENT_NORM_MAX, LOSS
 
 
@@ -80,15 +80,20 @@ def _nonfinite(moment: Moment) -> Any:
 
 
 def _nonfinite_loss(moment: Moment) -> Any:
-    loss = moment.record.scalars.get(LOSS)
-    return None if loss is None else not math.isfinite(loss)
+    loss, gradients = moment.record.scalars.get(LOSS), _nonfinite(moment)
+    if loss is None:
+        return None
+    return not math.isfinite(loss) and not (gradients is not None and gradients.any())
 
 
 def _dead_shares(moment: Moment) -> Any:
     """Share of units without any gradient, [P], in the row of each layer that tells; else 0."""
     dead, layers = moment.record.statistic("dead_fraction"), moment.layers
-    if dead is None or layers is None or len(layers.heads) < 2:
+    norms = moment.record.statistic("norm")
+    if dead is None or norms is None or layers is None or len(layers.heads) < 2:
         return None
+    if not (norms > 0).any():
+        return None  # a loss that is constant, or zero already, says nothing of single units
     found = np.zeros(layers.count)
     found[layers.heads] = dead[layers.heads]
     return found
@@ -104,9 +109,15 @@ def _dead(moment: Moment) -> Any:
 
 def _dead_evidence(moment: Moment, rows: Rows) -> str:
     return (
-        f"no gradient reaches {_percents(_dead_shares(moment)[rows])} of the units "
+        f"in this batch no gradient reaches {_percents(_dead_shares(moment)[rows])} of the units "
         f"(alert from {moment.settings.dead_units:.0%})"
     )
+
+
+def _dead_severity(moment: Moment) -> Severity:
+    """Of a batch of few samples, and behind Dropout, many units rest; of a dead layer all do."""
+    shares = _dead_shares(moment)
+    return "error" if shares is not None and shares.max() >= 0.95 else "warning"
 
 
 def _percents(shares: Any) -> str:
@@ -163,9 +174,18 @@ def _no_gradient(moment: Moment) -> Any:
     lost = _nonfinite(moment)
     if lost is not None:
         none &= ~lost
-    if not (norms > 0).any() and not (lost is not None and lost.any()):
+    trend = moment.trend
+    done = trend.recent_loss < 0.25 * trend.first_loss  # a loss of zero has no gradient, either
+    if not (norms > 0).any() and not (lost is not None and lost.any()) and not done:
         none = np.ones_like(none)  # a gradient of zeros reaches nobody either
     return none & ~np.isnan(weights)  # of what is not trained now there are no weights
+
+
+def _no_gradient_evidence(moment: Moment, rows: Rows) -> str:
+    norms = moment.record.statistic("norm")
+    if norms is not None and (norms == 0).all():
+        return "the gradient of all parameters is exactly zero: the loss does not depend on them"
+    return f"no gradient reached {_share(moment, rows)}"
 
 
 def _spike_score(moment: Moment) -> tuple[float, float, float]:
@@ -195,7 +215,7 @@ def _spike_evidence(moment: Moment, _: Rows) -> str:
     record, trend = moment.record, moment.trend
     peak, usual, score = _spike_score(moment)
     said = (
-        f"the gradient norm of {peak:.3g} is {peak / usual:,.0f} times the usual {usual:.2g}, "
+        f"the gradient norm of {peak:.3g} is {peak / usual:.3g} times the usual {usual:.2g}, "
         f"{score:.0f} robust standard deviations (alert above {moment.settings.spike_ratio:g} "
         f"times and {moment.settings.spike_score:g})"
     )
@@ -263,6 +283,7 @@ NONFINITE_GRADIENT = Rule(
     ),
     advice="check the batch of that step with np.isfinite; if it is sound, lower learning_rate or "
     "set global_clipnorm=1.0 in the optimizer",
+    closes_after=20,
 )
 NONFINITE_LOSS = Rule(
     name="nonfinite",
@@ -271,16 +292,18 @@ NONFINITE_LOSS = Rule(
     evidence=lambda moment, _: f"the loss is {moment.record.scalars[LOSS]}",
     causes=NONFINITE_GRADIENT.causes,
     advice=NONFINITE_GRADIENT.advice,
+    closes_after=20,
 )
 DEAD = Rule(
     name="dead_units",
-    severity="error",
+    severity=_dead_severity,
     applies=_dead,
     evidence=_dead_evidence,
     causes=(
         "ReLU units whose input is negative for every sample: a bias far below zero, or a step "
         "that was too large and threw them there",
         "a ReLU or softmax behind the last layer, where the loss expects logits",
+        "a batch of very few samples, or much Dropout, so that other units rest in each batch",
     ),
     advice="use activation='leaky_relu' or 'gelu', begin with bias_initializer='zeros', and lower "
     "learning_rate or warm it up",
@@ -306,7 +329,7 @@ NO_GRADIENT = Rule(
     name="no_gradient",
     severity="warning",
     applies=_no_gradient,
-    evidence=lambda moment, rows: f"no gradient reached {_share(moment, rows)}",
+    evidence=_no_gradient_evidence,
     causes=(
         "the loss does not depend on it: a layer or a branch whose output is not used, a softmax "
         "over a single unit",
@@ -328,7 +351,7 @@ SPIKE = Rule(
     ),
     advice="look at the batch of this step; global_clipnorm of a few times the usual norm keeps "
     "such a step harmless, a smaller beta_2 shortens the memory of Adam",
-    closes_after=3,
+    closes_after=10,
 )
 CLIPPING = Rule(
     name="clipping_always",

@@ -6,40 +6,58 @@ import math
 from statistics import median
 from typing import Any
 
-from tbgrad.diagnosis.rule import Moment, Rows, Rule
-from tbgrad.diagnosis.trend import FIRST, RECENT
+from tbgrad.diagnosis.rule import Moment, Rows, Rule, Severity
+from tbgrad.diagnosis.trend import FIRST, PATIENCE, RECENT
 from tbgrad.tags import LEARNING_RATE, LOSS, UPDATE_RATIO, VALIDATION_LOSS
 
-PATIENCE = 4
-"""So many validations without a lower loss mean that it falls no more."""
+GRAVE = 10.0
+"""A loss so many times as large as at first is lost for good."""
+
+
+def _speaks(moment: Moment) -> bool:
+    """Whether the loss says by itself how the training goes.
+
+    Not where models train against each other, nor where it may be negative or has been zero from
+    the start: then there is nothing to set it against.
+    """
+    trend, manifest = moment.trend, moment.record.manifest
+    alone = manifest is None or not manifest.group
+    known = LOSS in moment.record.scalars and not trend.signed and trend.count >= FIRST
+    return alone and known and min(trend.first_loss, trend.start) > 0
 
 
 def _diverging(moment: Moment) -> Any:
-    trend = moment.trend
-    if LOSS not in moment.record.scalars or trend.count < FIRST:
+    if not _speaks(moment):
         return None
-    return not trend.signed and trend.recent_loss > moment.settings.diverging_loss * max(
-        trend.first_loss, 1e-12
-    )
+    trend = moment.trend
+    newest = list(trend.losses)[-2 * FIRST :]
+    if min(newest[-5:]) > GRAVE**2 * trend.start:
+        return True  # before the first losses, of which there are few, are lost among the others
+    limit = moment.settings.diverging_loss * trend.first_loss
+    return sum(loss > limit for loss in newest) >= 1.5 * FIRST  # some of any are large by chance
 
 
 def _diverging_evidence(moment: Moment, _: Rows) -> str:
     trend = moment.trend
     return (
-        f"the loss is {trend.recent_loss:.3g}, {trend.recent_loss / trend.first_loss:.1f} times "
-        f"that of the first steps, {trend.first_loss:.3g} "
+        f"the loss is {trend.recent_loss:.3g}, {trend.recent_loss / trend.start:.3g} times "
+        f"that of the first steps, {trend.start:.3g} "
         f"(alert above {moment.settings.diverging_loss:g} times)"
     )
+
+
+def _diverging_severity(moment: Moment) -> Severity:
+    trend = moment.trend
+    return "error" if trend.recent_loss > GRAVE * trend.start else "warning"
 
 
 def _oscillating(moment: Moment) -> Any:
     trend = moment.trend
     cosine = trend.mean_cosine
-    if math.isnan(cosine) or len(trend.losses) < RECENT:
+    if moment.record.table is None or math.isnan(cosine) or len(trend.losses) < RECENT:
         return None
-    losses = list(trend.losses)[-RECENT:]
-    older, newer = losses[: RECENT // 2], losses[RECENT // 2 :]
-    falls = median(newer) <= 0.98 * median(older)
+    losses = list(trend.losses)
+    falls = median(losses[RECENT // 2 :]) <= 0.98 * median(losses[: RECENT // 2])
     return cosine < (-0.9 if falls else moment.settings.opposite_gradients)
 
 
@@ -54,17 +72,18 @@ def _oscillating_evidence(moment: Moment, _: Rows) -> str:
 
 def _stuck(moment: Moment) -> Any:
     trend, limits = moment.trend, moment.settings
-    if LOSS not in moment.record.scalars or trend.count < FIRST + 40 or trend.warming_up:
+    if not _speaks(moment) or trend.resumed or trend.warming_up or trend.count < FIRST + 40:
         return None
-    if trend.signed or _diverging(moment):
+    if _diverging(moment):
         return False
     if _hardly_moves(moment):
         return trend.fall()[0] < limits.stuck_loss * trend.first_loss
-    if len(trend.losses) < 2 * RECENT:
+    try:
+        fell, error = trend.late_fall()
+    except ValueError:
         return None
-    fell, error = trend.recent_fall()
     high = trend.recent_loss > limits.flat_loss * trend.first_loss
-    return high and fell < max(0.005 * trend.first_loss, error)
+    return high and abs(fell) + 2 * error < limits.flat_fall * trend.first_loss
 
 
 def _hardly_moves(moment: Moment) -> bool:
@@ -73,29 +92,32 @@ def _hardly_moves(moment: Moment) -> bool:
 
 
 def _stuck_evidence(moment: Moment, _: Rows) -> str:
-    trend = moment.trend
+    trend, limits = moment.trend, moment.settings
+    ratio = moment.record.scalars.get(UPDATE_RATIO)
     if _hardly_moves(moment):
         fell, error = trend.fall()
-        since, limit = "since the first steps", f"alert below {moment.settings.stuck_loss:.0%}"
+        since, limit = "since the first steps", limits.stuck_loss
     else:
-        fell, error = trend.recent_fall()
-        since, limit = "of late", "alert where that is nothing"
-    ratio = moment.record.scalars.get(UPDATE_RATIO)
+        fell, error = trend.late_fall()
+        since, limit = "over the last quarter of the training so far", limits.flat_fall
     return (
-        f"the loss was {trend.first_loss:.4g} and is {trend.recent_loss:.4g}; {since} it "
-        f"{'fell' if fell >= 0 else 'rose'} by {abs(fell) / trend.first_loss:.1%} ± "
-        f"{error / trend.first_loss:.1%} ({limit})"
-        + (f", and an update changes {ratio:.2g} of the weights" if ratio is not None else "")
+        f"the loss is {trend.recent_loss:.4g} after {trend.first_loss:.4g} at first; {since} it "
+        f"{'fell' if fell >= 0 else 'rose'} by {abs(fell) / trend.first_loss:.1%} of that "
+        f"± {error / trend.first_loss:.1%} (alert where that is less than {limit:.0%})"
+        + (f", and an update changes {ratio:.1g} of the weights" if ratio is not None else "")
     )
 
 
 def _stuck_advice(moment: Moment, _: Rows) -> str:
     if _hardly_moves(moment):
-        ratio = moment.record.scalars[UPDATE_RATIO]
-        rate = moment.record.scalars.get(LEARNING_RATE)
-        factor = 10 ** round(math.log10(min(1e-3 / max(ratio, 1e-9), 1e4)))
-        to = f", to about {rate * factor:.1g}" if rate else ""
-        return f"raise learning_rate by about {factor:,.0f} times{to}"
+        rate = moment.record.scalars.get(LEARNING_RATE, math.nan)
+        if rate >= 0.1:
+            return (
+                f"updates are tiny at a learning rate of {rate:.2g}: look for clipping, a loss "
+                "that is scaled down, dead or saturated layers"
+            )
+        to = f", to {10 * rate:.1g} and then {100 * rate:.1g}" if rate > 0 else ""
+        return f"raise learning_rate tenfold{to}, until the loss falls"
     return (
         "check that inputs and labels belong together (shuffled alike?), and that the loss fits "
         "the last layer: from_logits=True with linear outputs, sigmoid with BinaryCrossentropy; "
@@ -104,30 +126,47 @@ def _stuck_advice(moment: Moment, _: Rows) -> str:
 
 
 def _overfitting(moment: Moment) -> Any:
-    trend, limits = moment.trend, moment.settings
-    if VALIDATION_LOSS not in moment.record.scalars or len(trend.validations) < PATIENCE:
+    if VALIDATION_LOSS not in moment.record.scalars or len(moment.trend.validations) < PATIENCE:
         return None
-    lowest, (newest, training) = min(trend.validations), trend.validations[-1]
-    if newest > limits.overfitting * lowest[0] > 0 and training < lowest[1]:
-        return True
-    # A gap is usual; it is a fault where little of what was learned is true elsewhere.
-    gap = newest > limits.validation_gap * training and newest > 0.25 * trend.first_loss
-    return gap and min(list(trend.validations)[-PATIENCE:]) > lowest
+    return _rises(moment) or _gapes(moment)
+
+
+def _rises(moment: Moment) -> bool:
+    """Whether the validation loss rises, by more than it varies, while the training loss falls."""
+    trend = moment.trend
+    lowest, (newest, training) = trend.lowest, trend.validation
+    rise = newest - lowest[0]
+    far = newest > moment.settings.overfitting * lowest[0] > 0 and rise > 2 * trend.jitter
+    return far and training < lowest[1]
+
+
+def _gapes(moment: Moment) -> bool:
+    """Whether hardly anything that was learned is true of other data, and it gets no better."""
+    trend = moment.trend
+    newest, training = trend.validation
+    little = newest > 0.25 * trend.first_loss and newest > trend.lowest[0]
+    return little and newest > moment.settings.validation_gap * training
 
 
 def _overfitting_evidence(moment: Moment, _: Rows) -> str:
-    lowest, newest = min(moment.trend.validations), moment.trend.validations[-1]
+    trend, limits = moment.trend, moment.settings
+    lowest, (newest, training) = trend.lowest, trend.validation
+    if _rises(moment):
+        return (
+            f"the validation loss rose from {lowest[0]:.3g} to {newest:.3g}, "
+            f"{newest / lowest[0]:.2f} times its lowest (alert above {limits.overfitting:g}), "
+            f"while the training loss fell from {lowest[1]:.3g} to {training:.3g}"
+        )
     return (
-        f"the validation loss went from {lowest[0]:.3g}, its lowest, to {newest[0]:.3g}, while the "
-        f"training loss went from {lowest[1]:.3g} to {newest[1]:.3g} (alert above "
-        f"{moment.settings.overfitting:g} times the lowest, or {moment.settings.validation_gap:g} "
-        "times the training loss)"
+        f"the validation loss of {newest:.3g} falls no more and is "
+        f"{newest / max(training, 1e-12):.3g} times the training loss of {training:.2g} "
+        f"(alert above {limits.validation_gap:g})"
     )
 
 
 DIVERGING = Rule(
     name="loss_diverging",
-    severity="error",
+    severity=_diverging_severity,
     applies=_diverging,
     evidence=_diverging_evidence,
     causes=(
@@ -164,8 +203,8 @@ STUCK = Rule(
         "a network that lets nothing through: dead, saturated or vanishing layers",
     ),
     advice=_stuck_advice,
-    opens_after=10,
-    closes_after=5,
+    opens_after=5,
+    closes_after=20,
 )
 OVERFITTING = Rule(
     name="overfitting",

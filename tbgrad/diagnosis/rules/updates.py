@@ -30,7 +30,7 @@ def _steps(moment: Moment) -> Any:
     rows = moment.layers.kernels
     usual = 0.3 * np.sqrt(moment.layers.units[rows])
     found[rows] = updates[rows] / np.maximum(weights[rows], usual)
-    return found
+    return np.where(np.isfinite(found), found, np.nan)
 
 
 def _too_large(moment: Moment) -> Any:
@@ -42,7 +42,7 @@ def _too_large(moment: Moment) -> Any:
 
 def _too_large_evidence(moment: Moment, rows: Rows) -> str:
     largest = float(np.nanmax(_steps(moment)[rows]))
-    share = f"up to {largest:.0%}" if largest < 1 else f"{largest:,.1f} times the size"
+    share = f"up to {largest:.0%}" if largest < 1 else f"{largest:.3g} times the size"
     rate = moment.record.scalars.get(LEARNING_RATE)
     return (
         f"one update changes {share} of the weights, {largest / 1e-3:,.0f} times the "
@@ -130,7 +130,7 @@ def _share(moment: Moment, rows: Rows) -> str:
 
 def _not_trainable(moment: Moment) -> Any:
     manifest = moment.record.manifest
-    if manifest is None or moment.record.table is None:
+    if manifest is None or moment.record.statistic("norm") is None:
         return None
     return np.ones(len(manifest.frozen), np.bool_)
 
@@ -168,10 +168,10 @@ FROZEN = Rule(
     closes_after=2,
 )
 NOT_TRAINABLE = Rule(
-    name="frozen_parameter",
+    name="not_trainable",
     severity="info",
     applies=_not_trainable,
-    evidence=lambda _, rows: f"trainable=False holds {len(rows)} layers as they are",
+    evidence=lambda _, rows: f"{len(rows)} layers do not train: trainable=False",
     causes=("the layer, or a model around it, has trainable=False",),
     advice="if that is not meant, set layer.trainable=True and compile again",
     names=lambda manifest: manifest.frozen,
@@ -200,4 +200,5 @@ LOSS_SCALE_COLLAPSE = Rule(
     ),
     advice="look for the step where skipped_updates begins to rise; lower learning_rate, or "
     "train in mixed_bfloat16",
+    closes_after=20,
 )

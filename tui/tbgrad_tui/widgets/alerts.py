@@ -211,11 +211,7 @@ def _again(alerts: Sequence[Alert], former: Alert | None, index: int) -> int:
     """Where the alert `former` is now; one in its place where it is gone."""
     if former is None:
         return 0
-    alike = [
-        i
-        for i, alert in enumerate(alerts)
-        if (alert.rule, alert.parameters) == (former.rule, former.parameters)
-    ]
+    alike = [i for i, alert in enumerate(alerts) if alert.rule == former.rule]
     if alike:
         return min(alike, key=lambda i: abs(alerts[i].first_step - former.first_step))
     return max(0, min(index, len(alerts) - 1))

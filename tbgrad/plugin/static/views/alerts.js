@@ -64,7 +64,7 @@ export class AlertsView {
     const before = this.items;
     this.items = new Map();
     for (const alert of alerts) {
-      const key = JSON.stringify([alert.rule, alert.parameters, alert.first_step]);
+      const key = JSON.stringify([alert.rule, alert.first_step]);
       const item = before.get(key) ?? new Item(alert, this.onSelect);
       item.update(alert, this.known, selected);
       this.items.set(key, item);
@@ -94,30 +94,28 @@ export class AlertsView {
 
 /** One alert; what changes as it lasts is told anew, and what the user unfolded stays so. */
 class Item {
-  constructor({ rule, parameters, causes, advice }, onSelect) {
+  constructor({ rule }, onSelect) {
     this.badge = element("span", { class: "badge" });
     this.when = element("span", { class: "when" });
     this.evidence = element("p", { class: "evidence" });
-    this.parameters = element("div", { class: "parameters", hidden: parameters.length === 0 });
-    const why = [
-      ...(causes.length ? [element("h3", {}, "Likely causes"), element("ol", {}, ...causes.map((text) => element("li", {}, clean(text))))] : []),
-      ...(advice ? [element("h3", {}, "Advice"), element("p", {}, clean(advice))] : []),
-    ];
-    const name = [...(causes.length ? ["causes"] : []), ...(advice ? ["advice"] : [])].join(" and ");
+    this.parameters = element("div", { class: "parameters" });
+    this.why = element("details", {});
     this.box = element(
       "li", { class: "alert" },
       element("div", { class: "head" }, this.badge, element("b", {}, clean(rule)), this.when),
       this.evidence,
       this.parameters,
-      ...(why.length ? [element("details", {}, element("summary", {}, name), ...why)] : []),
+      this.why,
     );
-    this.names = parameters;
+    this.names = [];
+    this.told = "";
     this.onSelect = onSelect;
     this.all = false;
     this.known = null;
   }
 
-  update({ severity, state, first_step: first, last_step: last, evidence }, known, selected) {
+  update(alert, known, selected) {
+    const { severity, state, first_step: first, last_step: last, evidence, parameters } = alert;
     this.state = state;
     this.box.dataset.severity = severity;
     this.box.dataset.state = state;
@@ -125,11 +123,28 @@ class Item {
     const steps = first === last ? `step ${count(first)}` : `steps ${count(first)} to ${count(last)}`;
     this.when.textContent = `${state}, ${steps}`;
     this.evidence.textContent = clean(evidence);
-    if (this.known !== known) {
+    this.explain(alert);
+    if (this.known !== known || JSON.stringify(this.names) !== JSON.stringify(parameters)) {
       this.known = known;
+      this.names = parameters;
+      this.parameters.hidden = parameters.length === 0;
       this.list();
     }
     this.mark(selected);
+  }
+
+  /** Causes and advice, folded; they may be others as the alert lasts. */
+  explain({ causes, advice }) {
+    const told = JSON.stringify([causes, advice]);
+    if (told === this.told) return;
+    this.told = told;
+    const name = [...(causes.length ? ["causes"] : []), ...(advice ? ["advice"] : [])].join(" and ");
+    this.why.hidden = name === "";
+    this.why.replaceChildren(
+      element("summary", {}, name),
+      ...(causes.length ? [element("h3", {}, "Likely causes"), element("ol", {}, ...causes.map((text) => element("li", {}, clean(text))))] : []),
+      ...(advice ? [element("h3", {}, "Advice"), element("p", {}, clean(advice))] : []),
+    );
   }
 
   /** A button for each parameter, of very many only for the first until asked for. */
