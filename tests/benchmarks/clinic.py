@@ -24,14 +24,14 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 import tbgrad
-from tbgrad.diagnosis import RULE_NAMES, Diagnosis, records
+from tbgrad.diagnosis import RULE_NAMES, SEVERITIES, Diagnosis, records
+from tbgrad.records import Alert
 from tests.clinic.aside import aside
 from tests.clinic.case import Case
 from tests.clinic.healthy import healthy
@@ -126,21 +126,20 @@ def run(task: Task) -> None:
     (task.folder / "recipe.txt").write_text(repr(task.recipe))
 
 
-def opened(log: Path) -> Iterator[tuple[str, int, Any]]:
-    """Group, step and alert of everything that opens, in the order of the steps."""
+def told(log: Path) -> Iterator[tuple[str, int, Alert]]:
+    """Group, step and alert of everything that is told, in the order of the steps."""
     for group, run_of_group in tbgrad.read(log).items():
-        diagnosis, known = Diagnosis(), set()
+        diagnosis = Diagnosis()
         for record in records(run_of_group):
             for alert in diagnosis.update(record):
-                key = alert.rule, alert.parameters, alert.first_step
-                if key not in known:
-                    known.add(key)
-                    yield group, record.step, alert
+                yield group, record.step, alert
+        if diagnosis.failures:
+            raise RuntimeError(f"{log}: {diagnosis.failures}")
 
 
 def found_at(case: Case, log: Path) -> float:
     """The step at which the fault was named, infinite where it was not."""
-    for group, step, alert in opened(log):
+    for group, step, alert in told(log):
         right = alert.rule == case.rule and group == case.group
         if right and (not case.layers or any(case.layers in name for name in alert.parameters)):
             return step
@@ -165,7 +164,13 @@ def show(title: str, cases: list[Case], root: Path, seeds: range) -> None:
                 if share > IN_TIME:
                     missed.append(f"{case.name}, seed {seed}: {case.rule} at {share:.0%}")
                 continue
-            for _, step, alert in opened(log):
+            grave = SEVERITIES.index
+            alarms = {}
+            for group, step, alert in told(log):
+                before = alarms.get((group, alert.key))
+                if before is None or grave(alert.severity) < grave(before[1].severity):
+                    alarms[group, alert.key] = step, alert
+            for step, alert in alarms.values():
                 false[alert.rule] += 1
                 severity[alert.rule] = alert.severity
                 if alert.severity == "error":
