@@ -1,17 +1,17 @@
 """The rules, by where a fault shows."""
 
-from tbgrad.diagnosis.rules import batches, curvatures, gradients, losses, updates
+from tbgrad.diagnosis.rules import batches, curvatures, gradients, losses, units, updates
 
 RULES = (
     gradients.NONFINITE_GRADIENT,
     gradients.NONFINITE_LOSS,
     losses.DIVERGING,
     gradients.EXPLODING,
-    gradients.DEAD,
+    units.DEAD,
     updates.LOSS_SCALE_COLLAPSE,
     gradients.NO_GRADIENT,
     gradients.VANISHING,
-    gradients.SATURATED,
+    units.SATURATED,
     updates.TOO_LARGE,
     updates.FROZEN,
     updates.NOT_TRAINABLE,
