@@ -40,9 +40,9 @@ def print_reports(
 
     `file` is standard output unless given. Rules and colours appear on a terminal only.
     """
-    console = Console(file=file, markup=False, highlight=False, emoji=False)
+    console = _Console(file=file, markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
-        console = Console(
+        console = _Console(
             file=file, markup=False, highlight=False, emoji=False, width=PIPE_COLUMNS, no_color=True
         )
     paper = _Paper(console)
@@ -52,6 +52,14 @@ def print_reports(
         if number_of_run:
             console.print()
         _print_run(paper, report)
+
+
+class _Console(Console):
+    """A console that leaves it to the command what a reader that went away means."""
+
+    def on_broken_pipe(self) -> None:
+        """Exiting with 1, as Rich does, would say that an alert was found."""
+        raise BrokenPipeError
 
 
 class _Paper:

@@ -230,9 +230,10 @@ def test_watch_without_a_terminal_names_the_alternative(logdir):
     )
 
 
-def test_a_reader_that_goes_away_is_no_traceback(logdir):
+@pytest.mark.parametrize("options", [["--json"], []])
+def test_a_reader_that_goes_away_is_no_traceback(logdir, options):
     child = subprocess.Popen(
-        [*COMMAND, "report", str(logdir), "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*COMMAND, "report", str(logdir), *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     assert child.stdout is not None
     child.stdout.close()
@@ -288,3 +289,20 @@ class TerminalStream:
         return True
 
     def flush(self) -> None: ...
+
+
+def test_report_finds_alerts_anew_by_the_settings_of_a_file(logdir, tmp_path):
+    settings = tmp_path / "alerts.toml"
+    settings.write_text("[thresholds]\nexploding_gradient = 1e-6\n")
+    done = run("report", logdir, "--check", "--alerts", settings)
+    assert done.returncode == cli.FOUND_ERRORS
+    assert "exploding_gradient" in done.stdout
+    settings.write_text(
+        '[silence]\nexploding_gradient = "*"\n[thresholds]\nexploding_gradient = 1e-6\n'
+    )
+    assert run("report", logdir, "--check", "--alerts", settings).returncode == 0
+    settings.write_text("[threshold]\n")
+    assert refusal("report", logdir, "--alerts", settings) == (
+        f"--alerts: {settings}: there is no table named 'threshold': did you mean 'thresholds'?"
+    )
+    assert "No such file" in refusal("report", logdir, "--alerts", tmp_path / "none.toml")
