@@ -10,27 +10,23 @@ from tbgrad.diagnosis.rule import Moment, Rows, Rule
 from tbgrad.tags import LEARNING_RATE, LOSS_SCALE, SKIPPED_UPDATES
 
 
-def _ratios(moment: Moment) -> Any:
-    """Relative update of every kernel, in rows of all parameters; NaN elsewhere."""
+def _ratios(moment: Moment, least: float = 0.0) -> Any:
+    """Relative update of every kernel, in rows of all parameters; NaN elsewhere.
+
+    The weights into a unit count as if they had a norm of `least`, where they have less.
+    """
     updates, weights = (moment.record.statistic(s) for s in ("update_norm", "weight_norm"))
     if updates is None or weights is None or moment.layers is None:
         return None
+    rows, units = moment.layers.kernels, moment.layers.units
     found = np.full(moment.layers.count, np.nan)
-    rows = moment.layers.kernels
-    found[rows] = updates[rows] / np.where(weights[rows] > 0, weights[rows], np.nan)
-    return found
+    found[rows] = updates[rows] / np.maximum(weights[rows], least * np.sqrt(units[rows]))
+    return np.where(np.isfinite(found), found, np.nan)
 
 
 def _steps(moment: Moment) -> Any:
     """The same, but a weight that begins near zero counts as one of an ordinary size."""
-    updates, weights = (moment.record.statistic(s) for s in ("update_norm", "weight_norm"))
-    if updates is None or weights is None or moment.layers is None:
-        return None
-    found = np.full(moment.layers.count, np.nan)
-    rows = moment.layers.kernels
-    usual = 0.3 * np.sqrt(moment.layers.units[rows])
-    found[rows] = updates[rows] / np.maximum(weights[rows], usual)
-    return np.where(np.isfinite(found), found, np.nan)
+    return _ratios(moment, 0.3)
 
 
 def _too_large(moment: Moment) -> Any:
