@@ -13,10 +13,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tbgrad import logformat
-from tbgrad.diagnosis import RULE_NAMES, RULES, AlertSettings, Diagnosis, Record, Rule, diagnose
+from tbgrad.diagnosis import (
+    RULE_NAMES,
+    RULES,
+    AlertSettings,
+    Diagnosis,
+    Record,
+    Rule,
+    diagnose,
+    newest,
+)
 from tbgrad.eventwriter import EventFileWriter
 from tbgrad.history import read
-from tbgrad.records import STATISTICS, CurvatureEstimate, Eigenvalue
+from tbgrad.records import STATISTICS, Alert, CurvatureEstimate, Eigenvalue
 from tests.support.logs import manifest, write_groups, write_run
 
 MANIFEST = manifest(2)
@@ -230,3 +239,16 @@ def test_every_rule_says_why_and_what_to_do() -> None:
         assert rule.causes
         assert rule.advice
         assert callable(rule.severity) or rule.severity in ("info", "warning", "error")
+
+
+def test_what_was_open_when_another_writer_took_over_is_closed() -> None:
+    def alert(first: int, last: int, state: Any = "open") -> Alert:
+        return Alert("dead_units", "error", ("a",), first, last, state, "", (), "")
+
+    told = [alert(1, 30), alert(5, 100), alert(110, 120)]
+    assert [(a.first_step, a.state) for a in newest(told, 101)] == [
+        (110, "open"),
+        (5, "closed"),
+        (1, "closed"),
+    ]
+    assert [a.state for a in newest(told)] == ["open"] * 3

@@ -88,6 +88,7 @@ class RunLog:
         self._lock = threading.RLock()
         self._time = time.time()
         self._step = start_step
+        self._first_step = start_step + 1
         self._noted = (-1, "")
         self._alerts = AlertLog(on_alert, self.note, alerts)
         self._listeners = listeners
@@ -139,7 +140,7 @@ class RunLog:
                 frozen=layers.frozen(self._model),
                 rules=RULE_NAMES,
                 group=self._group,
-                first_step=start_step + 1,
+                first_step=self._first_step,
             )
             if self._file is None:
                 self.open()
@@ -165,7 +166,8 @@ class RunLog:
                 start_step=self._step + 1,
                 on_error=self.give_up,
             )
-            self._manifest = replace(self._manifest, first_step=self._step + 1)
+            self._first_step = self._step + 1
+            self._manifest = replace(self._manifest, first_step=self._first_step)
             self._file.add(self._step, [logformat.manifest(self._manifest)])
             self._alerts.begin(self._step, self._file)
 
