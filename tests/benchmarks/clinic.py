@@ -1,6 +1,6 @@
 """What the diagnosis finds in trainings with one planted fault each, and in healthy ones.
 
-    python -m tests.benchmarks.clinic [--seeds 5] [--jobs 2] [--keep DIR] [--only PATTERN]
+    python -m tests.benchmarks.clinic [--seeds 5] [--jobs 2] [--every 1] [--keep DIR] [--only "mlp*"]
 
 Trains every case of `tests.clinic` with each seed, then goes over its log as the writer does, step
 by step. A fault counts as found where its rule names its layer within the first fifth of the
@@ -49,6 +49,7 @@ class Task:
     recipe: Recipe
     seed: int
     folder: Path
+    every: int
 
 
 def main() -> None:
@@ -57,16 +58,19 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--keep", type=Path, help="directory of the logs, which are used again")
     parser.add_argument("--only", default="*", help="cases whose name matches")
+    parser.add_argument("--every", type=int, default=1, help="steps between two logged ones")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        root = options.keep or Path(temporary)
+        root = (options.keep or Path(temporary)) / f"every {options.every}"
         cases = [c for c in (*planted(), *aside(), *healthy()) if fnmatch(c.name, options.only)]
         seeds = range(options.seeds)
         tasks = [
-            Task(case.recipe, seed, folder(root, case, seed)) for seed in seeds for case in cases
+            Task(case.recipe, seed, folder(root, case, seed), options.every)
+            for seed in seeds
+            for case in cases
         ]
         tasks += [
-            Task(advised(case), 0, folder(root, case, 0, "advised"))
+            Task(advised(case), 0, folder(root, case, 0, "advised"), options.every)
             for case in cases
             if case.advised is not None
         ]
@@ -121,7 +125,7 @@ def run(task: Task) -> None:
     from tests.clinic.training import train
 
     shutil.rmtree(task.folder, ignore_errors=True)
-    end = train(task.recipe, task.seed, task.folder)
+    end = train(task.recipe, task.seed, task.folder, every=task.every)
     (task.folder / "end.json").write_text(json.dumps(end))
     (task.folder / "recipe.txt").write_text(repr(task.recipe))
 
