@@ -1,6 +1,6 @@
 """What the diagnosis finds in trainings with one planted fault each, and in healthy ones.
 
-    python -m tests.benchmarks.clinic [--seeds 5] [--jobs 2] [--every 1] [--keep DIR] [--only "mlp*"]
+    python -m tests.benchmarks.clinic [--seeds 5] [--every 1] [--keep DIR] [--only "mlp*"]
 
 Trains every case of `tests.clinic` with each seed, then goes over its log as the writer does, step
 by step. A fault counts as found where its rule names its layer within the first fifth of the
