@@ -253,13 +253,17 @@ class RunLog:
                 self._file.add(step, values)
 
     def add_validation_loss(self, loss: float) -> None:
-        """Log the loss on data that is not trained on, at the newest step."""
+        """Log the loss on data that is not trained on, at the newest step; never raises."""
         with self._lock:
-            if self._file is not None:
+            if self.failed or self._file is None:
+                return
+            try:
                 step = self.step
                 self._file.add(step, [logformat.scalar(logformat.VALIDATION_LOSS, loss)])
                 record = Record(step, {logformat.VALIDATION_LOSS: loss}, manifest=self._manifest)
                 self._alerts.after_estimate(record, self._file)
+            except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
+                self.give_up(error)
 
     def note(self, text: str) -> None:
         """One warning, and a note in the log, at the last step that was drained."""

@@ -180,12 +180,16 @@ class GradientSummaryWriter:
 
         What `fit` does by itself; the rule `overfitting` looks at it.
 
+        Raises:
+            TypeError, ValueError: `loss` is not a single number.
+
         Example::
 
             writer.validation_loss(loss_fn(y_validation, model(x_validation)))
         """
+        number = float(loss)
         self._log.drain()
-        self._log.add_validation_loss(float(loss))
+        self._log.add_validation_loss(number)
 
     @property
     def latest(self) -> Mapping[str, Any] | None:
