@@ -96,9 +96,12 @@ class Intake:
             elif key in ignored:
                 continue
             try:
-                found.append((value, None, summary_pb2.Summary.Value.FromString(value)))
+                parsed = summary_pb2.Summary.Value.FromString(value)
             except DecodeError:
                 return False
+            if key in templates and parsed.HasField("metadata"):
+                return False  # it may say what the next value of the tag in this event is
+            found.append((value, None, parsed))
         wall_time = _sound_time(_DOUBLE.unpack(content[WALL_TIME])[0])
         for tag, template, numbers in found:
             if template is None:

@@ -97,6 +97,25 @@ def test_any_log_reads_as_the_parser_reads_it(tmp_path_factory: Any, found: list
     assert ours.damage == theirs.damage
 
 
+def test_metadata_that_comes_late_counts_from_there_on(tmp_path: Path) -> None:
+    """In the same event, too: what was read by its bytes before is something else now."""
+    plain = summary_pb2.Summary.Value(tag="a")
+    plain.tensor.dtype, plain.tensor.tensor_content = 1, bytes(4)
+    said = summary_pb2.Summary.Value()
+    said.CopyFrom(plain)
+    said.metadata.plugin_data.plugin_name = "histograms"
+    summaries = [[plain, plain], [said, plain]]
+    write_events(
+        tmp_path / NAME,
+        [
+            event_pb2.Event(step=1, wall_time=t, summary=summary_pb2.Summary(value=values))
+            for t, values in zip((7.0, 8.0), summaries, strict=True)
+        ],
+    )
+    run = read(tmp_path)["."]
+    assert run["a"].wall_times.tolist() == [7.0]
+
+
 @pytest.mark.parametrize("bytes_", [b"", b"\x0a", b"\xff" * 40, b"\x09" + bytes(8) + b"\x10\xff"])
 def test_what_looks_unusual_is_left_to_the_parser(bytes_: bytes) -> None:
     assert step_of(bytes_) == (0, 0)
