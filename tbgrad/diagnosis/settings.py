@@ -87,7 +87,7 @@ class AlertSettings:
             to and fro across a valley. Clinic.
         stuck_loss: share of the first loss by which it has to have fallen where updates are small.
             Clinic.
-        small_update: update norm over weight norm that is small. Clinic.
+        small_update: update norm over weight norm that is small: a tenth of what is usual.
         flat_fall: share of the first loss by which it has to fall, within what noise lets tell,
             over the last quarter of the training so far. Clinic.
         flat_loss: share of the first loss below which a loss that does not fall is no fault: the
@@ -124,7 +124,7 @@ class AlertSettings:
     diverging_loss: float = 1.5
     opposite_gradients: float = -0.6
     stuck_loss: float = 0.05
-    small_update: float = 5e-5
+    small_update: float = 1e-4
     flat_fall: float = 0.02
     flat_loss: float = 0.75
     spike_ratio: float = 10.0

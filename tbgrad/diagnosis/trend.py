@@ -19,6 +19,8 @@ RECENT = 32
 PATIENCE = 4
 """So many validations are looked at together."""
 BLOCKS = 64
+GRAVE = 10.0
+"""A loss so many times as large as at first is lost for good."""
 
 
 class Trend:
@@ -104,9 +106,10 @@ class Trend:
         return median(self._first) if self._first else math.nan
 
     @property
-    def start(self) -> float:
-        """Median of the very first three losses, NaN before there is one."""
-        return median(self._first[:3]) if self._first else math.nan
+    def undisturbed_loss(self) -> float:
+        """The same, or that of the very first three where the others are far above already."""
+        start = median(self._first[:3]) if self._first else math.nan
+        return start if self.first_loss > GRAVE * start else self.first_loss
 
     @property
     def recent_loss(self) -> float:

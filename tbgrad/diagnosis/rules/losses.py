@@ -7,11 +7,8 @@ from statistics import median
 from typing import Any
 
 from tbgrad.diagnosis.rule import Moment, Rows, Rule, Severity
-from tbgrad.diagnosis.trend import FIRST, PATIENCE, RECENT
+from tbgrad.diagnosis.trend import FIRST, GRAVE, PATIENCE, RECENT
 from tbgrad.tags import LEARNING_RATE, LOSS, UPDATE_RATIO, VALIDATION_LOSS
-
-GRAVE = 10.0
-"""A loss so many times as large as at first is lost for good."""
 
 
 def _speaks(moment: Moment) -> bool:
@@ -22,33 +19,32 @@ def _speaks(moment: Moment) -> bool:
     """
     trend, manifest = moment.trend, moment.record.manifest
     alone = manifest is None or not manifest.group
-    known = LOSS in moment.record.scalars and not trend.signed and trend.count >= FIRST
-    return alone and known and min(trend.first_loss, trend.start) > 0
+    known = LOSS in moment.record.scalars and not trend.signed
+    return alone and known and trend.undisturbed_loss > 0
 
 
 def _diverging(moment: Moment) -> Any:
     if not _speaks(moment):
         return None
     trend = moment.trend
-    newest = list(trend.losses)[-2 * FIRST :]
-    if min(newest[-5:]) > GRAVE**2 * trend.start:
-        return True  # before the first losses, of which there are few, are lost among the others
-    limit = moment.settings.diverging_loss * trend.first_loss
+    newest, before = list(trend.losses)[-2 * FIRST :], trend.undisturbed_loss
+    if len(newest) > 3 and min(newest[-3:]) > GRAVE**2 * before:
+        return True
+    limit = moment.settings.diverging_loss * before
     return sum(loss > limit for loss in newest) >= 1.5 * FIRST  # some of any are large by chance
 
 
 def _diverging_evidence(moment: Moment, _: Rows) -> str:
-    trend = moment.trend
+    now, before = moment.trend.recent_loss, moment.trend.undisturbed_loss
     return (
-        f"the loss is {trend.recent_loss:.3g}, {trend.recent_loss / trend.start:.3g} times "
-        f"that of the first steps, {trend.start:.3g} "
+        f"the loss is {now:.3g}, {now / before:.3g} times that of the first steps, {before:.3g} "
         f"(alert above {moment.settings.diverging_loss:g} times)"
     )
 
 
 def _diverging_severity(moment: Moment) -> Severity:
     trend = moment.trend
-    return "error" if trend.recent_loss > GRAVE * trend.start else "warning"
+    return "error" if trend.recent_loss > GRAVE * trend.undisturbed_loss else "warning"
 
 
 def _oscillating(moment: Moment) -> Any:
