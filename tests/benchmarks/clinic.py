@@ -152,7 +152,7 @@ def found_at(case: Case, log: Path) -> float:
 
 def show(title: str, cases: list[Case], root: Path, seeds: range) -> None:
     """A row a rule: what it found of its faults, and what it said of healthy trainings."""
-    console = Console()
+    console = Console(width=110)
     shares: dict[str, list[float]] = defaultdict(list)
     missed = []
     false: dict[str, int] = defaultdict(int)
@@ -205,7 +205,7 @@ def show(title: str, cases: list[Case], root: Path, seeds: range) -> None:
 
 def show_advice(cases: list[Case], root: Path) -> None:
     """How many trainings end better when they are run as advised."""
-    console = Console()
+    console = Console(width=110)
     better, worse = 0, []
     for case in cases:
         ends = [
