@@ -70,8 +70,8 @@ def test_values_that_are_not_finite_are_counted_at_steps_that_are_not_logged(mod
     assert run["tbgrad/parameters"].steps.tolist() == [1, 6, 12]
     expected = [[0, 0, 0], [0, 2 * INPUTS, 0], [0, 6 * INPUTS, 3 * 2 * INPUTS]]
     np.testing.assert_array_equal(run.statistic("nonfinite"), expected)
-    assert run["tbgrad/notes"].steps.tolist() == [5]
-    assert run.names[1] in run["tbgrad/notes"].values[0]
+    assert run["tbgrad/alerts"].steps[0] == 5
+    assert run["tbgrad/alerts"].values[0][0].parameters == (run.names[1],)
     peaks = run.statistic("norm_max")
     assert np.isfinite(peaks[:, 0]).all()
     assert np.isinf(peaks[1:, 1]).all()

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 import tbgrad
 from tbgrad import report
-from tbgrad.training import callback, statistics
+from tbgrad.training import alarm, callback, statistics
 from tbgrad.training import writer as writer_module
 from tbgrad.training.cadence import Cadence
 from tbgrad.training.runfile import RunFile
@@ -196,7 +196,8 @@ def test_a_failing_statistic_ends_in_one_warning(
     model = tiny_model()
     fit(model, batches, [tbgrad.GradientMonitor(tmp_path)])
     assert_unharmed(model, tiny_model, batches)
-    assert [record.message.count("planted") for record in caplog.records] == [1]
+    ours = [record.getMessage() for record in caplog.records if record.name == "tbgrad"]
+    assert [message.count("planted") for message in ours] == [1]
     notes = tbgrad.read(tmp_path)["."]["tbgrad/notes"].values
     assert "planted" in notes[0]
     assert "training goes on" in notes[0]
@@ -302,10 +303,12 @@ def test_one_step_that_is_not_finite_is_named(mode, tmp_path, batches, tiny_mode
     model.compile(keras.optimizers.SGD(0.0), model.loss, **mode)
     fit(model, (x, labels), [tbgrad.GradientMonitor(tmp_path, every=10)])
     run = tbgrad.read(tmp_path)["."]
-    assert run["tbgrad/notes"].steps.tolist() == [13]
-    assert "not finite at step 13" in run["tbgrad/notes"].values[0]
-    assert run.names[0] in run["tbgrad/notes"].values[0]
-    assert len(caplog.records) == 1
+    assert run["tbgrad/alerts"].steps[0] == 13
+    alert = run["tbgrad/alerts"].values[0][0]
+    assert "not finite at step 13" in alert.evidence
+    assert alert.parameters == (run.names[0],)
+    (warned,) = caplog.records
+    assert "step 13, nonfinite: " in warned.getMessage()
     nonfinite = run.statistic("nonfinite")
     assert (nonfinite[run["tbgrad/parameters"].steps == 20] > 0).any()
     assert (nonfinite[run["tbgrad/parameters"].steps != 20] == 0).all()
@@ -323,8 +326,9 @@ class Alerts(list):
 
 @pytest.mark.parametrize("kind", ["fit", "loop"])
 @pytest.mark.parametrize("every", [1, 6])
-def test_an_alert_opens_lasts_and_closes(every, kind, tmp_path, batches, tiny_model):
+def test_an_alert_opens_lasts_and_closes(every, kind, tmp_path, batches, tiny_model, monkeypatch):
     """A weight that is NaN from step 4 to step 9, and is mended."""
+    monkeypatch.setattr(alarm, "SOUND", 2)
     model = tiny_model(keras.optimizers.SGD(0.0))
     kernel = model.layers[-1].kernel
     sound = kernel.numpy()
@@ -364,7 +368,7 @@ def test_an_alert_opens_lasts_and_closes(every, kind, tmp_path, batches, tiny_mo
     assert (alert.first_step, alert.state) == (4, "closed")
     assert alert.last_step == (9 if every == 1 else 12)
     assert alert.parameters[0] in run.names
-    assert run["tbgrad/notes"].steps[0] == 4
+    assert run["tbgrad/alerts"].steps[0] == 4
 
 
 def test_an_on_alert_that_fails_is_called_once(tmp_path, batches, tiny_model, caplog):
@@ -400,7 +404,7 @@ def test_a_step_that_is_not_finite_is_told_long_before_the_next_drain(
 
     def told():
         run = tbgrad.read(tmp_path).get(".")
-        return run is not None and "tbgrad/notes" in run
+        return run is not None and "tbgrad/alerts" in run
 
     class Waits(keras.callbacks.Callback):
         def on_train_batch_begin(self, batch, logs=None):
