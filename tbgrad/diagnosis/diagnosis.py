@@ -68,7 +68,7 @@ class Diagnosis:
     @property
     def open(self) -> list[Alert]:
         """The alerts that are open, up to the newest record."""
-        return [case.alert for case in self._cases if case.alert is not None]
+        return [alert for case in self._cases for alert in case.now]
 
     def end(self) -> list[Alert]:
         """Close what is open."""
@@ -90,7 +90,7 @@ class _Case:
         self._names: tuple[str, ...] = ()
         self._pending = False
         self._patience = 0
-        self._told_again = 0
+        self._told_again = self._seen = 0
         self._heard = self._member = self._named = np.zeros(0, np.bool_)
         self._hits = self._misses = self._since = np.zeros(0, np.int64)
 
@@ -121,17 +121,24 @@ class _Case:
         self._pending = self.alert is not None or bool(hit.any())
         return told
 
+    @property
+    def now(self) -> list[Alert]:
+        """The alert as of the newest record that it was seen in, if there is one."""
+        return [] if self.alert is None else [replace(self.alert, last_step=self._seen)]
+
     def end(self) -> list[Alert]:
         """Close the alert, if there is one."""
-        alert, self.alert = self.alert, None
-        return [] if alert is None else [replace(alert, state="closed")]
+        closed = [replace(alert, state="closed") for alert in self.now]
+        self.alert = None
+        return closed
 
     def _open(self, moment: Moment, ready: NDArray[np.bool_]) -> Alert:
         self._member = self._named = ready
         self._patience = 2 * self._patience or self._rule.closes_after
         first = int(self._since[ready].min())
         self.alert = self._made(moment, np.flatnonzero(ready), first)
-        self._told_again = 2 * (moment.record.step - first) + 1
+        self._seen = moment.record.step
+        self._told_again = 2 * (self._seen - first) + 1
         return self.alert
 
     def _last(
@@ -147,11 +154,11 @@ class _Case:
         if not now.any():
             return []
         first, step = self.alert.first_step, moment.record.step
+        self._seen = step
         fresh = (self._member & ~self._named).any()
         if not fresh and step - first < self._told_again:
             if (before & ~self._member).any():
                 self.alert = self._made(moment, np.flatnonzero(now), first)
-            self.alert = replace(self.alert, last_step=step)
             return []
         self._named = self._named | self._member
         self._told_again = max(self._told_again, 2 * (step - first))

@@ -32,6 +32,8 @@ class Trend:
         first_step: the step of the first record.
         count: how many records had a finite loss.
         signed: whether a loss was negative.
+        first_loss: median loss of the first records.
+        undisturbed_loss: the same, or that of the very first three where the others are far above.
         losses: the newest losses that are finite, at most `RECENT`.
         norms: the newest gradient norms that are positive and finite, at most 2 · `RECENT`.
         cosines: the newest cosines between successive gradients, of all parameters together.
@@ -44,6 +46,8 @@ class Trend:
         self.first_step = -1
         self.count = 0
         self.signed = False
+        self.first_loss = math.nan
+        self.undisturbed_loss = math.nan
         self.losses: deque[float] = deque(maxlen=RECENT)
         self.norms: deque[float] = deque(maxlen=2 * RECENT)
         self.cosines: deque[float] = deque(maxlen=RECENT)
@@ -101,17 +105,6 @@ class Trend:
         return self.first_step > 1
 
     @property
-    def first_loss(self) -> float:
-        """Median loss of the first records, NaN before there is one."""
-        return median(self._first) if self._first else math.nan
-
-    @property
-    def undisturbed_loss(self) -> float:
-        """The same, or that of the very first three where the others are far above already."""
-        start = median(self._first[:3]) if self._first else math.nan
-        return start if self.first_loss > GRAVE * start else self.first_loss
-
-    @property
     def recent_loss(self) -> float:
         """Median of the newest `FIRST` losses."""
         newest = list(self.losses)[-FIRST:]
@@ -159,6 +152,9 @@ class Trend:
         self.losses.append(loss)
         if len(self._first) < FIRST:
             self._first.append(loss)
+            start = median(self._first[:3])
+            self.first_loss = median(self._first)
+            self.undisturbed_loss = start if self.first_loss > GRAVE * start else self.first_loss
         self._block.append(loss)
         if len(self._block) == self._block_size:
             self._blocks.append(sum(self._block) / self._block_size)

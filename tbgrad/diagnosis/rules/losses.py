@@ -70,16 +70,16 @@ def _stuck(moment: Moment) -> Any:
     trend, limits = moment.trend, moment.settings
     if not _speaks(moment) or trend.resumed or trend.warming_up or trend.count < FIRST + 40:
         return None
-    if _diverging(moment):
-        return False
     if _hardly_moves(moment):
-        return trend.fall()[0] < limits.stuck_loss * trend.first_loss
+        stuck = trend.fall()[0] < limits.stuck_loss * trend.first_loss
+        return stuck and not _diverging(moment)
     try:
         fell, error = trend.late_fall()
     except ValueError:
         return None
     high = trend.recent_loss > limits.flat_loss * trend.first_loss
-    return high and abs(fell) + 2 * error < limits.flat_fall * trend.first_loss
+    flat = high and abs(fell) + 2 * error < limits.flat_fall * trend.first_loss
+    return flat and not _diverging(moment)
 
 
 def _hardly_moves(moment: Moment) -> bool:
