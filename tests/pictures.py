@@ -9,6 +9,8 @@ from pathlib import Path
 
 from tbgrad_tui.screenshot import save_screenshot as save_terminal
 
+from tests.clinic.planted import planted
+from tests.clinic.training import train
 from tests.support.browser import chromium
 from tests.support.browser import save_screenshot as save_tab
 
@@ -18,7 +20,7 @@ TAB = (1280, 860)
 
 
 def main() -> None:
-    """Train the demo's classifier and take a picture of the terminal app and two of the tab."""
+    """Train the demo's classifier, for pictures of both faces; and one with a fault, for alerts."""
     TARGET.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         runs = Path(scratch) / "runs"
@@ -29,6 +31,9 @@ def main() -> None:
         _to_png(svg, TARGET / "terminal.png")
         for name, dark in (("tab.png", False), ("tab-dark.png", True)):
             save_tab(runs, TARGET / name, dark, TAB)
+        (case,) = [case for case in planted() if case.name == "mlp one wild batch"]
+        train(case.recipe, 0, Path(scratch) / "faulty" / "one-wild-batch")
+        save_tab(Path(scratch) / "faulty", TARGET / "alerts.png", False, TAB)
     print(f"pictures written to {TARGET}")
 
 
