@@ -52,6 +52,7 @@ class Rule:
     names: Callable[[Manifest], tuple[str, ...]] = lambda manifest: manifest.names
 
 
-def listed(names: tuple[str, ...]) -> str:
-    """Some of these names, for a sentence."""
-    return ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+def share(moment: Moment, rows: Rows) -> str:
+    """How many of the parameters these rows are, for a sentence."""
+    assert moment.record.table is not None
+    return f"{len(rows)} of {len(moment.record.table)} parameters"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tbgrad.diagnosis.rule import Moment, Rows, Rule
+from tbgrad.diagnosis.rule import Moment, Rows, Rule, share
 from tbgrad.tags import CLIP_FACTOR, GRADIENT_NORM_MAX, LOSS
 
 
@@ -108,7 +108,7 @@ def _no_gradient_evidence(moment: Moment, rows: Rows) -> str:
     norms = moment.record.statistic("norm")
     if norms is not None and (norms == 0).all():
         return "the gradient of all parameters is exactly zero: the loss does not depend on them"
-    return f"no gradient reached {_share(moment, rows)}"
+    return f"no gradient reached {share(moment, rows)}"
 
 
 def _spike_score(moment: Moment) -> tuple[float, float, float]:
@@ -157,11 +157,6 @@ def _clipping(moment: Moment) -> Any:
     return None if factor is None else factor < moment.settings.clip_factor
 
 
-def _share(moment: Moment, rows: Rows) -> str:
-    assert moment.record.table is not None
-    return f"{len(rows)} of {len(moment.record.table)} parameters"
-
-
 VANISHING = Rule(
     name="vanishing_gradient",
     severity="warning",
@@ -198,7 +193,7 @@ NONFINITE_GRADIENT = Rule(
     name="nonfinite",
     severity="error",
     applies=_nonfinite,
-    evidence=lambda moment, rows: f"the gradient is not finite in {_share(moment, rows)}",
+    evidence=lambda moment, rows: f"the gradient is not finite in {share(moment, rows)}",
     causes=(
         "a batch or its labels hold NaN or infinite values",
         "the learning rate is so large that the weights diverged",

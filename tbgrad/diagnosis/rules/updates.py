@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tbgrad.diagnosis.rule import Moment, Rows, Rule
+from tbgrad.diagnosis.rule import Moment, Rows, Rule, share
 from tbgrad.tags import LEARNING_RATE, LOSS_SCALE, SKIPPED_UPDATES
 
 
@@ -120,11 +120,6 @@ def _loss_scale_evidence(moment: Moment, _: Rows) -> str:
     return " and ".join(said)
 
 
-def _share(moment: Moment, rows: Rows) -> str:
-    assert moment.record.table is not None
-    return f"{len(rows)} of {len(moment.record.table)} parameters"
-
-
 def _not_trainable(moment: Moment) -> Any:
     manifest = moment.record.manifest
     if manifest is None or moment.record.statistic("norm") is None:
@@ -150,7 +145,7 @@ FROZEN = Rule(
     severity="warning",
     applies=_frozen,
     evidence=lambda moment, rows: (
-        f"the update changed nothing in {_share(moment, rows)} although there is a gradient, "
+        f"the update changed nothing in {share(moment, rows)} although there is a gradient, "
         f"at a learning rate of {moment.record.scalars[LEARNING_RATE]:.3g}"
     ),
     causes=(
