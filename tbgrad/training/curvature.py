@@ -140,7 +140,7 @@ class CurvatureProbe:
             if self._operator is None:
                 loss, self._variables = self._make()
                 self._operator = hessian.HessianOperator(loss, self._variables)
-                self._operator.prepare(np.random.default_rng(0).normal(size=self._operator.size))
+                self._operator.prepare()
             traced = time.perf_counter()
             found = self._eigenvalues(step, self._operator, started)
             self._log.add_curvature(step, found)

@@ -106,7 +106,7 @@ def build(make: Callable[[], tuple[Any, Any]], dtype: str, momentum: float) -> t
     )
     loss = model_loss(model, x[:SAMPLES], load_digits().target[:SAMPLES])
     operator = HessianOperator(loss, model.trainable_variables)
-    operator.prepare(np.ones(operator.size))
+    operator.prepare()
     keras.config.set_floatx("float32")
     return x, model, operator
 

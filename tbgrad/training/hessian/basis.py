@@ -20,12 +20,17 @@ class Basis:
     """
 
     def __init__(
-        self, size: int, dtype: np.dtype[Any], capacity: int, on_device: bool = False
+        self,
+        size: int,
+        dtype: np.dtype[Any],
+        capacity: int,
+        on_device: bool = False,
+        error: float = 0.0,
     ) -> None:
         self.capacity = capacity
         self.size = size
         self.rows: Rows = DeviceRows(size, dtype) if on_device else HostRows(size, dtype, capacity)
-        self._eps = float(np.finfo(dtype).eps)
+        self._eps, self._error = float(np.finfo(dtype).eps), error
         self._projected = np.zeros((capacity, capacity))
         self._asymmetry = np.zeros(capacity)
         self._largest_asymmetry = 0.0
@@ -73,10 +78,11 @@ class Basis:
         self._projected[m, : m + 1] = self._projected[: m + 1, m] = (forward + backward) / 2
 
     def noise(self, scale: float) -> float:
-        """Estimate from above of the rounding error of a product with a unit vector (2-norm)."""
+        """Estimate from above of the error of a product with a unit vector (2-norm)."""
         # The rounding is largest where the products are large, which is what the basis spans: its
         # part in there was at least a third of all of it on networks compared with float64 twins.
-        return 4 * max(self._eps * scale, math.sqrt(self._largest_asymmetry))
+        rounding = max(self._eps * scale, math.sqrt(self._largest_asymmetry))
+        return max(4 * rounding, self._error * scale)
 
     def missed(self, outposts: list[float], unseen: float, noise: float) -> Vector | None:
         """Where to look for an eigenvector beyond an outpost; None if it would have been seen.

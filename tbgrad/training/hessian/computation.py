@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -77,18 +77,7 @@ class Computation:
     def product(self, vector: Vector) -> Vector:
         """The operator's product; raises HessianError where the loss does not keep still."""
         operator = self.operator
-        prepared = operator.deterministic
-        if self._interrupted:
-            raise Interrupted
-        try:
-            self._multiplying = True
-            result, value = (operator.apply if prepared else operator.prepare)(vector)
-        except KeyboardInterrupt as interrupt:
-            if self._silent:
-                raise
-            raise Interrupted from interrupt
-        finally:
-            self._multiplying = False
+        result, value = self._interruptible(operator.apply, vector)
         self._losses.append(value)
         # The loss comes with each product, so that watching it is free.
         if abs(value - self.loss) > 1e3 * np.finfo(operator.dtype).eps * abs(self.loss):
@@ -112,6 +101,20 @@ class Computation:
             self._task = self._progress.add_task(self._title, total=total, detail=detail)
         self._progress.update(self._task, completed=done, total=total, detail=detail)
 
+    def _interruptible(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """The result of a function that does products; raises Interrupted for Ctrl-C."""
+        if self._interrupted:
+            raise Interrupted
+        try:
+            self._multiplying = True
+            return function(*arguments)
+        except KeyboardInterrupt as interrupt:
+            if self._silent:
+                raise
+            raise Interrupted from interrupt
+        finally:
+            self._multiplying = False
+
     def __enter__(self) -> Computation:
         on_main_thread = threading.current_thread() is threading.main_thread()
         if on_main_thread and not self._silent:
@@ -119,6 +122,12 @@ class Computation:
             self._handles = signal.getsignal(signal.SIGINT) is signal.default_int_handler
         if self._handles:
             signal.signal(signal.SIGINT, self._interrupt)
+        if not self.operator.deterministic:
+            try:
+                self._interruptible(self.operator.prepare)
+            except BaseException as error:
+                self.__exit__(type(error), error, error.__traceback__)
+                raise
         return self
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
@@ -137,3 +146,5 @@ class Computation:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         if self._progress is not None:
             self._progress.stop()
+        if kind is Interrupted:  # there is nothing yet that could be returned
+            raise KeyboardInterrupt from None

@@ -187,7 +187,7 @@ def _quadrature(
     operator = computation.operator
     rng = np.random.default_rng((seed, probe))
     steps = min(steps, operator.size)
-    basis = Basis(operator.size, operator.dtype, steps, operator.on_device)
+    basis = Basis(operator.size, operator.dtype, steps, operator.on_device, operator.error)
     proposal: Vector = rng.standard_normal(operator.size)
     while not basis.full and (q := basis.rows.outside(proposal)) is not None:
         proposal = computation.product(q)

@@ -110,6 +110,7 @@ def eigenvalues(
             max_products=max_products,
             max_basis=max_basis,
             on_device=operator.on_device,
+            error=operator.error,
         )
         return Eigenvalues(
             values=found.values,

@@ -69,10 +69,12 @@ def extreme_eigenpairs(
     max_products: int = 200,
     max_basis: int = 40,
     on_device: bool = False,
+    error: float = 0.0,
 ) -> RitzPairs:
     """The k eigenpairs of the symmetric operator v -> product(v) that `which` names.
 
-    The vectors v are tensors `on_device`, NumPy arrays otherwise.
+    The vectors v are tensors `on_device`, NumPy arrays otherwise. Products with unit vectors may be
+    off by the share `error` of the largest eigenvalue.
 
     Converged means that every residual bound is at most tol · max(|θ|, SCALE_FLOOR · largest |θ|),
     and that an eigenvalue further out would have been seen. The residual alone does not tell that:
@@ -81,7 +83,7 @@ def extreme_eigenpairs(
     """
     top, bottom = _ends(k, which)
     block = k if which == "LM" else max(top, bottom)
-    basis = Basis(size, dtype, min(size, max(max_basis, 2 * (k + block) + 2)), on_device)
+    basis = Basis(size, dtype, min(size, max(max_basis, 2 * (k + block) + 2)), on_device, error)
     queue = _start_directions(start, min(block, size), size, rng)
     warm = start is not None
     ahead = AHEAD if warm else tol

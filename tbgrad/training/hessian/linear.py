@@ -28,9 +28,12 @@ class SymmetricOperator(ABC):
         deterministic: whether `check_deterministic` has passed.
         last_seconds: wall-clock time that the last product took.
         method: how products are computed.
+        error: how far a product with a unit vector may be off (2-norm), as a share of the largest
+            eigenvalue.
     """
 
     method: str = "exact"
+    error: float = 0.0
 
     def __init__(self, variables: FlatVariables) -> None:
         self.variables = variables
@@ -47,9 +50,14 @@ class SymmetricOperator(ABC):
     def product(self, vector: Any) -> NDArray[Any]:
         """A v at the current weights: shape [n], for `vector` of shape [n].
 
+        The first time it is preceded by `prepare`.
+
         Raises:
-            HessianError: `vector` has another shape, or the loss or the product is not finite.
+            HessianError: `vector` has another shape, the loss or the product is not finite, or as
+                `prepare` says.
         """
+        if not self.deterministic:
+            self.prepare()
         return np.asarray(self.apply(vector)[0])
 
     def apply(self, vector: Any) -> tuple[Any, float]:
@@ -78,8 +86,8 @@ class SymmetricOperator(ABC):
             )
         return result, loss
 
-    def check_deterministic(self, vector: Any = None) -> tuple[Any, float]:
-        """Compute A v twice and compare; return it and the loss. Costs two products.
+    def check_deterministic(self, vector: Any = None) -> NDArray[Any]:
+        """Compute A v twice and compare; return it. Costs two products.
 
         Args:
             vector: v, of shape [n]; a random one if None.
@@ -100,11 +108,11 @@ class SymmetricOperator(ABC):
                 "dropout off (training=False)."
             )
         self.deterministic = True
-        return first, loss
+        return np.asarray(first)
 
-    def prepare(self, vector: Any) -> tuple[Any, float]:
-        """What is to be seen to before the first computation; returns A v and the loss."""
-        return self.check_deterministic(vector)
+    def prepare(self) -> None:
+        """What is to be seen to once, before the first product that counts."""
+        self.check_deterministic()
 
     def as_scipy(self) -> Any:
         """This operator as a `scipy.sparse.linalg.LinearOperator` [n, n].
@@ -136,7 +144,7 @@ def run(function: Callable[..., Any], *arguments: Any) -> Any:
     """What a graph makes of its arguments; raises as `traced` does."""
     try:
         return function(*arguments)
-    except tf.errors.UnimplementedError as error:
+    except (tf.errors.UnimplementedError, tf.errors.NotFoundError) as error:
         raise NoSecondDerivativeError(error) from error
 
 

@@ -28,9 +28,10 @@ def model_loss(
 
     Everything that `compile` and the layers add up is in it: loss weights, regularisation losses,
     `add_loss`, sample weights, an own `compute_loss`. The forward pass is that of inference:
-    dropout off, BatchNormalization with its moving statistics, and layers of mixed precision in the
-    precision of their weights. Calling it changes nothing in the model: updates of metrics, moving
-    statistics and seed generators are caught and dropped. An own `train_step` is not consulted.
+    dropout off, BatchNormalization with its moving statistics, and layers of mixed precision or
+    float8 in the precision of their weights. Calling it changes nothing in the model: updates of
+    metrics, moving statistics and seed generators are caught and dropped. An own `train_step` is
+    not consulted.
 
     Args:
         model: a compiled and built Keras model.
@@ -158,8 +159,8 @@ def _batched(loss: Callable[..., Any], like: Any, batches: Callable[[], Any]) ->
 def _as_it_is(model: Any, batch_statistics: bool = False) -> Iterator[None]:
     """Inside, the model forgets what is assigned to it, and computes as curvature wants it.
 
-    Layers of mixed precision compute in that of their variables. With `batch_statistics`
-    BatchNormalization behaves as in training, and all other layers do not.
+    Layers of mixed precision, and of float8, compute in that of their variables. With
+    `batch_statistics` BatchNormalization behaves as in training, and all other layers do not.
     """
     shadows: list[tuple[Any, str, Any]] = []
 
@@ -171,7 +172,8 @@ def _as_it_is(model: Any, batch_statistics: bool = False) -> Iterator[None]:
     try:
         for layer in model._flatten_layers():
             policy = layer.dtype_policy
-            if policy.compute_dtype != policy.variable_dtype:
+            quantised = getattr(policy, "quantization_mode", None) == "float8"
+            if policy.compute_dtype != policy.variable_dtype or quantised:
                 shadow(layer, "_dtype_policy", keras.DTypePolicy(policy.variable_dtype))
             if batch_statistics and isinstance(layer, keras.layers.BatchNormalization):
                 shadow(layer, "call", partial(_call_in_training, layer))

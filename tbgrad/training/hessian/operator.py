@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, get_args
 
+import ml_dtypes
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from tbgrad.training.hessian.batches import BatchedLoss, Loss, mean_over, whole
+from tbgrad.training.hessian.differences import Difference, difference
 from tbgrad.training.hessian.errors import HessianError, NoSecondDerivativeError
 from tbgrad.training.hessian.linear import (
     SymmetricOperator,
@@ -18,9 +23,17 @@ from tbgrad.training.hessian.linear import (
     run,
     traced,
 )
+from tbgrad.training.hessian.structure import Structure, differentiate_stops, structure
 from tbgrad.training.hessian.variables import FlatVariables
+from tbgrad.training.hessian.verification import judge, leaning, require_symmetric
 
 Method = Literal["reverse over reverse", "forward over reverse", "finite differences"]
+
+FINITE_DIFFERENCES: Method = "finite differences"
+
+CONDITION = 4.0
+"""What is rounded within a product, layer after layer, moves it by so many times what rounding of
+the weights does: enough for the truth to lie within the bounds of 99 of 100 small networks."""
 
 CLEARLY = 0.85
 """Forward over reverse is taken where its time is at most this share of the other's."""
@@ -44,7 +57,8 @@ class HessianOperator(SymmetricOperator):
             the derivative of the gradient along v. "finite differences" takes the gradient at
             w ± ε v, with an error that residual bounds contain; it moves the variables and puts
             them back, bit by bit. By default the faster of the first two, which the first
-            computation times, and the last where an operation has no second derivative.
+            computation times, and the last where an operation has no second derivative, or one
+            that is not the derivative of its gradient.
 
     Attributes:
         size: n, the number of scalar parameters.
@@ -52,6 +66,11 @@ class HessianOperator(SymmetricOperator):
         products: number of products computed so far.
         deterministic: whether `check_deterministic` has passed.
         method: how products are computed.
+        error: how far a product with a unit vector may be off (2-norm), as a share of the largest
+            eigenvalue: by rounding, or of finite differences, as `prepare` has measured it.
+
+    What a gradient does is what counts: the Hessian is its derivative, also through what stops
+    gradients, as `tf.nn.moments` does within LayerNormalization. `prepare` sees to that.
 
     Raises:
         HessianError: no variables, a variable that is not floating point, a loss that is not a
@@ -77,35 +96,99 @@ class HessianOperator(SymmetricOperator):
         self._functions: dict[str, Any] = {}
         self.method: Method = method or "reverse over reverse"
         self._undecided = method is None
+        self._structure = Structure(False, False, False, frozenset())
+        self._step = 0.0
         try:
             self._function(self.method)
         except NoSecondDerivativeError:
             if method is not None:
                 raise
-            self.method = "finite differences"
+            self.method = FINITE_DIFFERENCES
             self._function(self.method)
 
-    def prepare(self, vector: Any) -> tuple[Any, float]:
-        """See that the loss is deterministic and, once, which exact method is faster.
+    def prepare(self) -> None:
+        """See, once, that the loss is deterministic and that products are those of its Hessian.
 
-        Returns H v and the loss. Costs two products, and two more where the method is to be chosen.
+        Products are held against differences of the gradient along a random direction that leans to
+        where the curvature is large. Where they are not what the gradient does, differences take
+        their place, with their error in `error`. It costs two products, and with the first batch
+        two more, four gradients or a few times that, and two products where the faster method is
+        chosen.
+
+        Raises:
+            HessianError: the loss is not deterministic; its gradient is not the gradient of any
+                function, so that it has no Hessian; or the method that was asked for is wrong here.
         """
-        reverse, loss = super().prepare(vector)
-        if not self._undecided or self.method == "finite differences":
-            return reverse, loss
-        reverse_seconds, self._undecided = self.last_seconds, False
-        faster = False
+        probe = np.random.default_rng(0).standard_normal(self.size).astype(self.dtype)
+        product = self.check_deterministic(probe)
+        self.deterministic = False  # until all of it has been seen to
+        if self.method != FINITE_DIFFERENCES:
+            with self._one_batch():
+                self._check_against_gradient(probe)
+        if self.method == FINITE_DIFFERENCES:
+            self._calibrate(probe, product)
+        self.deterministic = True
+
+    @contextlib.contextmanager
+    def _one_batch(self) -> Iterator[None]:
+        """Inside, the loss is that of the first batch: what is so of one is so of all."""
+        every = self._batched
+        first = list(itertools.islice(every.batches(), 1))
+        self._batched = dataclasses.replace(every, batches=lambda: first)
+        try:
+            yield
+        finally:
+            self._batched = every
+
+    def _check_against_gradient(self, probe: NDArray[Any]) -> None:
+        product = np.asarray(self.apply(probe)[0])
+        seconds = self.last_seconds
+        found = self._gradient_difference(leaning(probe, product))
+        along = np.asarray(self.apply(found.direction)[0])
+        verdict = judge(found, along, probe, product, self._structure, self.dtype)
+        if not verdict.trusted:
+            if not self._undecided:
+                raise HessianError(
+                    f"Products by {self.method!r} are not those of the Hessian: "
+                    f'{verdict.sentence}. Take method="finite differences", or None to have that '
+                    f"found out."
+                )
+            self.method = FINITE_DIFFERENCES
+            return
+        size = float(np.linalg.norm(along))
+        if size:
+            self.error = CONDITION * self._moved_by_rounding(found.direction, along) / size
+        if self._undecided and not self._structure.stops:  # forward, stops are not passed
+            self._choose_faster(probe, product, seconds)
+
+    def _choose_faster(self, probe: NDArray[Any], reverse: NDArray[Any], seconds: float) -> None:
+        self._undecided = faster = False
         try:
             self.method = "forward over reverse"
-            self.product(vector)  # the first call of a function takes longer
-            difference = np.linalg.norm(self.product(vector) - reverse)
+            self.apply(probe)  # the first call of a function takes longer
+            difference = np.linalg.norm(np.asarray(self.apply(probe)[0]) - reverse)
             agrees = difference <= 1e-3 * np.linalg.norm(reverse)
-            faster = bool(agrees and self.last_seconds <= CLEARLY * reverse_seconds)
+            faster = bool(agrees and self.last_seconds <= CLEARLY * seconds)
         except Exception:  # noqa: BLE001 - not every operation has a derivative of this kind
             faster = False
         finally:
             self.method = "forward over reverse" if faster else "reverse over reverse"
-        return reverse, loss
+
+    def _moved_by_rounding(self, direction: NDArray[Any], product: NDArray[Any]) -> float:
+        """How far a product moves (2-norm) where each weight moves by its rounding."""
+        eps = float(np.finfo(self.dtype).eps)
+        with self._moving() as move_by:
+            weights = self.variables.flat(self.variables.variables).numpy()
+            signs = np.random.default_rng(1).choice(np.array([-eps, eps], self.dtype), self.size)
+            move_by(signs * weights)
+            return float(np.linalg.norm(np.asarray(self.apply(direction)[0]) - product))
+
+    def _calibrate(self, probe: NDArray[Any], product: NDArray[Any]) -> None:
+        """Find the step of differences, their error, and whether they are symmetric."""
+        found = self._gradient_difference(leaning(probe, product))
+        self._step = found.step
+        self.error = found.two_point_error / found.size if found.size else 0.0
+        require_symmetric(probe, np.asarray(self.apply(probe)[0]), found, self._structure)
 
     def loss_and_gradient(self) -> tuple[float, NDArray[Any]]:
         """The loss, and its gradient of shape [n], at the current weights.
@@ -118,37 +201,82 @@ class HessianOperator(SymmetricOperator):
         return loss, flat.numpy()
 
     def _product(self, vector: Any) -> tuple[Any, float]:
-        if self.method == "finite differences":
-            return self._difference(vector)
+        if self.method == FINITE_DIFFERENCES:
+            return self._two_point_difference(vector)
         function = self._function(self.method)
-        try:
-            return mean_over(self._batched, lambda *batch: run(function, vector, *batch))
-        except NoSecondDerivativeError:  # some operations tell no sooner than they run
-            if self.products:
-                raise
-            self.method = "finite differences"
-            return self._difference(vector)
 
-    def _difference(self, vector: Any) -> tuple[Any, float]:
-        """Central differences of the gradient, whose error is of the order ε² + rounding / ε."""
-        function = self._function("gradient")
+        def product(*batch: Any) -> tuple[Any, Any]:
+            result, _, loss = run(function, vector, *batch)
+            return result, loss
+
+        try:
+            return mean_over(self._batched, product)
+        except NoSecondDerivativeError:  # some operations tell no sooner than they run
+            if self.products or not self._undecided:
+                raise
+            self.method = FINITE_DIFFERENCES
+            return self._two_point_difference(vector)
+
+    def _two_point_difference(self, vector: Any) -> tuple[Any, float]:
+        """Central differences of the gradient."""
+        length = float(tf.norm(vector))
+        if not length:
+            return tf.zeros_like(vector), self._gradient()[1]
+        step = self._step or self._first_step()
+        gradients = []
+        with self._moving() as move_by:
+            for sign in (1.0, -1.0):
+                move_by(sign * step / length * vector)
+                gradients.append(self._gradient()[0])
+        difference = (gradients[0] - gradients[1]) * (length / (2 * step))
+        return difference, self._gradient()[1]
+
+    def _gradient_difference(self, direction: NDArray[Any]) -> Difference:
+        enough = 3e-3 if self.dtype == np.float32 else 1e-7
+        with self._moving() as move_by:
+
+            def gradient_at(vector: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+                moved = move_by(vector)
+                return self._gradient()[0].numpy(), moved
+
+            return difference(gradient_at, direction, self._first_step(), enough)
+
+    def _first_step(self) -> float:
+        """The step that balances rounding and bend where derivatives are of the order of one."""
+        weights = self.variables.flat(self.variables.variables)
+        types = {v.dtype.as_numpy_dtype for v in self.variables.variables}
+        coarsest = max(float(ml_dtypes.finfo(t).eps) for t in types)  # type: ignore[no-untyped-call]
+        if self._structure.quantised:
+            coarsest = max(coarsest, 2.0**-8)
+        length: float = coarsest ** (1 / 3) * max(1.0, float(tf.norm(weights)))
+        return length
+
+    @contextlib.contextmanager
+    def _moving(self) -> Iterator[Callable[[Any], NDArray[Any]]]:
+        """Moves the weights by a vector from where they are, and tells how far they went, rounded.
+
+        Afterwards every bit of them is as it was.
+        """
         variables = self.variables
         before = [tf.identity(v) for v in variables.variables]
-        weights, length = variables.flat(before), float(tf.norm(vector))
-        if not length:
-            return tf.zeros_like(vector), mean_over(self._batched, function)[1]
-        # The step that balances the two errors where third derivatives are of the order of one.
-        epsilon = float(np.finfo(self.dtype).eps) ** (1 / 3)
-        epsilon *= max(1.0, float(tf.norm(weights))) / length
-        gradients = []
+        weights = variables.flat(before)
+
+        def move_by(vector: Any) -> NDArray[Any]:
+            self._assign(variables.split(weights + tf.cast(vector, variables.tf_dtype)))
+            return np.asarray(variables.flat(variables.variables) - weights)
+
         try:
-            for sign in (1.0, -1.0):
-                self._assign(variables.split(weights + sign * epsilon * vector))
-                gradients.append(mean_over(self._batched, function)[0])
+            yield move_by
         finally:
             self._assign(before)
-        difference = (gradients[0] - gradients[1]) / (2 * epsilon)
-        return difference, mean_over(self._batched, function)[1]
+
+    def _gradient(self) -> tuple[Any, float]:
+        """The gradient and the loss, by a function that there is."""
+        if self.method == FINITE_DIFFERENCES or "gradient" in self._functions:
+            return mean_over(self._batched, self._function("gradient"))
+        function = self._function(self.method)
+        vector = tf.zeros([self.size], self.variables.tf_dtype)
+        return mean_over(self._batched, lambda *batch: function(vector, *batch)[1:])
 
     def _assign(self, values: Sequence[Any]) -> None:
         for variable, value in zip(self.variables.variables, values, strict=True):
@@ -156,7 +284,7 @@ class HessianOperator(SymmetricOperator):
 
     def _function(self, name: str) -> Any:
         if name not in self._functions:
-            if name in ("gradient", "finite differences"):
+            if name in ("gradient", FINITE_DIFFERENCES):
                 self._functions[name] = traced(self._traced_gradient, *self._batched.signature)
             else:
                 body = {
@@ -167,20 +295,31 @@ class HessianOperator(SymmetricOperator):
                 self._functions[name] = traced(body, *signature)
         return self._functions[name]
 
-    def _traced_reverse(self, vector: Any, *batch: Any) -> tuple[Any, Any]:
+    def _traced_reverse(self, vector: Any, *batch: Any) -> tuple[Any, Any, Any]:
         variables = self.variables.variables
         with tf.GradientTape(watch_accessed_variables=False) as outer:
             outer.watch(variables)
             loss, gradients = self._loss_and_gradients(batch)
             inner = self.variables.inner(gradients, vector)
-        return self.variables.flat(outer.gradient(inner, variables)), loss
+        if self._structure.stops:
+            # A tape has not seen what was stopped, the graph has.
+            differentiate_stops(tf.compat.v1.get_default_graph())
+            second = tf.gradients(inner, variables)
+        else:
+            second = outer.gradient(inner, variables)
+        return self.variables.flat(second), self.variables.flat(gradients), loss
 
-    def _traced_forward(self, vector: Any, *batch: Any) -> tuple[Any, Any]:
+    def _traced_forward(self, vector: Any, *batch: Any) -> tuple[Any, Any, Any]:
         variables = self.variables.variables
         with tf.autodiff.ForwardAccumulator(variables, self.variables.split(vector)) as accumulator:
             loss, gradients = self._loss_and_gradients(batch)
             dense = [g if g is None else tf.convert_to_tensor(g) for g in gradients]
-        return self.variables.flat([g if g is None else accumulator.jvp(g) for g in dense]), loss
+        if self._structure.stops:
+            self._structure = dataclasses.replace(
+                self._structure, unsure=frozenset({"StopGradient"})
+            )
+        second = [g if g is None else accumulator.jvp(g) for g in dense]
+        return self.variables.flat(second), self.variables.flat(dense), loss
 
     def _traced_gradient(self, *batch: Any) -> tuple[Any, Any]:
         loss, gradients = self._loss_and_gradients(batch)
@@ -191,6 +330,7 @@ class HessianOperator(SymmetricOperator):
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
             loss = checked_scalar(self._batched.loss(*batch), self.variables.tf_dtype)
+        self._structure = structure(tf.compat.v1.get_default_graph())
         gradients = tape.gradient(loss, variables)
         if all(g is None for g in gradients):
             raise HessianError(

@@ -27,6 +27,7 @@ class PreconditionedOperator(SymmetricOperator):
         super().__init__(operator.variables)
         self._operator = operator
         self.deterministic, self.method = operator.deterministic, operator.method
+        self.error = operator.error
         self.precondition(diagonal)
 
     def precondition(self, diagonal: NDArray[Any]) -> None:

@@ -106,7 +106,7 @@ def trace(
         samples: list[float] = []
         spent = 0
         room = min(operator.size, max_basis, max_products // 2)
-        basis = Basis(operator.size, operator.dtype, room, operator.on_device)
+        basis = Basis(operator.size, operator.dtype, room, operator.on_device, operator.error)
         try:
             if method == "hutch++":
                 for spent in _deflate(basis, computation, tol, rng):

@@ -17,12 +17,14 @@ class FlatVariables:
     `dtype` is float64 if any of them is, float32 otherwise; `on_device` tells whether they are in
     the memory of a device of its own, such as a GPU.
 
+    Those that are not `trained` are left out.
+
     Raises:
         HessianError: there are none, or one is not floating point.
     """
 
     def __init__(self, variables: Sequence[Any]) -> None:
-        self.variables = [_backend_variable(v) for v in variables]
+        self.variables = [_backend_variable(v) for v in trained(variables)]
         if not self.variables:
             raise HessianError(
                 "There are no trainable variables, so there is no Hessian: variables is empty. "
@@ -76,6 +78,14 @@ class FlatVariables:
                 flat = tf.reshape(tf.cast(tensor, self.tf_dtype), [-1])
                 total += tf.reduce_sum(flat * part)
         return total
+
+
+def trained(variables: Sequence[Any]) -> list[Any]:
+    """The variables without those that an optimizer overwrites with their gradient.
+
+    Keras keeps the scales of float8 layers so: a state among the weights, which no step descends.
+    """
+    return [v for v in variables if not getattr(v, "overwrite_with_gradient", False)]
 
 
 def _backend_variable(variable: Any) -> Any:

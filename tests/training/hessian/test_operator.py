@@ -63,7 +63,7 @@ def test_on_a_device_no_vector_crosses_to_the_host_and_all_answers_are_the_same(
             return result, loss
 
         assert isinstance(operator.product(np.ones(operator.size)), np.ndarray)
-        operator.prepare(np.ones(operator.size))
+        operator.prepare()
         operator.apply = watched
         values = hessian.eigenvalues(operator, k=4, which="BE", tol=1e-4)
         trace = hessian.trace(operator, max_products=40)
@@ -133,8 +133,8 @@ def test_it_sees_the_weights_of_the_moment_and_is_traced_once() -> None:
         found = hessian.eigenvalues(operator, k=2, which="BE", start=np.eye(2))
         np.testing.assert_allclose(found.values, [6 * value, 0], atol=1e-4)
     assert len(traces) == 2  # once for each of the methods that were compared
-    # Three more to see that it is deterministic, and which method is faster.
-    assert operator.products == 3 + 3 * found.hvps + 3
+    # Seven more to see that it is deterministic, right, and which method is faster.
+    assert operator.products == 3 + 3 * found.hvps + 7
 
 
 def test_the_public_form() -> None:
@@ -147,7 +147,7 @@ def test_the_public_form() -> None:
     np.testing.assert_allclose(found.values, [12, 6, -6], rtol=1e-4)
     assert found.residuals.shape == (3,)
     assert found.vectors.shape == (3, 3)
-    assert found.hvps == 3 + 3
+    assert found.hvps == 3 + 7
     assert found.seconds > 0
     assert found.loss == pytest.approx(8)
     with pytest.raises(AttributeError):
@@ -204,7 +204,7 @@ def test_a_loss_that_stops_being_deterministic_is_refused() -> None:
         hessian.eigenvalues(operator)
 
 
-@pytest.mark.parametrize(("method", "extra"), [(None, 3), ("reverse over reverse", 1)])
+@pytest.mark.parametrize(("method", "extra"), [(None, 7), ("reverse over reverse", 5)])
 def test_finding_out_about_the_loss_costs_products_once(method: Any, extra: int) -> None:
     operator = mlp_operator(NumpyMLP(seed=0), "float32", method=method)
     first = hessian.eigenvalues(operator)

@@ -1,0 +1,115 @@
+"""The derivative of the gradient along a direction, by differences of it, with their error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+TRIES = 4
+"""So many lengths of a step are tried at most."""
+
+LEAP = 30.0
+"""The next is at most so many times as long, or as short."""
+
+
+@dataclass(frozen=True, eq=False)
+class Difference:
+    """The derivative of the gradient along a unit direction, from five gradients.
+
+    Attributes:
+        direction: [n], of length one: where the weights went, rounded as they are.
+        product: [n], the derivative, of the fourth order in the step.
+        step: distance between two gradients.
+        rounding: 2-norm of the error of one gradient.
+        bend: by how much the central difference of two gradients differs from `product`.
+    """
+
+    direction: NDArray[Any]
+    product: NDArray[Any]
+    step: float
+    rounding: float
+    bend: float
+
+    @property
+    def size(self) -> float:
+        """2-norm of the product."""
+        return float(np.linalg.norm(self.product))
+
+    @property
+    def error(self) -> float:
+        """How far the product may be off (2-norm).
+
+        Two standard deviations of its rounding; and where two gradients are off by a share r of it,
+        by a term of the second order, five are off by r² or so.
+        """
+        rest = self.bend**2 / self.size if self.size else self.bend
+        return 2 * (math.sqrt(130) / 12 * self.rounding / self.step + rest)
+
+    @property
+    def two_point_error(self) -> float:
+        """How far the central difference of two gradients may be off, at this step."""
+        return 2 * (self.rounding / (math.sqrt(2) * self.step) + self.bend)
+
+
+def difference(
+    gradient_at: Callable[[NDArray[Any]], tuple[NDArray[Any], NDArray[Any]]],
+    direction: NDArray[Any],
+    step: float,
+    enough: float,
+) -> Difference:
+    """The derivative of the gradient along a direction, with the step that leaves least error.
+
+    The fourth difference of five gradients is their rounding alone where the step is short, and
+    jumps where the gradient jumps: its norm over √70 is that of one (Hamming's table; Moré and Wild, "Estimating computational noise", SIAM Journal on Scientific Computing 33, 2011).
+
+    Args:
+        gradient_at: the gradient at the weights plus a vector, and the vector that it was in truth:
+            weights are rounded.
+        direction: [n], not zero, of any length.
+        step: length to begin with.
+        enough: relative error of two points with which no other length is tried.
+    """
+    unit = direction / np.linalg.norm(direction)
+    best: Difference | None = None
+    for _ in range(TRIES):
+        found = _at_step(gradient_at, unit, step)
+        if best is None or not found.two_point_error >= best.two_point_error:
+            best = found
+        if found.two_point_error <= enough * found.size:
+            break
+        if not math.isfinite(found.bend):  # over the edge of what the loss is defined for
+            step /= LEAP
+            continue
+        # Rounding falls as 1 / step and the bend rises as its square: where the two are equal.
+        ratio = found.rounding / found.step / max(found.bend, np.finfo(np.float64).tiny)
+        factor = float(np.clip(ratio ** (1 / 3), 1 / LEAP, LEAP))
+        if 0.5 < factor < 2:
+            break
+        step *= factor
+    assert best is not None
+    return best
+
+
+def _at_step(gradient_at: Callable[..., Any], unit: NDArray[Any], step: float) -> Difference:
+    before, centre, after = (gradient_at(k * step * unit) for k in (-1, 0, 1))
+    far_before, far_after = (gradient_at(k * step * unit) for k in (-2, 2))
+    moved = (after[1] - before[1]) / 2
+    length = float(np.linalg.norm(moved))
+    if not length:  # shorter than the rounding of the weights
+        return Difference(unit, np.zeros_like(unit), step, math.inf, 0.0)
+    near = (after[0] - before[0]) / (2 * length)
+    far = (far_after[0] - far_before[0]) / (4 * length)
+    product = near + (near - far) / 3
+    fourth = far_before[0] + far_after[0] - 4 * (before[0] + after[0]) + 6 * centre[0]
+    return Difference(
+        direction=moved / length,
+        product=product,
+        step=length,
+        rounding=float(np.linalg.norm(fourth)) / math.sqrt(70),
+        bend=float(np.linalg.norm(near - product)),
+    )
