@@ -65,7 +65,8 @@ def difference(
     """The derivative of the gradient along a direction, with the step that leaves least error.
 
     The fourth difference of five gradients is their rounding alone where the step is short, and
-    jumps where the gradient jumps: its norm over √70 is that of one (Hamming's table; Moré and Wild, "Estimating computational noise", SIAM Journal on Scientific Computing 33, 2011).
+    jumps where the gradient jumps: its norm over √70 is that of one (Moré and Wild, "Estimating
+    computational noise", SIAM Journal on Scientific Computing 33, 2011).
 
     Args:
         gradient_at: the gradient at the weights plus a vector, and the vector that it was in truth:
