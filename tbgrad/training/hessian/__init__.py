@@ -11,6 +11,7 @@ from tbgrad.training.hessian.layers import layer_eigenvalues
 from tbgrad.training.hessian.model_loss import model_loss, model_outputs
 from tbgrad.training.hessian.operator import HessianOperator
 from tbgrad.training.hessian.preconditioned import PreconditionedOperator
+from tbgrad.training.hessian.shares import Share
 from tbgrad.training.hessian.stability import stability_threshold
 from tbgrad.training.hessian.trace import Trace, trace
 
@@ -23,6 +24,7 @@ __all__ = [
     "NotFiniteError",
     "PreconditionedOperator",
     "Preconditioner",
+    "Share",
     "SpectralDensity",
     "Spectrum",
     "Trace",

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tbgrad.training.hessian.rows import DeviceRows, HostRows, Rows, Vector
+from tbgrad.training.hessian.rows import Rows, Vector, rows_for
 
 
 class Basis:
@@ -29,7 +29,7 @@ class Basis:
     ) -> None:
         self.capacity = capacity
         self.size = size
-        self.rows: Rows = DeviceRows(size, dtype) if on_device else HostRows(size, dtype, capacity)
+        self.rows: Rows = rows_for(size, dtype, capacity, on_device)
         self._eps, self._error = float(np.finfo(dtype).eps), error
         self._projected = np.zeros((capacity, capacity))
         self._asymmetry = np.zeros(capacity)

@@ -111,6 +111,7 @@ class Computation:
         except KeyboardInterrupt as interrupt:
             if self._silent:
                 raise
+            self._interrupted = True
             raise Interrupted from interrupt
         finally:
             self._multiplying = False

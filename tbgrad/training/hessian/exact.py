@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from tbgrad.training.hessian.batches import BatchedLoss, Loss
 from tbgrad.training.hessian.computation import Computation
 from tbgrad.training.hessian.errors import HessianError
 from tbgrad.training.hessian.linear import SymmetricOperator
+from tbgrad.training.hessian.shares import Share, rest_of
 
 MAX_SIZE = 5_000
 
@@ -26,22 +28,36 @@ class Spectrum:
         eigenvalues: [n] float64, rising.
         zero: eigenvalues of a magnitude up to this count as zero: a bound of what the rounding of
             the products moves them by.
+        dtype: of the products, which decides about `zero`.
         minimum_ratio: share of eigenvalues above zero, which is 1 at a strict minimum.
         negative_fraction: share of eigenvalues below zero.
+        zero_fraction: share of those that count as zero. In float32 it is often the largest of the
+            three; a loss in float64 tells the sign of most of them.
     """
 
     eigenvalues: NDArray[np.float64]
     zero: float
+    dtype: np.dtype[Any]
 
     @property
-    def minimum_ratio(self) -> float:
+    def minimum_ratio(self) -> Share:
         """Share of eigenvalues above zero."""
-        return float(np.mean(self.eigenvalues > self.zero))
+        return self._above(self.eigenvalues)
 
     @property
-    def negative_fraction(self) -> float:
+    def negative_fraction(self) -> Share:
         """Share of eigenvalues below zero."""
-        return float(np.mean(self.eigenvalues < -self.zero))
+        return self._above(-self.eigenvalues)
+
+    @property
+    def zero_fraction(self) -> Share:
+        """Share of eigenvalues that rounding does not let tell from zero."""
+        return rest_of(self.minimum_ratio, self.negative_fraction)
+
+    def _above(self, values: NDArray[np.float64]) -> Share:
+        # Each may be off by about a quarter of the bound.
+        least, most = (np.mean(values > factor * self.zero) for factor in (1.25, 0.75))
+        return Share(float(np.mean(values > self.zero)), float(least), float(most))
 
 
 def matrix(
@@ -89,11 +105,14 @@ def spectrum(
     """
     rows = _rows(loss, variables, max_size, progress)
     found = rows.astype(np.float64)
-    values = np.linalg.eigvalsh((found + found.T) / 2).astype(np.float64)
+    # NumPy's solver wakes the threads of OpenBLAS, which wait for the cores of a training.
+    with tf.device("CPU:0"):
+        values = tf.linalg.eigvalsh((found + found.T) / 2).numpy()
     # Of a symmetric matrix with errors E on top: |Δλ| ≤ ‖E‖, and E is as large as E − Eᵀ tells.
     rounding = float(np.linalg.norm(found - found.T)) / math.sqrt(2)
     largest = float(np.abs(values).max())
-    return Spectrum(values, max(rounding, float(np.finfo(rows.dtype).eps) * largest))
+    zero = max(rounding, float(np.finfo(rows.dtype).eps) * largest)
+    return Spectrum(values, zero, rows.dtype)
 
 
 def _rows(loss: Any, variables: Any, max_size: int, progress: bool | None) -> NDArray[Any]:

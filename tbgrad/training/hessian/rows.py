@@ -36,6 +36,10 @@ class Rows(ABC):
     count: int = 0
 
     @abstractmethod
+    def number(self, value: float) -> Any:
+        """A number in the precision of the vectors."""
+
+    @abstractmethod
     def vector(self, values: Any) -> Vector:
         """Numbers [n] as a vector of this kind and precision."""
 
@@ -50,6 +54,10 @@ class Rows(ABC):
     @abstractmethod
     def outside(self, candidate: Vector) -> Vector | None:
         """The unit direction of the candidate outside the rows q; None where it lies within."""
+
+    @abstractmethod
+    def add(self, q: Vector) -> None:
+        """Add a row q alone: of such rows only `remainder` and `outside` make sense."""
 
     @abstractmethod
     def append(self, q: Vector, w: Vector) -> NDArray[np.float64]:
@@ -83,7 +91,11 @@ class HostRows(Rows):
 
     def __init__(self, size: int, dtype: np.dtype[Any], capacity: int) -> None:
         self._smallest = _smallest(dtype)
-        self._q, self._w = (np.empty((capacity, size), dtype) for _ in range(2))
+        self._q = np.empty((capacity, size), dtype)
+        self._w = self._q[:0]  # room for products is made when there is one
+
+    def number(self, value: float) -> Any:
+        return self._q.dtype.type(value)
 
     def vector(self, values: Any) -> Vector:
         return np.asarray(values, dtype=self._q.dtype)
@@ -110,9 +122,15 @@ class HostRows(Rows):
                 return v
         return None
 
-    def append(self, q: Vector, w: Vector) -> NDArray[np.float64]:
-        self._q[self.count], self._w[self.count] = q, w
+    def add(self, q: Vector) -> None:
+        self._q[self.count] = q
         self.count += 1
+
+    def append(self, q: Vector, w: Vector) -> NDArray[np.float64]:
+        if not len(self._w):
+            self._w = np.empty_like(self._q)
+        self._w[self.count] = w
+        self.add(q)
         return np.array([_products(self._q[: self.count], w), _products(self._w[: self.count], q)])
 
     def difference(
@@ -143,6 +161,9 @@ class DeviceRows(Rows):
         self._graphs = _graphs(self._dtype)
         self._q, self._w = (tf.zeros([0, size], self._dtype) for _ in range(2))
 
+    def number(self, value: float) -> Any:
+        return tf.constant(value, self._dtype)
+
     def vector(self, values: Any) -> Vector:
         return tf.cast(values, self._dtype)
 
@@ -156,6 +177,10 @@ class DeviceRows(Rows):
         v, lengths = self._graphs.outside(self.vector(candidate), self._q)
         length, left = lengths.numpy()
         return v if 0 < length < math.inf and left > ENOUGH else None
+
+    def add(self, q: Vector) -> None:
+        self._q = tf.concat([self._q, self.vector(q)[None]], axis=0)
+        self.count += 1
 
     def append(self, q: Vector, w: Vector) -> NDArray[np.float64]:
         q, w = self.vector(q), self.vector(w)
@@ -180,6 +205,11 @@ class DeviceRows(Rows):
         factors = tf.constant(coefficients, self._dtype)
         self._q, self._w = tf.matmul(factors, self._q), tf.matmul(factors, self._w)
         self.count = len(coefficients)
+
+
+def rows_for(size: int, dtype: np.dtype[Any], capacity: int, on_device: bool) -> Rows:
+    """Rows where the variables are, with room for `capacity` of them."""
+    return DeviceRows(size, dtype) if on_device else HostRows(size, dtype, capacity)
 
 
 def _smallest(dtype: Any) -> float:
