@@ -55,7 +55,16 @@ def states(found: list[Any]) -> list[tuple[str, str, int, int]]:
     return [(a.rule, a.state, a.first_step, a.last_step) for a in found]
 
 
-def test_a_parameter_without_gradient_is_named_once_and_closed_when_one_comes() -> None:
+def test_one_missing_gradient_is_one_alert_though_a_record_has_it_now_and_then() -> None:
+    diagnosis, told = Diagnosis(), []
+    for step in range(1, 60):
+        missing = {"norm": [1, 1 if step in (20, 40) else np.nan, 1, 1]}
+        told += diagnosis.update(record(step, missing))
+    assert {alert.key for alert in told} == {("no_gradient", 1)}
+    assert states(diagnosis.open) == [("no_gradient", "open", 1, 59)]
+
+
+def test_a_parameter_without_gradient_is_named_once_and_closed_when_gradients_come() -> None:
     missing = {"norm": [1, np.nan, np.nan, 1]}
     diagnosis, told = Diagnosis(), []
     for step in range(10, 60, 10):
@@ -66,14 +75,15 @@ def test_a_parameter_without_gradient_is_named_once_and_closed_when_one_comes() 
     assert MANIFEST.names[1] in told[0].evidence
     assert len(told) == 1  # and no flood
     assert [alert.last_step for alert in diagnosis.open] == [50]
-    assert states(diagnosis.update(record(60))) == [("no_gradient", "closed", 10, 50)]
+    closed = [alert for step in range(60, 110, 10) for alert in diagnosis.update(record(step))]
+    assert states(closed) == [("no_gradient", "closed", 10, 50)]
     assert diagnosis.open == []
 
 
 def test_another_parameter_joins_the_alert_and_leaves_it() -> None:
     diagnosis, told = Diagnosis(), []
-    for step in range(1, 15):
-        missing = [1, np.nan if step < 10 else 1, np.nan if 4 < step < 13 else 1, 1]
+    for step in range(1, 19):
+        missing = [1, np.nan if step < 7 else 1, np.nan if 4 < step < 13 else 1, 1]
         told += diagnosis.update(record(step, {"norm": missing}))
     first, second = MANIFEST.names[1:3]
     assert {alert.key for alert in told} == {("no_gradient", 1)}

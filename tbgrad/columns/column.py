@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -156,13 +157,24 @@ class Column:
 
 
 class AlertColumn(Column):
-    """Alerts by step; merged entries keep the newest state of each."""
+    """Alerts by step; merged entries keep the newest state of each, in the order it was told."""
 
     def _reduced(self, former: Arrays, starts: NDArray[np.intp], ends: NDArray[np.intp]) -> Arrays:
         reduced = super()._reduced(former, starts, ends)
         for i, (a, b) in enumerate(zip(starts.tolist(), (ends + 1).tolist(), strict=True)):
-            newest: dict[tuple[str, tuple[str, ...], int], Alert] = {}
-            for alerts in former["last"][a:b]:
-                newest |= {(x.rule, x.parameters, x.first_step): x for x in alerts}
+            newest: dict[tuple[str, int], Alert] = {}
+            for alert in (alert for alerts in former["last"][a:b] for alert in alerts):
+                newest.pop(alert.key, None)  # so that it takes the place of its newest state
+                newest[alert.key] = alert
             reduced["last"][i] = tuple(newest.values())
         return reduced
+
+    def _cut(self, step: int, reaching: Arrays) -> None:
+        """Keep what was told before: alerts that began there, seen no later than that."""
+        before = tuple(
+            replace(alert, last_step=min(alert.last_step, step - 1))
+            for alert in reaching["last"][0]
+            if alert.first_step < step
+        )
+        if before:
+            self.append(step - 1, float(reaching["wall_times"][0]), before)

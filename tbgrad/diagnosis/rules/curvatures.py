@@ -42,6 +42,8 @@ def _critical(moment: Moment) -> Any:
     estimate, trend = moment.record.curvature, moment.trend
     if estimate is None or not trend.norms or math.isnan(trend.first_norm):
         return None
+    if not np.isfinite([estimate.lambda_min.value, estimate.lambda_max.value]).all():
+        return None
     return bool(kind(moment))
 
 
