@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tbgrad import logformat
 from tbgrad.diagnosis.layers import Layers
-from tbgrad.diagnosis.record import Record
+from tbgrad.diagnosis.record import SCALARS, Record
 from tbgrad.diagnosis.rule import Moment, Rule
 from tbgrad.diagnosis.rules import RULES
 from tbgrad.diagnosis.settings import AlertSettings
@@ -217,8 +217,8 @@ def records(run: Run) -> Iterator[Record]:
     curvature = run.get(logformat.CURVATURE)
     scalars = {
         tag: dict(zip(series.steps.tolist(), series.values.tolist(), strict=True))
-        for tag, series in run.items()
-        if series.kind is Kind.SCALAR
+        for tag in SCALARS
+        if (series := run.get(tag)) is not None and series.kind is Kind.SCALAR
     }
     rows: dict[int, NDArray[np.float32]] = {}
     if packed is not None and run.manifest is not None:

@@ -1,4 +1,4 @@
-"""What a log holds as JSON, estimates of the curvature and alerts, as plain data for the tab."""
+"""Estimates of the curvature, which a log holds as JSON, as plain data for the tab."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Any
 
 from tbgrad import logformat
-from tbgrad.diagnosis import newest
 from tbgrad.logformat import FormatError
 from tbgrad.plugin import packed
 from tbgrad.plugin.source import Samples
@@ -35,16 +34,6 @@ def estimates(samples: Samples, problems: list[str]) -> list[dict[str, Any]]:
         }
         for step, wall_time, record in _decoded(logformat.CURVATURE, samples, problems)
     ]
-
-
-def alerts(samples: Samples, problems: list[str], began: int) -> list[dict[str, Any]]:
-    """Each alert once, in the last state that could be read; open ones first.
-
-    `began` is the step at which the newest writer did.
-    """
-    told = _decoded(logformat.ALERTS, samples, problems)
-    every = (alert for _, _, found in told for alert in found)
-    return [asdict(alert) for alert in newest(every, began)]
 
 
 def _decoded(tag: str, samples: Samples, problems: list[str]) -> Iterator[tuple[int, float, Any]]:
