@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tensorboard.compat.proto import summary_pb2, tensor_pb2, types_pb2
 
-from tbgrad.decoding import DTYPES, Value, decode, decode_json
+from tbgrad.decoding import DTYPES, Value, decode, decode_json, unread
 from tbgrad.records import Alert, CurvatureEstimate, HistogramBins, Manifest
 from tbgrad.tags import (
     ALERT_PLUGIN_NAME,
@@ -92,6 +92,7 @@ __all__ = [
     "spectrum",
     "spectrum_of",
     "to_jsonable",
+    "unread",
 ]
 
 

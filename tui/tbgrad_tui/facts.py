@@ -22,6 +22,9 @@ LIVE_SECONDS = 30.0
 
 STALE_SECONDS = 60.0
 
+AHEAD_SECONDS = 60.0
+"""Two clocks may differ by as much and nothing is said of it."""
+
 Found = TypeVar("Found")
 
 
@@ -85,14 +88,22 @@ def has_gradients(run: Run) -> bool:
     return run.manifest is not None or logformat.GRADIENT_NORM in run or logformat.PARAMETERS in run
 
 
+def has_begun(run: Run) -> bool:
+    """Whether there is a value in it, whatever its step and its time."""
+    return any(len(series) for series in run.values())
+
+
 def age(run: Run, now: float) -> float:
-    """Seconds since the newest value was written; infinite where there is none."""
-    return max(0.0, now - run.last_wall_time) if run.last_wall_time else math.inf
+    """Seconds since the newest value was written; infinite where its time is not known.
+
+    Below zero where the clock that wrote it is ahead of this one.
+    """
+    return now - run.last_wall_time if run.last_wall_time else math.inf
 
 
 def is_live(run: Run, now: float) -> bool:
     """Whether something was written a moment ago."""
-    return age(run, now) < LIVE_SECONDS
+    return -AHEAD_SECONDS <= age(run, now) < LIVE_SECONDS
 
 
 def steps_per_second(run: Run) -> float:

@@ -51,7 +51,9 @@ class ChartPanel(Panel):
 def scalar_curve(run: Run, tag: str, style: Style = colours.MAIN) -> Curve | None:
     """The curve of a scalar, None where the run does not have it."""
     series = facts.scalar(run, tag)
-    return Curve(series.steps, series.values, style) if series is not None else None
+    if series is None:
+        return None
+    return Curve(series.steps, series.values.astype(np.float64), style)
 
 
 def write_legend(canvas: Canvas, box: Box, entries: Words) -> None:

@@ -9,6 +9,9 @@ const SAMPLED =
   "This run is long: TensorBoard keeps a random part of its records, so a single peak may be missing. " +
   "To keep more, start it with --samples_per_plugin scalars=50000,tbgrad=20000";
 
+/** Two clocks may differ by as much and nothing is said of it. */
+const AHEAD_SECONDS = 60;
+
 export class SummaryView {
   /** @param {{onRun: (name: string) => void, onAlerts: () => void}} events */
   constructor({ onRun, onAlerts }) {
@@ -87,7 +90,8 @@ export class SummaryView {
 
   tick() {
     if (!this.updated || !this.wallTime) return;
-    const words = `${age(Date.now() / 1000 - this.wallTime)} ago`;
+    const seconds = Date.now() / 1000 - this.wallTime;
+    const words = seconds < -AHEAD_SECONDS ? `dated ${age(-seconds)} ahead of this clock` : `${age(seconds)} ago`;
     if (this.updated.textContent !== words) this.updated.textContent = words;
   }
 
