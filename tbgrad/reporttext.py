@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tbgrad import logformat
-from tbgrad.diagnosis import SEVERITIES
+from tbgrad.diagnosis import SEVERITIES, STANDINGS, standing
 from tbgrad.report import (
     MAX_LISTED,
     CurvatureSummary,
@@ -21,7 +21,7 @@ from tbgrad.report import (
     RunReport,
     ScalarSummary,
 )
-from tbgrad.text import duration, number, printable
+from tbgrad.text import duration, measured, number, printable
 
 PIPE_COLUMNS = 10_000
 """Wide enough that no line of a piped report is ever wrapped."""
@@ -249,10 +249,9 @@ def _print_curvature(
     if last.preconditioned is not None:
         shown["preconditioned"] = last.preconditioned
     for name, eigenvalue in shown.items():
-        residual = number(eigenvalue.residual, 2)
-        paper.line(f"{name:<16}{number(eigenvalue.value)} ± {residual}")
+        paper.line(f"{name:<16}{measured(eigenvalue.value, eigenvalue.residual)}")
     if not math.isnan(last.trace):
-        paper.line(f"{'trace':<16}{number(last.trace)} ± {number(last.trace_error, 2)}")
+        paper.line(f"{'trace':<16}{measured(last.trace, last.trace_error)}")
     shares = {"above zero": logformat.MINIMUM_RATIO, "below zero": logformat.NEGATIVE_FRACTION}
     for name, tag in shares.items():
         if tag in scalars:
@@ -261,7 +260,7 @@ def _print_curvature(
         paper.line(f"{'stability':<16}no threshold is known for this optimizer")
     else:
         formula = f" = {last.threshold_formula}" if last.threshold_formula else ""
-        verdict = "unstable" if last.stability > 1 else "stable"
+        verdict = STANDINGS[standing(last.stability)]
         paper.line(f"{'threshold':<16}{printable(number(last.stability_threshold) + formula)}")
         what = "λmax" if last.preconditioned is None else "preconditioned"
         paper.line(f"{'stability':<16}{number(last.stability)} ({what} / threshold): {verdict}")

@@ -110,7 +110,7 @@ def test_report_in_a_pipe_is_plain(logdir):
         "run a",
         "run nested/b",
     ]
-    assert "λmax            70 ± 1.4" in done.stdout
+    assert "λmax            70.0 ± 1.4" in done.stdout
     assert all(line.isprintable() for line in done.stdout.splitlines())
 
 

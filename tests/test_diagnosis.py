@@ -147,10 +147,32 @@ def test_an_eigenvalue_beyond_the_limit_of_the_optimizer() -> None:
         ("edge_of_stability", "open", 200, 300),
         ("edge_of_stability", "closed", 200, 300),
     ]
-    assert "26 is 1.30 times the limit 20 of the optimizer, 2 / η" in told[0].evidence
+    assert "eigenvalue 26.00 ± 0.10 is 1.30 times the limit 20 of" in told[0].evidence
     unknown = replace(estimate(5.0), stability_threshold=None)
     for step in range(600, 1000, 100):
         assert Diagnosis().update(Record(step, {}, curvature=unknown)) == []
+
+
+def test_the_figures_of_an_open_alert_are_those_of_the_newest_estimate() -> None:
+    diagnosis, told = Diagnosis(), []
+    for step in range(100, 1100, 100):
+        told += diagnosis.update(Record(step, {}, curvature=estimate(1.2 + step / 1000)))
+    assert [a.last_step for a in told] == list(range(200, 1100, 100))
+    assert "is 2.20 times the limit" in told[-1].evidence
+    assert len({a.key for a in told}) == 1
+
+
+def test_of_an_adaptive_optimizer_the_preconditioned_eigenvalue_is_named() -> None:
+    adaptive = replace(
+        estimate(0.062), preconditioned=Eigenvalue(686.0, 3.0), stability_threshold=570.0
+    )
+    diagnosis, told = Diagnosis(), []
+    for step in (1, 2):
+        told += diagnosis.update(Record(step, {}, curvature=adaptive))
+    assert told[0].evidence.startswith(
+        "the largest preconditioned eigenvalue 686.0 ± 3.0 (of the Hessian itself: 1.24 ± 0.10) "
+        "is 1.20 times the limit 570 of the optimizer, 2 / η"
+    )
 
 
 def test_a_loss_scale_below_one_is_an_error() -> None:

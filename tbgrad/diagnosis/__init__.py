@@ -6,12 +6,14 @@ from tbgrad.diagnosis.record import SCALARS, Record
 from tbgrad.diagnosis.rule import Moment, Rule
 from tbgrad.diagnosis.rules import RULES
 from tbgrad.diagnosis.settings import RULE_NAMES, AlertSettings, check_rule
+from tbgrad.diagnosis.stability import STANDINGS, standing
 
 __all__ = [
     "RULES",
     "RULE_NAMES",
     "SCALARS",
     "SEVERITIES",
+    "STANDINGS",
     "AlertSettings",
     "Diagnosis",
     "Moment",
@@ -22,5 +24,6 @@ __all__ = [
     "diagnose",
     "newest",
     "records",
+    "standing",
     "unwatched",
 ]

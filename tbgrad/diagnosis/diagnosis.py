@@ -156,7 +156,8 @@ class _Case:
         first, step = self.alert.first_step, moment.record.step
         self._seen = step
         fresh = (self._member & ~self._named).any()
-        if not fresh and step - first < self._told_again:
+        due = step - first >= self._told_again or self._rule.told_always
+        if not fresh and not due:
             if (before & ~self._member).any():
                 self.alert = self._made(moment, np.flatnonzero(now), first)
             return []

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tbgrad import logformat
+from tbgrad.diagnosis import standing
 from tbgrad.logformat import FormatError
 from tbgrad.plugin import packed
 from tbgrad.plugin.source import Samples
@@ -28,6 +29,7 @@ def estimates(samples: Samples, problems: list[str]) -> list[dict[str, Any]]:
             "threshold_formula": record.threshold_formula,
             "preconditioned": record.preconditioned and asdict(record.preconditioned),
             "stability": record.stability,
+            "standing": standing(record.stability),
             "trace": record.trace,
             "trace_error": record.trace_error,
             "method": record.method,

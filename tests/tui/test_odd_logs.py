@@ -69,6 +69,23 @@ async def test_a_directory_that_is_misspelt_is_guessed_while_it_is_waited_for(tm
         await until(pilot, lambda: words in shown(app))
 
 
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)])
+async def test_the_eigenvalues_that_an_adaptive_optimizer_bounds_are_drawn(tmp_path, size):
+    write_run(tmp_path, adaptive=True)
+    app = app_on(tmp_path)
+    async with app.run_test(size=size) as pilot:
+        await loaded(pilot)
+        await pilot.press("4")
+        panel = app.dashboard.panel("curvature")
+        await until(pilot, lambda: "preconditioned λmax 35.000 ± 0.010" in "".join(panel.lines()))
+        text = "\n".join(panel.lines())
+        assert "preconditioned λmax  limit" in text
+        assert text.count("\n│   └") == 2  # two charts, each with its axis
+        assert "╌╌╌" in text.partition("preconditioned λmax  limit")[2]
+        assert "stability 0.46" in text
+        assert "below the limit" in text
+
+
 async def test_a_remote_log_is_watched(tmp_path):
     fsspec = pytest.importorskip("fsspec")
     files = fsspec.filesystem("memory")

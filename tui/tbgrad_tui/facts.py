@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbgrad import logformat
-from tbgrad.diagnosis import alerts_of
+from tbgrad.diagnosis import STANDINGS, alerts_of, standing
 from tbgrad.history import Run, Series
 from tbgrad.logformat import Kind
 from tbgrad.records import Alert, CurvatureEstimate
@@ -184,11 +184,7 @@ def peak_norms(run: Run, rows: slice = slice(None)) -> NDArray[np.float32]:
     return peaks
 
 
-def stability_words(estimate: CurvatureEstimate) -> tuple[str, bool]:
-    """What lambda_max over the threshold means, and whether it is a reason to worry."""
-    ratio = estimate.stability
-    if not math.isfinite(ratio):
-        return "", False
-    if ratio > 1.0:
-        return "unstable", True
-    return ("at the edge", True) if ratio > 0.9 else ("stable", False)
+def stability_words(estimate: CurvatureEstimate) -> tuple[str, str]:
+    """What lambda_max over the threshold means: as `standing`, and in words."""
+    found = standing(estimate.stability)
+    return found, {"beyond": "unstable", "at": "at the edge"}.get(found, STANDINGS[found])

@@ -263,7 +263,10 @@ def details(alert: Alert, width: int) -> list[Line]:
     names = ", ".join(alert.parameters[:NAMED])
     if len(alert.parameters) > NAMED:
         names += f" and {len(alert.parameters) - NAMED:,} more"
-    labelled = [("evidence", alert.evidence), *(("cause", cause) for cause in alert.causes)]
+    evidence = alert.evidence
+    if alert.state == "open" and alert.last_step > alert.first_step:
+        evidence += f" (as of step {alert.last_step:,})"
+    labelled = [("evidence", evidence), *(("cause", cause) for cause in alert.causes)]
     labelled += [("advice", alert.advice), ("in", names)]
     return wrapped(
         [

@@ -89,9 +89,9 @@ class Summary(Drawing):
                 pieces.append((rank, label, number(value), style))
         _, estimates = facts.curvature_estimates(run)
         if estimates and math.isfinite(estimates[-1].stability):
-            _, worrying = facts.stability_words(estimates[-1])
-            style = colours.WARNING if worrying else colours.TEXT
-            pieces.append((5, "stability", number(estimates[-1].stability, 2), style))
+            found, _ = facts.stability_words(estimates[-1])
+            style = colours.STANDINGS[found] if found != "below" else colours.TEXT
+            pieces.append((5, "stability", f"{estimates[-1].stability:.2f}", style))
         speed = facts.steps_per_second(run)
         if live and math.isfinite(speed):
             pieces.append((7, "", f"{number(speed)} steps/s", colours.TEXT))
