@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 IN_TRANSFER = (".part", ".partial", ".filepart", ".tmp", ".crdownload", "_.gstmp")
 """How names end that programs give to files which they are still bringing."""
@@ -45,34 +45,33 @@ class _Walk:
     """From directory to directory, those that lie there ahead of those that links lead to."""
 
     def __init__(self, logdir: Path, problems: dict[str, str]) -> None:
-        self._logdir, self._problems = logdir, problems
+        self._problems = problems
         self._runs: dict[str, list[Path]] = {}
         self._seen: dict[Key, str] = {}
         self._same: dict[str, str] = {}
-        self._pending: list[tuple[Path, Chain | None, bool]] = [(logdir, None, False)]
-        self._links: list[tuple[Path, Chain | None, bool]] = []
+        self._pending = [_Step(str(logdir), "", None, False)]
+        self._links: list[_Step] = []
 
     def all(self, aliases: dict[str, str] | None) -> dict[str, list[Path]]:
         """The runs by name."""
         while self._pending or self._links:
-            self._visit(*(self._pending.pop() if self._pending else self._links.pop()))
+            self._visit(self._pending.pop() if self._pending else self._links.pop())
         if aliases is not None:
             aliases |= {name: own for name, own in self._same.items() if name in self._runs}
         return dict(sorted(self._runs.items()))
 
-    def _visit(self, directory: Path, chain: Chain | None, linked: bool) -> None:
-        """Look into a directory; `linked` is that it, or one above it, was reached by a link."""
+    def _visit(self, step: _Step) -> None:
         try:
-            status = directory.stat()
+            status = os.stat(step.path)
             key = (status.st_dev, status.st_ino)
-            if _contains(chain, key) or (key in self._seen and not linked):
+            if _contains(step.chain, key) or (key in self._seen and not step.linked):
                 return
-            with os.scandir(directory) as entries:
+            with os.scandir(step.path) as entries:
                 listing = sorted(entries, key=lambda entry: entry.name, reverse=True)
         except OSError as error:
-            self._problems[str(directory)] = error.strerror or str(error)
+            self._problems[str(Path(step.path))] = error.strerror or str(error)
             return
-        name = directory.relative_to(self._logdir).as_posix()
+        name = step.name or "."
         own = self._seen.setdefault(key, name)
         if own != name:
             self._same[name] = own
@@ -80,27 +79,37 @@ class _Walk:
         for entry in listing:
             try:
                 if entry.is_dir():
-                    self._enter(entry, (key, chain), linked)
+                    self._enter(entry, step, (key, step.chain))
                 elif is_event_file(entry.name) and entry.is_file():
                     files.append(Path(entry.path))
             except OSError as error:  # noqa: PERF203 - one bad entry must not hide the others
-                self._problems[entry.path] = error.strerror or str(error)
+                self._problems[str(Path(entry.path))] = error.strerror or str(error)
         if files:
             self._runs[name] = sorted(files)
 
-    def _enter(self, entry: os.DirEntry[str], chain: Chain, linked: bool) -> None:
-        path = Path(entry.path)
+    def _enter(self, entry: os.DirEntry[str], step: _Step, chain: Chain) -> None:
         if entry.name in TRANSFER_DIRECTORIES:
             return
+        name = f"{step.name}/{entry.name}" if step.name else entry.name
         if not entry.is_symlink():
-            (self._links if linked else self._pending).append((path, chain, linked))
-        elif not linked:
-            self._links.append((path, chain, True))
-        else:
+            further = self._links if step.linked else self._pending
+            further.append(_Step(entry.path, name, chain, step.linked))
+            return
+        if step.linked:
             # Links that lead to links could go on for ever longer: what is known has a name.
-            status = path.stat()
-            if (status.st_dev, status.st_ino) not in self._seen:
-                self._links.append((path, chain, True))
+            status = os.stat(entry.path)
+            if (status.st_dev, status.st_ino) in self._seen:
+                return
+        self._links.append(_Step(entry.path, name, chain, True))
+
+
+class _Step(NamedTuple):
+    """A directory to look into, by its name below the first; `linked` if a link led there."""
+
+    path: str
+    name: str
+    chain: Chain | None
+    linked: bool
 
 
 def _contains(chain: Chain | None, key: Key) -> bool:

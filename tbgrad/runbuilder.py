@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tbgrad.eventfile import EventFileTail
 from tbgrad.framing import FOOTER_BYTES, HEADER_BYTES
@@ -31,7 +32,7 @@ class RunBuilder:
         self.problems: dict[str, str] = {}
         self.complete = False
         self._disordered = False
-        self._tails: dict[Path, EventFileTail] = {}
+        self._tails: dict[Any, EventFileTail] = {}
         self._store = SeriesStore(bounded, runs)
         self._intake = Intake(self._store)
         self._stretches: list[_Stretch] = []
@@ -41,11 +42,11 @@ class RunBuilder:
         """Whether the last look showed that all is to be read anew."""
         return self._disordered or any(tail.stale for tail in self._tails.values())
 
-    def outdated(self, paths: list[Path]) -> bool:
+    def outdated(self, paths: Sequence[Any]) -> bool:
         """Whether a file read earlier was deleted, cut or replaced, so that all is to be reread."""
         for path in paths:
-            if path in self._tails:
-                self._tails[path].path = path  # of one elsewhere this is what was listed last
+            if path in self._tails and not isinstance(path, Path):
+                self._tails[path].path = path  # what was listed last
         return (
             self._disordered
             or not self._tails.keys() <= set(paths)

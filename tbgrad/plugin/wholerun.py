@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from operator import itemgetter
 from typing import Any
@@ -28,7 +29,8 @@ def for_alerts(
 ) -> Run:
     """The series of a run that its alerts are found in; those of the rules only where needed.
 
-    `newest` is its newest manifest. What cannot be decoded goes into `problems`.
+    `newest` is its newest manifest. Alerts that cannot be decoded go into `problems`; what is wrong
+    with other series, their own views say.
     """
     values: list[Stored] = []
     for plugin in plugins_of(logformat.ALERTS):
@@ -36,16 +38,12 @@ def for_alerts(
         values += _decoded(logformat.ALERTS, Kind.ALERTS, stored, problems)
     logged = [alert for *_, told in values for alert in told]
     if unwatched(newest, logged):
-        values += _of_rules(source, request, run, problems)
+        values += _of_rules(source, request, run)
     # In the bounded memory that the other readers have, so that long series are judged alike.
     store = SeriesStore(bounded=True, runs=len(source.runs(request)))
-    if newest is not None:
-        store.keep(logformat.MANIFEST, 0, 0.0, Kind.MANIFEST, newest)
     for step, wall_time, tag, kind, value in sorted(values, key=itemgetter(0)):
-        try:
+        with contextlib.suppress(FormatError):
             store.keep(tag, step, wall_time, kind, value)
-        except FormatError as error:  # noqa: PERF203 - one misfit must not hide the others
-            problems.append(f"step {step}: {error}")
     rows = store.groups.get("", PackedRows())
     series = store.by_group()[""]
     return Run(run, series, newest or rows.manifest, rows.parameters, rows.names)
@@ -58,13 +56,11 @@ def plugins_of(tag: str) -> tuple[str, ...]:
     return (SCALARS,) if tag in RULE_SCALARS else (logformat.PLUGIN_NAME,)
 
 
-def _of_rules(
-    source: LogSource, request: Request, run: str, problems: list[str]
-) -> Iterator[Stored]:
+def _of_rules(source: LogSource, request: Request, run: str) -> Iterator[Stored]:
     """What rules look at: manifests ahead of the packed rows that they describe."""
     for tag, kind in ((logformat.MANIFEST, Kind.MANIFEST), (logformat.CURVATURE, Kind.CURVATURE)):
         stored = source.tensors(request, run, logformat.PLUGIN_NAME, tag)
-        yield from _decoded(tag, kind, stored, problems)
+        yield from _decoded(tag, kind, stored, [])
     stored = source.tensors(request, run, logformat.PLUGIN_NAME, logformat.PARAMETERS)
     for step, wall_time, value in _each(stored):
         if isinstance(value, np.ndarray) and value.ndim == 2 and value.dtype == np.float32:
