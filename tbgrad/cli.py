@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import fnmatch
 import io
 import json
@@ -17,6 +18,8 @@ from tbgrad import __version__
 
 if TYPE_CHECKING:
     from tbgrad.diagnosis import AlertSettings
+    from tbgrad.export import LeftOutOf
+    from tbgrad.places import Place
 
 FOUND_ERRORS = 1
 BAD_INPUT = 2
@@ -36,10 +39,14 @@ examples:
 exit status:
   0    all went well
   1    report --check found an alert of severity error
-  2    the arguments or the log directory cannot be used; one sentence on standard error says why
+  2    the arguments or the log directory cannot be used, or the output cannot be written; one
+       sentence on standard error says why
   130  interrupted with Ctrl-C
   141  the reader of standard output went away
 """
+
+
+_NOT_WRITTEN = (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG)
 
 
 class InputError(Exception):
@@ -65,6 +72,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The interpreter flushes standard output once more at exit; let that go nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
+    except OSError as error:
+        if error.filename is not None or error.errno not in _NOT_WRITTEN:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"tbgrad: the output cannot be written: {error.strerror}", file=sys.stderr)
+        return BAD_INPUT
     return status
 
 
@@ -82,9 +95,10 @@ def _parser() -> argparse.ArgumentParser:
         "watch",
         help="follow runs in the terminal while they train",
         description="Follow every run below LOGDIR in the terminal while it trains. Waits for a "
-        "directory that does not exist yet. Leave with q.",
+        "directory that does not exist yet. LOGDIR may be remote, as gs://bucket/runs, with "
+        "tbgrad[remote]; for logs on another machine: ssh -t host tbgrad watch DIR. Leave with q.",
     )
-    watch.add_argument("logdir", metavar="LOGDIR", type=Path)
+    watch.add_argument("logdir", metavar="LOGDIR")
     watch.set_defaults(run_command=_watch)
 
     report = commands.add_parser(
@@ -93,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Print what every run below LOGDIR came to: final norms, curvature, extremes, "
         "alerts, damage. Tables on a terminal, plain text in a pipe.",
     )
-    report.add_argument("logdir", metavar="LOGDIR", type=Path)
+    report.add_argument("logdir", metavar="LOGDIR")
     report.add_argument("--json", action="store_true", help='print {"runs": {NAME: {...}}}')
     report.add_argument(
         "--run", metavar="PATTERN", help="only runs whose name matches, such as 'mnist/*'"
@@ -117,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
         "series a line, .npz NumPy arrays named RUN//TAG//steps, //wall_times, //values. Parquet "
         "needs tbgrad[parquet].",
     )
-    export.add_argument("logdir", metavar="LOGDIR", type=Path)
+    export.add_argument("logdir", metavar="LOGDIR")
     export.add_argument("-o", "--output", metavar="FILE", type=Path, required=True)
     export.add_argument(
         "--run", metavar="PATTERN", default="*", help="only runs whose name matches, as 'mnist/*'"
@@ -153,8 +167,8 @@ def _positive(text: str) -> int:
 
 
 def _watch(options: argparse.Namespace) -> int:
-    logdir: Path = options.logdir
-    _refuse_file(logdir)
+    logdir: str = options.logdir
+    _place(logdir, there=False)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError(
             f"watch needs a terminal; in a pipe or a script use: tbgrad report {logdir}"
@@ -168,25 +182,31 @@ def _watch(options: argparse.Namespace) -> int:
 def _export(options: argparse.Namespace) -> int:
     from tbgrad.export import ExportError, write
     from tbgrad.history import each
+    from tbgrad.report import MAX_LISTED
     from tbgrad.text import printable
 
-    logdir: Path = options.logdir
-    target: Path = options.output
-    _refuse_unreadable(logdir)
+    logdir: str = options.logdir
+    target: Path = options.output.expanduser()
+    _place(logdir)
     name = printable(str(target))
     if target.is_dir():
         raise InputError(f"{name} is a directory; give the file to write, as {name}/runs.csv")
     problems: dict[str, str] = {}
+    left_out: list[LeftOutOf] = []
     try:
         with _progress_bar() as progress:
             runs = each(logdir, problems, progress)
-            written = write(runs, target, options.run, options.tag or ("*",))
+            written = write(runs, target, options.run, options.tag or ("*",), left_out)
     except ExportError as error:
         raise InputError(printable(str(error), 1000)) from None
     except OSError as error:
         raise InputError(f"{name} cannot be written: {error.strerror or error}") from None
     for path, reason in problems.items():
         print(f"not read: {printable(path)}: {printable(reason)}", file=sys.stderr)
+    for run, values in left_out[:MAX_LISTED]:
+        print(f"left out of run {printable(run)}: {printable(str(values), 1000)}", file=sys.stderr)
+    if len(left_out) > MAX_LISTED:
+        print(f"… and of {len(left_out) - MAX_LISTED:,} more series", file=sys.stderr)
     total, count = sum(written.values()), len(written)
     unit = {".jsonl": "lines", ".npz": "arrays"}.get(target.suffix.lower(), "rows")
     of = "1 run" if count == 1 else f"{count:,} runs"
@@ -214,8 +234,8 @@ def _report(options: argparse.Namespace) -> int:
     from tbgrad.report import build, to_json
     from tbgrad.text import printable
 
-    logdir: Path = options.logdir
-    _refuse_unreadable(logdir)
+    logdir: str = options.logdir
+    _place(logdir)
     settings = _alert_settings(options.alerts)
     # What is thinned to be held in memory cannot be judged step by step.
     log = LogDirectory(logdir, bounded=settings is None)
@@ -224,7 +244,7 @@ def _report(options: argparse.Namespace) -> int:
     problems = log.problems
     if not runs:
         unread = "".join(f"; not read: {path}: {why}" for path, why in problems.items())
-        raise InputError(f"no event files below {printable(str(logdir) + unread, 1000)}")
+        raise InputError(f"no event files below {printable(logdir + unread, 1000)}")
     if options.run is not None:
         chosen = {name: run for name, run in runs.items() if fnmatch.fnmatch(name, options.run)}
         if not chosen:
@@ -239,7 +259,9 @@ def _report(options: argparse.Namespace) -> int:
     else:
         from tbgrad.reporttext import print_reports
 
-        print_reports(reports.values(), problems)
+        damaged = {place.file for run in runs.values() for place in run.damage}
+        rest = {path: why for path, why in problems.items() if path not in damaged}
+        print_reports(reports.values(), rest)
     errors = [
         alert for made in reports.values() for alert in made.alerts if alert.severity == "error"
     ]
@@ -264,23 +286,20 @@ def _demo(options: argparse.Namespace) -> int:
     return status
 
 
-def _refuse_unreadable(logdir: Path) -> None:
+def _place(logdir: str, *, there: bool = True) -> Place:
+    """Where the logs are; one sentence where they cannot be there, or, asked for, are not."""
+    from tbgrad.places import place_of
     from tbgrad.text import printable
 
-    _refuse_file(logdir)
     try:
-        os.scandir(logdir).close()
-    except FileNotFoundError:
-        raise InputError(f"{printable(str(logdir))} does not exist") from None
+        place = place_of(logdir)
+        if there:
+            place.check()
+            if not place.remote:
+                os.scandir(place.path).close()
     except OSError as error:
-        raise InputError(f"{printable(str(logdir))} cannot be read: {error.strerror}") from None
-
-
-def _refuse_file(logdir: Path) -> None:
-    from tbgrad.text import printable
-
-    if os.path.exists(logdir) and not os.path.isdir(logdir):
-        raise InputError(
-            f"{printable(str(logdir))} is a file; give the directory that holds the event files: "
-            f"{printable(str(logdir.parent))}"
-        )
+        reason = str(error)
+        if error.filename is not None:
+            reason = f"{error.filename} cannot be read: {error.strerror}"
+        raise InputError(printable(reason, 1000)) from None
+    return place

@@ -50,7 +50,8 @@ def decode(value: Value, metadata: Metadata | None) -> tuple[Kind, Any] | None:
     """What a Summary value holds; None for what no face of ours shows (images, audio, graphs).
 
     `metadata` is the metadata of the first value of this tag, where TensorBoard keeps it.
-    Scalars come as float, histograms as float64 [k, 3], packed series as arrays, JSON as records.
+    Scalars come as float (as int where float would lose digits), histograms as float64 [k, 3],
+    packed series as arrays, JSON as records.
 
     Raises:
         FormatError: the content is not what the tag or the plugin promises.
@@ -59,6 +60,17 @@ def decode(value: Value, metadata: Metadata | None) -> tuple[Kind, Any] | None:
         return _decode(value, metadata)
     except _MISFITS as error:
         raise _misfit(value.tag, error) from error
+
+
+def unread(value: Value, metadata: Metadata | None) -> str:
+    """What it is that a value for which `decode` has nothing holds, in a word or two."""
+    plugin = metadata.plugin_data.plugin_name if metadata is not None else ""
+    form = value.WhichOneof("value")
+    if form in ("image", "audio"):
+        return str(form)
+    if form == "tensor" and value.tensor.dtype != types_pb2.DT_STRING:
+        return f"a tensor of type {types_pb2.DataType.Name(value.tensor.dtype)}"
+    return f"of the plugin {plugin}" if plugin else "of no known form"
 
 
 def decode_json(tag: str, text: str | bytes) -> Any:
@@ -95,14 +107,20 @@ def _decode(value: Value, metadata: Metadata | None) -> tuple[Kind, Any] | None:
             return None
         strings = value.tensor.string_val
         return Kind.TEXT, "\n".join(string.decode(errors="replace") for string in strings)
-    if value.tensor.dtype not in DTYPES:
+    if value.tensor.dtype not in (*DTYPES, types_pb2.DT_BFLOAT16):
         return None
     array = _array(value.tensor)
     if plugin == "histograms" and array.ndim == 2 and array.shape[1] == 3:
         return Kind.HISTOGRAM, array.astype(np.float64)
     if plugin in ("scalars", "") and array.size == 1:
-        return Kind.SCALAR, float(array.reshape(()))
+        return Kind.SCALAR, _number_in(array)
     return Kind.TENSOR, array
+
+
+def _number_in(array: NDArray[Any]) -> float | int:
+    """The one number of an array: as float, unless that would lose digits of an integer."""
+    number = array.reshape(-1)[0].item()
+    return number if isinstance(number, int) and int(float(number)) != number else float(number)
 
 
 def _matrix(tensor: Any, dtype: type[np.generic]) -> NDArray[Any]:
@@ -115,6 +133,8 @@ def _matrix(tensor: Any, dtype: type[np.generic]) -> NDArray[Any]:
 
 
 def _array(tensor: Any) -> NDArray[Any]:
+    if tensor.dtype in _HALVES:
+        return _halves(tensor)
     dtype, field = DTYPES[tensor.dtype]
     shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
     size = math.prod(shape)
@@ -127,6 +147,23 @@ def _array(tensor: Any) -> NDArray[Any]:
     if flat.size != size:
         raise ValueError(f"shape {shape} does not match {flat.size} numbers")
     return flat.reshape(shape)
+
+
+def _halves(tensor: Any) -> NDArray[Any]:
+    """Numbers of 16 bits: what stands in the message unpacked are their bits."""
+    bits = _array(_bits_of(tensor))
+    if tensor.dtype == types_pb2.DT_HALF:
+        return bits.view(np.float16)
+    return (bits.astype(np.uint32) << 16).view(np.float32)
+
+
+def _bits_of(tensor: Any) -> Any:
+    """The same tensor, as unsigned integers of 16 bits."""
+    bits = type(tensor)()
+    bits.CopyFrom(tensor)
+    bits.dtype = types_pb2.DT_UINT16
+    bits.int_val.extend(tensor.half_val)
+    return bits
 
 
 def _legacy_buckets(histo: Any) -> NDArray[np.float64]:
@@ -266,5 +303,14 @@ DTYPES: dict[int, tuple[type[np.generic], str]] = {
     types_pb2.DT_INT32: (np.int32, "int_val"),
     types_pb2.DT_INT64: (np.int64, "int64_val"),
     types_pb2.DT_BOOL: (np.bool_, "bool_val"),
+    types_pb2.DT_HALF: (np.float16, "half_val"),
+    types_pb2.DT_INT8: (np.int8, "int_val"),
+    types_pb2.DT_INT16: (np.int16, "int_val"),
+    types_pb2.DT_UINT8: (np.uint8, "int_val"),
+    types_pb2.DT_UINT16: (np.uint16, "int_val"),
+    types_pb2.DT_UINT32: (np.uint32, "uint32_val"),
+    types_pb2.DT_UINT64: (np.uint64, "uint64_val"),
 }
 """Tensor types that are understood: the NumPy type, and the field that holds them unpacked."""
+
+_HALVES = (types_pb2.DT_HALF, types_pb2.DT_BFLOAT16)

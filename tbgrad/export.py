@@ -12,17 +12,25 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from tbgrad import logformat, tables
 from tbgrad.logformat import to_jsonable
-from tbgrad.run import Run
+from tbgrad.records import Damage
+from tbgrad.run import LeftOut, Run
 
 
 class ExportError(Exception):
     """An export that cannot be made; one sentence says why and what to do."""
+
+
+class LeftOutOf(NamedTuple):
+    """What is in no series of a run that was written."""
+
+    run: str
+    values: LeftOut
 
 
 class Sheet(Protocol):
@@ -159,6 +167,8 @@ class ParquetSheet:
                     columns.append(self._arrow.nulls(count, field.type))
                 elif np.ndim(value) == 0:
                     columns.append(self._arrow.array(np.full(count, value), field.type))
+                elif name == "value":
+                    columns.append(self._arrow.array(np.asarray(value, np.float64)))
                 else:
                     columns.append(self._arrow.array(value).cast(field.type))
             self._writer.write_table(self._arrow.table(columns, schema=self._schema))
@@ -179,11 +189,16 @@ SHEETS: dict[str, Callable[[Path], Sheet]] = {
 
 
 def write(
-    runs: Iterator[Run], target: Path, run_pattern: str = "*", tag_patterns: Sequence[str] = ("*",)
+    runs: Iterator[Run],
+    target: Path,
+    run_pattern: str = "*",
+    tag_patterns: Sequence[str] = ("*",),
+    left_out: list[LeftOutOf] | None = None,
 ) -> dict[str, int]:
     """Write the series that match into `target`, whose suffix says how; all of it or nothing.
 
-    Returns the number of rows (CSV, Parquet), lines (JSON lines) or arrays (npz) by run.
+    Returns the number of rows (CSV, Parquet), lines (JSON lines) or arrays (npz) by run. What of
+    these series the log has and they have not is added to `left_out`.
 
     Raises:
         ExportError: the suffix is unknown, a package is missing, or nothing matches.
@@ -198,19 +213,32 @@ def write(
         )
     written: dict[str, int] = {}
     seen: list[str] = []
+    unread: list[Damage] = []
+    readable = False
     with _replacing(target) as scratch:
         sheet = make(scratch)
         try:
             for run in runs:
                 seen.append(run.name)
+                readable |= bool(run)
+                unread += () if run else run.damage
                 if not fnmatch.fnmatchcase(run.name, run_pattern):
                     continue
                 tags = [t for t in run if any(fnmatch.fnmatchcase(t, p) for p in tag_patterns)]
+                if left_out is not None:
+                    left_out += [
+                        LeftOutOf(run.name, each)
+                        for each in run.left_out
+                        if any(fnmatch.fnmatchcase(each.tag, p) for p in tag_patterns)
+                    ]
                 if tags:
                     sheet.begin(run)
                     written[run.name] = sum(sheet.add(run, tag) for tag in tags)
         finally:
             sheet.close()
+        if unread and not readable:
+            more = f", and {len(unread) - 1:,} more places" if len(unread) > 1 else ""
+            raise ExportError(f"nothing could be read: {unread[0]}{more}")
         if not written:
             raise ExportError(
                 f"nothing matches: no run {run_pattern!r} with a series like "

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import struct
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +16,7 @@ from tbgrad import logformat
 from tbgrad.columns import ScalarColumn
 from tbgrad.eventfile import Batch, EventFileTail
 from tbgrad.logformat import FormatError, Kind
+from tbgrad.run import REPLACED
 from tbgrad.store import SeriesStore
 from tbgrad.templates import (
     NUMBER_BYTES,
@@ -30,7 +33,10 @@ from tbgrad.templates import (
 _DOUBLE = struct.Struct("<d")
 
 LATEST = 1e11
-"""Seconds since the epoch: a wall time beyond the year 5000, before 1970 or NaN is none, so 0."""
+"""Seconds since the epoch: a wall time beyond the year 5000 is none, or counts smaller units."""
+
+UNITS = (1e3, 1e6, 1e9)
+"""Of a second: what other writers count in; now is above 1e11 of each and below 1e14."""
 
 
 class Intake:
@@ -76,8 +82,33 @@ class Intake:
             elif len(values) == 1:
                 self._learn_lone(content[summary:-NUMBER_BYTES], values[0])
         for scalars in self._scalars.values():
-            scalars.flush()
+            scalars.flush(self._store.file)
         return min(steps), max(steps)
+
+    def take_late(self, batch: Batch, tail: EventFileTail, later: Collection[object]) -> bool:
+        """Take in a batch of a file although `later` ones, which go before it, were read already.
+
+        False where these have to be read anew, as if they had come behind it.
+        """
+        for offset, content in zip(batch.offsets, batch.contents, strict=True):
+            event = tail.event(offset, content)
+            if event is None:
+                continue
+            if (
+                event.HasField("session_log")
+                and event.session_log.status == event.session_log.START
+            ):
+                return False
+            for value in event.summary.value:
+                late = self._store.gives_way(value.tag, event.step, later)
+                if late is None:
+                    return False
+                if late:
+                    self._store.leave_out(value.tag, REPLACED)
+                else:
+                    wall_time = _sound_time(event.wall_time)
+                    self._take_value(value, event.step, wall_time, offset, tail)
+        return True
 
     def _take_values(
         self, offset: int, content: bytes, step: int, values: list[bytes], tail: EventFileTail
@@ -112,7 +143,9 @@ class Intake:
                 scalars.wall_times.append(content[WALL_TIME])
                 scalars.numbers.append(numbers.tobytes())
             elif template.kind is Kind.HISTOGRAM:
-                self._store.columns[tag].append(step, wall_time, numbers)
+                column = self._store.columns[tag]
+                column.begin_file(self._store.file, step)
+                column.append(step, wall_time, numbers)
             else:
                 try:
                     self._store.keep(tag, step, wall_time, template.kind, numbers)
@@ -128,7 +161,7 @@ class Intake:
         if event.HasField("session_log"):
             if event.session_log.status == event.session_log.START:
                 for scalars in self._scalars.values():
-                    scalars.flush()
+                    scalars.flush(self._store.file)
                 self._store.restart(event.step)
             return int(event.step)
         wall_time = _sound_time(event.wall_time)
@@ -158,9 +191,11 @@ class Intake:
         try:
             decoded = logformat.decode(value, self._metadata.get(tag))
             if decoded is None:
+                what = logformat.unread(value, self._metadata.get(tag))
+                self._store.leave_out(tag, f"not read: {what}")
                 return
             if tag in self._scalars:
-                self._scalars[tag].flush()
+                self._scalars[tag].flush(self._store.file)
             self._store.keep(tag, step, wall_time, *decoded)
         except FormatError as error:
             tail.note(offset, str(error))
@@ -190,7 +225,11 @@ class Intake:
 
 
 def _sound_time(wall_time: float) -> float:
-    return wall_time if 0 <= wall_time < LATEST else 0.0
+    """Seconds since the epoch; 0 for what is no time: before 1970, or NaN."""
+    if 0 <= wall_time < LATEST:
+        return wall_time
+    found = next((wall_time / unit for unit in UNITS if LATEST <= wall_time < LATEST * unit), 0.0)
+    return found if math.isfinite(found) else 0.0
 
 
 @dataclass
@@ -202,13 +241,16 @@ class _Scalars:
     wall_times: list[bytes] = field(default_factory=list)
     numbers: list[bytes] = field(default_factory=list)
 
-    def flush(self) -> None:
-        """Add them."""
+    def flush(self, file: object) -> None:
+        """Add them; they are of this file."""
         if self.steps:
             wall_times = np.frombuffer(b"".join(self.wall_times), "<f8")
+            if not ((wall_times >= 0) & (wall_times < LATEST)).all():
+                wall_times = np.array([_sound_time(time) for time in wall_times.tolist()])
+            self.column.begin_file(file, self.steps[0])
             self.column.extend(
                 np.array(self.steps, dtype=np.int64),
-                np.where((wall_times >= 0) & (wall_times < LATEST), wall_times, 0.0),
+                wall_times,
                 np.frombuffer(b"".join(self.numbers), "<f4").astype(np.float64),
             )
             self.steps, self.wall_times, self.numbers = [], [], []

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tensorboard.compat.proto import summary_pb2, tensor_pb2, types_pb2
 
-from tbgrad.decoding import DTYPES, Value, decode, decode_json
+from tbgrad.decoding import DTYPES, Value, decode, decode_json, unread
 from tbgrad.records import Alert, CurvatureEstimate, HistogramBins, Manifest
 from tbgrad.tags import (
+    ALERT_PLUGIN_NAME,
     ALERTS,
     CLIP_FACTOR,
     CURVATURE,
@@ -50,6 +51,7 @@ from tbgrad.tags import (
 
 __all__ = [
     "ALERTS",
+    "ALERT_PLUGIN_NAME",
     "CLIP_FACTOR",
     "CURVATURE",
     "GRADIENT_NORM",
@@ -90,6 +92,7 @@ __all__ = [
     "spectrum",
     "spectrum_of",
     "to_jsonable",
+    "unread",
 ]
 
 
@@ -164,8 +167,12 @@ def spectrum_of(rows: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def alerts(records: Sequence[Alert]) -> Value:
-    """The alerts opened, updated or closed at one step, as JSON."""
-    return _text_value(ALERTS, PLUGIN_NAME, _to_json([asdict(record) for record in records]))
+    """The alerts opened, updated or closed at one step, as JSON.
+
+    Under a plugin name of their own, so that a server can keep all of them: where one telling in
+    three is left out, alerts that were closed come back open.
+    """
+    return _text_value(ALERTS, ALERT_PLUGIN_NAME, _to_json([asdict(record) for record in records]))
 
 
 def native_buckets(

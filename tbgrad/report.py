@@ -7,6 +7,7 @@ something to read; none of them looks at the log again.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from tbgrad.diagnosis import AlertSettings, alerts_of
 from tbgrad.history import Run, Series
 from tbgrad.logformat import Kind
 from tbgrad.records import FORMAT_VERSION, Alert, CurvatureEstimate, Damage
+from tbgrad.run import LeftOut
 
 MAX_LISTED = 20
 """Notes and damages listed in full; the rest is counted."""
@@ -77,6 +79,8 @@ class CurvatureSummary:
 class RunReport:
     """All that a report says about one run.
 
+    `first_step` and `last_step` are None where nothing was logged. `others` counts the series that
+    are no scalars, by what they hold; `left_out` says what is in no series.
     `seconds` is the time between the first and the last value. `scalars` holds every scalar series
     of the run. `gradient_norm_max` covers the steps between two logged ones too. `parameters` come
     in the order of the model, `layers` likewise.
@@ -85,8 +89,8 @@ class RunReport:
     name: str
     monitored: bool
     format_version: int | None
-    first_step: int
-    last_step: int
+    first_step: int | None
+    last_step: int | None
     logged_steps: int
     seconds: float
     optimizer: Mapping[str, object]
@@ -98,6 +102,8 @@ class RunReport:
     curvature: CurvatureSummary | None
     notes: tuple[tuple[int, str], ...]
     damage: tuple[Damage, ...]
+    left_out: tuple[LeftOut, ...]
+    others: Mapping[str, int]
 
     @property
     def newer_format(self) -> bool:
@@ -115,8 +121,8 @@ def build(run: Run, settings: AlertSettings | None = None) -> RunReport:
         name=run.name,
         monitored=run.manifest is not None,
         format_version=run.manifest.format_version if run.manifest is not None else None,
-        first_step=int(steps[0]) if steps.size else -1,
-        last_step=run.last_step,
+        first_step=int(steps[0]) if steps.size else None,
+        last_step=int(steps[-1]) if steps.size else None,
         # Of a long run not all steps are in memory; its longest series has most of them.
         logged_steps=max([int(steps.size), *(s.total for s in logged)]),
         seconds=float(max(times) - min(times)) if times else 0.0,
@@ -133,12 +139,14 @@ def build(run: Run, settings: AlertSettings | None = None) -> RunReport:
         curvature=_curvature(run.get(logformat.CURVATURE)),
         notes=_notes(run.get(logformat.NOTES)),
         damage=run.damage,
+        left_out=run.left_out,
+        others=Counter(s.kind.value for s in logged if s.kind is not Kind.SCALAR),
     )
 
 
 def _scalar(series: Series) -> ScalarSummary:
     def point(index: int) -> Point:
-        return Point(int(series.steps[index]), float(series.values[index]))
+        return Point(int(series.steps[index]), series.values[index].item())
 
     finite = np.flatnonzero(np.isfinite(series.values))
     return ScalarSummary(
@@ -253,6 +261,8 @@ def to_json(reports: Mapping[str, RunReport]) -> dict[str, Any]:
         content = asdict(report)
         content["notes"] = [{"step": step, "text": text} for step, text in report.notes]
         content["damage"] = {"count": len(report.damage), "listed": content["damage"][:MAX_LISTED]}
+        left_out = sum(each.count for each in report.left_out)
+        content["left_out"] = {"count": left_out, "listed": content["left_out"][:MAX_LISTED]}
         if report.curvature is not None:
             content["curvature"]["last"]["stability"] = report.curvature.last.stability
         runs[name] = content

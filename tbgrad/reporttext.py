@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tbgrad import logformat
-from tbgrad.diagnosis import SEVERITIES
+from tbgrad.diagnosis import SEVERITIES, STANDINGS, standing
 from tbgrad.report import (
     MAX_LISTED,
     CurvatureSummary,
@@ -21,14 +21,15 @@ from tbgrad.report import (
     RunReport,
     ScalarSummary,
 )
-from tbgrad.text import duration, number, printable
+from tbgrad.text import duration, measured, number, printable
 
 PIPE_COLUMNS = 10_000
 """Wide enough that no line of a piped report is ever wrapped."""
 
 _SEVERITY_STYLES = dict(zip(SEVERITIES, ("bold red", "yellow", "cyan"), strict=True))
+_KINDS = {"histogram": "histograms", "text": "texts", "tensor": "tensors"}
 _GRADIENT_MONITOR = (
-    "No tbgrad series in this run, only its scalars. To see gradients and curvature, add "
+    "No tbgrad series in this run. To see gradients and curvature, add "
     'callbacks=[tbgrad.GradientMonitor("runs/a")] to model.fit.'
 )
 
@@ -116,6 +117,12 @@ def _print_run(paper: _Paper, report: RunReport) -> None:
         for step, text in report.notes[:MAX_LISTED]:
             paper.line(f"step {step}: {printable(text, 1000)}")
         _print_rest(paper, len(report.notes))
+    if report.left_out:
+        total = sum(each.count for each in report.left_out)
+        paper.heading(f"left out: {_count(total, 'value')} of the log")
+        for each in report.left_out[:MAX_LISTED]:
+            paper.line(printable(str(each), 1000))
+        _print_rest(paper, len(report.left_out))
     if report.damage:
         paper.heading(f"damage: {_count(len(report.damage), 'place')} could not be read")
         for damage in report.damage[:MAX_LISTED]:
@@ -147,8 +154,8 @@ def _print_alerts(paper: _Paper, report: RunReport) -> None:
 
 
 def _print_summary(paper: _Paper, report: RunReport) -> None:
-    if report.first_step < 0:
-        steps = "nothing logged yet"
+    if report.first_step is None:
+        steps = "nothing could be read" if report.damage else "nothing logged yet"
     else:
         steps = (
             f"{report.first_step} to {report.last_step}, {report.logged_steps:,} logged "
@@ -242,10 +249,9 @@ def _print_curvature(
     if last.preconditioned is not None:
         shown["preconditioned"] = last.preconditioned
     for name, eigenvalue in shown.items():
-        residual = number(eigenvalue.residual, 2)
-        paper.line(f"{name:<16}{number(eigenvalue.value)} ± {residual}")
+        paper.line(f"{name:<16}{measured(eigenvalue.value, eigenvalue.residual)}")
     if not math.isnan(last.trace):
-        paper.line(f"{'trace':<16}{number(last.trace)} ± {number(last.trace_error, 2)}")
+        paper.line(f"{'trace':<16}{measured(last.trace, last.trace_error)}")
     shares = {"above zero": logformat.MINIMUM_RATIO, "below zero": logformat.NEGATIVE_FRACTION}
     for name, tag in shares.items():
         if tag in scalars:
@@ -254,7 +260,7 @@ def _print_curvature(
         paper.line(f"{'stability':<16}no threshold is known for this optimizer")
     else:
         formula = f" = {last.threshold_formula}" if last.threshold_formula else ""
-        verdict = "unstable" if last.stability > 1 else "stable"
+        verdict = STANDINGS[standing(last.stability)]
         paper.line(f"{'threshold':<16}{printable(number(last.stability_threshold) + formula)}")
         what = "λmax" if last.preconditioned is None else "preconditioned"
         paper.line(f"{'stability':<16}{number(last.stability)} ({what} / threshold): {verdict}")
@@ -272,7 +278,11 @@ def _print_curvature(
 def _print_scalars(paper: _Paper, report: RunReport) -> None:
     paper.line(_GRADIENT_MONITOR)
     if not report.scalars:
-        paper.line("It has no scalars either.")
+        held = [
+            f"{number:,} series of {_KINDS.get(kind, kind)}"
+            for kind, number in sorted(report.others.items())
+        ]
+        paper.line(f"It holds {' and '.join(held)}." if held else "It has no scalars either.")
         return
     paper.console.print()
     paper.table(

@@ -48,14 +48,18 @@ class Buckets:
 class Series:
     """One tag of a run: `steps` [T] int64, `wall_times` [T] float64 in seconds, `values` [T, …].
 
-    Scalars are float64 [T]. `tbgrad/parameters` is float32 [T, P, S] and `tbgrad/histograms` int32
-    [T, P, B], with rows as in `Run.parameters`. Curvature estimates, alerts, texts and native
-    histograms are object arrays [T] of records.
+    Scalars are float64 [T], or integers where float64 does not hold all their digits.
+    `tbgrad/parameters` is float32 [T, P, S] and `tbgrad/histograms` int32 [T, P, B], with rows as
+    in `Run.parameters`. Curvature estimates, alerts, texts and native histograms are object arrays
+    [T] of records.
 
     A series that was read in bounded memory and grew long has `buckets`. Then the points of a
     scalar are the smallest, the largest, a NaN and the newest of each bucket, at their own steps;
     those of packed statistics are the values of largest magnitude, at the bucket's last step; and
     of all other series the newest of each bucket is left.
+
+    `replaced` counts the values that were read and gave way to later ones of the same or a lower
+    step: of a session that began anew, or of writers that repeat their steps.
     """
 
     kind: Kind
@@ -63,6 +67,7 @@ class Series:
     wall_times: NDArray[np.float64]
     points: NDArray[Any] | Callable[[], NDArray[Any]]
     buckets: Buckets | None = None
+    replaced: int = 0
 
     @property
     def values(self) -> NDArray[Any]:
@@ -119,6 +124,23 @@ class Series:
         return len(self.steps)
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Values of a series that the file has and the series has not: how many, and why."""
+
+    tag: str
+    count: int
+    reason: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.tag}: {self.count:,} {'value' if self.count == 1 else 'values'} {self.reason}"
+        )
+
+
+REPLACED = "gave way to later ones of the same or a lower step"
+
+
 @dataclass(frozen=True)
 class Run(Mapping[str, Series]):
     """All that was read of one run: a mapping from tag to `Series`.
@@ -126,7 +148,9 @@ class Run(Mapping[str, Series]):
     `manifest` is the newest one, None for a log without tbgrad series. `parameters` are the rows of
     the packed series: those of the manifest, then those that only earlier manifests had; `names`
     are their paths, each one different. `damage` lists what could not be read, and `bytes_read`
-    counts the bytes, of all files of the directory; of its groups the first one has them.
+    counts the bytes, of all files of the directory; of its groups the first one has them, of names
+    that lead to one directory its own. `left_out` counts what could be read and is in no series:
+    values that gave way to others at their step, and those of kinds that are not read.
     """
 
     name: str
@@ -135,6 +159,7 @@ class Run(Mapping[str, Series]):
     parameters: tuple[Parameter, ...] = ()
     names: tuple[str, ...] = ()
     damage: tuple[Damage, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
     bytes_read: int = 0
 
     def __getitem__(self, tag: str) -> Series:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tbgrad.eventfile import EventFileTail
 from tbgrad.framing import FOOTER_BYTES, HEADER_BYTES
 from tbgrad.intake import Intake
 from tbgrad.packedrows import PackedRows
-from tbgrad.records import Manifest
-from tbgrad.run import Run
+from tbgrad.records import Damage, Manifest
+from tbgrad.run import REPLACED, LeftOut, Run, Series
 from tbgrad.store import SeriesStore
 from tbgrad.tags import group_name
 
@@ -20,48 +21,75 @@ from tbgrad.tags import group_name
 class RunBuilder:
     """Reads the event files of one of so many directories, `bounded` in memory or not.
 
-    `problems` maps unreadable files to why.
+    `problems` maps unreadable files to why. `complete` is that the last look reached their ends.
+
+    Whenever one looks, it is as if the files were read one after the other in their order: where an
+    earlier one grows, its values give way to those of later ones that were read already.
     """
 
     def __init__(self, name: str, bounded: bool = False, runs: int = 1) -> None:
         self.name = name
         self.problems: dict[str, str] = {}
-        self._tails: dict[Path, EventFileTail] = {}
+        self.complete = False
+        self._disordered = False
+        self._tails: dict[Any, EventFileTail] = {}
         self._store = SeriesStore(bounded, runs)
         self._intake = Intake(self._store)
         self._stretches: list[_Stretch] = []
 
-    def outdated(self, paths: list[Path]) -> bool:
+    @property
+    def stale(self) -> bool:
+        """Whether the last look showed that all is to be read anew."""
+        return self._disordered or any(tail.stale for tail in self._tails.values())
+
+    def outdated(self, paths: Sequence[Any]) -> bool:
         """Whether a file read earlier was deleted, cut or replaced, so that all is to be reread."""
-        return not self._tails.keys() <= set(paths) or any(
-            tail.replaced() for tail in self._tails.values()
+        for path in paths:
+            if path in self._tails and not isinstance(path, Path):
+                self._tails[path].path = path  # what was listed last
+        return (
+            self._disordered
+            or not self._tails.keys() <= set(paths)
+            or any(tail.replaced() for tail in self._tails.values())
         )
 
     def read(self, paths: list[Path], deadline: float) -> bool:
         """Take in what is new in the files until `deadline`; whether there was anything."""
         before = self.bytes_read
-        self.problems = {}
-        for path in paths:
-            tail = self._tails.setdefault(path, EventFileTail(path))
+        self.problems, self.complete = {}, True
+        for i, path in enumerate(paths):
+            tail = self._tails.get(path)
+            if tail is None:
+                tail = self._tails[path] = EventFileTail(path)
             try:
                 if tail.grown():
                     self._store.expected_bytes = max(
                         self._store.expected_bytes, before + path.stat().st_size
                     )
-                    if self._read(tail, deadline):
+                    if self._read(tail, paths[i + 1 :], deadline):
+                        self.complete = False
                         return True
             except OSError as error:
                 self.problems[str(path)] = error.strerror or str(error)
         return self.bytes_read > before
 
-    def _read(self, tail: EventFileTail, deadline: float) -> bool:
+    def _read(self, tail: EventFileTail, behind: list[Path], deadline: float) -> bool:
         """Take in what is new in one file; True if there was not the time for all of it."""
+        tails = self._tails
+        later = {tails[path] for path in behind if path in tails and tails[path].offset}
+        self._store.file = tail
         for batch in tail.read():
             manifests = self._store.manifests
-            first, last = self._intake.take(batch, tail)
+            if later:
+                if not self._intake.take_late(batch, tail, later):
+                    self._disordered = True
+                    return False
+                first, last = -(2**63), 2**63
+            else:
+                first, last = self._intake.take(batch, tail)
             if self._store.bounded:
                 end = batch.offsets[-1] + len(batch.contents[-1]) + HEADER_BYTES + FOOTER_BYTES
-                stretch = _Stretch(tail.path, batch.offsets[0], end, first, last, manifests)
+                stretch = _Stretch(tail, batch.offsets[0], end, first, last, manifests)
                 self._stretches.append(stretch)
             if time.monotonic() > deadline:
                 return True
@@ -75,10 +103,11 @@ class RunBuilder:
         """
         builder = RunBuilder(self.name)
         builder._intake = Intake(builder._store, former=self._intake)
-        for stretch in self._stretches:
+        for stretch in sorted(self._stretches, key=lambda each: (each.tail.path, each.start)):
             if stretch.first_step <= last_step and stretch.last_step >= first_step:
                 builder._store.adopt(stretch.manifests)
-                tail = EventFileTail(stretch.path)
+                tail = EventFileTail(stretch.tail.path)
+                builder._store.file = stretch.tail
                 for batch in tail.stretch(stretch.start, stretch.end):
                     builder._intake.take(batch, tail)
         builder._store.adopt(self._store.manifests)
@@ -93,8 +122,9 @@ class RunBuilder:
         if last_look:
             ends = (tail.unfinished() for tail in self._tails.values())
             damage += [end for end in ends if end is not None]
+            damage += [Damage(path, 0, f"not read: {why}") for path, why in self.problems.items()]
         ordered = tuple(sorted(damage, key=lambda d: (d.file, d.offset)))
-        groups = self._store.by_group()
+        groups, unread = self._store.by_group(), self._store.left_out()
         runs: dict[str, Run] = {}
         for group, series in groups.items():
             if series or group or len(groups) == 1:
@@ -108,6 +138,7 @@ class RunBuilder:
                     names=rows.names,
                     # Of the whole directory: told once, so that sums over runs are right.
                     damage=() if runs else ordered,
+                    left_out=_left_out(series, unread.get(group, [])),
                     bytes_read=0 if runs else self.bytes_read,
                 )
         return runs
@@ -118,11 +149,20 @@ class RunBuilder:
         return sum(tail.offset for tail in self._tails.values())
 
 
+def _left_out(series: Mapping[str, Series], unread: list[LeftOut]) -> tuple[LeftOut, ...]:
+    """What is in no series, one entry a tag and reason."""
+    counts = {(each.tag, each.reason): each.count for each in unread}
+    for tag, each in series.items():
+        if each.replaced:
+            counts[tag, REPLACED] = counts.get((tag, REPLACED), 0) + each.replaced
+    return tuple(LeftOut(tag, count, reason) for (tag, reason), count in sorted(counts.items()))
+
+
 @dataclass(frozen=True, slots=True)
 class _Stretch:
     """A part of a file: between which steps its events are, and the manifests ahead of them."""
 
-    path: Path
+    tail: EventFileTail
     start: int
     end: int
     first_step: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from tbgrad import logformat
@@ -10,7 +10,7 @@ from tbgrad.columns import Column, PackedColumn, column_for
 from tbgrad.logformat import Kind
 from tbgrad.packedrows import PackedRows
 from tbgrad.records import Manifest
-from tbgrad.run import Series
+from tbgrad.run import LeftOut, Series
 from tbgrad.tags import in_group, split_group
 
 
@@ -18,7 +18,8 @@ class SeriesStore:
     """Columns by tag, `bounded` in memory or not.
 
     `expected_bytes` is how much there is to be read, from which packed columns guess their length;
-    `runs` is how many share the memory.
+    `runs` is how many share the memory. What is kept comes from `file`; `restarts` says of each at
+    which step it began a new session.
     """
 
     def __init__(self, bounded: bool, runs: int = 1) -> None:
@@ -27,6 +28,10 @@ class SeriesStore:
         self.expected_bytes = 0
         self.columns: dict[str, Column] = {}
         self.groups: dict[str, PackedRows] = {}
+        self.file: object = None
+        self.restarts: dict[object, int] = {}
+        self._manifest_files: dict[str, set[object]] = {}
+        self._unread: dict[tuple[str, str], int] = {}
 
     def keep(self, tag: str, step: int, wall_time: float, kind: Kind, value: Any) -> None:
         """Take in a decoded value.
@@ -35,7 +40,9 @@ class SeriesStore:
             FormatError: it does not fit the manifest.
         """
         if kind is Kind.MANIFEST:
-            self._adopt(split_group(tag)[0], value)
+            group = split_group(tag)[0]
+            self._manifest_files.setdefault(group, set()).add(self.file)
+            self._adopt(group, value)
             return
         if kind in (Kind.PARAMETERS, Kind.HISTOGRAMS):
             group = split_group(tag)[0]
@@ -50,10 +57,34 @@ class SeriesStore:
             if isinstance(column, PackedColumn):
                 column.expected_bytes, column.runs = self.expected_bytes, self.runs
         if column.kind is kind:
+            column.begin_file(self.file, step)
             column.append(step, wall_time, value)
+        else:
+            reason = f"{kind.value}, in a series that began with {column.kind.value}"
+            self.leave_out(tag, f"not read: {reason}")
+
+    def leave_out(self, tag: str, reason: str) -> None:
+        """Count a value that is not kept."""
+        self._unread[tag, reason] = self._unread.get((tag, reason), 0) + 1
+
+    def gives_way(self, tag: str, step: int, later: Collection[object]) -> bool | None:
+        """Whether a value was replaced already by those of the files read before it, `later` ones.
+
+        None where it would have to stand before theirs.
+        """
+        group, own = split_group(tag)
+        if own == logformat.MANIFEST:
+            return None if self._manifest_files.get(group, set()) & set(later) else False
+        column = self.columns.get(tag)
+        theirs = [] if column is None else [s for f, s in column.begins.items() if f in later]
+        starts = [*theirs, *(s for f, s in self.restarts.items() if f in later)]
+        if starts and step >= min(starts):
+            return True
+        return None if theirs else False
 
     def restart(self, step: int) -> None:
         """Forget everything at or after `step`: a new session begins there."""
+        self.restarts[self.file] = min(step, self.restarts.get(self.file, step))
         for column in self.columns.values():
             column.truncate(step)
 
@@ -80,6 +111,14 @@ class SeriesStore:
             if column.begun:
                 group, own = self._place(tag)
                 found[group][own] = column.freeze()
+        return found
+
+    def left_out(self) -> dict[str, list[LeftOut]]:
+        """What was read and is in no series, by group."""
+        found: dict[str, list[LeftOut]] = {}
+        for (tag, reason), count in self._unread.items():
+            group, own = self._place(tag)
+            found.setdefault(group, []).append(LeftOut(own, count, reason))
         return found
 
     def _place(self, tag: str) -> tuple[str, str]:

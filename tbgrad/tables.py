@@ -29,7 +29,8 @@ COLUMNS = {
 }
 """Columns of the long table and their types. `value` is the number; `parameter` and `statistic` say
 of what, where a series holds several; `left` and `right` are the edges of a histogram's bin, or the
-place on the axis of a spectrum; `text` is what is no number (notes, and alerts as JSON)."""
+place on the axis of a spectrum; `text` is what is no number (notes, and alerts as JSON), and all
+digits of integers that a float64 does not hold."""
 
 MAX_ROWS = 100_000
 
@@ -86,10 +87,15 @@ def _parts(series: Series) -> Iterator[slice]:
 
 
 def _scalars(_: Run, series: Series, part: slice) -> Iterator[Block]:
+    values = series.values[part]
+    whole = {}
+    if values.dtype.kind in "iu":  # their digits, where a column of float64 rounds them
+        whole["text"] = np.array([str(value) for value in values.tolist()], dtype=object)
     yield {
         "step": series.steps[part],
         "wall_time": series.wall_times[part],
-        "value": series.values[part],
+        "value": values,
+        **whole,
     }
 
 

@@ -6,6 +6,7 @@ from enum import Enum
 
 PLUGIN_NAME = "tbgrad"
 HISTOGRAM_PLUGIN_NAME = "tbgrad_histograms"
+ALERT_PLUGIN_NAME = "tbgrad_alerts"
 
 LOSS = "loss"
 VALIDATION_LOSS = "val_loss"

@@ -23,6 +23,37 @@ def number(value: float | None, digits: int = 4) -> str:
     return "-" if value is None else f"{value + 0.0:.{digits}g}"  # and no -0
 
 
+def measured(value: float, error: float) -> str:
+    """A value with its error, rounded to two significant digits of that: "10.0156300 ± 5.9e-6"."""
+    return " ± ".join(rounded(value, error))
+
+
+def rounded(value: float, error: float) -> tuple[str, str]:
+    """A value and its error, as `measured` writes them."""
+    if not math.isfinite(value) or not error > 0 or math.isinf(error):
+        return number(value, 6), "unknown" if math.isnan(error) else number(error, 2)
+    decimals = 1 - _magnitude(error, 1)
+    decimals = min(decimals, 14 - _magnitude(value, 14)) if value else decimals  # no more is held
+    size = max(abs(value), error)
+    if not 1e-4 <= size < 1e6:
+        digits = max(0, _magnitude(value, 14) + decimals) if value else 1
+        return _scientific(value, digits), _scientific(error, 1)
+    shown = max(0, decimals)
+    rounding = round(value, decimals) + 0.0  # and no -0
+    bound = f"{round(error, decimals):,.{shown}f}" if shown <= 5 else _scientific(error, 1)
+    return f"{rounding:,.{shown}f}", bound
+
+
+def _magnitude(value: float, digits: int) -> int:
+    """The power of ten of the first digit, once rounded to one and so many more."""
+    return int(f"{value:.{digits}e}".partition("e")[2])
+
+
+def _scientific(value: float, digits: int) -> str:
+    mantissa, _, exponent = f"{value:.{digits}e}".partition("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
 def duration(seconds: float) -> str:
     """Seconds as people say them: "12.3 s", "4 min 05 s", "2 h 04 min"."""
     if not math.isfinite(seconds):

@@ -110,7 +110,7 @@ def test_report_in_a_pipe_is_plain(logdir):
         "run a",
         "run nested/b",
     ]
-    assert "λmax            70 ± 1.4" in done.stdout
+    assert "λmax            70.0 ± 1.4" in done.stdout
     assert all(line.isprintable() for line in done.stdout.splitlines())
 
 
@@ -175,18 +175,22 @@ def test_report_of_damaged_files_counts_and_shows_the_rest(logdir):
 
 
 def test_bad_directories_are_refused_in_one_sentence(tmp_path):
-    assert refusal("report", tmp_path / "none") == f"{tmp_path / 'none'} does not exist"
+    assert refusal("report", tmp_path / "none") == (
+        f"{tmp_path / 'none'} does not exist: give the directory of the logs"
+    )
     (tmp_path / "file").touch()
     for command in ("report", "watch"):
         sentence = refusal(command, tmp_path / "file")
         assert sentence == (
-            f"{tmp_path / 'file'} is a file; give the directory that holds the event files: "
-            f"{tmp_path}"
+            f"{tmp_path / 'file'} is a file: give the directory that holds the event files, "
+            f"here {tmp_path}"
         )
     (tmp_path / "empty").mkdir()
     assert refusal("report", tmp_path / "empty") == f"no event files below {tmp_path / 'empty'}"
     hostile = tmp_path / "\x1b[2J\n"
-    assert refusal("report", hostile) == f"{tmp_path}/\\x1b[2J\\n does not exist"
+    assert refusal("report", hostile) == (
+        f"{tmp_path}/\\x1b[2J\\n does not exist: give the directory of the logs"
+    )
 
 
 def test_an_unreadable_directory_is_refused_in_one_sentence(tmp_path):
@@ -279,7 +283,7 @@ def test_demo_and_watch_are_given_what_was_asked(monkeypatch, tmp_path):
     monkeypatch.setattr("sys.stdin", TerminalStream())
     monkeypatch.setattr("sys.stdout", TerminalStream())
     assert cli.main(["watch", str(tmp_path / "later")]) == 5
-    assert calls[2] == tmp_path / "later"
+    assert calls[2] == str(tmp_path / "later")
 
 
 class TerminalStream:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tbgrad.columns import PackedColumn, ScalarColumn, column, column_for, packed, scalars
+from tbgrad.diagnosis import newest
 from tbgrad.logformat import Kind
+from tbgrad.records import Alert
 from tbgrad.run import Buckets, Series
 from tests.support.values import ALERT
 
@@ -166,6 +169,35 @@ def test_an_alert_is_not_lost_among_others() -> None:
         series_column.append(step, 0.0, (dataclasses.replace(alert, last_step=step),))
     newest = {a.rule: a.last_step for alerts in series_column.freeze().values for a in alerts}
     assert newest == {f"rule {i}": 100 * i + 99 for i in range(5)}
+
+
+@pytest.mark.parametrize("restart", [None, 7_000])
+def test_an_alert_that_was_closed_stays_closed_among_thousands(restart: int | None) -> None:
+    """Others join an alert and leave it before it closes; all are told at thousands of steps."""
+    rng = np.random.default_rng(0)
+    columns = [column_for(Kind.ALERTS, bounded) for bounded in (False, True)]
+    open_ones: dict[str, Alert] = {}
+    for step in range(1, 9_001):
+        rule = f"rule {rng.integers(5)}"
+        alert = open_ones.pop(rule, None) or replace(ALERT, rule=rule, first_step=step)
+        names = tuple(f"layer {i}" for i in range(rng.integers(1, 4)))
+        state = "closed" if rng.random() < 0.1 else "open"
+        alert = replace(alert, parameters=names, last_step=step, state=state)
+        if state == "open":
+            open_ones[rule] = alert
+        for each in columns:
+            each.append(step, 0.0, (alert,))
+    if restart:
+        for each in columns:
+            each.truncate(restart)
+    whole, bounded = (
+        newest((a for told in each.freeze().values for a in told), restart or 0) for each in columns
+    )
+    assert len(whole) > 500
+    assert len(bounded) == len(whole)
+    if restart is None:
+        assert bounded == whole
+    assert [(a.key, a.state) for a in bounded] == [(a.key, a.state) for a in whole]
 
 
 @pytest.mark.parametrize("bounded", [False, True])

@@ -6,6 +6,7 @@ import contextlib
 import json
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,11 +59,36 @@ def test_short_form_of_a_tensor_repeats_its_last_number():
 
 def test_what_no_face_shows_is_passed_over():
     image = tensor_value("i", "images", dtype=types_pb2.DT_STRING, string_val=[b"9", b"9", b"PNG"])
-    half = tensor_value("x", "custom", dtype=types_pb2.DT_HALF, half_val=[1])
+    wide = tensor_value("x", "custom", dtype=types_pb2.DT_COMPLEX64, scomplex_val=[1, 1])
     assert through_bytes(image) is None
-    assert through_bytes(half) is None
+    assert through_bytes(wide) is None
     assert through_bytes(summary_pb2.Summary.Value(tag="none")) is None
     assert through_bytes(summary_pb2.Summary.Value(tag="i", image={"height": 1})) is None
+
+
+DT = types_pb2
+NUMBERS = [
+    (DT.DT_HALF, np.array([1.5], np.float16), "half_val", [0x3E00], 1.5),
+    (DT.DT_BFLOAT16, np.array([0xBFC0], np.uint16), "half_val", [0xBFC0], -1.5),
+    (DT.DT_UINT8, np.array([255], np.uint8), "int_val", [255], 255),
+    (DT.DT_INT8, np.array([-128], np.int8), "int_val", [-128], -128),
+    (DT.DT_INT16, np.array([-300], np.int16), "int_val", [-300], -300),
+    (DT.DT_UINT16, np.array([65535], np.uint16), "int_val", [65535], 65535),
+    (DT.DT_UINT32, np.array([2**32 - 1], np.uint32), "uint32_val", [2**32 - 1], 2**32 - 1),
+    (DT.DT_UINT64, np.array([2**64 - 1], np.uint64), "uint64_val", [2**64 - 1], 2**64 - 1),
+    (DT.DT_INT64, np.array([2**53 + 1], np.int64), "int64_val", [2**53 + 1], 2**53 + 1),
+    (DT.DT_INT64, np.array([-7], np.int64), "int64_val", [-7], -7),
+]
+
+
+@pytest.mark.parametrize(("dtype", "array", "field", "unpacked", "number"), NUMBERS)
+def test_scalars_of_every_type_that_numpy_holds(dtype, array, field, unpacked, number):
+    packed = {"tensor_content": array.tobytes()}
+    for content in (packed, {field: unpacked}):
+        kind, found = through_bytes(tensor_value("x", "scalars", dtype=dtype, **content))
+        assert kind is Kind.SCALAR
+        assert found == number
+        assert isinstance(found, float) == (float(number) == number and abs(number) < 2**60)
 
 
 def test_text_of_other_writers():

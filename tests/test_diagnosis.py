@@ -55,7 +55,16 @@ def states(found: list[Any]) -> list[tuple[str, str, int, int]]:
     return [(a.rule, a.state, a.first_step, a.last_step) for a in found]
 
 
-def test_a_parameter_without_gradient_is_named_once_and_closed_when_one_comes() -> None:
+def test_one_missing_gradient_is_one_alert_though_a_record_has_it_now_and_then() -> None:
+    diagnosis, told = Diagnosis(), []
+    for step in range(1, 60):
+        missing = {"norm": [1, 1 if step in (20, 40) else np.nan, 1, 1]}
+        told += diagnosis.update(record(step, missing))
+    assert {alert.key for alert in told} == {("no_gradient", 1)}
+    assert states(diagnosis.open) == [("no_gradient", "open", 1, 59)]
+
+
+def test_a_parameter_without_gradient_is_named_once_and_closed_when_gradients_come() -> None:
     missing = {"norm": [1, np.nan, np.nan, 1]}
     diagnosis, told = Diagnosis(), []
     for step in range(10, 60, 10):
@@ -66,14 +75,15 @@ def test_a_parameter_without_gradient_is_named_once_and_closed_when_one_comes() 
     assert MANIFEST.names[1] in told[0].evidence
     assert len(told) == 1  # and no flood
     assert [alert.last_step for alert in diagnosis.open] == [50]
-    assert states(diagnosis.update(record(60))) == [("no_gradient", "closed", 10, 50)]
+    closed = [alert for step in range(60, 110, 10) for alert in diagnosis.update(record(step))]
+    assert states(closed) == [("no_gradient", "closed", 10, 50)]
     assert diagnosis.open == []
 
 
 def test_another_parameter_joins_the_alert_and_leaves_it() -> None:
     diagnosis, told = Diagnosis(), []
-    for step in range(1, 15):
-        missing = [1, np.nan if step < 10 else 1, np.nan if 4 < step < 13 else 1, 1]
+    for step in range(1, 19):
+        missing = [1, np.nan if step < 7 else 1, np.nan if 4 < step < 13 else 1, 1]
         told += diagnosis.update(record(step, {"norm": missing}))
     first, second = MANIFEST.names[1:3]
     assert {alert.key for alert in told} == {("no_gradient", 1)}
@@ -137,10 +147,32 @@ def test_an_eigenvalue_beyond_the_limit_of_the_optimizer() -> None:
         ("edge_of_stability", "open", 200, 300),
         ("edge_of_stability", "closed", 200, 300),
     ]
-    assert "26 is 1.30 times the limit 20 of the optimizer, 2 / η" in told[0].evidence
+    assert "eigenvalue 26.00 ± 0.10 is 1.30 times the limit 20 of" in told[0].evidence
     unknown = replace(estimate(5.0), stability_threshold=None)
     for step in range(600, 1000, 100):
         assert Diagnosis().update(Record(step, {}, curvature=unknown)) == []
+
+
+def test_the_figures_of_an_open_alert_are_those_of_the_newest_estimate() -> None:
+    diagnosis, told = Diagnosis(), []
+    for step in range(100, 1100, 100):
+        told += diagnosis.update(Record(step, {}, curvature=estimate(1.2 + step / 1000)))
+    assert [a.last_step for a in told] == list(range(200, 1100, 100))
+    assert "is 2.20 times the limit" in told[-1].evidence
+    assert len({a.key for a in told}) == 1
+
+
+def test_of_an_adaptive_optimizer_the_preconditioned_eigenvalue_is_named() -> None:
+    adaptive = replace(
+        estimate(0.062), preconditioned=Eigenvalue(686.0, 3.0), stability_threshold=570.0
+    )
+    diagnosis, told = Diagnosis(), []
+    for step in (1, 2):
+        told += diagnosis.update(Record(step, {}, curvature=adaptive))
+    assert told[0].evidence.startswith(
+        "the largest preconditioned eigenvalue 686.0 ± 3.0 (of the Hessian itself: 1.24 ± 0.10) "
+        "is 1.20 times the limit 570 of the optimizer, 2 / η"
+    )
 
 
 def test_a_loss_scale_below_one_is_an_error() -> None:

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tbgrad import eventfile, framing
-from tbgrad.eventfile import EventFileTail, find_event_files
+from tbgrad.eventfile import EventFileTail
 from tbgrad.framing import frame, masked_crc32c
+from tbgrad.logtree import find_event_files
 from tests.support.events import NAME, event, events_of, records, steps_of, write_events
 
 
@@ -225,6 +226,113 @@ def test_a_file_rewritten_in_place_with_more_is_noticed(tmp_path):
     assert tail.replaced()
 
 
+HOLES = {
+    "at the growing end": (50, 100),
+    "with records behind it": (50, 70),
+    "of data behind a whole header": (50, 51),
+    "at the beginning": (0, 10),
+}
+
+
+@pytest.mark.parametrize("hole", HOLES)
+def test_a_hole_that_is_filled_later_is_read_then(tmp_path, hole):
+    """As NFS and copies in place show a file: zeros where the bytes are still on their way."""
+    parts = records(100)
+    whole = b"".join(parts)
+    first, last = HOLES[hole]
+    start, end = (len(b"".join(parts[:i])) for i in (first, last))
+    start += framing.HEADER_BYTES if hole.startswith("of data") else 0
+    path = tmp_path / NAME
+    path.write_bytes(whole[:start] + bytes(end - start) + whole[end:])
+    tail = EventFileTail(path)
+    assert steps_of(tail) == [*range(1, first + 1), *range(last + 1, 101)]
+    assert (tail.unfinished() is None) == (last < 100)
+    with path.open("r+b") as file:
+        file.seek(start)
+        file.write(whole[start:end])
+    if tail.replaced():  # records behind the hole were read: their order is to be kept
+        tail = EventFileTail(path)
+        assert steps_of(tail) == list(range(1, 101))
+    else:
+        assert tail.grown()
+        assert steps_of(tail) == list(range(first + 1, 101))
+    with path.open("ab") as file:
+        file.write(records(1, first=101)[0])
+    assert not tail.replaced()
+    assert steps_of(tail) == [101]
+    assert tail.damage == []
+    assert tail.unfinished() is None
+
+
+def test_damage_that_stays_costs_nothing_once_the_file_is_calm(tmp_path):
+    path = tmp_path / NAME
+    path.write_bytes(records(1)[0] + bytes(40) + records(1, first=2)[0] + bytes(40))
+    os.utime(path, (1.0, 1.0))
+    tail = EventFileTail(path)
+    assert steps_of(tail) == [1, 2]
+    assert tail.unfinished() is not None
+    assert not tail.replaced()
+    opened = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "open", lambda *_, **__: opened.append(1))
+        assert not tail.replaced()
+        assert not tail.grown()
+    assert opened == []
+
+
+def test_a_copy_that_takes_the_place_of_the_file_goes_on_where_that_ended(tmp_path):
+    path = write_events(tmp_path / NAME, [event(step) for step in range(1, 6)])
+    tail = EventFileTail(path)
+    assert steps_of(tail) == [1, 2, 3, 4, 5]
+    longer = write_events(tmp_path / "new", [event(step) for step in range(1, 9)])
+    os.replace(longer, path)
+    assert not tail.replaced()
+    assert steps_of(tail) == [6, 7, 8]
+    other = write_events(tmp_path / "new", [*(event(step) for step in range(1, 5)), event(9)] * 2)
+    os.replace(other, path)  # alike at the beginning, and another log
+    assert tail.replaced()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\x1f\x8b\x08", "compressed with gzip: decompress it first, as with gunzip"),
+        (b"\x28\xb5\x2f\xfd", "compressed with Zstandard: decompress it first, as with unzstd"),
+    ],
+)
+def test_a_compressed_log_is_called_so(tmp_path, content, words):
+    path = tmp_path / f"{NAME}.gz"
+    path.write_bytes(content + bytes(100))
+    with pytest.raises(OSError, match="compressed") as raised:
+        steps_of(EventFileTail(path))
+    assert words in raised.value.strerror
+
+
+def test_files_in_transfer_are_no_logs(tmp_path):
+    for name in (f".{NAME}.Ab12Cd", f"{NAME}.part", f".~tmp~/{NAME}", f".rsync-partial/{NAME}"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert find_event_files(tmp_path) == {}
+    (tmp_path / NAME).touch()
+    assert find_event_files(tmp_path) == {".": [tmp_path / NAME]}
+
+
+def test_links_that_lead_to_links_end(tmp_path):
+    for name in "abcd":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / NAME).touch()
+    for here in "abcd":
+        for there in "abcd":
+            if here != there:
+                (tmp_path / here / f"to-{there}").symlink_to(f"../{there}")
+    aliases: dict[str, str] = {}
+    runs = find_event_files(tmp_path, aliases=aliases)
+    assert set(runs) - set(aliases) == set("abcd")
+    assert set(aliases) == {
+        f"{here}/to-{there}" for here in "abcd" for there in "abcd" if here != there
+    }
+
+
 def test_finds_runs_by_directory(tmp_path):
     for name in ("a/x/" + NAME, "a/" + NAME, NAME, "b/notes.txt", "c/events.out.tfevents.2"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -252,7 +360,9 @@ def test_links_are_followed_once_and_loops_are_not(tmp_path):
     (elsewhere / NAME).touch()
     (tmp_path / "linked").symlink_to(elsewhere)
     problems: dict[str, str] = {}
-    assert set(find_event_files(tmp_path, problems)) == {"zoo", "linked"}
+    aliases: dict[str, str] = {}
+    assert set(find_event_files(tmp_path, problems, aliases)) == {"alias", "zoo", "linked"}
+    assert aliases == {"alias": "zoo"}
     assert set(problems) <= {str(tmp_path / "itself")}
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from tbgrad import logformat
-from tbgrad.eventfile import EventFileTail, is_event_file
+from tbgrad.eventfile import EventFileTail
 from tbgrad.eventwriter import EventFileWriter
 from tbgrad.history import read
+from tbgrad.logtree import is_event_file
 from tests.support.events import events_of
 from tests.support.values import ALERT
 

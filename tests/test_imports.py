@@ -81,6 +81,81 @@ def test_unknown_names_are_refused_as_in_any_module():
     assert {"read", "GradientMonitor", "hessian"} <= set(dir(tbgrad))
 
 
+def test_the_room_of_the_hessian_can_be_imported_and_loads_tensorflow_on_first_use():
+    assert "tensorflow" not in modules_after("import tbgrad.hessian")
+    loaded = modules_after(
+        "import tbgrad.hessian\n"
+        "from tbgrad import hessian\n"
+        "from tbgrad.hessian import eigenvalues, trace\n"
+        "from tbgrad.hessian import *\n"
+        "assert hessian is tbgrad.hessian and hessian.trace is trace and callable(trace)\n"
+        "assert 'eigenvalues' in dir(hessian)\n"
+    )
+    assert "tensorflow" in loaded
+    import tbgrad.hessian
+
+    with pytest.raises(AttributeError, match=r"'tbgrad\.hessian' has no attribute 'nonsense'"):
+        _ = tbgrad.hessian.nonsense
+
+
+def test_a_type_checker_sees_misspelt_names(tmp_path):
+    right = "tbgrad.read('x')", "tbgrad.GradientMonitor", "tbgrad.hessian.trace", "trace"
+    wrong = "tbgrad.raed('x')", "tbgrad.GradientMonitr", "tbgrad.hessian.trce", "tbgrad.nonsense"
+    lines = ["import tbgrad", "import tbgrad.hessian", "from tbgrad.hessian import trace"]
+    (tmp_path / "script.py").write_text("\n".join([*lines, *right, *wrong]) + "\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml"),
+         "--cache-dir", str(ROOT / ".mypy_cache"), str(tmp_path / "script.py")],
+        capture_output=True, text=True, timeout=300, check=False, cwd=ROOT,
+    )  # fmt: skip
+    found = re.findall(r"script\.py:(\d+): error: .*\[attr-defined\]", done.stdout)
+    assert [int(line) for line in found] == [8, 9, 10, 11], done.stdout
+
+
+@pytest.fixture(scope="module")
+def base_install(tmp_path_factory):
+    """What `pip install tbgrad` leaves: all that is installed here but TensorFlow and Keras."""
+    here = tmp_path_factory.mktemp("site-packages")
+    installed = Path(pytest.__file__).parents[1]
+    for path in installed.iterdir():
+        if not path.name.lower().startswith(("tensorflow", "keras", "_virtualenv", "__editable")):
+            (here / path.name).symlink_to(path)
+
+    def run_there(code: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-S", "-c", code],
+            capture_output=True, text=True, timeout=120, check=False, cwd="/",
+            env={"PYTHONPATH": f"{here}:{ROOT}:{ROOT / 'tui'}", "PATH": "/usr/bin:/bin"},
+        )  # fmt: skip
+
+    return run_there
+
+
+def test_help_on_an_install_without_tensorflow(base_install):
+    done = base_install("import pydoc, tbgrad; pydoc.help(tbgrad)")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "class LogDirectory" in done.stdout
+    assert "pip install 'tbgrad[tensorflow]'" in done.stdout
+    done = base_install("import pydoc, tbgrad.hessian; pydoc.help(tbgrad.hessian)")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        ("import tbgrad; tbgrad.GradientMonitor", "tbgrad.GradientMonitor"),
+        ("from tbgrad import Curvature", "tbgrad.Curvature"),
+        ("from tbgrad.hessian import eigenvalues", "tbgrad.hessian.eigenvalues"),
+    ],
+)
+def test_without_tensorflow_one_sentence_says_what_to_install(base_install, code, name):
+    done = base_install(code)
+    assert done.stderr.splitlines()[-1] == (
+        f"ImportError: {name} needs TensorFlow and Keras, and one of them is not installed: "
+        "pip install 'tbgrad[tensorflow]' (to read logs needs neither)"
+    )
+
+
 # ------------------------------------------------------------------------------- the layers hold
 
 
@@ -157,5 +232,5 @@ def test_every_module_is_under_the_contracts():
         if (path.suffix == ".py" or (path / "__init__.py").exists()) and "__" not in path.stem
     }
     assert modules - in_layers == set()
-    assert modules - set(tensorflow["source_modules"]) == {"tbgrad.training"}
+    assert modules - set(tensorflow["source_modules"]) == {"tbgrad.training", "tbgrad.hessian"}
     assert modules - set(textual["source_modules"]) == {"tbgrad.cli", "tbgrad.demo"}

@@ -115,7 +115,7 @@ def test_every_value_says_its_data_class():
         "histograms": (logformat.histograms(np.zeros((1, 1))), "tbgrad_histograms", tensor),
         "manifest": (logformat.manifest(manifest()), "tbgrad", tensor),
         "curvature": (logformat.curvature(ESTIMATE), "tbgrad", tensor),
-        "alerts": (logformat.alerts([ALERT]), "tbgrad", tensor),
+        "alerts": (logformat.alerts([ALERT]), "tbgrad_alerts", tensor),
         "note": (logformat.note("x"), "text", tensor),
     }
     for name, (value, plugin, data_class) in written.items():

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from tbgrad import logformat
+from tbgrad.diagnosis import standing
 from tbgrad.history import read
 from tbgrad.records import Alert, CurvatureEstimate, Damage, Eigenvalue, Manifest, Parameter
 from tbgrad.report import Point, RunReport, build, to_json
@@ -164,10 +165,12 @@ def test_curvature_shows_its_error_and_its_threshold(tmp_path):
         )
     )
     assert "Hessian at step 20, on 256 samples" in text
-    assert line_of(text, "λmax").split(maxsplit=1)[1] == "70 ± 1.4"
-    assert line_of(text, "λmin").split(maxsplit=1)[1] == "-1.5 ± 0.05"
+    assert line_of(text, "λmax").split(maxsplit=1)[1] == "70.0 ± 1.4"
+    assert line_of(text, "λmin").split(maxsplit=1)[1] == "-1.500 ± 0.050"
     assert line_of(text, "threshold").split(maxsplit=1)[1] == "50 = 2 / η"
-    assert line_of(text, "stability").split(maxsplit=1)[1] == "1.4 (λmax / threshold): unstable"
+    assert line_of(text, "stability").split(maxsplit=1)[1] == (
+        "1.4 (λmax / threshold): beyond the limit: unstable"
+    )
     assert line_of(text, "converged").split(maxsplit=1)[1] == "yes, 9 products"
     assert line_of(text, "estimates").split(maxsplit=1)[1] == "2, 1 of them not converged"
 
@@ -182,10 +185,24 @@ def test_curvature_of_an_adaptive_optimizer(tmp_path):
     text = text_of(report_of(tmp_path, *events))
     assert line_of(text, "above zero").endswith("62.5 % of all eigenvalues, about")
     assert "below zero" not in text
-    assert line_of(text, "preconditioned").split(maxsplit=1)[1] == "40 ± 0.5"
-    assert line_of(text, "trace").split(maxsplit=1)[1] == "123 ± 4"
+    assert line_of(text, "preconditioned").split(maxsplit=1)[1] == "40.00 ± 0.50"
+    assert line_of(text, "trace").split(maxsplit=1)[1] == "123.0 ± 4.0"
     stability = line_of(text, "stability").split(maxsplit=1)[1]
-    assert stability == "0.8 (preconditioned / threshold): stable"
+    assert stability == "0.8 (preconditioned / threshold): below the limit"
+
+
+@pytest.mark.parametrize(
+    ("stability", "words"),
+    [(0.5, "below the limit"), (0.9, "at the edge of stability"),
+     (1.0016, "at the edge of stability"), (1.1, "at the edge of stability"),
+     (1.11, "beyond the limit: unstable")],
+)  # fmt: skip
+def test_where_a_training_stands_is_said_as_the_alert_sees_it(tmp_path, stability, words):
+    top = CurvatureEstimate((Eigenvalue(50 * stability, 0.1),), True, 9, 0.2, 1.0, 256, 50.0)
+    events = [at(0, logformat.manifest(manifest())), at(20, logformat.curvature(top))]
+    text = text_of(report_of(tmp_path, *events))
+    assert line_of(text, "stability").endswith(f"(λmax / threshold): {words}")
+    assert standing(stability) == ("beyond" if "beyond" in words else words.split()[0])
 
 
 def test_curvature_that_is_unsure_says_so(tmp_path):

@@ -18,6 +18,7 @@ from tbgrad.records import (
     Manifest,
     Parameter,
 )
+from tbgrad.tags import MINIMUM_RATIO
 
 LAYERS = 4
 
@@ -346,6 +347,45 @@ def test_what_the_weights_are_near(top: float, bottom: float, norm: float, kind:
         curvature=lambda s: estimate(top, bottom) if s % 20 == 0 else None,
     )
     assert [alert.evidence.partition(":")[0] for alert in found] == ([kind] if kind else [])
+
+
+@pytest.mark.parametrize(
+    ("ratio", "kind", "words"),
+    [(0.11, "flat", "only 11% of them are above zero"),
+     (0.93, "minimum", "93% of them are above zero"),
+     (None, "minimum", "how many of them are above zero was not measured")],
+)  # fmt: skip
+def test_a_critical_point_is_called_what_the_eigenvalues_say(
+    ratio: float | None, kind: str, words: str
+) -> None:
+    def scalars(step: int) -> dict[str, float]:
+        found = {"loss": max(2 * 0.95**step, 0.2), "gradient/norm_max": 1.0 if step < 60 else 1e-3}
+        return found | ({MINIMUM_RATIO: ratio} if ratio is not None and step % 20 == 0 else {})
+
+    alert = one(
+        alerts(range(1, 200), scalars,
+               curvature=lambda s: estimate(5, -0.1) if s % 20 == 0 else None),
+        "critical_point",
+    )  # fmt: skip
+    assert alert.evidence.startswith(f"{kind}: ")
+    assert words in alert.evidence
+    said = " ".join([alert.evidence, alert.advice, *alert.causes])
+    assert "stop" not in said
+    assert "converged" not in said
+
+
+def test_a_loss_that_still_falls_over_a_thousand_steps_is_at_no_critical_point() -> None:
+    """27 % over 1,850 steps, in noise that hides it from any 32 records."""
+    rng = np.random.default_rng(0)
+    found = alerts(
+        range(1, 1850, 5),
+        lambda s: {
+            "loss": (1 - 0.27 * s / 1850) * float(np.exp(0.05 * rng.normal())),
+            "gradient/norm_max": 1.0 if s < 60 else 1e-2,
+        },
+        curvature=lambda s: estimate(5, -0.1) if s % 50 == 1 and s > 400 else None,
+    )
+    assert [a.evidence for a in found if a.rule == "critical_point"] == []
 
 
 def test_what_is_silenced_is_not_told() -> None:

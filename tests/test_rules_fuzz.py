@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -75,5 +77,7 @@ def test_no_record_makes_a_rule_fail(seed: int) -> None:
         for alert in told:
             assert 0 < len(alert.evidence) < 700
             assert "\n" not in alert.evidence + alert.advice
+            unknown = re.search(r"\bnan\b", alert.evidence + alert.advice)
+            assert unknown is None or alert.rule == "nonfinite", alert.evidence
             assert alert.severity in ("info", "warning", "error")
             assert 1 <= alert.first_step <= alert.last_step <= step

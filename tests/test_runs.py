@@ -255,7 +255,7 @@ def test_a_snapshot_never_changes_again(tmp_path):
         kept.append((log.runs["."], snapshot(log.runs["."])))
     for run, then in kept:
         assert snapshot(run) == then
-    assert kept[-1][0]["loss"].values.tolist() == [0.5, 8.0]
+    assert kept[-1][0]["loss"].values.tolist() == [0.5, 8.0, 9.0, 9.0]
 
 
 def test_a_snapshot_cannot_be_written(tmp_path):

@@ -132,8 +132,8 @@ def test_a_number_that_is_not_at_the_end_is_not_learned() -> None:
     assert learn(swapped, None, logformat.Kind.SCALAR, 2.0) is None
 
 
-def test_a_wall_time_that_is_none_is_zero(tmp_path: Path) -> None:
-    times = [1.5, math.nan, -3.0, 1e12, math.inf, 1.79e9]
+def test_a_wall_time_that_is_none_is_zero_and_smaller_units_are_known(tmp_path: Path) -> None:
+    times = [1.5, math.nan, -3.0, 1.79e12, math.inf, 1.79e9, 1.79e15, 1.79e18, 1e300]
     value = summary_pb2.Summary.Value(tag="a", simple_value=1.0)
     write_events(
         tmp_path / NAME,
@@ -142,7 +142,9 @@ def test_a_wall_time_that_is_none_is_zero(tmp_path: Path) -> None:
             for i, t in enumerate(times, start=1)
         ],
     )
-    assert read(tmp_path)["."]["a"].wall_times.tolist() == [1.5, 0, 0, 0, 0, 1.79e9]
+    assert read(tmp_path)["."]["a"].wall_times.tolist() == [
+        1.5, 0, 0, 1.79e9, 0, 1.79e9, 1.79e9, 1.79e9, 0,
+    ]  # fmt: skip
 
 
 def test_numbers_keep_their_bits(tmp_path: Path) -> None:

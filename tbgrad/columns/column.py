@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tbgrad.columns.strays import MAX_STRAYS, Former
 from tbgrad.logformat import Kind
 from tbgrad.records import Alert
 from tbgrad.run import Series
@@ -25,23 +28,47 @@ class Column:
     `_arrays` have one entry a value, or a bucket of values, in the order of their steps: `last` the
     newest value, `steps` and `wall_times` its place, and once there are merged ones `first_steps`
     and `counts`, and what a kind of column adds.
+
+    `replaced` counts the values that gave way to others. `begins` says for each file from which
+    step on its values took the place of those of the files before it.
     """
 
+    keeps_strays = True
     count: int
     merged: bool
     _shared: int
     _width: int
     _arrays: Arrays
+    _former: Former | None
 
     def __init__(self, kind: Kind, bounded: bool = False) -> None:
         self.kind = kind
         self.bounded = bounded
+        self.replaced = 0
+        self.begins: dict[object, int] = {}
+        self._file: object = None
+        self._falls = 0
         self.forget()
 
+    def begin_file(self, file: object, step: int) -> None:
+        """What comes next, the first at `step`, is of this file: a session of its own."""
+        if file is not self._file:
+            self._settle()
+            if self.count and step <= self._arrays["steps"][self.count - 1]:
+                self._drop(step)
+            self._file = file
+            self._takes_over(step)
+
     def append(self, step: int, wall_time: float, value: Any) -> None:
-        """Add a value; those at or after its step give way to it, as in TensorBoard's server."""
+        """Add a value; those at or after its step give way to it, as in TensorBoard's server.
+
+        Not so where more would be lost than came since: a step that fell back, and went on above
+        where the series had been, is a stray one, which takes no other place than its own.
+        """
         if self.count and step <= self._arrays["steps"][self.count - 1]:
-            self.truncate(step)
+            self._fall(step)
+        elif self._former is not None and step > self._former.last_step:
+            self._settle()
         if self.count == len(self._arrays["steps"]):
             self._make_room(value)
         entry = self.count
@@ -54,6 +81,11 @@ class Column:
 
     def truncate(self, step: int) -> None:
         """Forget everything at or after `step`: a new session of the run replaces it."""
+        self._settle()
+        self._drop(step)
+
+    def _drop(self, step: int) -> None:
+        before = self._total()
         kept = int(np.searchsorted(self._arrays["steps"][: self.count], step))
         reaching = None
         if self.merged and kept < self.count and self._arrays["first_steps"][kept] < step:
@@ -63,6 +95,45 @@ class Column:
             self._resize(len(self._arrays["steps"]))
         if reaching is not None:
             self._cut(step, reaching)
+        self.replaced += before - self._total()
+
+    def _total(self) -> int:
+        """How many values there are, those that were merged included."""
+        return int(self._arrays["counts"][: self.count].sum()) if self.merged else self.count
+
+    def _takes_over(self, step: int) -> None:
+        self.begins[self._file] = min(step, self.begins.get(self._file, step))
+
+    def _fall(self, step: int) -> None:
+        """Make room for a value at a step that is not above the last one."""
+        self._settle()
+        last = int(self._arrays["steps"][self.count - 1])
+        if step > last:
+            return
+        if step < last and self.keeps_strays and self._falls < MAX_STRAYS:
+            self._falls += 1
+            self._shared = self.count  # so that it is copied before it is written over
+            self._former = Former(dict(self._arrays), self.count, step, self.replaced)
+        else:
+            self._takes_over(step)
+        self._drop(step)
+
+    def _settle(self) -> None:
+        """Decide what a step that fell back was: a new session, or a stray one."""
+        former, self._former = self._former, None
+        if former is None:
+            return
+        newest = int(self._arrays["steps"][self.count - 1])
+        came = self.count - former.kept
+        if former.values_after(newest) <= came:
+            self._takes_over(former.fell_to)
+        elif self.merged:  # a bucket has no place within it
+            self._arrays, self.count = dict(former.arrays), former.count
+            self._shared, self.replaced = self.count, former.replaced + came
+        else:
+            self._arrays, gone = former.with_strays(self._arrays, self.count)
+            self.count = len(self._arrays["steps"])
+            self._shared, self.replaced = 0, former.replaced + gone
 
     @property
     def begun(self) -> bool:
@@ -73,10 +144,20 @@ class Column:
         """Begin anew, with values of any shape."""
         self.count, self.merged = 0, False
         self._shared, self._width = 0, 1
+        self._former = None
         self._arrays = {"steps": np.zeros(0, np.int64), "wall_times": np.zeros(0)}
 
     def freeze(self) -> Series:
         """What there is now."""
+        self._shared = self.count
+        shown = self
+        if self._former is not None:  # it may look otherwise once more is there
+            shown = copy.copy(self)
+            shown._arrays, shown.begins = dict(self._arrays), {}
+            shown._settle()
+        return replace(shown._frozen(), replaced=shown.replaced)
+
+    def _frozen(self) -> Series:
         self._shared = self.count
         view = self._view
         return Series(self.kind, view("steps"), view("wall_times"), view("last"))
@@ -156,13 +237,26 @@ class Column:
 
 
 class AlertColumn(Column):
-    """Alerts by step; merged entries keep the newest state of each."""
+    """Alerts by step; merged entries keep the newest state of each, in the order it was told."""
+
+    keeps_strays = False
 
     def _reduced(self, former: Arrays, starts: NDArray[np.intp], ends: NDArray[np.intp]) -> Arrays:
         reduced = super()._reduced(former, starts, ends)
         for i, (a, b) in enumerate(zip(starts.tolist(), (ends + 1).tolist(), strict=True)):
-            newest: dict[tuple[str, tuple[str, ...], int], Alert] = {}
-            for alerts in former["last"][a:b]:
-                newest |= {(x.rule, x.parameters, x.first_step): x for x in alerts}
+            newest: dict[tuple[str, int], Alert] = {}
+            for alert in (alert for alerts in former["last"][a:b] for alert in alerts):
+                newest.pop(alert.key, None)  # so that it takes the place of its newest state
+                newest[alert.key] = alert
             reduced["last"][i] = tuple(newest.values())
         return reduced
+
+    def _cut(self, step: int, reaching: Arrays) -> None:
+        """Keep what was told before: alerts that began there, seen no later than that."""
+        before = tuple(
+            replace(alert, last_step=min(alert.last_step, step - 1))
+            for alert in reaching["last"][0]
+            if alert.first_step < step
+        )
+        if before:
+            self.append(step - 1, float(reaching["wall_times"][0]), before)

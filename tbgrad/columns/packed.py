@@ -1,6 +1,5 @@
 """One array a step for all parameters: merged ones keep their range, mean and newest."""
 
-# ruff: noqa: D102 - what the methods do is said once, in Column
 from __future__ import annotations
 
 import math
@@ -34,6 +33,7 @@ class PackedColumn(Column):
     it is used, and saves to copy them again and again as they grow. `runs` are read beside it.
     """
 
+    keeps_strays = False
     expected_bytes = 0
     runs = 1
 
@@ -63,8 +63,8 @@ class PackedColumn(Column):
                 mean[bucket] *= 1 - share
                 mean[bucket] += share * mean[newest]
 
-    def freeze(self) -> Series:
-        plain = super().freeze()
+    def _frozen(self) -> Series:
+        plain = super()._frozen()
         if not self.merged or self.kind is not Kind.PARAMETERS:
             return plain
         buckets = Buckets(

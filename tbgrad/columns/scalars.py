@@ -3,6 +3,7 @@
 # ruff: noqa: D102 - what the methods do is said once, in Column
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,14 +18,26 @@ _NEVER = np.int64(2**62)
 
 
 class ScalarColumn(Column):
-    """Numbers; merged ones keep where the smallest, the largest and a NaN stood."""
+    """Numbers; merged ones keep where the smallest, the largest and a NaN stood.
+
+    They are held as float64. Whole numbers that these do not hold are kept beside them.
+    """
+
+    def forget(self) -> None:
+        super().forget()
+        self._whole: dict[int, int] = {}
+
+    def append(self, step: int, wall_time: float, value: Any) -> None:
+        super().append(step, wall_time, float(value))
+        if isinstance(value, int):
+            self._whole[step] = value
 
     def extend(
         self, steps: NDArray[np.int64], wall_times: NDArray[np.float64], values: NDArray[Any]
     ) -> None:
         """Add many values at once."""
         last = self._arrays["steps"][self.count - 1] if self.count else -_NEVER
-        if steps[0] <= last or (np.diff(steps) <= 0).any():
+        if steps[0] <= last or self._former is not None or (np.diff(steps) <= 0).any():
             for entry in zip(steps.tolist(), wall_times.tolist(), values.tolist(), strict=True):
                 self.append(*entry)
             return
@@ -42,12 +55,14 @@ class ScalarColumn(Column):
             if self.merged:
                 self._describe(entries)
 
-    def freeze(self) -> Series:
+    def _frozen(self) -> Series:
         if not self.merged or not self.count:
-            return super().freeze()
+            plain = super()._frozen()
+            return replace(plain, points=self._in_full(plain.steps, plain.values))
         self._shared = self.count
         arrays = {name: self._view(name) for name in self._arrays}
         steps, values = _points(arrays)
+        values = self._in_full(steps, values)
         wall_times = np.interp(steps, arrays["steps"], arrays["wall_times"])
         finite = np.maximum(arrays["finite"], 1)
         buckets = Buckets(
@@ -62,6 +77,23 @@ class ScalarColumn(Column):
             nonfinite=arrays["counts"] - arrays["finite"],
         )
         return Series(self.kind, steps, wall_times, values, buckets)
+
+    def _in_full(self, steps: NDArray[np.int64], values: NDArray[Any]) -> NDArray[Any]:
+        """The values as integers, where they all are and one of them is none of float64."""
+        if not self._whole or not (np.isfinite(values) & (values == np.rint(values))).all():
+            return values
+        whole = [int(value) for value in values.tolist()]
+        for i, (step, value) in enumerate(zip(steps.tolist(), values.tolist(), strict=True)):
+            known = self._whole.get(step)
+            if known is not None and float(known) == value:
+                whole[i] = known
+        for dtype in (np.int64, np.uint64):
+            limits = np.iinfo(dtype)
+            if limits.min <= min(whole) and max(whole) <= limits.max:
+                found = np.array(whole, dtype)
+                found.flags.writeable = False
+                return found
+        return values
 
     def _blank(self, value: Any, room: int) -> NDArray[Any]:  # noqa: ARG002
         return np.zeros(room)
@@ -99,6 +131,10 @@ class ScalarColumn(Column):
         reduced["nan_steps"] = np.minimum.reduceat(former["nan_steps"], starts)
         for name in ("total", "finite"):
             reduced[name] = np.add.reduceat(former[name], starts)
+        if self._whole:  # of those that no bucket shows nothing is kept
+            shown = ("steps", "first_steps", "low_steps", "high_steps")
+            steps = {int(step) for name in shown for step in reduced[name]}
+            self._whole = {step: value for step, value in self._whole.items() if step in steps}
         return reduced
 
     def _cut(self, step: int, reaching: Arrays) -> None:

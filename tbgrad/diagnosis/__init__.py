@@ -1,16 +1,19 @@
 """From records to alerts: what is wrong, where, by what evidence, and what to do about it."""
 
-from tbgrad.diagnosis.alerts import SEVERITIES, alerts_of, newest
+from tbgrad.diagnosis.alerts import SEVERITIES, alerts_of, newest, unwatched
 from tbgrad.diagnosis.diagnosis import Diagnosis, diagnose, records
-from tbgrad.diagnosis.record import Record
+from tbgrad.diagnosis.record import SCALARS, Record
 from tbgrad.diagnosis.rule import Moment, Rule
 from tbgrad.diagnosis.rules import RULES
 from tbgrad.diagnosis.settings import RULE_NAMES, AlertSettings, check_rule
+from tbgrad.diagnosis.stability import STANDINGS, standing
 
 __all__ = [
     "RULES",
     "RULE_NAMES",
+    "SCALARS",
     "SEVERITIES",
+    "STANDINGS",
     "AlertSettings",
     "Diagnosis",
     "Moment",
@@ -21,4 +24,6 @@ __all__ = [
     "diagnose",
     "newest",
     "records",
+    "standing",
+    "unwatched",
 ]

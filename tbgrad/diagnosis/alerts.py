@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from tbgrad import logformat
 from tbgrad.diagnosis.diagnosis import diagnose
-from tbgrad.diagnosis.settings import AlertSettings
+from tbgrad.diagnosis.settings import RULE_NAMES, AlertSettings
 from tbgrad.logformat import Kind
-from tbgrad.records import Alert
+from tbgrad.records import Alert, Manifest
 from tbgrad.run import Run
 
 SEVERITIES = ("error", "warning", "info")
@@ -26,9 +26,15 @@ def alerts_of(run: Run, settings: AlertSettings | None = None) -> tuple[Alert, .
     logged: list[Alert] = []
     if series is not None and series.kind is Kind.ALERTS:
         logged = [alert for alerts in series.values for alert in alerts]
-    known = {alert.rule for alert in logged} | set(run.manifest.rules if run.manifest else ())
+    known = set(RULE_NAMES) - unwatched(run.manifest, logged)
     began = run.manifest.first_step if run.manifest is not None else 0
     return newest([*logged, *diagnose(run, without=known)], began)
+
+
+def unwatched(manifest: Manifest | None, logged: Iterable[Alert]) -> set[str]:
+    """The rules that the writer of a log, going by what it logged, did not watch."""
+    watched = set(manifest.rules) if manifest is not None else set()
+    return set(RULE_NAMES) - watched - {alert.rule for alert in logged}
 
 
 def newest(alerts: Iterable[Alert], began: int = 0) -> tuple[Alert, ...]:

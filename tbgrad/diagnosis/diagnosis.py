@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tbgrad import logformat
 from tbgrad.diagnosis.layers import Layers
-from tbgrad.diagnosis.record import Record
+from tbgrad.diagnosis.record import SCALARS, Record
 from tbgrad.diagnosis.rule import Moment, Rule
 from tbgrad.diagnosis.rules import RULES
 from tbgrad.diagnosis.settings import AlertSettings
@@ -156,7 +156,8 @@ class _Case:
         first, step = self.alert.first_step, moment.record.step
         self._seen = step
         fresh = (self._member & ~self._named).any()
-        if not fresh and step - first < self._told_again:
+        due = step - first >= self._told_again or self._rule.told_always
+        if not fresh and not due:
             if (before & ~self._member).any():
                 self.alert = self._made(moment, np.flatnonzero(now), first)
             return []
@@ -217,8 +218,8 @@ def records(run: Run) -> Iterator[Record]:
     curvature = run.get(logformat.CURVATURE)
     scalars = {
         tag: dict(zip(series.steps.tolist(), series.values.tolist(), strict=True))
-        for tag, series in run.items()
-        if series.kind is Kind.SCALAR
+        for tag in SCALARS
+        if (series := run.get(tag)) is not None and series.kind is Kind.SCALAR
     }
     rows: dict[int, NDArray[np.float32]] = {}
     if packed is not None and run.manifest is not None:

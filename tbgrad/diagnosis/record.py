@@ -9,6 +9,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbgrad.records import CurvatureEstimate, Manifest
+from tbgrad.tags import (
+    CLIP_FACTOR,
+    GRADIENT_NORM,
+    GRADIENT_NORM_MAX,
+    LEARNING_RATE,
+    LOSS,
+    LOSS_SCALE,
+    MINIMUM_RATIO,
+    SKIPPED_UPDATES,
+    UPDATE_RATIO,
+    VALIDATION_LOSS,
+)
+
+SCALARS = (
+    LOSS,
+    VALIDATION_LOSS,
+    LEARNING_RATE,
+    GRADIENT_NORM,
+    GRADIENT_NORM_MAX,
+    CLIP_FACTOR,
+    UPDATE_RATIO,
+    LOSS_SCALE,
+    SKIPPED_UPDATES,
+    MINIMUM_RATIO,
+)
+"""The series that rules look at, besides the packed statistics and the estimates."""
 
 
 @dataclass(frozen=True)

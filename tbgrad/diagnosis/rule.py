@@ -38,7 +38,8 @@ class Rule:
     is opened once that was so for `opens_after` such records in a row, and closed once it was not
     for `closes_after` of them, twice as many each time it has come back. `evidence` says in words
     what was measured, in these rows, in the record that opened the alert or tells it again;
-    `severity` and `advice` may depend on that, too.
+    `severity` and `advice` may depend on that, too. Where such records are few, `told_always` has
+    an alert that lasts told again at each, with what is measured there.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Rule:
     advice: str | Callable[[Moment, Rows], str]
     opens_after: int = 1
     closes_after: int = 1
+    told_always: bool = False
     names: Callable[[Manifest], tuple[str, ...]] = lambda manifest: manifest.names
 
 

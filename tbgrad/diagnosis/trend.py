@@ -10,7 +10,14 @@ from statistics import median
 import numpy as np
 
 from tbgrad.diagnosis.record import Record
-from tbgrad.tags import GRADIENT_NORM, GRADIENT_NORM_MAX, LEARNING_RATE, LOSS, VALIDATION_LOSS
+from tbgrad.tags import (
+    GRADIENT_NORM,
+    GRADIENT_NORM_MAX,
+    LEARNING_RATE,
+    LOSS,
+    MINIMUM_RATIO,
+    VALIDATION_LOSS,
+)
 
 FIRST = 10
 """So many records are the beginning of a run."""
@@ -39,6 +46,7 @@ class Trend:
         cosines: the newest cosines between successive gradients, of all parameters together.
         lowest: of all places between validations the lowest: the median validation loss of
             `PATIENCE` in a row, and that of the training losses beside them.
+        minimum_ratio: share of the Hessian's eigenvalues above zero, as it was measured last.
         validations: each of the newest `PATIENCE` validation losses with the training loss.
     """
 
@@ -53,6 +61,7 @@ class Trend:
         self.cosines: deque[float] = deque(maxlen=RECENT)
         self.validations: deque[tuple[float, float]] = deque(maxlen=PATIENCE)
         self.lowest = (math.inf, math.inf)
+        self.minimum_ratio = math.nan
         self._jumps: deque[float] = deque(maxlen=RECENT)
         self._blocks: list[float] = []
         self._block: list[float] = []
@@ -65,6 +74,7 @@ class Trend:
     def before(self, record: Record) -> None:
         """Take in the losses of a record, ahead of the rules."""
         scalars = record.scalars
+        self.minimum_ratio = scalars.get(MINIMUM_RATIO, self.minimum_ratio)
         loss = scalars.get(LOSS, math.nan)
         if self.first_step < 0 and LOSS in scalars:
             self.first_step = record.step

@@ -13,7 +13,7 @@ from tensorboard.errors import PublicError
 from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
 
-from tbgrad.logformat import HISTOGRAM_PLUGIN_NAME, PLUGIN_NAME
+from tbgrad.logformat import ALERT_PLUGIN_NAME, HISTOGRAM_PLUGIN_NAME, PLUGIN_NAME
 from tbgrad.plugin import assets, payload
 from tbgrad.plugin.source import LogSource, Request
 from tbgrad.plugin.views import OWN_SCALARS, UnknownNameError, Views
@@ -65,7 +65,7 @@ class GradientsPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
 
     def data_plugin_names(self) -> tuple[str, ...]:
         """Data of these plugins makes the tab active."""
-        return (PLUGIN_NAME, HISTOGRAM_PLUGIN_NAME)
+        return (PLUGIN_NAME, HISTOGRAM_PLUGIN_NAME, ALERT_PLUGIN_NAME)
 
     def frontend_metadata(self) -> Any:
         """Where the tab's module is, and what the tab is called."""

@@ -1,4 +1,4 @@
-"""What a log holds as JSON, estimates of the curvature and alerts, as plain data for the tab."""
+"""Estimates of the curvature, which a log holds as JSON, as plain data for the tab."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tbgrad import logformat
-from tbgrad.diagnosis import newest
+from tbgrad.diagnosis import standing
 from tbgrad.logformat import FormatError
 from tbgrad.plugin import packed
 from tbgrad.plugin.source import Samples
@@ -29,22 +29,13 @@ def estimates(samples: Samples, problems: list[str]) -> list[dict[str, Any]]:
             "threshold_formula": record.threshold_formula,
             "preconditioned": record.preconditioned and asdict(record.preconditioned),
             "stability": record.stability,
+            "standing": standing(record.stability),
             "trace": record.trace,
             "trace_error": record.trace_error,
             "method": record.method,
         }
         for step, wall_time, record in _decoded(logformat.CURVATURE, samples, problems)
     ]
-
-
-def alerts(samples: Samples, problems: list[str], began: int) -> list[dict[str, Any]]:
-    """Each alert once, in the last state that could be read; open ones first.
-
-    `began` is the step at which the newest writer did.
-    """
-    told = _decoded(logformat.ALERTS, samples, problems)
-    every = (alert for _, _, found in told for alert in found)
-    return [asdict(alert) for alert in newest(every, began)]
 
 
 def _decoded(tag: str, samples: Samples, problems: list[str]) -> Iterator[tuple[int, float, Any]]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from tbgrad import logformat
+from tbgrad.diagnosis import RULE_NAMES, alerts_of, unwatched
+from tbgrad.diagnosis import SCALARS as RULE_SCALARS
 from tbgrad.logformat import FormatError
-from tbgrad.plugin import jsonrecords, packed, thinning
+from tbgrad.plugin import jsonrecords, packed, thinning, wholerun
 from tbgrad.plugin.packed import Rows
 from tbgrad.plugin.payload import numbers
 from tbgrad.plugin.source import SCALARS, LogSource, Request
@@ -77,6 +80,7 @@ class Views:
         scalars = self._source.extents(request, SCALARS, [run]).get(run, {})
         ours = self._source.extents(request, logformat.PLUGIN_NAME, [run]).get(run, {})
         histograms = self._source.extents(request, logformat.HISTOGRAM_PLUGIN_NAME, [run])
+        alerts = self._source.extents(request, logformat.ALERT_PLUGIN_NAME, [run]).get(run, {})
         notes = self._source.extents(request, "text", [run], [logformat.NOTES]).get(run, {})
         manifest = ours.get(logformat.MANIFEST)
         groups = {
@@ -86,12 +90,15 @@ class Views:
             "curvature": [
                 e for e in (ours.get(logformat.CURVATURE), ours.get(logformat.SPECTRUM)) if e
             ],
-            # The manifest names the rules that were watched.
-            "alerts": [e for e in (manifest, ours.get(logformat.ALERTS)) if e],
+            # The manifest names the rules that were watched; the others look at everything.
+            "alerts": [e for e in (manifest, ours.get(logformat.ALERTS), *alerts.values()) if e],
             "notes": list(notes.values()),
         }
         everything = [e for group in groups.values() for e in group]
         newest = self._rows(request, run).newest if ours or histograms else None
+        if unwatched(newest, ()):
+            judged = (scalars.get(tag) for tag in RULE_SCALARS)
+            groups["alerts"] += [e for e in (*judged, *groups["layers"], *groups["curvature"]) if e]
         return {
             "run": run,
             "gradients": bool(ours or histograms),
@@ -222,18 +229,22 @@ class Views:
         return {"run": run, "estimates": estimates, "densities": densities, "problems": problems}
 
     def alerts_impl(self, request: Request, run: str) -> dict[str, Any]:
-        """What is wrong in the run by its alerts, and which rules its writer watched."""
+        """What is wrong in the run, by its log and by the rules that its writer did not watch."""
         self._check(request, run)
         problems: list[str] = []
-        samples = self._source.tensors(request, run, logformat.PLUGIN_NAME, logformat.ALERTS)
         newest = self._rows(request, run).newest
-        alerts = jsonrecords.alerts(samples, problems, newest.first_step if newest else 0)
+        whole = wholerun.for_alerts(self._source, request, run, newest, problems)
+        alerts = [asdict(alert) for alert in alerts_of(whole)]
         return {
             "run": run,
-            "rules": list(newest.rules) if newest else [],
+            "rules": list(RULE_NAMES),
             "alerts": alerts[:MAX_ALERTS],
             "stored": len(alerts),
-            "sampled": self._source.sampled(logformat.PLUGIN_NAME, len(samples)),
+            "sampled": any(
+                self._source.sampled(plugin, whole[tag].total)
+                for tag in whole
+                for plugin in wholerun.plugins_of(tag)
+            ),
             "problems": problems,
         }
 

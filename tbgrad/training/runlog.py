@@ -251,6 +251,8 @@ class RunLog:
         with self._lock:
             if self._file is not None:
                 self._file.add(step, values)
+                scalars = {logformat.MINIMUM_RATIO: density.minimum_ratio.value}
+                self._alerts.after_estimate(Record(step, scalars), self._file)
 
     def add_validation_loss(self, loss: float) -> None:
         """Log the loss on data that is not trained on, at the newest step; never raises."""

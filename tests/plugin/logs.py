@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from tbgrad import logformat
+from tbgrad.diagnosis import RULE_NAMES
 from tbgrad.eventwriter import EventFileWriter
 from tbgrad.records import (
     STATISTICS,
@@ -31,7 +32,8 @@ EVIL_PARAMETERS = (
 
 
 ALERTS = "alerts"
-RULES = ("no_gradient", "edge_of_stability")
+RULES = RULE_NAMES
+"""All were watched: what such a log does not say is not there."""
 
 
 def alert(

@@ -98,8 +98,8 @@ def test_the_header_says_in_words_where_the_run_stands(tab: Tab) -> None:
     assert "step 1,000" in words
     assert "loss 0.1345" in words
     assert "gradient norm 0.05" in words
-    assert "λmax 70 ± 1.4" in words
-    assert "stability 92 % of the limit: stable" in words
+    assert "λmax 70.0 ± 1.4" in words
+    assert "stability 0.92 × the limit: at the edge of stability" in words
     assert re.search(r"updated \d+ \S+ ago", words)
 
 

@@ -58,7 +58,7 @@ def test_alerts_are_listed_with_what_to_do_and_counted_at_the_top(
     tab.wait("!document.querySelector('#alerts').hidden")
     choose_run(tab, "good")
     tab.wait("document.querySelector('#alerts').hidden")
-    tab.wait("document.querySelector('#tally').hidden")  # its writer did not say what it watched
+    tab.wait("document.querySelector('#tally').innerText === 'no alerts'")
     tab.wait("document.querySelector('#layers .chart').layout.shapes.length === 1")
     healthy(tab)
     tab.page.context.close()
@@ -97,17 +97,18 @@ def test_the_parameter_of_an_alert_can_be_selected_and_its_row_is_marked(
 def test_an_alert_made_of_markup_is_inert_text(server: TensorBoard, browser: Any) -> None:
     tab = open_tab(browser, server.url)
     choose_run(tab, logs.EVIL)
-    tab.wait("document.querySelectorAll('.alert').length === 1")
-    assert logs.EVIL in tab.text(".alert b")
-    assert tab.text(".alert .evidence") == f"seen {logs.EVIL}"
-    tab.frame.click(".alert summary")
-    assert f"mend {logs.EVIL}" in tab.text(".alert details")
-    assert f"for {logs.EVIL}" in tab.text(".alert ol")
+    tab.wait("document.querySelectorAll('.alert').length === 2")
+    evil = ".alert:nth-child(2)"  # behind what the rules find: its losses are not finite
+    assert logs.EVIL in tab.text(f"{evil} b")
+    assert tab.text(f"{evil} .evidence") == f"seen {logs.EVIL}"
+    tab.frame.click(f"{evil} summary")
+    assert f"mend {logs.EVIL}" in tab.text(f"{evil} details")
+    assert f"for {logs.EVIL}" in tab.text(f"{evil} ol")
     tab.wait("document.querySelector('#layers .chart').layout?.shapes.length === 2")
-    assert marked(tab) == {"error": [0, 3]}
+    assert 3 in marked(tab)["error"]
     tab.frame.click(".alert button >> text=same (2)")
     tab.wait(f"{SELECTED} === 'same (2)'")
-    tab.frame.click(".alert .parameters button >> nth=0")
+    tab.frame.click(f"{evil} .parameters button >> nth=0")
     tab.wait(f"name => {SELECTED} === name", logs.EVIL_PARAMETERS[0].path)
     box = tab.frame.query_selector("#layers .nsewdrag").bounding_box()
     tab.page.mouse.move(box["x"] - 7, box["y"] + box["height"] / 8)

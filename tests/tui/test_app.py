@@ -39,7 +39,7 @@ async def test_everything_is_on_one_screen(logdir, size):
         "step 1,000",
         "loss 0.135",  # 2.3 exp(-3) + 0.02
         "updated 2 s ago",
-        "λmax 70 ± 1.4",
+        "λmax 70.0 ± 1.4",
         "dense_0/kernel",
         "dense_3/bias",
         "at step 1,000",

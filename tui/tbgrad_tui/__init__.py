@@ -15,19 +15,17 @@ def watch(logdir: str | Path) -> int:
     """Show the runs below `logdir` until the user quits; the exit status for the shell.
 
     A directory that does not exist yet is waited for. Without a terminal, or where `logdir` is a
-    file, a sentence goes to standard error and the status is 2.
+    file or on another machine, a sentence goes to standard error and the status is 2.
     """
     import sys
 
-    path = Path(logdir).expanduser()
-    if path.exists() and not path.is_dir():
-        from tbgrad.history import LogDirectory
+    from tbgrad.places import place_of
 
-        try:
-            LogDirectory(path)
-        except NotADirectoryError as error:
-            print(error, file=sys.stderr)
-            return 2
+    try:
+        place = place_of(logdir)
+    except OSError as error:
+        print(error, file=sys.stderr)
+        return 2
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         print(
             "tbgrad watch needs a terminal: use `tbgrad report` for a report in plain text",
@@ -36,6 +34,6 @@ def watch(logdir: str | Path) -> int:
         return 2
     from tbgrad_tui.app import WatchApp
 
-    app = WatchApp(path)
+    app = WatchApp(place.path)
     app.run()
     return app.return_code or 0

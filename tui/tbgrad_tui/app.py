@@ -48,7 +48,7 @@ class WatchApp(App[None]):
     # Textual answers Ctrl-C with a hint; here it quits at once, on every page.
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", show=False, priority=True)]
 
-    def __init__(self, logdir: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, logdir: Path | str, clock: Callable[[], float] = time.time) -> None:
         super().__init__()
         self.logdir = logdir
         self.clock = clock
@@ -106,8 +106,8 @@ class WatchApp(App[None]):
     def _choose_run(self, former: Snapshot) -> None:
         """Keep the user's choice; otherwise follow a run that begins to write values."""
         runs = self.snapshot.runs
-        writing = {name for name, run in runs.items() if run.last_wall_time}
-        begun = writing - {name for name, run in former.runs.items() if run.last_wall_time}
+        writing = {name for name, run in runs.items() if facts.has_begun(run)}
+        begun = writing - {name for name, run in former.runs.items() if facts.has_begun(run)}
         if self.run_name in runs and (self._chosen or not begun):
             return
         self._chosen = self._chosen and self.run_name in runs
@@ -266,7 +266,10 @@ class WatchApp(App[None]):
     def action_damage(self) -> None:
         """What could not be read, in all runs."""
         damage = [place for run in self.snapshot.runs.values() for place in run.damage]
-        lines = damage_lines(damage, dict(self.snapshot.problems))
+        left_out = [
+            (name, each) for name, run in self.snapshot.runs.items() for each in run.left_out
+        ]
+        lines = damage_lines(damage, dict(self.snapshot.problems), left_out)
         self.push_screen(Page("What could not be read", lines))
 
     # ------------------------------------------------------------------------ what the mouse does

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbgrad import logformat
-from tbgrad.diagnosis import alerts_of
+from tbgrad.diagnosis import STANDINGS, alerts_of, standing
 from tbgrad.history import Run, Series
 from tbgrad.logformat import Kind
 from tbgrad.records import Alert, CurvatureEstimate
@@ -21,6 +21,9 @@ LIVE_SECONDS = 30.0
 """A run that wrote within this time counts as live."""
 
 STALE_SECONDS = 60.0
+
+AHEAD_SECONDS = 60.0
+"""Two clocks may differ by as much and nothing is said of it."""
 
 Found = TypeVar("Found")
 
@@ -85,14 +88,22 @@ def has_gradients(run: Run) -> bool:
     return run.manifest is not None or logformat.GRADIENT_NORM in run or logformat.PARAMETERS in run
 
 
+def has_begun(run: Run) -> bool:
+    """Whether there is a value in it, whatever its step and its time."""
+    return any(len(series) for series in run.values())
+
+
 def age(run: Run, now: float) -> float:
-    """Seconds since the newest value was written; infinite where there is none."""
-    return max(0.0, now - run.last_wall_time) if run.last_wall_time else math.inf
+    """Seconds since the newest value was written; infinite where its time is not known.
+
+    Below zero where the clock that wrote it is ahead of this one.
+    """
+    return now - run.last_wall_time if run.last_wall_time else math.inf
 
 
 def is_live(run: Run, now: float) -> bool:
     """Whether something was written a moment ago."""
-    return age(run, now) < LIVE_SECONDS
+    return -AHEAD_SECONDS <= age(run, now) < LIVE_SECONDS
 
 
 def steps_per_second(run: Run) -> float:
@@ -173,11 +184,7 @@ def peak_norms(run: Run, rows: slice = slice(None)) -> NDArray[np.float32]:
     return peaks
 
 
-def stability_words(estimate: CurvatureEstimate) -> tuple[str, bool]:
-    """What lambda_max over the threshold means, and whether it is a reason to worry."""
-    ratio = estimate.stability
-    if not math.isfinite(ratio):
-        return "", False
-    if ratio > 1.0:
-        return "unstable", True
-    return ("at the edge", True) if ratio > 0.9 else ("stable", False)
+def stability_words(estimate: CurvatureEstimate) -> tuple[str, str]:
+    """What lambda_max over the threshold means: as `standing`, and in words."""
+    found = standing(estimate.stability)
+    return found, {"beyond": "unstable", "at": "at the edge"}.get(found, STANDINGS[found])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -11,7 +10,6 @@ from pathlib import Path
 
 from textual.message import Message
 
-from tbgrad.eventfile import find_event_files
 from tbgrad.history import LogDirectory, Run
 from tbgrad_tui import facts
 
@@ -20,6 +18,9 @@ POLL_SECONDS = 0.25
 
 IDLE_SECONDS = 0.9
 """Between two looks at a log in which nothing was written for a while."""
+
+REMOTE_SECONDS = 5.0
+"""The same where each look is a request that somebody pays for."""
 
 LOOKING_SHARE = 0.01
 """Of one core, for looking at files that have not grown: of many runs each look takes longer."""
@@ -61,7 +62,7 @@ class Poller:
     >>> poller.start()
     """
 
-    def __init__(self, logdir: Path, publish: Callable[[Snapshot], object]) -> None:
+    def __init__(self, logdir: Path | str, publish: Callable[[Snapshot], object]) -> None:
         self._logdir = logdir
         self._publish = publish
         self.watched = ""
@@ -107,8 +108,8 @@ class Poller:
             snapshot = Snapshot(
                 runs=runs,
                 problems=problems,
-                exists=self._logdir.exists(),
-                loading=self._progress(runs) if changed and took >= POLL_SECONDS else None,
+                exists=bool(runs) or (log is not None and log.place.exists()),
+                loading=log.progress if log is not None and changed else None,
             )
             if changed:
                 changed_at = started
@@ -121,17 +122,8 @@ class Poller:
                     looking = took
                 idle = time.monotonic() - changed_at > IDLE_AFTER
                 pause = IDLE_SECONDS if idle else max(POLL_SECONDS, looking / LOOKING_SHARE)
-                self._stopped.wait(min(IDLE_SECONDS, pause))
-
-    def _progress(self, runs: Mapping[str, Run]) -> float | None:
-        """The share of the bytes that were read."""
-        total = 0
-        for paths in find_event_files(self._logdir).values():
-            for path in paths:
-                with contextlib.suppress(OSError):
-                    total += path.stat().st_size
-        read = sum(run.bytes_read for run in runs.values())
-        return read / total if 0 < read < total else None
+                remote = log is not None and log.place.remote
+                self._stopped.wait(REMOTE_SECONDS if remote else min(IDLE_SECONDS, pause))
 
 
 def _differs(snapshot: Snapshot, last: Snapshot) -> bool:

@@ -8,6 +8,11 @@ from typing import Any
 import numpy as np
 
 from tbgrad.diagnosis.rule import Moment, Rows, Rule
+from tbgrad.records import Eigenvalue
+from tbgrad.text import measured
+
+MOST = 0.5
+"""Where fewer eigenvalues than that are above zero, the weights lie in no minimum."""
 
 
 def _edge(moment: Moment) -> Any:
@@ -21,12 +26,20 @@ def _edge_evidence(moment: Moment, _: Rows) -> str:
     estimate = moment.record.curvature
     assert estimate is not None
     assert estimate.stability_threshold is not None
-    value = (estimate.preconditioned or estimate.lambda_max).value
+    top = measured(*_pair(estimate.lambda_max))
+    what = f"the largest eigenvalue {top}"
+    if estimate.preconditioned is not None:
+        bounded = measured(*_pair(estimate.preconditioned))
+        what = f"the largest preconditioned eigenvalue {bounded} (of the Hessian itself: {top})"
     return (
-        f"the largest eigenvalue {value:.3g} is {estimate.stability:.2f} times the limit "
+        f"{what} is {estimate.stability:.2f} times the limit "
         f"{estimate.stability_threshold:.3g} of the optimizer, {estimate.threshold_formula} "
         f"(alert above {moment.settings.stability:g})"
     )
+
+
+def _pair(eigenvalue: Eigenvalue) -> tuple[float, float]:
+    return eigenvalue.value, eigenvalue.residual
 
 
 def _edge_advice(moment: Moment, _: Rows) -> str:
@@ -42,45 +55,69 @@ def _critical(moment: Moment) -> Any:
     estimate, trend = moment.record.curvature, moment.trend
     if estimate is None or not trend.norms or math.isnan(trend.first_norm):
         return None
+    if not np.isfinite([estimate.lambda_min.value, estimate.lambda_max.value]).all():
+        return None
     return bool(kind(moment))
 
 
 def kind(moment: Moment) -> str:
-    """What the weights are near: "minimum", "saddle", "plateau" or "" for none of them."""
+    """What the weights are near: "minimum", "flat", "saddle", "plateau" or "" for none of them."""
     estimate, trend, limits = moment.record.curvature, moment.trend, moment.settings
-    if estimate is None or len(trend.losses) < 20:
-        return ""
-    losses = np.fromiter(trend.losses, np.float64)
-    half = len(losses) // 2
-    older, newer = losses[:half], losses[half:]
-    error = math.hypot(older.std(), newer.std()) / math.sqrt(half)
-    if older.mean() - newer.mean() > max(2 * error, 0.01 * abs(older.mean())):
+    if estimate is None or len(trend.losses) < 20 or _falls(moment):
         return ""
     small = np.median(list(trend.norms)[-10:]) <= limits.small_gradient * trend.first_norm
     top, bottom = estimate.lambda_max, estimate.lambda_min
     if bottom.value + bottom.residual < -limits.saddle * max(top.value, 0.0):
         return "saddle"
-    if not small:
+    if not small or _may_fall(moment):
         return ""
-    return "minimum" if top.value - top.residual > 0 else "plateau"
+    if not top.value - top.residual > 0:
+        return "plateau"
+    return "flat" if trend.minimum_ratio < MOST else "minimum"
+
+
+def _falls(moment: Moment) -> bool:
+    """Whether the loss fell within the newest records."""
+    losses = np.fromiter(moment.trend.losses, np.float64)
+    half = len(losses) // 2
+    older, newer = losses[:half], losses[half:]
+    error = math.hypot(older.std(), newer.std()) / math.sqrt(half)
+    return bool(older.mean() - newer.mean() > max(2 * error, 0.01 * abs(older.mean())))
+
+
+def _may_fall(moment: Moment) -> bool:
+    """Whether the loss may have fallen over the last quarter of all: noise hides a slow fall."""
+    try:
+        fell, error = moment.trend.late_fall()
+    except ValueError:
+        return False
+    return fell + 2 * error > moment.settings.flat_fall * abs(moment.trend.recent_loss)
 
 
 def _critical_evidence(moment: Moment, _: Rows) -> str:
     estimate, trend = moment.record.curvature, moment.trend
     assert estimate is not None
-    small = ""
-    if kind(moment) != "saddle":
+    found, small = kind(moment), ""
+    if found != "saddle":
         now = np.median(list(trend.norms)[-10:])
         small = f"the gradient norm is {now:.2g} after {trend.first_norm:.2g} at first, "
-    return (
-        f"{kind(moment)}: the loss has not fallen of late, {small}and the eigenvalues of the "
-        f"Hessian lie between {estimate.lambda_min.value:.3g} and {estimate.lambda_max.value:.3g}"
+    said = (
+        f"{found}: the loss has not fallen of late, {small}and the eigenvalues of the "
+        f"Hessian lie between {measured(*_pair(estimate.lambda_min))} and "
+        f"{measured(*_pair(estimate.lambda_max))}"
     )
+    if math.isnan(trend.minimum_ratio):
+        return f"{said}; how many of them are above zero was not measured"
+    only = "only " if trend.minimum_ratio < MOST else ""
+    return f"{said}; {only}{trend.minimum_ratio:.0%} of them are above zero"
 
 
 def _critical_advice(moment: Moment, _: Rows) -> str:
     return {
-        "minimum": "the training has converged: stop it, or lower learning_rate once more",
+        "minimum": "compare with the validation loss; whether the loss can still fall shows with "
+        "a lower learning_rate",
+        "flat": "this is no minimum in most directions: compare with the validation loss; whether "
+        "the loss can still fall shows with another learning_rate",
         "saddle": "weights that are all alike or zero cannot part: use a random "
         "kernel_initializer; else a larger learning_rate or momentum leaves the saddle",
         "plateau": "raise learning_rate, or change what makes the loss flat: saturated or dead "
@@ -100,6 +137,7 @@ EDGE = Rule(
     advice="divide learning_rate by the factor named, begin with a warm-up, or use larger batches",
     opens_after=2,
     closes_after=2,
+    told_always=True,
 )
 CRITICAL = Rule(
     name="critical_point",
@@ -107,10 +145,11 @@ CRITICAL = Rule(
     applies=_critical,
     evidence=_critical_evidence,
     causes=(
-        "the training has converged",
+        "the training has come to rest, at the end of what its learning rate and data allow",
         "the weights lie where the gradient vanishes, though the loss could be lower",
     ),
     advice=_critical_advice,
     opens_after=2,
     closes_after=2,
+    told_always=True,
 )

@@ -225,6 +225,7 @@ NO_GRADIENT = Rule(
     advice="follow the layer's output to the loss in call(); if the layer is meant to stay as it "
     "is, set trainable=False",
     opens_after=3,
+    closes_after=5,
 )
 SPIKE = Rule(
     name="gradient_spike",

@@ -89,7 +89,7 @@ def _hardly_moves(moment: Moment) -> bool:
 
 def _stuck_evidence(moment: Moment, _: Rows) -> str:
     trend, limits = moment.trend, moment.settings
-    ratio = moment.record.scalars.get(UPDATE_RATIO)
+    ratio = moment.record.scalars.get(UPDATE_RATIO, math.nan)
     if _hardly_moves(moment):
         fell, error = trend.fall()
         since, limit = "since the first steps", limits.stuck_loss
@@ -100,7 +100,7 @@ def _stuck_evidence(moment: Moment, _: Rows) -> str:
         f"the loss is {trend.recent_loss:.4g} after {trend.first_loss:.4g} at first; {since} it "
         f"{'fell' if fell >= 0 else 'rose'} by {abs(fell) / trend.first_loss:.1%} of that "
         f"± {error / trend.first_loss:.1%} (alert where that is less than {limit:.0%})"
-        + (f", and an update changes {ratio:.1g} of the weights" if ratio is not None else "")
+        + (f", and an update changes {ratio:.1g} of the weights" if math.isfinite(ratio) else "")
     )
 
 

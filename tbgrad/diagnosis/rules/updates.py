@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -39,19 +40,19 @@ def _too_large(moment: Moment) -> Any:
 def _too_large_evidence(moment: Moment, rows: Rows) -> str:
     largest = float(np.nanmax(_steps(moment)[rows]))
     share = f"up to {largest:.0%}" if largest < 1 else f"{largest:.3g} times the size"
-    rate = moment.record.scalars.get(LEARNING_RATE)
+    rate = moment.record.scalars.get(LEARNING_RATE, math.nan)
     return (
         f"one update changes {share} of the weights, {largest / 1e-3:,.0f} times the "
         f"usual thousandth (alert above {moment.settings.update_ratio:.0%})"
-        + (f", at a learning rate of {rate:.3g}" if rate is not None else "")
+        + (f", at a learning rate of {rate:.3g}" if math.isfinite(rate) else "")
     )
 
 
 def _too_large_advice(moment: Moment, rows: Rows) -> str:
     largest = float(np.nanmax(_steps(moment)[rows]))
-    rate = moment.record.scalars.get(LEARNING_RATE)
+    rate = moment.record.scalars.get(LEARNING_RATE, math.nan)
     factor = 10 ** np.ceil(np.log10(max(largest / 1e-2, 10)))
-    to = f", to about {rate / factor:.1g}," if rate is not None else ""
+    to = f", to about {rate / factor:.1g}," if math.isfinite(rate) else ""
     return f"divide learning_rate by about {factor:,.0f}{to} and begin with a warm-up"
 
 
@@ -108,7 +109,7 @@ def _loss_scale(moment: Moment) -> Any:
 def _loss_scale_evidence(moment: Moment, _: Rows) -> str:
     scalars, limits = moment.record.scalars, moment.settings
     said = []
-    if LOSS_SCALE in scalars:
+    if not math.isnan(scalars.get(LOSS_SCALE, math.nan)):
         said.append(
             f"the loss scale is {scalars[LOSS_SCALE]:.3g} (alert below {limits.loss_scale:g})"
         )

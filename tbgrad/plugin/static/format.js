@@ -22,6 +22,36 @@ export function number(value, digits = 3) {
   return `${sign}${mantissa}×10${superscript(Number(exponent))}`;
 }
 
+const scientific = (value, digits) => {
+  const [mantissa, exponent] = Math.abs(value).toExponential(digits).split("e");
+  return `${value < 0 ? MINUS : ""}${mantissa}×10${superscript(Number(exponent))}`;
+};
+const magnitude = (value, digits) => Number(value.toExponential(digits).split("e")[1]);
+
+/** A value and its error, the one rounded to two significant digits of the other. */
+export function rounded(value, error) {
+  if (!Number.isFinite(value) || !(error > 0) || error === Infinity) {
+    return [number(value, 6), Number.isNaN(error) ? "unknown" : number(error, 2)];
+  }
+  let decimals = 1 - magnitude(error, 1);
+  if (value !== 0) decimals = Math.min(decimals, 14 - magnitude(value, 14)); // no more is held
+  const size = Math.max(Math.abs(value), error);
+  if (!(size >= 1e-4 && size < 1e6)) {
+    return [scientific(value, value === 0 ? 1 : Math.max(0, magnitude(value, 14) + decimals)), scientific(error, 1)];
+  }
+  const shown = Math.max(0, decimals);
+  const fixed = (v) => {
+    const whole = decimals < 0 ? Math.round(v / 10 ** -decimals) * 10 ** -decimals : v;
+    const digits = { minimumFractionDigits: shown, maximumFractionDigits: shown };
+    const text = Math.abs(whole).toLocaleString("en-US", digits);
+    return (whole < 0 && Number(text.replaceAll(",", "")) !== 0 ? MINUS : "") + text;
+  };
+  return [fixed(value), shown <= 5 ? fixed(error) : scientific(error, 1)];
+}
+
+/** A value with its error: "10.0156300 ± 5.9×10⁻⁶". */
+export const measured = (value, error) => rounded(value, error).join(" ± ");
+
 export const count = (value) => value.toLocaleString("en-US");
 
 export function percent(share) {

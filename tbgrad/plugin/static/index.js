@@ -8,7 +8,7 @@ import { AlertsView } from "./views/alerts.js";
 import { CurvatureView } from "./views/curvature.js";
 import { NormView, OtherScalarsView, ScalarView } from "./views/curves.js";
 import { DetailView } from "./views/detail.js";
-import { noGradients, noRuns } from "./views/empty.js";
+import { NoGradientsView, noRuns } from "./views/empty.js";
 import { HeatmapView } from "./views/heatmap.js";
 import { SummaryView } from "./views/summary.js";
 
@@ -32,7 +32,8 @@ class App {
     this.board.append(
       this.alerts.box, this.scalar.box, this.norm.box, this.layers.box, this.detail.box, this.curvature.box,
     );
-    this.without = element("main", { id: "without" }, noGradients(), this.others.box);
+    this.absence = new NoGradientsView();
+    this.without = element("main", { id: "without" }, this.absence.box, this.others.box);
     this.nothing = element("main", { id: "nothing" }, noRuns());
     this.show(null);
     document.body.append(this.summary.box, this.board, this.without, this.nothing);
@@ -50,6 +51,10 @@ class App {
   }
 
   show(main) {
+    if (main === this.board || main === this.without) {
+      const before = main === this.board ? this.scalar.box : this.absence.box;
+      if (this.alerts.box.parentNode !== main) main.insertBefore(this.alerts.box, before);
+    }
     for (const each of [this.board, this.without, this.nothing]) each.hidden = each !== main;
   }
 
@@ -124,13 +129,18 @@ class App {
     if (!status.gradients) {
       this.show(this.without);
       const tags = status.scalar_tags.slice(0, OtherScalarsView.MOST);
-      await this.fetch("others", `${revisions.scalars}`, () => (tags.length ? model.scalars(run, tags) : { series: [] }));
+      await Promise.all([
+        this.fetch("others", `${revisions.scalars}`, () => (tags.length ? model.scalars(run, tags) : { series: [] })),
+        this.fetch("alerts", revisions.alerts, () => model.alerts(run)),
+      ]);
       if (run !== this.run) return;
       this.measure();
+      this.absence.draw(tags.length > 0);
       this.draw("others", () => this.others.draw(this.data.others.series, run));
+      this.draw("alerts", () => this.alerts.draw(this.data.alerts, [], null));
       this.summary.draw(status, this.data.others.series, []);
-      this.summary.drawAlerts([], []);
-      this.summary.drawNotes([], [], false);
+      this.summary.drawAlerts(this.data.alerts.alerts, this.data.alerts.rules);
+      this.summary.drawNotes([], this.data.alerts.problems, this.data.alerts.sampled);
       return;
     }
     this.show(this.board);

@@ -24,6 +24,7 @@ BEHIND = Style(color="#2f5c8a")
 PEAK_NAME = Style(color="#5586b8")
 SECOND = Style(color="#b78cf2")
 THRESHOLD = Style(color="#e2a63d")
+PRECONDITIONED = Style(color="#4fc3b5")
 ERROR_BAR = Style(color="#4f7394")
 
 GOOD = Style(color="#6fcf86")
@@ -37,6 +38,9 @@ KEY = Style(color="#0e1216", bgcolor="#8893a2")
 
 SEVERITIES = {"error": ("◆", ALERT), "warning": ("▲", WARNING), "info": ("•", NEWS)}
 """The mark of an alert and its colour; the marks differ also where there are no colours."""
+
+STANDINGS = {"below": GOOD, "at": THRESHOLD, "beyond": ALERT, "": QUIET}
+"""The colour of where a training stands against the limit of its optimizer."""
 
 LEVELS = 24
 """Colours of the heat scale: enough to look continuous, few enough to merge equal neighbours."""

@@ -13,6 +13,7 @@ from textual.screen import ModalScreen
 
 from tbgrad.history import Run
 from tbgrad.records import Damage
+from tbgrad.run import LeftOut
 from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Canvas
@@ -115,8 +116,10 @@ def note_lines(run: Run) -> list[Line]:
     ] or [[("The monitor has nothing to say about itself.", colours.GOOD)]]
 
 
-def damage_lines(damage: Sequence[Damage], problems: dict[str, str]) -> list[Line]:
-    """What could not be read: which file, where, why."""
+def damage_lines(
+    damage: Sequence[Damage], problems: dict[str, str], left_out: Sequence[tuple[str, LeftOut]] = ()
+) -> list[Line]:
+    """What could not be read: which file, where, why; and what of the runs is in no series."""
     lines: list[Line] = [
         [("cannot read ", colours.ALERT), (f"{path}: {reason}", colours.TEXT)]
         for path, reason in problems.items()
@@ -125,4 +128,8 @@ def damage_lines(damage: Sequence[Damage], problems: dict[str, str]) -> list[Lin
         text = f"{count(len(damage), 'damaged place')}; everything before and after is shown."
         lines.append([(text, colours.WARNING)])
     lines += [[("  ", colours.PLAIN), (str(place), colours.TEXT)] for place in damage[:500]]
+    if left_out:
+        lines.append([("Left out, run by run:", colours.WARNING)])
+    for run, values in left_out[:500]:
+        lines.append([(f"  {run}  ", colours.QUIET), (str(values), colours.TEXT)])
     return lines or [[("Everything could be read.", colours.GOOD)]]

@@ -44,7 +44,7 @@ PANELS = {
 
 
 class AlertsPanel(Panel):
-    """Alerts, open ones first, then the newest first. One of them is selected."""
+    """Alerts, in the order in which every face lists them. One of them is selected."""
 
     DEFAULT_CSS = """
     AlertsPanel { width: 90%; max-width: 110; height: auto; max-height: 90%; background: #12171d; }
@@ -55,7 +55,7 @@ class AlertsPanel(Panel):
 
     def __init__(self, id: str, alerts: Sequence[Alert], selected: Alert | None) -> None:
         super().__init__(id)
-        self.alerts = in_order(alerts)
+        self.alerts = tuple(alerts)
         self._index = self.alerts.index(selected) if selected in self.alerts else 0
         self._top = 0
 
@@ -67,9 +67,9 @@ class AlertsPanel(Panel):
     def show(self, alerts: Sequence[Alert]) -> None:
         """Show a newer state; the selected alert stays selected, and where it is on the screen."""
         former, row = self.selected, self._row_of(self._index) - self._top
-        if in_order(alerts) == self.alerts:
+        if tuple(alerts) == self.alerts:
             return
-        self.alerts = in_order(alerts)
+        self.alerts = tuple(alerts)
         self._index = _again(self.alerts, former, self._index)
         self._top = self._row_of(self._index) - row
         self.refresh(layout=True)
@@ -202,11 +202,6 @@ class AlertsPanel(Panel):
         self.move(-1)
 
 
-def in_order(alerts: Sequence[Alert]) -> tuple[Alert, ...]:
-    """Open ones first, then the newest first."""
-    return tuple(sorted(alerts, key=lambda alert: (alert.state != "open", -alert.first_step)))
-
-
 def _again(alerts: Sequence[Alert], former: Alert | None, index: int) -> int:
     """Where the alert `former` is now; one in its place where it is gone."""
     if former is None:
@@ -268,7 +263,10 @@ def details(alert: Alert, width: int) -> list[Line]:
     names = ", ".join(alert.parameters[:NAMED])
     if len(alert.parameters) > NAMED:
         names += f" and {len(alert.parameters) - NAMED:,} more"
-    labelled = [("evidence", alert.evidence), *(("cause", cause) for cause in alert.causes)]
+    evidence = alert.evidence
+    if alert.state == "open" and alert.last_step > alert.first_step:
+        evidence += f" (as of step {alert.last_step:,})"
+    labelled = [("evidence", evidence), *(("cause", cause) for cause in alert.causes)]
     labelled += [("advice", alert.advice), ("in", names)]
     return wrapped(
         [

@@ -11,6 +11,7 @@ from rich.style import Style
 
 from tbgrad import logformat
 from tbgrad.history import Run
+from tbgrad.places import near
 from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Canvas
@@ -75,7 +76,7 @@ class Summary(Drawing):
             pieces.append((8, "run", self.position, colours.TEXT))
         if self.snapshot.loading is not None:
             pieces.append((1, "loading", percent(self.snapshot.loading), colours.WARNING))
-        if run.last_step >= 0:
+        if facts.has_begun(run):
             pieces.append((1, "step", f"{run.last_step:,}", colours.STRONG))
         for rank, label, tag in (
             (2, "loss", logformat.LOSS),
@@ -88,9 +89,9 @@ class Summary(Drawing):
                 pieces.append((rank, label, number(value), style))
         _, estimates = facts.curvature_estimates(run)
         if estimates and math.isfinite(estimates[-1].stability):
-            _, worrying = facts.stability_words(estimates[-1])
-            style = colours.WARNING if worrying else colours.TEXT
-            pieces.append((5, "stability", number(estimates[-1].stability, 2), style))
+            found, _ = facts.stability_words(estimates[-1])
+            style = colours.STANDINGS[found] if found != "below" else colours.TEXT
+            pieces.append((5, "stability", f"{estimates[-1].stability:.2f}", style))
         speed = facts.steps_per_second(run)
         if live and math.isfinite(speed):
             pieces.append((7, "", f"{number(speed)} steps/s", colours.TEXT))
@@ -124,6 +125,8 @@ class Summary(Drawing):
 
 
 def _age_words(age: float) -> tuple[str, Style]:
+    if age < -facts.AHEAD_SECONDS:
+        return f"dated {duration(-age)} ahead of this clock", colours.WARNING
     if age > facts.STALE_SECONDS:
         return f"no new data for {duration(age)}", colours.WARNING
     return f"updated {duration(age)} ago", colours.GOOD
@@ -158,10 +161,10 @@ class Footer(Drawing):
 class Waiting(Drawing):
     """Says what is being waited for."""
 
-    logdir = Path()
+    logdir: Path | str = Path()
     snapshot = Snapshot()
 
-    def show(self, logdir: Path, snapshot: Snapshot) -> None:
+    def show(self, logdir: Path | str, snapshot: Snapshot) -> None:
         """Show the newest state."""
         self.logdir, self.snapshot = logdir, snapshot
         self.redraw()
@@ -178,11 +181,13 @@ class Waiting(Drawing):
                 ("It will appear here as soon as it can be read.", colours.QUIET),
             ]
         if not self.snapshot.exists:
+            nearest = near(self.logdir) if isinstance(self.logdir, Path) else None
             return [
                 ("Waiting for runs:", colours.TITLE_FOCUSED),
                 (path, colours.STRONG),
                 ("does not exist yet. It will appear here", colours.TEXT),
                 ("as soon as training starts writing.", colours.TEXT),
+                *([(f"Did you mean {nearest}?", colours.WARNING)] if nearest else []),
             ]
         return [
             ("Waiting for runs:", colours.TITLE_FOCUSED),

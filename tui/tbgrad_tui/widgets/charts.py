@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +11,17 @@ from rich.style import Style
 
 from tbgrad import logformat
 from tbgrad.history import Run
-from tbgrad.records import CurvatureEstimate
+from tbgrad.records import CurvatureEstimate, Eigenvalue
+from tbgrad.text import measured, rounded
 from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
 from tbgrad_tui.chart.line import Curve, draw_chart
 from tbgrad_tui.chart.text import number
 from tbgrad_tui.widgets.drawing import Panel
+
+TWO_CHARTS = 12
+"""From so many rows on there is room for two charts of eigenvalues."""
 
 DENSITY_ROWS = 20
 """From so many rows on there is room for the spectral density below the eigenvalues."""
@@ -51,7 +56,9 @@ class ChartPanel(Panel):
 def scalar_curve(run: Run, tag: str, style: Style = colours.MAIN) -> Curve | None:
     """The curve of a scalar, None where the run does not have it."""
     series = facts.scalar(run, tag)
-    return Curve(series.steps, series.values, style) if series is not None else None
+    if series is None:
+        return None
+    return Curve(series.steps, series.values.astype(np.float64), style)
 
 
 def write_legend(canvas: Canvas, box: Box, entries: Words) -> None:
@@ -132,7 +139,8 @@ class CurvaturePanel(ChartPanel):
         newest = self._newest()
         if newest is None:
             return "", colours.TEXT
-        return f"λmax {number(newest.lambda_max.value)}", colours.STRONG
+        value, _ = rounded(newest.lambda_max.value, newest.lambda_max.residual)
+        return f"λmax {value}", colours.STRONG
 
     def _newest(self) -> CurvatureEstimate | None:
         estimates = facts.curvature_estimates(self.run)[1] if self.run else []
@@ -154,23 +162,59 @@ class CurvaturePanel(ChartPanel):
         used = _write_words(canvas, box, int(steps[-1]), estimates)
         chart = box.inside(0, used, 0, 0)
         doubtful = np.array([not e.converged for e in estimates])
-        curves = []
-        for name, style in (("lambda_min", colours.SECOND), ("lambda_max", colours.MAIN)):
-            values = [getattr(e, name) for e in estimates]
-            curves.append(
-                Curve(
-                    steps,
-                    np.array([v.value for v in values]),
-                    style,
-                    errors=np.array([v.residual for v in values]),
-                    doubtful=doubtful,
-                    show_points=True,
-                )
-            )
-        # Of an adaptive optimizer the threshold bounds other eigenvalues than the chart shows.
-        newest = estimates[-1]
-        level = newest.stability_threshold if newest.preconditioned is None else None
+        curves = [
+            _eigenvalues(steps, [e.lambda_min for e in estimates], colours.SECOND, doubtful),
+            _eigenvalues(steps, [e.lambda_max for e in estimates], colours.MAIN, doubtful),
+        ]
+        level = estimates[-1].stability_threshold
+        if estimates[-1].preconditioned is not None:
+            # Of an adaptive optimizer the threshold bounds the eigenvalues of another matrix.
+            bounded = [e.preconditioned for e in estimates]
+            chart = self._draw_bounded(canvas, chart, steps, bounded, doubtful, level)
+            level = None
         draw_chart(canvas, chart, curves, log=self.log_axis, level=level)
+
+    def _draw_bounded(
+        self,
+        canvas: Canvas,
+        box: Box,
+        steps: NDArray[np.int64],
+        values: Sequence[Eigenvalue | None],
+        doubtful: NDArray[np.bool_],
+        level: float | None,
+    ) -> Box:
+        """The preconditioned eigenvalues and their threshold in a chart of their own.
+
+        What room is left for the others; where there is none, they are in the words above.
+        """
+        above = box.height // 2 if box.height >= TWO_CHARTS else 0
+        below = box.inside(0, above, 0, 0)
+        if below.height >= 5:
+            names = [("preconditioned λmax", colours.PRECONDITIONED), ("limit", colours.THRESHOLD)]
+            write_legend(canvas, below, names)
+            below = below.inside(0, 1, 0, 0)
+        curve = _eigenvalues(steps, values, colours.PRECONDITIONED, doubtful)
+        draw_chart(canvas, below, [curve], log=self.log_axis, level=level)
+        return box.rows(0, above)
+
+
+def _eigenvalues(
+    steps: NDArray[np.int64],
+    values: Sequence[Eigenvalue | None],
+    style: Style,
+    doubtful: NDArray[np.bool_],
+) -> Curve:
+    """A curve with error bars, of the estimates that have this eigenvalue."""
+    there = np.array([value is not None for value in values], dtype=np.bool_)
+    known = [value for value in values if value is not None]
+    return Curve(
+        steps[there],
+        np.array([value.value for value in known]),
+        style,
+        errors=np.array([value.residual for value in known]),
+        doubtful=doubtful[there],
+        show_points=True,
+    )
 
 
 def _draw_density(
@@ -206,22 +250,22 @@ def curvature_words(estimate: CurvatureEstimate, *, narrow: bool = False) -> Wor
     Where it is `narrow` and not all will fit, what the numbers mean comes before the threshold.
     """
     top, bottom = estimate.lambda_max, estimate.lambda_min
-    words = [(f"λmax {number(top.value)} ± {number(top.residual, 2)}", colours.MAIN)]
+    words = [(f"λmax {measured(top.value, top.residual)}", colours.MAIN)]
     threshold: Words = [("no threshold known", colours.QUIET)]
     verdict: Words = []
     if estimate.stability_threshold is not None:
         threshold = [(f"threshold {number(estimate.stability_threshold)}", colours.THRESHOLD)]
         if estimate.preconditioned is not None:
-            value = number(estimate.preconditioned.value)
-            threshold.insert(0, (f"preconditioned λmax {value}", colours.MAIN))
-        meaning, worrying = facts.stability_words(estimate)
+            bounded = measured(estimate.preconditioned.value, estimate.preconditioned.residual)
+            threshold.insert(0, (f"preconditioned λmax {bounded}", colours.PRECONDITIONED))
+        found, meaning = facts.stability_words(estimate)
         if meaning:
-            style = colours.WARNING if worrying else colours.GOOD
-            verdict = [(f"stability {number(estimate.stability, 2)}", style), (meaning, style)]
+            style = colours.STANDINGS[found]
+            verdict = [(f"stability {estimate.stability:.2f}", style), (meaning, style)]
     words += verdict + threshold if narrow else threshold + verdict
     if not estimate.converged:
         words.insert(1 if narrow else len(words), ("○ not converged", colours.WARNING))
-    words.append((f"λmin {number(bottom.value)} ± {number(bottom.residual, 2)}", colours.SECOND))
+    words.append((f"λmin {measured(bottom.value, bottom.residual)}", colours.SECOND))
     return words
 
 

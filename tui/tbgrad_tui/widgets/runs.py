@@ -34,7 +34,7 @@ class RunsPanel(Panel):
         self.runs: Mapping[str, Run] = {}
         self.selected = ""
         self.now = 0.0
-        self.logdir = Path()
+        self.logdir: Path | str = Path()
         self._first = 0
 
     def show(self, runs: Mapping[str, Run], selected: str, now: float) -> None:
@@ -73,10 +73,11 @@ class RunsPanel(Panel):
         mark_style = colours.GOOD if live else colours.QUIET
         canvas.write(box.x, box.y, "●" if live else "○", style + Style(color=mark_style.color))
         age = facts.age(run, self.now)
-        shown_age = duration(age) if math.isfinite(age) else "empty"
-        right = f"{run.last_step:,}  {shown_age:>6}" if run.last_step >= 0 else shown_age
+        begun = facts.has_begun(run)
+        shown_age = _age_words(age) if begun else "empty"
+        right = f"{run.last_step:,}  {shown_age:>6}" if begun else shown_age
         if box.width < 34:
-            right = f"{run.last_step:,}" if run.last_step >= 0 else "–"
+            right = f"{run.last_step:,}" if begun else "–"
         room = box.width - 3 - cell_len(right)
         canvas.write(box.x + 2, box.y, shorten(name, room), style)
         canvas.write(box.x + box.width - cell_len(right), box.y, right, style)
@@ -87,6 +88,13 @@ class RunsPanel(Panel):
         names = list(self.runs)
         if 0 < event.y < self.size.height - 1 and 0 <= row < len(names):
             self.post_message(self.Chosen(names[row]))
+
+
+def _age_words(age: float) -> str:
+    """How long ago, "ahead" of this clock, or "–" where the log does not tell."""
+    if not math.isfinite(age):
+        return "–"
+    return "ahead" if age < -facts.AHEAD_SECONDS else duration(age)
 
 
 def _facts(run: Run, width: int) -> list[tuple[str, str, Style]]:

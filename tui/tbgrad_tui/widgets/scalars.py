@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from tbgrad.history import Series
 from tbgrad.logformat import Kind
 from tbgrad_tui import facts
@@ -47,13 +49,11 @@ class ScalarsPanel(ChartPanel):
             box = box.inside(0, len(ADVICE) + 1, 0, 0)
         tags = facts.scalar_tags(self.run) + facts.histogram_tags(self.run)
         if not tags:
-            canvas.write(
-                box.x,
-                box.y,
-                "It has no scalars and no histograms either.",
-                colours.QUIET,
-                box.width,
-            )
+            held = {series.kind.value for series in self.run.values() if len(series)}
+            words = "It has no scalars and no histograms either."
+            if held:
+                words = f"It holds no scalars and no histograms, only {' and '.join(sorted(held))}."
+            canvas.write(box.x, box.y, words, colours.QUIET, box.width)
             return
         columns = max(1, min(len(tags), box.width // 36))
         lines = -(-len(tags) // columns)
@@ -76,6 +76,7 @@ class ScalarsPanel(ChartPanel):
         )  # fmt: skip
         inside = box.inside(0, 1, 0, 1)
         if scalar:
-            draw_chart(canvas, inside, [Curve(series.steps, series.values)], log=self.log_axis)
+            curve = Curve(series.steps, series.values.astype(np.float64))
+            draw_chart(canvas, inside, [curve], log=self.log_axis)
         else:
             draw_buckets(canvas, inside, series.values[-1])

@@ -3,7 +3,7 @@
 
 import { Chart, colors } from "../chart.js";
 import { element, explain, fill, panel } from "../dom.js";
-import { clean, count, number, plotText } from "../format.js";
+import { clean, count, measured, number, plotText } from "../format.js";
 import { toNumber } from "../model.js";
 
 export class CurvatureView {
@@ -75,28 +75,30 @@ export class CurvatureView {
     const legend = [{ label: "λmax", color: c.purple }];
     if (traces.length > 1) legend.push({ label: "λmin", color: c.teal });
     if (estimates.some((e) => !e.converged)) legend.push({ label: "not converged", color: c.muted, look: "cross" });
-    // Of an adaptive optimizer the limit bounds other eigenvalues than the chart shows.
-    const limits = estimates.map((e) => (e.preconditioned ? NaN : toNumber(e.stability_threshold)));
-    const highest = Math.max(...top.map((e) => toNumber(e.value)).filter(Number.isFinite));
     const newest = estimates.at(-1);
     const formula = newest.threshold_formula ? ` = ${clean(newest.threshold_formula)}` : "";
+    // Of an adaptive optimizer the limit bounds the eigenvalues of another matrix, on an axis of their own.
+    const bounded = newest.preconditioned ? estimates.map((e) => e.preconditioned) : top;
+    const [yaxis, axes] = newest.preconditioned ? ["y2", otherAxis(c.orange)] : ["y", {}];
     if (newest.preconditioned) {
-      const value = number(toNumber(newest.preconditioned.value));
-      const limit = number(toNumber(newest.stability_threshold));
-      legend.push({ label: `preconditioned λmax ${value} of ${limit}`, color: c.red, look: "dash" });
+      traces.push({ ...eigenvalues("preconditioned λmax", c.orange, estimates, bounded), yaxis });
+      legend.push({ label: "preconditioned λmax (right)", color: c.orange });
     }
+    const limits = estimates.map((e) => toNumber(e.stability_threshold));
+    const highest = Math.max(...bounded.map((e) => (e ? toNumber(e.value) : NaN)).filter(Number.isFinite));
+    const whose = newest.preconditioned ? "its limit" : "limit";
     if (limits.some(Number.isFinite)) {
       // A limit far above would press the eigenvalues flat: say where it is instead.
       const near = limits.map((v) => (Number.isFinite(v) && v <= 4 * Math.max(highest, 1e-12) ? v : null));
       if (near.some((v) => v !== null)) {
-        legend.push({ label: `limit${formula}`, color: c.red, look: "dash" });
+        legend.push({ label: `${whose}${formula}`, color: c.red, look: "dash" });
         traces.push({
-          type: "scatter", mode: "lines", name: `stability limit${plotText(formula)}`,
+          type: "scatter", mode: "lines", name: `stability limit${plotText(formula)}`, yaxis,
           x: estimates.map((e) => e.step), y: near, line: { color: c.red, width: 1.5, dash: "dash" },
           hovertemplate: "stability limit %{y:.4~g}<extra></extra>",
         });
       } else {
-        legend.push({ label: `limit ${number(limits.at(-1))}${formula} is far above ↑`, color: c.red, look: "dash" });
+        legend.push({ label: `${whose} ${number(limits.at(-1))}${formula} is far above ↑`, color: c.red, look: "dash" });
       }
     }
     this.box.title =
@@ -108,11 +110,21 @@ export class CurvatureView {
       traces,
       {
         yaxis: { zeroline: true, zerolinecolor: c.muted },
+        ...axes,
       },
       revision,
     );
   }
 }
+
+/** An axis on the right: the eigenvalues of the preconditioned Hessian have another size. */
+const otherAxis = (color) => ({
+  margin: { l: 52, r: 48, t: 8, b: 32 },
+  yaxis2: {
+    overlaying: "y", side: "right", showgrid: false, zeroline: false, rangemode: "tozero", tickmode: "auto", nticks: 5,
+    exponentformat: "power", tickfont: { color },
+  },
+});
 
 function eigenvalues(name, color, estimates, chosen) {
   const number_ = (i, key) => {
@@ -130,9 +142,9 @@ function eigenvalues(name, color, estimates, chosen) {
     },
     error_y: { type: "data", array: residuals, color, thickness: 1.2, width: 3 },
     customdata: estimates.map((e, i) => [
-      residuals[i] === null ? "error unknown" : `± ${number(residuals[i])}`,
+      y[i] === null ? "" : measured(y[i], residuals[i] ?? NaN),
       e.converged ? "" : ", NOT converged",
     ]),
-    hovertemplate: `${name} %{y:.4~g} %{customdata[0]}%{customdata[1]}<extra></extra>`,
+    hovertemplate: `${name} %{customdata[0]}%{customdata[1]}<extra></extra>`,
   };
 }

@@ -16,13 +16,24 @@ export function noRuns() {
   );
 }
 
-export function noGradients() {
-  return element(
-    "section", { class: "words-only" },
-    element("h2", {}, "This run has no gradients logged"),
-    element("p", {}, "Its scalars are shown below. To see gradients, layers and curvature here, add the monitor to the training:"),
-    element("pre", {}, element("code", {}, EXAMPLE)),
-  );
+export class NoGradientsView {
+  constructor() {
+    this.rest = element("p", {});
+    this.box = element(
+      "section", { class: "words-only" },
+      element("h2", {}, "This run has no gradients logged"),
+      this.rest,
+      element("pre", {}, element("code", {}, EXAMPLE)),
+    );
+  }
+
+  /** @param {boolean} scalars whether there are any to show instead */
+  draw(scalars) {
+    const instead = scalars
+      ? "Its scalars are shown below."
+      : "It has no scalars either; what else it holds is in TensorBoard's other tabs.";
+    this.rest.textContent = `${instead} To see gradients, layers and curvature here, add the monitor to the training:`;
+  }
 }
 
 function howTo() {

@@ -1,13 +1,16 @@
 /** The header: which run, and where it stands, in words. */
 
 import { element, fill } from "../dom.js";
-import { age, clean, count, number } from "../format.js";
+import { age, clean, count, measured, number } from "../format.js";
 import { toNumber } from "../model.js";
 import { tally } from "../severity.js";
 
 const SAMPLED =
   "This run is long: TensorBoard keeps a random part of its records, so a single peak may be missing. " +
   "To keep more, start it with --samples_per_plugin scalars=50000,tbgrad=20000";
+
+/** Two clocks may differ by as much and nothing is said of it. */
+const AHEAD_SECONDS = 60;
 
 export class SummaryView {
   /** @param {{onRun: (name: string) => void, onAlerts: () => void}} events */
@@ -55,8 +58,11 @@ export class SummaryView {
     if (newest) {
       const { value, residual } = newest.eigenvalues[0];
       const doubt = newest.converged ? "" : ", not converged";
-      facts.push(["λmax", `${number(toNumber(value))} ± ${number(toNumber(residual), 2)}${doubt}`, newest.converged ? "" : "warn"]);
-      facts.push(stability(toNumber(newest.stability)));
+      const style = newest.converged ? "" : "warn";
+      facts.push(["λmax", measured(toNumber(value), toNumber(residual)) + doubt, style]);
+      const bounded = newest.preconditioned;
+      if (bounded) facts.push(["preconditioned λmax", measured(toNumber(bounded.value), toNumber(bounded.residual)), style]);
+      facts.push(stability(toNumber(newest.stability), newest.standing));
     }
     this.updated = element("dd", {});
     this.facts.replaceChildren(
@@ -87,7 +93,8 @@ export class SummaryView {
 
   tick() {
     if (!this.updated || !this.wallTime) return;
-    const words = `${age(Date.now() / 1000 - this.wallTime)} ago`;
+    const seconds = Date.now() / 1000 - this.wallTime;
+    const words = seconds < -AHEAD_SECONDS ? `dated ${age(-seconds)} ahead of this clock` : `${age(seconds)} ago`;
     if (this.updated.textContent !== words) this.updated.textContent = words;
   }
 
@@ -104,8 +111,11 @@ export class SummaryView {
   }
 }
 
-function stability(value) {
+function stability(value, standing) {
   if (!Number.isFinite(value)) return ["stability", "limit unknown"];
-  if (value > 1) return ["stability", `${number(value)} × the limit: unstable`, "bad"];
-  return ["stability", `${number(100 * value, 2)} % of the limit: stable`, value > 0.9 ? "warn" : ""];
+  if (standing === "below") return ["stability", `${number(100 * value, 2)} % of the limit: stable`];
+  const times = `${value < 10 ? value.toFixed(2) : number(value)} × the limit`;
+  return standing === "at"
+    ? ["stability", `${times}: at the edge of stability`, "warn"]
+    : ["stability", `${times}: unstable`, "bad"];
 }

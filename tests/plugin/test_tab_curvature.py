@@ -1,0 +1,81 @@
+"""Eigenvalues in the tab: digits fit their error; what an adaptive optimizer bounds is drawn."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tbgrad import logformat
+from tbgrad.eventwriter import EventFileWriter
+from tbgrad.records import CurvatureEstimate, Eigenvalue
+from tbgrad.text import measured
+from tests.plugin.tabs import choose_run, healthy
+from tests.support.browser import open_tab, tensorboard
+from tests.support.logs import manifest, write_run
+from tests.test_text import MEASURED
+
+pytestmark = pytest.mark.browser
+
+IN_JAVASCRIPT = """async (cases) => {
+  const base = new URL("plugin/tbgrad/static/format.js", new URL(".", location.href));
+  const { measured } = await import(base);
+  return cases.map(([value, error]) => measured(Number(value), Number(error)));
+}"""
+ASCII = str.maketrans("−⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "-0123456789-")
+
+
+def as_python(words: str) -> str:
+    plain = words.translate(ASCII).replace("×10", "e")
+    return plain.replace("not a number", "nan").replace("infinite", "inf")
+
+
+def write_adaptive(directory: Path, stability: float) -> None:
+    """An RMSprop whose preconditioned eigenvalues are some 500 times as large as the others."""
+    with EventFileWriter(directory, start_step=0) as writer:
+        writer.add(0, [logformat.manifest(manifest())])
+        for step in (100, 200, 300):
+            estimate = CurvatureEstimate(
+                (Eigenvalue(1.24, 0.0059), Eigenvalue(-0.1, 0.01)), True, 9, 0.1, 1.0, 64,
+                570.0, "2 / η", Eigenvalue(570.0 * stability, 3.0),
+            )  # fmt: skip
+            writer.add(step, [logformat.curvature(estimate), logformat.scalar("loss", 1.0)])
+
+
+def test_what_the_tab_says_of_eigenvalues(browser: Any, tmp_path: Path) -> None:
+    write_adaptive(tmp_path / "runs" / "adaptive", 1.2)
+    write_adaptive(tmp_path / "runs" / "edge", 1.0016)
+    write_run(tmp_path / "runs" / "ahead", steps=50, at=time.time() + 7200)
+    with tensorboard(tmp_path / "runs", tmp_path) as server:
+        tab = open_tab(browser, server.url)
+        choose_run(tab, "adaptive")
+        tab.wait("document.querySelector('#summary dl').innerText.includes('preconditioned')")
+        words = " ".join(tab.text("#summary dl").split())
+        assert "λmax 1.2400 ± 0.0059 preconditioned λmax 684.0 ± 3.0" in words
+        assert "stability 1.20 × the limit: unstable" in words
+        assert tab.frame.is_visible("#summary .bad")
+        tab.wait("document.querySelector('#curvature .chart')?.data?.length === 4")
+        traces = {trace["name"]: trace["y"] for trace in tab.traces("curvature")}
+        assert traces["preconditioned λmax"] == pytest.approx([684.0] * 3)
+        assert traces["stability limit = 2 / η"] == [570.0] * 3
+        axes = "[...document.querySelector('#curvature .chart').data].map((t) => t.yaxis ?? 'y')"
+        assert tab.frame.evaluate(axes) == ["y", "y", "y2", "y2"]
+        legend = tab.text("#curvature .legend")
+        assert "preconditioned λmax (right)" in legend
+        assert "its limit = 2 / η" in legend
+        choose_run(tab, "edge")
+        tab.wait("document.querySelector('#summary dl').innerText.includes('at the edge')")
+        words = " ".join(tab.text("#summary dl").split())
+        assert "stability 1.00 × the limit: at the edge of stability" in words
+        assert not tab.frame.is_visible("#summary .bad")
+        choose_run(tab, "ahead")
+        tab.wait("document.querySelector('#summary .updated').innerText.includes('ahead of')")
+        assert "dated 2 h ahead of this clock" in tab.text("#summary .updated")
+        pairs = [[str(value), str(error)] for value, error, _ in MEASURED]
+        pairs = [[text.replace("inf", "Infinity") for text in pair] for pair in pairs]
+        shown = tab.frame.evaluate(IN_JAVASCRIPT, pairs)
+        assert [as_python(words) for words in shown] == [measured(v, e) for v, e, _ in MEASURED]
+        healthy(tab)
+        tab.page.context.close()

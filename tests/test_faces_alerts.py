@@ -1,0 +1,92 @@
+"""Report, terminal and tab on the same logs: the same alerts, in the same order."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tbgrad_tui.screens.alerts import AlertsPage
+
+from tbgrad import logformat
+from tbgrad.cli import main
+from tbgrad.eventwriter import EventFileWriter
+from tbgrad.logformat import to_jsonable
+from tests.plugin import logs
+from tests.plugin.conftest import Api, python_provider
+from tests.support.logs import EPOCH, manifest
+from tests.tui.support import app_on, loaded, until
+
+
+def write_other_writer(directory: Path) -> None:
+    """Scalars as any script logs them: a loss that diverges, and is NaN in the end."""
+    with EventFileWriter(directory) as writer:
+        for step in range(400):
+            loss = 1.0 if step < 100 else 1.02 ** (step - 100)
+            values = [
+                logformat.scalar("loss", math.nan if step > 350 else loss),
+                logformat.scalar("val_loss", 2.0 + step / 100),
+                logformat.scalar("accuracy", 0.1),
+            ]
+            writer.add(step, values, EPOCH + step)
+
+
+def write_thousands(directory: Path) -> None:
+    """More alerts than are kept one by one in bounded memory; one of three is open at the end."""
+    with EventFileWriter(directory) as writer:
+        writer.add(0, [logformat.manifest(replace(manifest(), rules=logs.RULES))], EPOCH)
+        for step in range(1, 9_001):
+            first = 30 * (step // 30)
+            severity = ("info", "warning", "error")[step // 30 % 3]
+            over = step % 30 == 29 and step // 30 % 3 > 0
+            told = logs.alert(
+                "edge_of_stability", severity, first, last=step,
+                state="closed" if over else "open", parameters=(f"layer {step % 3}",),
+            )  # fmt: skip
+            writer.add(step, [logformat.alerts([told])], EPOCH + step)
+
+
+def write_missing(directory: Path) -> None:
+    """A log whose writer watched nothing: gradients are missing, and now and then they are not."""
+    described = manifest(2)
+    with EventFileWriter(directory) as writer:
+        writer.add(0, [logformat.manifest(described)], EPOCH)
+        for step in range(1, 60):
+            table = logs.table(4, norm=1.0, weight_norm=1.0, update_norm=1e-3, cosine=np.nan)
+            if step % 20:
+                table[1, described.column("norm")] = np.nan
+            writer.add(step, [logformat.parameters(table)], EPOCH + step)
+
+
+WRITERS: dict[str, tuple[Callable[[Path], None], int]] = {
+    "ours": (logs.write_alerts, 3),
+    "hostile": (logs.write_hostile, 2),
+    "another": (write_other_writer, 2),
+    "thousands": (write_thousands, 300),
+    "missing": (write_missing, 1),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+async def test_all_faces_list_the_same_alerts_in_the_same_order(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write, least = WRITERS[name]
+    write(tmp_path / name)
+    assert main(["report", str(tmp_path), "--json"]) == 0
+    reported = json.loads(capsys.readouterr().out)["runs"][name]["alerts"]
+    answer = Api(python_provider(tmp_path)).get("alerts", run=name)
+    app = app_on(tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await loaded(pilot)
+        await pilot.press("a")
+        await until(pilot, lambda: isinstance(app.screen, AlertsPage))
+        listed = [to_jsonable(asdict(alert)) for alert in app.screen.panel.alerts]
+    assert len(reported) >= least
+    assert listed == reported
+    assert answer["alerts"] == reported
+    assert not any("nan" in alert["evidence"] for alert in reported if alert["rule"] != "nonfinite")

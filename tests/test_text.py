@@ -1,0 +1,33 @@
+"""Words and numbers for people."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from tbgrad.text import measured
+
+MEASURED = [
+    (10.01563, 5.9e-6, "10.0156300 ± 5.9e-6"),
+    (70.0, 1.4, "70.0 ± 1.4"),
+    (-1.5, 0.05, "-1.500 ± 0.050"),
+    (1.24, 0.0996, "1.24 ± 0.10"),
+    (0.003, 0.5, "0.00 ± 0.50"),
+    (-0.003, 0.5, "0.00 ± 0.50"),
+    (12345.6, 234.5, "12,350 ± 230"),
+    (686.4, 3.21, "686.4 ± 3.2"),
+    (1.234567e12, 3.2e9, "1.2346e12 ± 3.2e9"),
+    (1.5e-7, 2e-9, "1.500e-7 ± 2.0e-9"),
+    (0.0, 0.02, "0.000 ± 0.020"),
+    (1 / 3, 1e-20, "0.333333333333333 ± 1.0e-20"),
+    (2.5, 0.0, "2.5 ± 0"),
+    (2.5, math.inf, "2.5 ± inf"),
+    (2.5, math.nan, "2.5 ± unknown"),
+    (math.nan, 0.1, "nan ± 0.1"),
+]
+
+
+@pytest.mark.parametrize(("value", "error", "words"), MEASURED)
+def test_digits_fit_the_error(value: float, error: float, words: str) -> None:
+    assert measured(value, error) == words
