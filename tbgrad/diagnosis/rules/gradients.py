@@ -95,8 +95,9 @@ def _no_gradient(moment: Moment) -> Any:
     if none.all():
         return None
     lost = _nonfinite(moment)
-    if lost is not None:
-        none &= ~lost
+    counts = record.statistic("nonfinite")
+    if counts is not None:
+        none &= np.isnan(counts)  # zero where another update of the window has it
     trend = moment.trend
     done = trend.recent_loss < 0.25 * trend.first_loss  # a loss of zero has no gradient, either
     if not (norms > 0).any() and not (lost is not None and lost.any()) and not done:
