@@ -453,16 +453,17 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             )
             sentence = silent(rules, log.logged)
             if sentence:
-                log.note_once(sentence)
+                log.note_once("silent", sentence)
             return
         calls = calls_of(self._optimizer) - self._counted_before
         if not self._batches or log.skipped or 0 < calls < log.batches_per_update:
             return
         if calls:
             log.note_once(
+                "unseen",
                 f"{calls:,} updates were made and none was seen: include= and exclude= leave none "
                 "of their parameters, or train_step applies them in a function of its own that "
-                "was traced before"
+                "was traced before",
             )
             return
         others = [
@@ -473,13 +474,14 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             and calls_of(value)
         ]
         log.note_once(
+            "unseen",
             f"no update of the weights was seen in {self._batches:,} batches: the optimizer that "
             "is watched makes none. "
             + (
                 f"Watch another one that does: GradientMonitor(…, optimizer={others[0]})"
                 if others
                 else "Where train_step applies another one, give it as optimizer=…"
-            )
+            ),
         )
 
     def _guard(self, action: Callable[..., None], *args: Any) -> None:

@@ -60,17 +60,18 @@ class PartOfUpdates:
         """Whether the update under way is sampled."""
         return self._sampled.read_value() > 0
 
-    def put_after(self, after: Tensor) -> None:
-        """Keep what is known after the update, [S', P]."""
-        self._after.assign(tf.where(self.mask[:, 0], after, self._after))
+    def put_after(self, after: Tensor, logs: Tensor) -> None:
+        """Keep what is known after the update, [S', P].
+
+        Where this update is logged, it stands for those that did not come since the last time, too.
+        """
+        missing = logs & tf.equal(self._after.read_value(), UNKNOWN)
+        self._after.assign(tf.where(self.mask[:, 0] | missing, after, self._after))
         self._sampled.assign(0)
 
-    def take_after(self, after: Tensor) -> Tensor:
-        """That of all parts, whereupon nothing is kept any more.
-
-        Of what had no update since the last time it is `after`, that of the present one.
-        """
-        whole = tf.where(self._after.read_value() > UNKNOWN, self._after, after)
+    def take_after(self) -> Tensor:
+        """That of all parts, whereupon nothing is kept any more."""
+        after = self._after.read_value()
         self._kept.assign(tf.fill(self._kept.shape, UNKNOWN))
         self._after.assign(tf.fill(self._after.shape, UNKNOWN))
-        return whole
+        return after

@@ -353,10 +353,10 @@ class RunLog:
             if file is not None:
                 file.add(step, [logformat.note(self._noted[1])])
 
-    def note_once(self, text: str) -> None:
-        """The same, unless it was said before."""
-        if text not in self._told:
-            self._told.add(text)
+    def note_once(self, subject: str, text: str) -> None:
+        """The same, unless there was a note on this subject before."""
+        if subject not in self._told:
+            self._told.add(subject)
             self.note(text)
 
     def give_up(self, error: Exception) -> None:
