@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from tbgrad.diagnosis import AlertSettings, Record
+from tbgrad.diagnosis.needs import NEEDS, silent
 from tbgrad.records import Alert
+from tbgrad.tags import LOSS
 from tbgrad.training import hessian, replicas
 from tbgrad.training.arguments import (
     check_alerts,
@@ -26,7 +28,17 @@ from tbgrad.training.arguments import (
 )
 from tbgrad.training.cadence import HISTOGRAMS, SHORTEST, Cadence, CadenceSearch
 from tbgrad.training.curvature import Curvature, CurvatureProbe, probe_batch
-from tbgrad.training.runlog import ALARM_SECONDS, DRAIN_SECONDS, RunLog, logger, updates_done
+from tbgrad.training.fits import Fit
+from tbgrad.training.functions import WatchedFunction
+from tbgrad.training.runlog import (
+    ALARM_SECONDS,
+    DRAIN_SECONDS,
+    RunLog,
+    brief,
+    logger,
+    updates_done,
+)
+from tbgrad.training.tap import innermost
 
 
 class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
@@ -41,7 +53,10 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
     Args:
         logdir: directory of the run, which is created; also one that TensorFlow can write and
             Python cannot, such as `gs://bucket/runs/a`, where the log is seen to grow every 30 s.
-            A second `fit` continues the run.
+            A second `fit` of the model, or one from a checkpoint with the optimizer's count,
+            continues the run. A training that begins anew where there is a log already, as the next
+            trial of a search or fold of a validation, is logged in `runs/a-2`, and so on; a copy of
+            the monitor is as good as the monitor.
         every: steps between two logged ones. Norms and non-finite values are taken at every step
             whatever this is, and show as the largest of each window. By default 10, or as many more
             as keep the time that logged steps take within `overhead`: about the first hundred steps
@@ -96,6 +111,9 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         group: str = "",
     ) -> None:
         super().__init__()
+        self._arguments = {
+            name: value for name, value in locals().items() if name not in ("self", "__class__")
+        }
         if curvature is not None and not isinstance(curvature, Curvature):
             raise TypeError(
                 f"curvature is a tbgrad.Curvature, not {type(curvature).__name__}: "
@@ -127,9 +145,10 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         self._log: RunLog | None = None
         self._probe: CurvatureProbe | None = None
         self._optimizer: Any = None
-        self._plain_function: Any = None
-        self._looking_function: Any = None
-        self._passing_function: Any = None
+        self._logged_model: Any = None
+        self._function: WatchedFunction | None = None
+        self._active = self._begun = False
+        self._batches = self._counted_before = 0
         self._epoch_start = 0
         self._updates_a_batch = 1.0
         self._last_drain_step = 0
@@ -145,6 +164,11 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         """
         return None if self._log is None else self._log.latest
 
+    @property
+    def directory(self) -> str | Path:
+        """Where the newest training is logged: `logdir`, or that with a number behind it."""
+        return self.logdir if self._log is None else self._log.logdir
+
     def listen(self, function: Callable[[Record], None]) -> None:
         """Call a function with every logged step, soon after it, between two steps."""
         self._listeners.append(function)
@@ -154,76 +178,103 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         if function in self._listeners:
             self._listeners.remove(function)
 
+    def __deepcopy__(self, memo: object) -> GradientMonitor:
+        """A monitor with the same settings, for another training."""
+        return type(self)(**self._arguments)
+
+    def __reduce__(self) -> Any:
+        return partial(type(self), **self._arguments), ()
+
     # Only `..._batch_begin` is overridden: a callback with an `..._batch_end` makes Keras wait for
     # the results of every single step.
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Attach to the model's optimizer and open the event file."""
-        self._guard(self._begin)
+        """Attach to the model's optimizer."""
+        self._guard(self._attach)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Read the true step, which the count of batches may have missed at an epoch's end."""
-        if self._log is not None:
+        if self._begun:
             self._guard(self._drain)
-            self._epoch_start = self._log.step
+            self._guard(self._begin_epoch)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Between two steps: drain and estimate the curvature, where due."""
-        if self._log is not None:
+        if self._active and not self._begun:
+            # No sooner: callbacks behind this one may load a checkpoint as training begins.
+            self._begun = True
+            self._guard(self._begin)
+        if self._begun:
+            self._batches += 1
             self._guard(self._between_steps, batch)
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Show what training did so far before a validation, which may take long."""
-        if self._log is not None:
+        if self._begun:
             self._guard(self._pause)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Bring the epoch's last steps into the log, and the loss of a validation."""
-        if self._log is not None:
+        if self._begun:
             self._guard(self._end_epoch, epoch, logs or {})
 
     def on_train_end(self, logs: Any = None) -> None:
         """Estimate the final curvature, close the event file and leave no trace on the model."""
-        if self._log is not None:
+        if self._active:
             self._guard(self._finish)
-            self._leave()
+            self.leave()
 
-    def _leave(self) -> None:
-        """Close the event file and leave no trace on the model."""
+    def leave(self) -> None:
+        """Close the event file and leave no trace on the model. What `fit` does at its end."""
         if self._fit_ends is not None:
             self._fit_ends.detach()
+        if not self._active:
+            return
+        self._active = self._begun = False
         if self._log is not None:
             self._log.close()
             if self._log.observer is not None:
                 self._log.observer.looks = True
-            self.model.train_function = self._plain_function
+        if self._function is not None:
+            self._function.exit(self)
 
-    def _begin(self) -> None:
+    def returned(self, loss: Any) -> None:
+        """Take the loss that a train step returned, where it was not seen before."""
+        log = self._log
+        if log is not None and log.lossless and replicas.index() == 0 and not self._group:
+            self._guard(log.complete, loss)
+
+    def _attach(self) -> None:
+        """Watch the optimizer and the train function; what is left of a former fit goes."""
+        self.leave()
+        self._active = True
         model = self.model
+        self._function = WatchedFunction.of(model, self._function)
+        fit = Fit()
         # An exception in `fit` calls no hook, but ends its list of callbacks; so does the exit of
         # the interpreter.
-        self._fit_ends = weakref.finalize(callback_list() or model, self._leave)
-        plain = model.train_function
+        self._fit_ends = weakref.finalize(fit.callbacks or model, self.leave)
         self._last_drain_time = time.monotonic()
-        if self._log is not None and plain is self._plain_function and plain is not None:
-            # A second fit of the same compiled model: what was traced before goes on observing.
-            self._log.open()
-            self._log.attach()
-            model.train_function = self._looking_function
-            return
         optimizer = self._chosen_optimizer or model.optimizer
-        start_step = updates_done(optimizer)
-        if self._log is not None and self._optimizer is not optimizer:
-            # Compiling again makes a new optimizer that counts from zero; the run goes on.
-            start_step += self._log.step
-        self._optimizer = optimizer
+        log = self._log if self._logged_model is model else None
+        if log is None or log.failed or self._optimizer is not optimizer:
+            log = self._new_log(optimizer, log)
+        self._log, self._optimizer, self._logged_model = log, optimizer, model
+        log.attach()
+        self._function.enter(self)
+
+    def _new_log(self, optimizer: Any, former: RunLog | None) -> RunLog:
+        """A log of this model; it goes on where `former` is one of the same model."""
+        model = self.model
+        done = 0 if former is None else former.step
         every = self.every or self._found or Cadence((SHORTEST,))
-        self._log = RunLog(
-            self.logdir,
+        log = RunLog(
+            self.logdir if former is None else former.logdir,
+            own=former is None,
             group=self._group,
             model=model,
             optimizer=optimizer,
-            start_step=start_step,
+            counted=lambda: done + updates_done(optimizer),
             every=every,
             histograms_every=self.histograms_every or every.times(HISTOGRAMS),
             selection=self._selection,
@@ -234,39 +285,57 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             steps_per_execution=model.steps_per_execution,
             compiled_by_xla=bool(model.jit_compile),
         )
-        self._updates_a_batch = 1 / self._log.batches_per_update
+        self._updates_a_batch = 1 / log.batches_per_update
         if not (self.every or self._found):
             steps_a_call = model.steps_per_execution * self._updates_a_batch
             self._search = CadenceSearch(self.overhead, self._settle, steps_a_call)
-        # Those of another optimizer are known when it is first applied.
-        if model.built and optimizer is model.optimizer:
-            replicas.outside(self._log.observer_for, model.trainable_variables)
-        self._log.attach()
         self._probe = None
-        if self.curvature is not None:
-            batch, samples = probe_batch(self.curvature.data, self.curvature.samples)
-            self._probe = CurvatureProbe(
-                self.curvature,
-                lambda: (hessian.model_loss(model, *batch), model.trainable_variables),
-                optimizer,
-                self._log,
-                samples,
-            )
-        self._plain_function = plain
-        model.make_train_function(force=True)
-        self._looking_function, self._passing_function = model.train_function, None
+        return log
+
+    def _begin(self) -> None:
+        """Open the event file, and make the functions of the training step."""
+        model, log, function = self.model, self._log, self._function
+        assert log is not None
+        assert function is not None
+        if log.observer is not None:
+            log.go_on()
+        elif model.built and self._optimizer is model.optimizer:
+            # Those of another optimizer are known when it is first applied.
+            replicas.outside(log.observer_for, model.trainable_variables)
+        self._epoch_start = self._last_drain_step = log.step
+        self._batches, self._counted_before = 0, calls_of(self._optimizer)
+        if self.curvature is not None and self._probe is None:
+            self._probe = self._new_probe(self.curvature, log)
         # Workers wait for one another's sums, so that all of them have to run one function; so have
         # the monitors of several optimizers, whose logged steps need not be the same.
-        alone = optimizer is model.optimizer and not self._group
+        alone = self._optimizer is model.optimizer and not self._group
+        alone = alone and log.alone and len(function.watchers) == 1
         several = replicas.several_workers(model.distribute_strategy)
-        if self._log.steps_are_batches and alone and not several:
-            model.make_train_function(force=True)
-            self._passing_function = model.train_function
-            model.train_function = self._looking_function
+        function.make(may_pass=log.steps_are_batches and alone and not several)
+
+    def _new_probe(self, curvature: Curvature, log: RunLog) -> CurvatureProbe | None:
+        model = self.model
+        try:
+            batch, samples = probe_batch(curvature.data, curvature.samples)
+        except Exception as error:  # noqa: BLE001 - the gradients are logged all the same
+            log.note(f"no curvature. {brief(error)}")
+            return None
+        return CurvatureProbe(
+            curvature,
+            lambda: (hessian.model_loss(model, *batch), model.trainable_variables),
+            self._optimizer,
+            log,
+            samples,
+        )
+
+    def _begin_epoch(self) -> None:
+        assert self._log is not None
+        self._epoch_start = self._log.step
 
     def _between_steps(self, batch: int) -> None:
         log = self._log
         assert log is not None
+        assert self._function is not None
         if log.observer is None:
             return  # the model creates its variables in the first step
         step = self._epoch_start + int(batch * self._updates_a_batch)
@@ -282,7 +351,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         elif (
             waited >= DRAIN_SECONDS
             or step - self._last_drain_step >= log.max_steps_between_drains(step)
-            or (self._last_drain_step == 0 and step > 0)
+            or (self._last_drain_step == self._epoch_start and step > self._epoch_start)
             or self._alarmed(waited)
         ):
             self._drain()
@@ -290,7 +359,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             return
         if batch and log.step != step:  # updates that are skipped, or several a batch
             self._updates_a_batch = (log.step - self._epoch_start) / batch
-            self._passing_function = None
+            self._function.never_pass()
             self._choose_function(log.step + 1)
         self._last_drain_step, self._last_drain_time = step, time.monotonic()
         self._alarm_seconds = ALARM_SECONDS
@@ -312,6 +381,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
             self._log.add_validation_loss(float(logs["val_loss"]))
         if epoch + 1 != (self.params or {}).get("epochs"):
             self._stop_if_asked()
+            self._tell_unseen()
 
     def _pause(self) -> None:
         """Drain, and keep what follows out of the time that training takes."""
@@ -342,9 +412,10 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         """Look where this step is logged; elsewhere a step that cannot log costs less."""
         assert self._log is not None
         assert self._log.observer is not None
-        looks = self._passing_function is None or self._log.observer.due(step)
+        assert self._function is not None
+        looks = not self._function.may_pass or self._log.observer.due(step)
         self._log.observer.looks = looks
-        self.model.train_function = self._looking_function if looks else self._passing_function
+        self._function.passes = not looks
 
     def _drain(self) -> None:
         if self._log is not None:
@@ -363,21 +434,59 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _finish(self) -> None:
         assert self._log is not None
-        if self._log.observer is None:
-            if not self.model.distribute_strategy.extended.should_save_summary:
-                return  # another worker does
-            raise RuntimeError(
-                "no update of the weights was seen. Does train_step call self.optimizer.apply or "
-                "apply_gradients (of another optimizer: give it as optimizer=), and has the model "
-                "trainable weights?"
-            )
-        if self._probe is not None:
-            self._probe.estimate()
+        if self._probe is not None and self._log.observer is not None:
+            self._probe.end()
         self._log.drain()
+        self._tell_unseen()
+
+    def _tell_unseen(self) -> None:
+        """Say once what of this training cannot be seen, and which rules are silent for it."""
+        log, model = self._log, self.model
+        assert log is not None
+        if not model.distribute_strategy.extended.should_save_summary:
+            return  # another worker does
+        if log.seen:
+            rules = (
+                self._stop_on
+                if self._group
+                else self._stop_on | {rule for rule, tag in NEEDS.items() if tag == LOSS}
+            )
+            sentence = silent(rules, log.logged)
+            if sentence:
+                log.note_once("silent", sentence)
+            return
+        calls = calls_of(self._optimizer) - self._counted_before
+        if not self._batches or log.skipped or 0 < calls < log.batches_per_update:
+            return
+        if calls:
+            log.note_once(
+                "unseen",
+                f"{calls:,} updates were made and none was seen: include= and exclude= leave none "
+                "of their parameters, or train_step applies them in a function of its own that "
+                "was traced before",
+            )
+            return
+        others = [
+            f"model.{name}"
+            for name, value in vars(model).items()
+            if isinstance(value, keras.optimizers.Optimizer)
+            and value is not self._optimizer
+            and calls_of(value)
+        ]
+        log.note_once(
+            "unseen",
+            f"no update of the weights was seen in {self._batches:,} batches: the optimizer that "
+            "is watched makes none. "
+            + (
+                f"Watch another one that does: GradientMonitor(…, optimizer={others[0]})"
+                if others
+                else "Where train_step applies another one, give it as optimizer=…"
+            ),
+        )
 
     def _guard(self, action: Callable[..., None], *args: Any) -> None:
         """Run `action`; whatever fails in it ends the monitoring, never the training."""
-        if self._log is not None and self._log.failed:
+        if self._log is not None and self._log.failed and action != self._attach:
             return
         try:
             action(*args)
@@ -386,18 +495,10 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
                 self._log.give_up(error)
             else:
                 logger.warning(
-                    "tbgrad: this training is not monitored, and goes on. %s: %s",
-                    type(error).__name__,
-                    error,
+                    "tbgrad: this training is not monitored, and goes on. %s", brief(error)
                 )
 
 
-def callback_list() -> Any:
-    """The list of callbacks of the `fit` that is running; None where there is none."""
-    frame: FrameType | None = sys._getframe()
-    while frame is not None:
-        found = frame.f_locals.get("callbacks")
-        if isinstance(found, keras.callbacks.CallbackList):
-            return found
-        frame = frame.f_back
-    return None
+def calls_of(optimizer: Any) -> int:
+    """How often the optimizer was applied; of gradients that it accumulates, for each part."""
+    return int(tf.convert_to_tensor(innermost(optimizer)._iterations))

@@ -13,7 +13,7 @@ import numpy as np
 from tbgrad.records import CurvatureEstimate, Eigenvalue
 from tbgrad.training import hessian
 from tbgrad.training.arguments import check_steps
-from tbgrad.training.runlog import RunLog
+from tbgrad.training.runlog import RunLog, brief
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,7 @@ class CurvatureProbe:
         self._last_density: int | None = None
         self._failed = False
         self._not_finite = False
+        self._left_out = False
 
     def due(self, step: int) -> bool:
         """Whether an estimate is due between two steps, `step` updates being done."""
@@ -121,13 +122,24 @@ class CurvatureProbe:
             return False
         if self._budget.allows():
             return True
-        if step - self._last >= 2 * self._settings.every and self._budget.tell():
+        self._left_out = True
+        if step - self._last >= 2 * self._settings.every:
+            self._tell_left_out()
+        return False
+
+    def end(self) -> CurvatureEstimate | None:
+        """The last estimate, after the last step; says so where the budget left some out."""
+        if self._left_out:
+            self._tell_left_out()
+        return self.estimate()
+
+    def _tell_left_out(self) -> None:
+        if self._budget.tell():
             self._log.note(
                 f"estimates of the curvature took {self._budget.spent:.2g} s, more than "
                 f"{self._settings.budget:.0%} of the time: they come less often than every "
                 f"{self._settings.every} steps. Curvature(budget=...) allows more"
             )
-        return False
 
     def estimate(self) -> CurvatureEstimate | None:
         """Estimate at the present weights and log it; a failure ends the estimates, no more."""
@@ -153,7 +165,7 @@ class CurvatureProbe:
             return None
         except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
             self._failed = True
-            self._log.note(f"no curvature from step {step} on. {error}")
+            self._log.note(f"no curvature from step {step} on. {brief(error)}")
             return None
         self._budget.spend(time.perf_counter() - started, once=traced - started)
         self._last, self._not_finite = step, False

@@ -9,7 +9,8 @@ import keras
 from tbgrad.diagnosis import Record
 from tbgrad.tags import GRADIENT_NORM_MAX
 from tbgrad.training.arguments import check_steps
-from tbgrad.training.callback import GradientMonitor, callback_list
+from tbgrad.training.callback import GradientMonitor
+from tbgrad.training.fits import callback_list
 
 
 class GradientNormEarlyStopping(keras.callbacks.Callback):  # type: ignore[misc]

@@ -6,9 +6,24 @@ import contextlib
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
+
+UNKNOWN = np.finfo(np.float32).min
+"""What is not known, inside the graph. NaN there would be taken for a fault of the training by
+`tf.debugging.enable_check_numerics`, which then ends it."""
+
+INFINITE = np.finfo(np.float32).max
+"""What is beyond all numbers, inside the graph, likewise."""
+
+
+def outside_graph(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Values that were computed in the graph, with NaN and infinity in their own right."""
+    values = np.where(values == UNKNOWN, np.float32(np.nan), values)
+    return np.where(values == INFINITE, np.float32(np.inf), values)
 
 
 def in_xla() -> bool:

@@ -14,13 +14,18 @@ import numpy as np
 import tensorflow as tf
 
 from tbgrad.records import STATISTICS, HistogramBins, Parameter
-from tbgrad.training import statistics
+from tbgrad.training import replicas, sketch, statistics
 from tbgrad.training.cadence import Cadence
-from tbgrad.training.graph import in_xla, rarely
+from tbgrad.training.graph import INFINITE, UNKNOWN, in_xla, rarely
 from tbgrad.training.parameters import layouts, tensorflow_variable
+from tbgrad.training.part import PartOfUpdates
 from tbgrad.training.ring import NUMBERS, Drained, StatisticsRing, own_variable
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
+
+
+TURN = 32
+"""Logged steps in a row that a parameter may go without an update, where others take turns."""
 
 
 class GradientObserver:
@@ -28,6 +33,13 @@ class GradientObserver:
 
     Steps are counted in updates: the first update is step `start_step + 1`. Logged are the first
     step and those that `every` or `histograms_every` names; the latter with histograms.
+
+    An update may be of some of the variables, as where an actor and a critic take turns. What is
+    logged is then put together: each parameter as it was in the last update of it up to the logged
+    step. It is unknown where it had none since the step that was logged before.
+
+    Attributes:
+        losses: whether the loss of an update was shown so far; None before there was an update.
     """
 
     def __init__(
@@ -59,18 +71,28 @@ class GradientObserver:
         self._first = start_step + 1
         self._cadences = (every, histograms_every)
         self._every = [own_variable(_parts(cadence), tf.int64) for cadence in self._cadences]
-        self._window_squares = own_variable(np.zeros(count), tf.float32)
+        # Below zero where the window has no gradient of a parameter.
+        self._window_squares = own_variable(np.full(count, -1.0), tf.float32)
         self._window_nonfinite = own_variable(np.zeros(count), tf.float32)
         self._window_total = own_variable(0.0, tf.float32)
-        # The first such step since the last drain, and its first row.
+        # The first such step after the one that was told, and its first row. The training step
+        # writes the one, the drain the other: neither takes back what the other says.
         self._nonfinite = own_variable([0, 0], tf.int64)
-        self._sample = own_variable(np.zeros((count, statistics.COSINE_SAMPLE)), tf.float32)
+        self._told = own_variable(0, tf.int64)
+        self._told_step = 0
+        self._sketch = own_variable(np.zeros((count, sketch.BUCKETS)), tf.float32)
         self._skipped = own_variable(0.0, tf.float32)
-        self._shown: set[str] = set()
+        self._loss_sum = own_variable([0.0, 0.0], tf.float32)
+        self._parts: dict[tuple[int, ...], PartOfUpdates] = {}
+        self._rows: tuple[int, ...] = ()
+        self._absent = np.zeros(count, np.int64)
+        self._counts_skipped = False
+        self.losses: bool | None = None
         self.looks = True
         self._pass_eagerly = tf.function(self._pass, autograph=False)
         self._observe_eagerly = tf.function(self._observe, autograph=False)
         self._finish_eagerly = tf.function(self._finish, autograph=False)
+        self._complete_eagerly = tf.function(self._ring.complete, autograph=False)
 
     def knows(self, variables: Sequence[Any]) -> bool:
         """Whether all of `variables` have a row."""
@@ -84,6 +106,13 @@ class GradientObserver:
         self._cadences = (every, histograms_every)
         for assigned, cadence in zip(self._every, self._cadences, strict=True):
             assigned.assign(_parts(cadence))
+
+    def resume(self, step: int) -> None:
+        """Count on from here, and leave out what was seen since the last drain."""
+        self._ring.forget()
+        self.step.assign(step)
+        self._told_step = max(step, int(self._nonfinite.numpy()[0]))
+        self._told.assign(self._told_step)
 
     def due(self, step: int) -> bool:
         """Whether this step is to be logged."""
@@ -119,8 +148,10 @@ class GradientObserver:
                 by_row[row] = position
         if not by_row:
             return None
-        rows = tuple(sorted(by_row))
+        rows = self._rows = tuple(sorted(by_row))
+        part = self._part(rows)
         true = [gradients[by_row[row]] for row in rows]
+        self.losses = bool(self.losses) or loss is not None
         if not self.looks:
             function = self._pass_eagerly if tf.executing_eagerly() else self._pass
             function(true, rows)
@@ -128,17 +159,28 @@ class GradientObserver:
         clipped = None if applied is None else [applied[by_row[row]] for row in rows]
         given = {"loss": loss, "learning_rate": learning_rate, "loss_scale": loss_scale}
         numbers = {name: tf.cast(x, tf.float32) for name, x in given.items() if x is not None}
-        self._shown = {"norm", "norm_max", *numbers}
-        self._shown |= {"applied_norm"} if applied is not None else set()
-        self._shown |= {"skipped"} if loss_scale is not None else set()
+        self._counts_skipped |= loss_scale is not None
         eager = tf.executing_eagerly()
         function = self._observe_eagerly if eager else self._observe
         conditional = with_values and self._copies_conditionally and not eager
         conditional = conditional and not in_xla()
-        values: list[Tensor] = function(true, rows, numbers, clipped, conditional)
+        values: list[Tensor] = function(true, rows, part, numbers, clipped, conditional)
         if with_values and not conditional:
             values = self.values()
         return values if with_values else None
+
+    def mean_loss(self, loss: Tensor, first: Tensor) -> Tensor:
+        """Mean of the losses from the `first` of the batches that make up an update to this one."""
+        before = tf.where(first, 0.0, self._loss_sum.read_value())
+        total = self._loss_sum.assign(
+            before + tf.stack([tf.cast(loss, tf.float32), 1.0]), read_value=True
+        )
+        return total[0] / total[1]
+
+    def complete(self, loss: Tensor) -> None:
+        """Give the newest logged step the loss that is known no sooner than after it."""
+        if self.looks:
+            self._complete_eagerly(loss) if tf.executing_eagerly() else self._ring.complete(loss)
 
     def values(self) -> list[Tensor]:
         """The present values of all variables, in row order."""
@@ -157,12 +199,17 @@ class GradientObserver:
         """
         if self.looks:
             function = self._finish_eagerly if tf.executing_eagerly() else self._finish
-            function(before, signal_to_noise)
+            function(before, signal_to_noise, self._parts.get(self._rows))
 
     @property
     def nonfinite(self) -> bool:
         """Whether a gradient was not finite since the last drain; waits for the device."""
-        return bool(self._nonfinite.numpy()[0] > 0)
+        return bool(self._nonfinite.numpy()[0] > self._told_step)
+
+    @property
+    def skipped(self) -> bool:
+        """Whether updates were left out since the last logged step; waits for the device."""
+        return bool(self._skipped.numpy() > 0)
 
     def skip(self) -> None:
         """Count an update that the optimizer leaves out; call in the training step."""
@@ -170,19 +217,45 @@ class GradientObserver:
 
     def drain(self) -> Drained:
         """Read what gathered since the last drain; between two steps, or while one runs."""
-        drained = self._ring.drain(self._shown)
-        if "skipped" in self._shown:
+        drained = self._ring.drain()
+        for logged in drained.steps:
+            self._tell_turns(logged.table)
+        if self._counts_skipped:
             drained = replace(drained, skipped=int(self._skipped.numpy()))
         step, row = map(int, self._nonfinite.numpy())
-        if step == 0:
+        if step <= self._told_step:
             return drained
-        self._nonfinite.assign([0, 0])
+        self._told_step = step
+        self._told.assign(step)
         return replace(drained, nonfinite=(step, self.parameters[row].path))
+
+    def _tell_turns(self, table: Any) -> None:
+        """Tell a parameter that waits for its turn from one that no gradient reaches.
+
+        The former had no value that is not finite, of the latter that is not known.
+        """
+        column = STATISTICS.index("nonfinite")
+        absent = np.isnan(table[:, column])
+        self._absent = np.where(absent, self._absent + 1, 0)
+        if len(self._parts) > 1:
+            met = np.zeros(len(absent), np.bool_)
+            met[[row for rows in self._parts for row in rows]] = True
+            table[absent & met & (self._absent <= TURN), column] = 0.0
+
+    def _part(self, rows: tuple[int, ...]) -> PartOfUpdates | None:
+        """What is kept of updates of these rows alone; nothing of those of all rows."""
+        count = len(self.parameters)
+        if len(rows) == count:
+            return None
+        if rows not in self._parts:
+            self._parts[rows] = replicas.outside(PartOfUpdates, rows, count, self._parts)
+        return self._parts[rows]
 
     def _observe(
         self,
         true: list[Any],
         rows: tuple[int, ...],
+        part: PartOfUpdates | None,
         numbers: dict[str, Tensor],
         clipped: list[Any] | None,
         with_values: bool,
@@ -201,7 +274,10 @@ class GradientObserver:
             for cadence, steps in zip(self._cadences, self._every, strict=True)
         )
         histograms_due = counts | tf.equal(step, self._first)
-        due = histograms_due | logs
+        due = sampled = histograms_due | logs
+        if part is not None:
+            every = _part(self._cadences[0], self._every[0], step)
+            sampled = due | part.passes(step, every)
         # A non-finite value makes the sum non-finite, so that counting is needed then alone.
         finite = tf.math.is_finite(total)
 
@@ -213,14 +289,25 @@ class GradientObserver:
             )
             window = self._raised(rows, squares, total, step, counts)
 
-            def log() -> None:
-                self._log(gradients, rows, squares, window, step, numbers, clipped)
+            def sample() -> None:
+                table, norm, angles = self._table(gradients, rows, squares)
+
+                def log(table: Tensor = table) -> None:
+                    self._log(table, norm, window, step, numbers, clipped)
+
+                if part is None:
+                    self._sketch.assign(angles)
+                    log()
+                    return
+                self._sketch.assign(tf.where(part.mask, angles, self._sketch))
+                whole = part.put(table)
+                tf.cond(due, lambda: log(whole), lambda: self._keep(window))
 
             def count() -> None:
                 found = statistics.histograms(self._blocks(gradients, rows), self.bins)
                 self._ring.write_histograms(step, self._spread(found, rows, 0))
 
-            tf.cond(due, log, lambda: self._keep(window))
+            tf.cond(sampled, sample, lambda: self._keep(window))
             tf.cond(histograms_due, count, _nothing)
             return self.values() if with_values else []
 
@@ -228,7 +315,7 @@ class GradientObserver:
             self._raise(rows, squares, total)
             return [tf.zeros([0], v.dtype) for v in self._variables] if with_values else []
 
-        values: list[Tensor] = rarely(due | ~finite, look, pass_by)
+        values: list[Tensor] = rarely(sampled | ~finite, look, pass_by)
         return values
 
     def _pass(self, true: list[Any], rows: tuple[int, ...]) -> None:
@@ -254,7 +341,7 @@ class GradientObserver:
 
     def _raise(self, rows: tuple[int, ...], squares: Tensor, total: Tensor) -> None:
         """Raise the peaks of the window to those of a step in which all is finite."""
-        peaks = tf.maximum(self._window_squares, self._spread(squares, rows, 0.0))
+        peaks = tf.maximum(self._window_squares, self._spread(squares, rows, -1.0))
         self._window_squares.assign(peaks)
         self._window_total.assign(tf.maximum(self._window_total, total))
 
@@ -263,10 +350,10 @@ class GradientObserver:
     ) -> _Window:
         """The window with this step in it; `counts` are its values that are not finite."""
         row = tf.gather(tf.constant(rows, tf.int64), tf.argmax(counts > 0))
-        known = (self._nonfinite[0] > 0) | tf.reduce_all(tf.equal(counts, 0.0))
+        known = (self._nonfinite[0] > self._told) | tf.reduce_all(tf.equal(counts, 0.0))
         self._nonfinite.assign(tf.where(known, self._nonfinite, tf.stack([step, row])))
         return _Window(
-            squares=tf.maximum(self._window_squares, self._spread(_peak(squares), rows, 0.0)),
+            squares=tf.maximum(self._window_squares, self._spread(_peak(squares), rows, -1.0)),
             nonfinite=self._window_nonfinite + self._spread(counts, rows, 0.0),
             total=tf.maximum(self._window_total, _peak(total)),
         )
@@ -278,74 +365,85 @@ class GradientObserver:
 
     def _log(
         self,
-        gradients: list[statistics.Gradient],
-        rows: tuple[int, ...],
-        squares: Tensor,
+        table: Tensor,
+        norm: Tensor,
         window: _Window,
         step: Tensor,
         numbers: dict[str, Tensor],
         clipped: list[Any] | None,
     ) -> None:
         """Write this step into the ring and begin a new window."""
-        blocks = self._blocks(gradients, rows)
-        sample = self._spread(statistics.samples(blocks), rows, np.nan)
-        cosine = statistics.cosine(sample, self._sample)
-        table, norm = self._table(gradients, blocks, rows, squares, window, cosine)
         numbers = numbers | {
             "norm": norm,
-            "norm_max": tf.maximum(tf.sqrt(window.total), _peak(norm)),
-            "skipped": self._skipped.read_value(),
+            "norm_max": tf.maximum(_root(window.total), _peak(norm)),
         }
+        if self._counts_skipped:
+            numbers["skipped"] = self._skipped.read_value()
         if clipped is not None:
             prepared = [statistics.prepare(gradient) for gradient in clipped]
             numbers["applied_norm"] = tf.sqrt(tf.reduce_sum(statistics.square_sums(prepared)))
-        unknown = np.float32(np.nan)
-        self._ring.write(step, tf.stack([numbers.get(name, unknown) for name in NUMBERS]), table)
+        known = tf.stack([numbers.get(name, UNKNOWN) for name in NUMBERS])
+        self._ring.write(step, known, self._of_window(table, window))
         self._skipped.assign(0.0)
-        self._sample.assign(sample)
-        self._keep(_Window(*(tf.zeros_like(part) for part in vars(window).values())))
+        self._keep(
+            _Window(
+                squares=-tf.ones_like(window.squares),
+                nonfinite=tf.zeros_like(window.nonfinite),
+                total=tf.zeros_like(window.total),
+            )
+        )
 
     def _table(
-        self,
-        gradients: list[statistics.Gradient],
-        blocks: statistics.Blocks,
-        rows: tuple[int, ...],
-        squares: Tensor,
-        window: _Window,
-        cosine: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        """The packed statistics [P, S] of this step and the global norm."""
+        self, gradients: list[statistics.Gradient], rows: tuple[int, ...], squares: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """What is told from these gradients alone: a table [P, S], the global norm, sketches."""
+        blocks = self._blocks(gradients, rows)
+        angles = self._spread(statistics.sketches(blocks), rows, 0.0)
         found = statistics.column_statistics(blocks)
         layouts = [self._layouts[row] for row in rows]
         found["norm"] = statistics.norms(gradients, layouts, squares)
         norm = statistics.norm(found["norm"])
-        columns = {name: self._spread(column, rows, np.nan) for name, column in found.items()}
-        unseen = np.full(len(self.parameters), np.nan, dtype=np.float32)
-        seen = unseen.copy()
-        seen[list(rows)] = 0.0
+        columns = {name: self._spread(column, rows, UNKNOWN) for name, column in found.items()}
+        columns["cosine"] = sketch.cosine(angles, self._sketch)
+        unknown = tf.fill([len(self.parameters)], UNKNOWN)
+        return tf.stack([columns.get(name, unknown) for name in STATISTICS], axis=1), norm, angles
+
+    def _of_window(self, table: Tensor, window: _Window) -> Tensor:
+        """The table with the columns that are about the window, and the weights as they are."""
+        columns = dict(zip(STATISTICS, tf.unstack(table, axis=1), strict=True))
+        seen = window.squares >= 0.0
         # The norm itself is right where its square is out of the range of float32.
-        columns["norm_max"] = tf.maximum(tf.sqrt(window.squares), _peak(columns["norm"])) + seen
-        columns["nonfinite"] = window.nonfinite + seen
-        columns["cosine"] = cosine
+        peaks = tf.maximum(_root(tf.maximum(window.squares, 0.0)), _peak(columns["norm"]))
+        columns["norm_max"] = tf.where(seen, peaks, UNKNOWN)
+        columns["nonfinite"] = tf.where(seen, window.nonfinite, UNKNOWN)
         columns["weight_norm"] = self._norms(self.values())
-        return tf.stack([columns.get(name, unseen) for name in STATISTICS], axis=1), norm
+        return tf.stack(list(columns.values()), axis=1)
 
     def _finish(
         self,
         before: Sequence[Tensor] | None,
         signal_to_noise: Callable[[Sequence[Any]], Tensor] | None,
+        part: PartOfUpdates | None,
     ) -> None:
-        def close() -> None:
-            unknown = tf.fill([len(self.parameters)], np.float32(np.nan))
+        def after() -> Tensor:
+            unknown = tf.fill([len(self.parameters)], UNKNOWN)
             changes = ratios = unknown
             if before is not None:
                 pairs = zip(self.values(), before, strict=True)
                 changes = self._norms([new - old for new, old in pairs])
             if signal_to_noise is not None:
                 ratios = signal_to_noise(self._variables)
-            self._ring.finish(tf.stack([changes, ratios]))
+            return tf.stack([changes, ratios])
 
-        rarely(self._ring.begun, close, _nothing)
+        def close() -> None:
+            self._ring.finish(after())
+
+        if part is None:
+            rarely(self._ring.begun, close, _nothing)
+            return
+        # One after the other, not one within the other, which XLA takes longer to compile.
+        rarely(part.sampled, lambda: part.put_after(after(), self._ring.begun), _nothing)
+        rarely(self._ring.begun, lambda: self._ring.finish(part.take_after()), _nothing)
 
     def _blocks(
         self, gradients: Sequence[statistics.Gradient], rows: tuple[int, ...]
@@ -356,7 +454,7 @@ class GradientObserver:
         """Norms of tensors with the shapes of the variables: [P]."""
         return statistics.norms([statistics.prepare(tensor) for tensor in tensors], self._layouts)
 
-    def _spread(self, values: Tensor, rows: tuple[int, ...], blank: float) -> Tensor:
+    def _spread(self, values: Tensor, rows: tuple[int, ...], blank: Any) -> Tensor:
         """From the rows that have a gradient to all P rows, `blank` in the others."""
         count = len(self.parameters)
         if len(rows) == count:
@@ -393,7 +491,12 @@ def _part(cadence: Cadence, steps: Tensor, step: Tensor) -> Tensor:
 
 def _peak(values: Tensor) -> Tensor:
     """Values as they count for a maximum: one that is not a number exceeds everything."""
-    return tf.where(tf.math.is_finite(values), values, np.float32(np.inf))
+    return tf.where(tf.math.is_finite(values), values, INFINITE)
+
+
+def _root(squares: Tensor) -> Tensor:
+    """Square roots of peaks."""
+    return tf.where(squares < INFINITE, tf.sqrt(squares), INFINITE)
 
 
 def _nothing() -> None:

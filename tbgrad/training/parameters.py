@@ -54,6 +54,10 @@ class Selection:
             )
         return chosen
 
+    def has_any(self, variables: Sequence[Any]) -> bool:
+        """Whether one of `variables` is observed; also where there are none."""
+        return not variables or any(self._has(name_of(variable)) for variable in variables)
+
     def _has(self, name: str) -> bool:
         return any(fnmatchcase(name, pattern) for pattern in self.include) and not any(
             fnmatchcase(name, pattern) for pattern in self.exclude

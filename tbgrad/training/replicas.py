@@ -51,10 +51,10 @@ def outside(function: Callable[..., T], *args: Any) -> T:
     """Call `function` as if no graph were under construction and no strategy in force.
 
     A variable made inside a replica would be one on every replica; the monitor's are on one device.
+    One made while a function is traced for the second time would be an error of that function.
     """
-    if not tf.distribute.has_strategy():
-        with tf.init_scope():
-            return function(*args)
+    if tf.executing_eagerly() and not tf.distribute.has_strategy():
+        return function(*args)
     results: list[T] = []
     errors: list[Exception] = []
 

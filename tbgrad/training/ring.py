@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -12,6 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tbgrad.records import STATISTICS, HistogramBins
+from tbgrad.training.graph import UNKNOWN, outside_graph, rarely
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
 
@@ -31,7 +32,7 @@ class LoggedStep:
     """One row of the ring on the host.
 
     `table` is float32 [P, S] with the columns of `records.STATISTICS`, `numbers` holds those of
-    `NUMBERS` that the training step shows: `norm` is the global norm of the true gradient,
+    `NUMBERS` that are known: `norm` is the global norm of the true gradient,
     `norm_max` its largest value since the logged step before, `applied_norm` the norm after
     clipping, `skipped` the updates left out since then because the scaled loss overflowed.
     """
@@ -89,7 +90,7 @@ class StatisticsRing:
         self._step = own_variable(np.zeros(self.rows), tf.int64)
         self._numbers = own_variable(np.zeros((self.rows, len(NUMBERS))), tf.float32)
         self._table = own_variable(np.zeros((self.rows, count, len(STATISTICS))), tf.float32)
-        after = np.full((self.rows, len(AFTER_UPDATE), count), np.nan)
+        after = np.full((self.rows, len(AFTER_UPDATE), count), UNKNOWN)
         self._after_update = own_variable(after, tf.float32)
         # int64, since TensorFlow keeps int32 variables off the GPU, out of XLA's reach.
         self._histograms_logged = own_variable(0, tf.int64)
@@ -138,24 +139,36 @@ class StatisticsRing:
             self._slot.assign(-1)
             self._logged.assign_add(1)
 
-    def drain(self, shown: Container[str]) -> Drained:
-        """Read what gathered since the last drain; between two steps, or while one runs.
+    def complete(self, loss: Tensor) -> None:
+        """Give the newest row a loss, where it has none."""
+        newest = (self._logged - 1) % self.rows
+        column = NUMBERS.index("loss")
+        missing = tf.equal(self._numbers[newest, column], UNKNOWN) & (self._logged > 0)
+        at = [[newest, tf.constant(column, tf.int64)]]
+        rarely(missing, lambda: _written(self._numbers, at, loss), lambda: None)
 
-        `shown` are those of `NUMBERS` that the training step shows.
-        """
+    def forget(self) -> None:
+        """Leave out what has gathered so far."""
+        self._drained = int(self._logged.numpy())
+        self._histograms_drained = int(self._histograms_logged.numpy())
+
+    def drain(self) -> Drained:
+        """Read what gathered since the last drain; between two steps, or while one runs."""
         logged, histograms_logged = int(self._logged.numpy()), int(self._histograms_logged.numpy())
         if logged == self._drained:
             return Drained((), (), 0)
-        numbers, table = self._numbers.numpy(), self._table.numpy().copy()
+        raw, table = self._numbers.numpy(), self._table.numpy().copy()
         columns = [STATISTICS.index(name) for name in AFTER_UPDATE]
         table[:, :, columns] = self._after_update.numpy().transpose(0, 2, 1)
+        numbers, table = outside_graph(raw), outside_graph(table)
         at = self._step.numpy()
         # Steps that ran meanwhile may have overwritten the oldest rows, or even all of them.
         first = max(self._drained, min(logged, int(self._logged.numpy()) + 1 - self.rows))
         steps = []
         for slot in (index % self.rows for index in range(first, logged)):
             named = zip(NUMBERS, numbers[slot].tolist(), strict=True)
-            row = {name: number for name, number in named if name in shown}
+            shown = dict(zip(NUMBERS, raw[slot] != UNKNOWN, strict=True))
+            row = {name: number for name, number in named if shown[name]}
             steps.append(LoggedStep(int(at[slot]), row, table[slot]))
         lost, self._drained = first - self._drained, logged
         return Drained(tuple(steps), self._drain_histograms(histograms_logged, steps), lost)
@@ -185,3 +198,7 @@ def own_variable(value: Any, dtype: Any) -> Any:
 
 def _write(ring: Any, slot: Tensor, value: Tensor) -> Tensor:
     return ring.scatter_nd_update([[slot]], tf.expand_dims(value, 0))
+
+
+def _written(ring: Any, at: Any, value: Tensor) -> None:
+    ring.scatter_nd_update(at, [tf.cast(value, ring.dtype)])

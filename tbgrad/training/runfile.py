@@ -11,6 +11,7 @@ from typing import Any
 
 from tbgrad.eventwriter import EventFileWriter, LocalFile
 from tbgrad.tags import in_group
+from tbgrad.training import rundirectory
 from tbgrad.training.remote import RemoteFile, is_remote
 
 _lock = threading.RLock()  # one thread may come back: a monitor is closed where it is collected
@@ -22,9 +23,13 @@ _Values = Iterable[Any] | Callable[[], Iterable[Any]]
 class RunFile:
     """What one monitor writes of a run, with the name of its group before every tag.
 
+    With `choose` the directory is that which `rundirectory.choose` gives for this optimizer.
     Monitors with different groups and the same directory write into one file, so that TensorBoard,
     which follows one file a run, sees all of them. Readers drop what a former process wrote at and
     after `start_step`; in a file of groups, which count their own steps, series by series.
+
+    Attributes:
+        logdir: the directory of the file.
 
     Raises:
         OSError: `logdir` cannot be created or written; where it is remote, an error of TensorFlow.
@@ -37,18 +42,24 @@ class RunFile:
         group: str,
         start_step: int,
         on_error: Callable[[Exception], None],
+        choose: bool = False,
+        optimizer: Any = None,
     ) -> None:
         self._group = group
         self._on_error = on_error
         with _lock:
-            file = _shared.get(str(logdir)) if group else None
+            if choose:
+                logdir = rundirectory.choose(logdir, group, optimizer, start_step - 1)
+            key = rundirectory.resolved(logdir)
+            file = _shared.get(key) if group else None
             if file is None or group in file.writing:
                 file = _File(logdir, None if group else start_step)
                 if group:
-                    _shared[str(logdir)] = file
+                    _shared[key] = file
             file.writing.add(group)
             file.told.append(on_error)
         self._file = file
+        self.logdir = logdir
 
     def add(self, step: int, values: _Values, wall_time: float | None = None) -> None:
         """Queue one event with all `values` of a step, as `EventFileWriter.add` does."""
@@ -65,8 +76,8 @@ class RunFile:
         with _lock:
             self._file.writing.remove(self._group)
             last = not self._file.writing
-            if last and _shared.get(self._file.logdir) is self._file:
-                del _shared[self._file.logdir]
+            for key in [key for key, file in _shared.items() if last and file is self._file]:
+                del _shared[key]
         if last:
             self._file.writer.close()
         else:
@@ -84,7 +95,6 @@ class _File:
     """An open event file, the groups that write it, and what hears of its failure."""
 
     def __init__(self, logdir: str | Path, start_step: int | None) -> None:
-        self.logdir = str(logdir)
         self.writing: set[str] = set()
         self.told: list[Callable[[Exception], None]] = []
         self.writer = EventFileWriter(

@@ -26,6 +26,7 @@ from tbgrad.training.parameters import Selection, describe
 from tbgrad.training.ring import Drained, LoggedStep
 from tbgrad.training.runfile import RunFile
 from tbgrad.training.tap import OptimizerTap, innermost
+from tbgrad.training.watch import UpdateWatch
 
 logger = logging.getLogger("tbgrad")
 
@@ -36,6 +37,9 @@ ALARM_SECONDS = 0.25
 """The longest time until a gradient that is not finite is noticed, which makes a drain due."""
 
 
+LINE = 240
+"""So many characters of an exception's first line are told."""
+
 SKIPPED = 20
 """Updates left out in a row from which on that is logged without a logged step."""
 
@@ -44,7 +48,13 @@ class RunLog:
     """One run being logged: the observer on the device, the tap on the optimizer, the event file.
 
     The run begins when its variables are known (`observer_for`), which may be no sooner than the
-    first training step is traced.
+    first training step is traced. With `own` its directory is that of `rundirectory.choose`. Not
+    before its beginning is the number of updates read that were done, with
+    `counted`: until the first step whatever loads a checkpoint may change it.
+
+    Attributes:
+        logdir: the directory that was asked for; once the run has begun, the one that it is in.
+        logged: the tags that were logged, of those that not every training has.
     """
 
     NEVER = 2**62
@@ -54,6 +64,7 @@ class RunLog:
         self,
         logdir: str | Path,
         *,
+        own: bool = True,
         group: str = "",
         model: Any = None,
         optimizer: Any = None,
@@ -64,19 +75,22 @@ class RunLog:
         on_alert: Callable[[Alert], object] | None = None,
         alerts: AlertSettings | None = None,
         listeners: Sequence[Callable[[Record], None]] = (),
-        start_step: int = 0,
+        counted: Callable[[], int] = lambda: 0,
         steps_per_execution: int = 1,
         compiled_by_xla: bool = True,
     ) -> None:
         self.logdir = logdir
+        self._own = own
         self._group = group
         self.failed = False
         self.observer: GradientObserver | None = None
         self.batches_per_update = 1
         self._tap: OptimizerTap | None = None
+        self._watch: UpdateWatch | None = None
         if optimizer is not None:
-            self.batches_per_update = innermost(optimizer).gradient_accumulation_steps or 1
-            self._tap = OptimizerTap(optimizer, self.observer_for, self.give_up)
+            inner = innermost(optimizer)
+            self.batches_per_update = inner.gradient_accumulation_steps or 1
+            self._watch = UpdateWatch(optimizer, inner, self._observer_of_update, self.give_up)
         self._model, self._optimizer = model, optimizer
         self._every, self._histograms_every = every, histograms_every
         self._curvature_every = curvature_every
@@ -87,9 +101,15 @@ class RunLog:
         self._file: RunFile | None = None
         self._lock = threading.RLock()
         self._time = time.time()
-        self._step = start_step
-        self._first_step = start_step + 1
+        self._counted = counted
+        self._step = 0
+        self._begun_at = 0
+        self._left_at: int | None = None
+        self._first_step = 0
+        self._noting = threading.Lock()
         self._noted = (-1, "")
+        self._told: set[str] = set()
+        self.logged: set[str] = set()
         self._alerts = AlertLog(on_alert, self.note, alerts)
         self._listeners = listeners
         self._latest: tuple[Manifest, LoggedStep] | None = None
@@ -97,7 +117,22 @@ class RunLog:
     @property
     def step(self) -> int:
         """Updates observed so far, those before this log included; waits for the device."""
-        return self._step if self.observer is None else int(self.observer.step.numpy())
+        return self._counted() if self.observer is None else int(self.observer.step.numpy())
+
+    @property
+    def seen(self) -> int:
+        """Updates observed since the log was begun or gone on with; waits for the device."""
+        return 0 if self.observer is None else self.step - self._begun_at
+
+    @property
+    def skipped(self) -> bool:
+        """Whether updates were left out since the last one that was not."""
+        return self.observer is not None and self.observer.skipped
+
+    @property
+    def lossless(self) -> bool:
+        """Whether updates were seen, and with none of them a loss."""
+        return self.observer is not None and self.observer.losses is False
 
     @property
     def latest(self) -> Mapping[str, Any] | None:
@@ -122,6 +157,9 @@ class RunLog:
         self.drain()
         with self._lock:
             start_step = self.step
+            if self.observer is None:
+                self._step = self._begun_at = start_step
+                self._first_step = start_step + 1
             parameters = describe(variables, layers.activations(self._model))
             self.observer = GradientObserver(
                 variables,
@@ -148,6 +186,21 @@ class RunLog:
                 self._file.add(start_step, [logformat.manifest(self._manifest)])
         return self.observer
 
+    def _observer_of_update(self, variables: Sequence[Any]) -> GradientObserver | None:
+        """The observer for an update of these variables; None where it is of others alone."""
+        return self.observer_for(variables) if self._selection.has_any(variables) else None
+
+    def go_on(self) -> None:
+        """Begin another event file of the run, where a former training has left it."""
+        if self.observer is None:
+            return
+        if self._optimizer is not None and self._left_at is not None:
+            # Others may have trained or set it back since.
+            step = self.step + updates_done(self._optimizer) - self._left_at
+            self.observer.resume(max(0, step))
+        self._begun_at = self.step
+        self.open()
+
     def log_every(self, every: Cadence, histograms_every: Cadence, *, lasting: bool = True) -> None:
         """Change how often steps and histograms are logged; the log says so where it lasts."""
         assert self.observer is not None
@@ -160,12 +213,23 @@ class RunLog:
         """Begin an event file that continues the run after the present step, if it has begun."""
         if self._manifest is not None:
             self._time, self._step = time.time(), self.step
+            asked, own, self._own = self.logdir, self._own, False
             self._file = RunFile(
-                self.logdir,
+                asked,
                 group=self._group,
                 start_step=self._step + 1,
                 on_error=self.give_up,
+                choose=own,
+                optimizer=self._optimizer,
             )
+            self.logdir = self._file.logdir
+            if own and self.logdir != asked and self._step == 0:
+                logger.warning(
+                    "tbgrad: %s has the log of another training: this one, which begins anew, is "
+                    "logged in %s",
+                    asked,
+                    self.logdir,
+                )
             self._first_step = self._step + 1
             self._manifest = replace(self._manifest, first_step=self._first_step)
             self._file.add(self._step, [logformat.manifest(self._manifest)])
@@ -196,15 +260,21 @@ class RunLog:
 
     def attach(self) -> None:
         """Begin to observe the updates of the optimizer, where there is one."""
-        if self._tap is not None:
-            self._tap.attach()
+        if self._watch is not None:
+            self._tap = OptimizerTap.on(self._optimizer)
+            self._tap.add(self._watch)
+
+    @property
+    def alone(self) -> bool:
+        """Whether nobody else observes the optimizer."""
+        return self._tap is None or len(self._tap.watches) == 1
 
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def observe(self, gradients: Sequence[Any], variables: Sequence[Any], loss: Any) -> None:
         """Take in one step of a custom loop; never raises."""
         try:
-            if self._tap is not None:
-                self._tap.expect(gradients, variables, loss)
+            if self._watch is not None:
+                self._watch.expect(gradients, variables, loss)
             else:
                 # Even after a failure: other workers wait for these sums.
                 if replicas.count() > 1:
@@ -215,6 +285,11 @@ class RunLog:
                     observer.finish(None)
         except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
             self.give_up(error)
+
+    def complete(self, loss: Any) -> None:
+        """Take the loss of a step that was observed without; call in the training step."""
+        if self.observer is not None:
+            self.observer.complete(loss)
 
     def drain(self) -> None:
         """Move what gathered on the device into the event file; never raises."""
@@ -239,6 +314,7 @@ class RunLog:
         with self._lock:
             if self._file is not None:
                 self._file.add(step, [logformat.curvature(estimate), *values])
+                self.logged.add(logformat.CURVATURE)
                 self._alerts.after_estimate(Record(step, {}, curvature=estimate), self._file)
 
     def add_density(self, step: int, density: hessian.SpectralDensity) -> None:
@@ -262,6 +338,7 @@ class RunLog:
             try:
                 step = self.step
                 self._file.add(step, [logformat.scalar(logformat.VALIDATION_LOSS, loss)])
+                self.logged.add(logformat.VALIDATION_LOSS)
                 record = Record(step, {logformat.VALIDATION_LOSS: loss}, manifest=self._manifest)
                 self._alerts.after_estimate(record, self._file)
             except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
@@ -270,20 +347,28 @@ class RunLog:
     def note(self, text: str) -> None:
         """One warning, and a note in the log, at the last step that was drained."""
         logger.warning("tbgrad: %s", text)
-        noted, before = self._noted  # readers keep one value a step and series
-        self._noted = self._step, f"{before}\n{text}" if self._step == noted else text
-        if self._file is not None:
-            self._file.add(self._step, [logformat.note(self._noted[1])])
+        with self._noting:  # the writer's thread has something to say, too
+            step, (noted, before) = self._step, self._noted
+            # Readers keep one value a step and series.
+            self._noted = step, f"{before}\n{text}" if step == noted else text
+            file = self._file
+            if file is not None:
+                file.add(step, [logformat.note(self._noted[1])])
+
+    def note_once(self, subject: str, text: str) -> None:
+        """The same, unless there was a note on this subject before."""
+        if subject not in self._told:
+            self._told.add(subject)
+            self.note(text)
 
     def give_up(self, error: Exception) -> None:
         """End the monitoring after a failure of its own; says so once."""
         if not self.failed:
             self.failed = True
-            reason = f"{type(error).__name__}: {error}".strip(": ")
             group = f" ({self._group})" if self._group else ""
             self.note(
                 f"monitoring of {self.logdir}{group} ended after a failure of its own; "
-                f"training goes on. {reason}"
+                f"training goes on. {brief(error)}"
             )
 
     def flush(self) -> None:
@@ -293,9 +378,11 @@ class RunLog:
 
     def close(self) -> None:
         """Detach from the optimizer, write what is left and close the event file."""
-        if self._tap is not None:
-            self._tap.detach()
+        if self._tap is not None and self._watch is not None:
+            self._tap.remove(self._watch)
         self.drain()
+        with tf.init_scope():
+            self._left_at = 0 if self._optimizer is None else updates_done(self._optimizer)
         with self._lock:
             file, self._file = self._file, None
         if file is not None:
@@ -325,6 +412,7 @@ class RunLog:
             Record(logged.step, _scalars(logged), logged.table, self._manifest)
             for logged in drained.steps
         ]
+        self.logged.update(tag for record in records for tag in record.scalars)
         self._alerts.after(drained, records, file)
         now = time.time()
         last = max([s.step for s in drained.steps], default=self._step)
@@ -352,6 +440,14 @@ class RunLog:
                 f"{drained.lost} logged steps before step {last} were overwritten before they "
                 "could be written; a larger `every` or smaller `steps_per_execution` prevents this"
             )
+
+
+def brief(error: Exception) -> str:
+    """An exception in one line; the whole of it is logged for those who look for more."""
+    logger.debug("tbgrad: in full", exc_info=error)
+    lines = str(error).strip().splitlines() or [""]
+    line = lines[0] if len(lines[0]) <= LINE else f"{lines[0][:LINE]}…"
+    return f"{type(error).__name__}: {line}".strip(": ")
 
 
 def updates_done(optimizer: Any) -> int:

@@ -14,17 +14,11 @@ import numpy as np
 import tensorflow as tf
 
 from tbgrad.records import HistogramBins
-from tbgrad.training.graph import in_xla
+from tbgrad.training import sketch
+from tbgrad.training.graph import UNKNOWN, in_xla
 from tbgrad.training.parameters import Layout
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
-
-COSINE_SAMPLE = 256
-"""Coordinates of a parameter from which `cosine` is estimated: all of them up to this number, else
-a fixed random choice. The estimate's standard error is about (1 - cosine²) / √256, at most 0.06;
-one kilobyte a parameter holds the previous sample, where a copy of the gradient would be another
-model."""
-
 
 SAFE_SQUARES = (1e-30, 1e38)
 """Sums of squares that lost nothing to the range of float32."""
@@ -40,10 +34,14 @@ SMALL = 1 << 16
 
 @dataclass(frozen=True)
 class Gradient:
-    """The gradient of one parameter in float32; a `sparse` one leaves out rows of exact zeros."""
+    """The gradient of one parameter in float32; a `sparse` one leaves out rows of exact zeros.
+
+    `slices` are the values and the indices of its rows, as they came, of a large one that came so.
+    """
 
     tensor: Tensor
     sparse: bool = False
+    slices: tuple[Tensor, Tensor] | None = None
 
     @property
     def values(self) -> Tensor:
@@ -60,10 +58,13 @@ def prepare(gradient: Any) -> Gradient:
     if not isinstance(gradient, tf.IndexedSlices):
         return Gradient(_real(gradient))
     values = _real(gradient.values)
+    slices = (values, gradient.indices)
     shape = tf.get_static_value(gradient.dense_shape)
-    if shape is not None and (np.prod(shape) <= SMALL or shape[0] <= (values.shape[0] or 0)):
-        return Gradient(tf.math.unsorted_segment_sum(values, gradient.indices, shape[0]))
-    return Gradient(_sum_of_equal_rows(values, gradient.indices), sparse=True)
+    if shape is not None and np.prod(shape) <= SMALL:
+        return Gradient(tf.math.unsorted_segment_sum(*slices, shape[0]))
+    if shape is not None and shape[0] <= (values.shape[0] or 0):
+        return Gradient(tf.math.unsorted_segment_sum(*slices, shape[0]), slices=slices)
+    return Gradient(_sum_of_equal_rows(*slices), sparse=True, slices=slices)
 
 
 def _real(tensor: Tensor) -> Tensor:
@@ -87,7 +88,7 @@ class Blocks:
             by_layout.setdefault(layout if together else i, []).append(i)
         self.groups = list(by_layout.values())
         self.layouts = [layouts[group[0]] for group in self.groups]
-        self.sparse = [gradients[group[0]].sparse for group in self.groups]
+        self.slices = [gradients[group[0]].slices for group in self.groups]
         self.stacked = [
             tf.reshape(tf.stack([gradients[i].tensor for i in group]), [len(group), -1])
             for group in self.groups
@@ -100,12 +101,16 @@ class Blocks:
 
 
 def _sum_of_equal_rows(values: Tensor, indices: Tensor) -> Tensor:
+    """Each row that occurs once, in the order of the indices, and zeros for those left over.
+
+    Of the latter there is at least one: without any row, there would be no largest value.
+    """
     order = tf.argsort(indices)
     rows = tf.gather(indices, order)
     fresh = tf.cast(rows[1:] != rows[:-1], tf.int32)
     fresh = tf.concat([tf.zeros_like(rows[:1], tf.int32), fresh], axis=0)
     return tf.math.unsorted_segment_sum(
-        tf.gather(values, order), tf.cumsum(fresh), num_segments=tf.shape(rows)[0]
+        tf.gather(values, order), tf.cumsum(fresh), num_segments=tf.shape(rows)[0] + 1
     )
 
 
@@ -168,7 +173,7 @@ def column_statistics(blocks: Blocks) -> dict[str, Tensor]:
 
     Mean and standard deviation are those of all values of the parameter's gradient (the deviation
     is the population's), the zero fraction counts exact zeros, the dead fraction output units all
-    of whose gradients are exactly zero; it is NaN where the tensor has no such units.
+    of whose gradients are exactly zero; it is UNKNOWN where the tensor has no such units.
     """
     found = [
         _block_statistics(stacked, layout)
@@ -199,40 +204,21 @@ def _block_statistics(stacked: Tensor, layout: Layout) -> dict[str, Tensor]:
     return {
         "mean": mean,
         "std": tf.sqrt((squares + left_out * tf.square(mean)) / size),
-        # Of a sparse gradient without any rows they are infinite.
         "abs_max": tf.maximum(tf.reduce_max(tf.maximum(high, -low), axis=1), 0.0),
         "zero_fraction": (size - nonzero) / size,
-        "dead_fraction": tf.fill([count], np.float32(np.nan)) if layout.units is None else dead,
+        "dead_fraction": tf.fill([count], UNKNOWN) if layout.units is None else dead,
     }
 
 
-def sample_coordinates(size: int) -> np.ndarray[Any, np.dtype[np.int32]]:
-    """The fixed coordinates from which the cosine of parameters of a size is estimated, rising."""
-    if size <= COSINE_SAMPLE:
-        return np.arange(size, dtype=np.int32)
-    chosen = np.random.default_rng(size).choice(size, COSINE_SAMPLE, replace=False)
-    return np.sort(chosen).astype(np.int32)
-
-
-def samples(blocks: Blocks) -> Tensor:
-    """Every gradient at its coordinates, zero-padded: [P, COSINE_SAMPLE]; NaN for sparse ones."""
-    taken = []
-    for stacked, layout, sparse in zip(blocks.stacked, blocks.layouts, blocks.sparse, strict=True):
-        if sparse:
-            taken.append(tf.fill([1, COSINE_SAMPLE], np.float32(np.nan)))
-            continue
-        coordinates = sample_coordinates(layout.size)
-        found = tf.gather(stacked, coordinates, axis=1)
-        taken.append(tf.pad(found, [[0, 0], [0, COSINE_SAMPLE - len(coordinates)]]))
-    return blocks.in_order(taken)
-
-
-def cosine(a: Tensor, b: Tensor) -> Tensor:
-    """Cosine between the rows of two [P, K] matrices: [P], NaN where a row is zero."""
-    a = a / tf.reduce_max(tf.abs(a), axis=1, keepdims=True)
-    b = b / tf.reduce_max(tf.abs(b), axis=1, keepdims=True)
-    lengths = tf.norm(a, axis=1) * tf.norm(b, axis=1)
-    return tf.clip_by_value(tf.reduce_sum(a * b, axis=1) / lengths, -1.0, 1.0)
+def sketches(blocks: Blocks) -> Tensor:
+    """The sketch of every gradient: [P, sketch.BUCKETS]."""
+    # What comes in rows is taken so, expanded or not: a batch of another size may be the next.
+    return blocks.in_order(
+        [
+            sketch.of_dense(stacked) if slices is None else sketch.of_rows(*slices)
+            for stacked, slices in zip(blocks.stacked, blocks.slices, strict=True)
+        ]
+    )
 
 
 def histograms(blocks: Blocks, bins: HistogramBins) -> Tensor:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
 from tbgrad.diagnosis import AlertSettings
+from tbgrad.diagnosis.needs import NEEDS, silent
 from tbgrad.records import Alert, CurvatureEstimate
+from tbgrad.tags import LOSS
 from tbgrad.training import replicas
 from tbgrad.training.arguments import (
     check_alerts,
     check_cadence,
+    check_gradients,
     check_group,
     check_logdir,
     check_on_alert,
@@ -33,6 +36,8 @@ class GradientSummaryWriter:
     Args:
         logdir: directory of the run, which is created; also one that TensorFlow can write and
             Python cannot, such as `gs://bucket/runs/a`, where the log is seen to grow every 30 s.
+            A loop that begins at step 0 where there is a log already is logged in `runs/a-2`, and
+            so on.
         variables: the trainable variables (Keras or `tf.Variable`), one row of statistics each.
         optimizer: the Keras optimizer of the loop. With it, the log has the learning rate, the
             effect of clipping and the size of the updates too.
@@ -98,6 +103,7 @@ class GradientSummaryWriter:
     ) -> None:
         if start_step is None:
             start_step = 0 if optimizer is None else updates_done(optimizer)
+        begun_at = start_step
         cadence = check_cadence("every", every)
         self._log = RunLog(
             check_logdir(logdir),
@@ -112,10 +118,11 @@ class GradientSummaryWriter:
             selection=check_selection(include, exclude),
             on_alert=check_on_alert(on_alert),
             alerts=check_alerts(alerts),
-            start_step=start_step,
+            counted=lambda: begun_at,
         )
         self._variables = list(variables)
         self._optimizer = optimizer
+        self._grouped = bool(group)
         self._probe: CurvatureProbe | None = None
         self._step = 0
         if replicas.writes_summaries(self._variables):
@@ -129,24 +136,20 @@ class GradientSummaryWriter:
         self._close = weakref.finalize(self, _shut, self._stop, self._thread, self._log)
 
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
-    def observe(self, gradients: Sequence[Any], *, loss: Any = None) -> None:
+    def observe(self, gradients: Iterable[Any], *, loss: Any = None) -> None:
         """Take in the gradients of one step, in the order of `variables`; None where there is none.
 
         Call it in the training step (in a `tf.function`, under XLA, or eagerly) before
-        `optimizer.apply`. Nothing waits for the host.
+        `optimizer.apply`. Nothing waits for the host. Pairs of gradients and variables, as for
+        `optimizer.apply_gradients`, may come in any order.
 
         Raises:
-            ValueError: the number of gradients is not that of the variables.
+            ValueError: the gradients do not belong to the variables, by number or by shape.
         """
-        if len(gradients) != len(self._variables):
-            raise ValueError(
-                f"gradients has {len(gradients)} entries for {len(self._variables)} variables: "
-                "pass tape.gradient(loss, variables) for the same variables as to the writer"
-            )
-        self._log.observe(gradients, self._variables, loss)
+        self._log.observe(check_gradients(gradients, self._variables), self._variables, loss)
 
     def curvature(
-        self, loss: Callable[[], Any], settings: Curvature | None = None
+        self, loss: Callable[[], Any], settings: Curvature | None = None, *, samples: int = 0
     ) -> CurvatureEstimate | None:
         """Estimate the curvature of a loss where that is due; call it between any two steps.
 
@@ -156,9 +159,11 @@ class GradientSummaryWriter:
                 call counts.
             settings: how often, how much and what, `tbgrad.Curvature()` by default; its `every`
                 counts calls.
+            samples: how many samples the loss is of, for the log; 0 where that is not known.
 
         Returns:
-            The estimate, which is in the log, too; None where none is due.
+            The estimate, which is in the log, too; None where none is due. The last one is made
+            by `close`, after the last step.
 
         A failure becomes one warning and a note in the log, as everywhere.
 
@@ -169,7 +174,7 @@ class GradientSummaryWriter:
         if self._probe is None:
             made = loss, self._variables
             chosen = settings or Curvature()
-            self._probe = CurvatureProbe(chosen, lambda: made, self._optimizer, self._log)
+            self._probe = CurvatureProbe(chosen, lambda: made, self._optimizer, self._log, samples)
             self._step = self._log.step
         due = self._probe.due(self._step)
         self._step += 1
@@ -200,20 +205,56 @@ class GradientSummaryWriter:
         """
         return self._log.latest
 
+    @property
+    def directory(self) -> str | Path:
+        """Where it logs: `logdir`, or that with a number behind it."""
+        return self._log.logdir
+
     def flush(self) -> None:
         """Bring everything observed so far to disk."""
         self._log.drain()
         self._log.flush()
 
     def close(self) -> None:
-        """Write what is left, give the optimizer back, and close the file. Twice does nothing."""
+        """Write what is left, give the optimizer back, and close the file. Twice does nothing.
+
+        Ahead of that it makes the last estimate of the curvature, where there were others.
+        """
+        if self._close.alive:
+            if self._probe is not None:
+                self._probe.end()
+            self._log.drain()
+            self._tell_unseen()
         self._close()
+
+    def _tell_unseen(self) -> None:
+        """Say what could not be seen, and which rules were silent for it."""
+        if not replicas.writes_summaries(self._variables):
+            return  # another worker does
+        if self._log.seen:
+            of_loss = [rule for rule, tag in NEEDS.items() if tag == LOSS]
+            sentence = silent(of_loss, self._log.logged)
+            if sentence and not self._grouped:
+                self._log.note(sentence)
+        elif not self._log.skipped:
+            self._log.note(
+                "no step was seen: call writer.observe(gradients, loss=loss) in the training step"
+                + (
+                    ", and make the writer before that is called for the first time, which is when "
+                    "it is traced"
+                    if self._optimizer is not None
+                    else ""
+                )
+            )
 
     def __enter__(self) -> GradientSummaryWriter:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.close()
+        if exception and exception[0] is not None:
+            self._close()  # and nothing that takes its time
+        else:
+            self.close()
 
 
 def _drain_until(stop: threading.Event, log: RunLog) -> None:

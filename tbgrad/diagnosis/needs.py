@@ -1,0 +1,37 @@
+"""What rules look at that not every training logs, and how to have it logged."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable
+
+from tbgrad.tags import CLIP_FACTOR, CURVATURE, LOSS, LOSS_SCALE, VALIDATION_LOSS
+
+NEEDS = {
+    "loss_diverging": LOSS,
+    "loss_oscillating": LOSS,
+    "loss_stuck": LOSS,
+    "overfitting": VALIDATION_LOSS,
+    "edge_of_stability": CURVATURE,
+    "critical_point": CURVATURE,
+    "loss_scale_collapse": LOSS_SCALE,
+    "clipping_always": CLIP_FACTOR,
+}
+"""By rule, the series without which it never says anything."""
+
+_REMEDIES = {
+    LOSS: "let train_step return it, {'loss': loss}, or give it to writer.observe(…, loss=loss)",
+    VALIDATION_LOSS: "give fit validation_data=…",
+    CURVATURE: "give the monitor curvature=tbgrad.Curvature(data=(x, y))",
+    LOSS_SCALE: "only a LossScaleOptimizer has a loss scale",
+    CLIP_FACTOR: "the optimizer does not clip",
+}
+
+
+def silent(rules: Iterable[str], logged: Container[str]) -> str:
+    """A sentence on those of `rules` that can say nothing for want of a series; "" for none."""
+    missing = [rule for rule in sorted(rules) if rule in NEEDS and NEEDS[rule] not in logged]
+    if not missing:
+        return ""
+    wanted = dict.fromkeys(NEEDS[rule] for rule in missing)
+    how = "; ".join(f"there is no {tag}: {_REMEDIES[tag]}" for tag in wanted)
+    return f"{', '.join(missing)} will never be told of; {how}"

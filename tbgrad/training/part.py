@@ -1,0 +1,77 @@
+"""Updates of some of the variables only, as where an actor and a critic take turns."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+import tensorflow as tf
+
+from tbgrad.records import STATISTICS
+from tbgrad.training.graph import UNKNOWN
+from tbgrad.training.ring import AFTER_UPDATE, own_variable
+
+Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
+
+
+class PartOfUpdates:
+    """The updates of some of the variables: when they are sampled, and what is kept until logged.
+
+    All parts of an observer share what is kept.
+    """
+
+    def __init__(
+        self, rows: tuple[int, ...], count: int, others: dict[tuple[int, ...], PartOfUpdates]
+    ) -> None:
+        mask = np.zeros((count, 1), np.bool_)
+        mask[list(rows)] = True
+        self.mask = mask
+        self._last = own_variable(-(2**40), tf.int64)
+        shared = next(iter(others.values()), None)
+        self._shared: tuple[Any, Any, Any] = (
+            shared._shared
+            if shared is not None
+            else (
+                own_variable(np.full((count, len(STATISTICS)), UNKNOWN), tf.float32),
+                own_variable(np.full((len(AFTER_UPDATE), count), UNKNOWN), tf.float32),
+                own_variable(0, tf.int64),
+            )
+        )
+        self._kept, self._after, self._sampled = self._shared
+
+    def passes(self, step: Tensor, every: Tensor) -> Tensor:
+        """Whether the next of these updates comes behind the step that is logged next.
+
+        They are taken to come as far apart as the last two.
+        """
+        coming = step + (step - self._last.read_value())
+        self._last.assign(step)
+        return coming > (step // every + 1) * every
+
+    def put(self, table: Tensor) -> Tensor:
+        """Keep the rows of this part; the table of all parts."""
+        whole = tf.where(self.mask, table, self._kept)
+        self._kept.assign(whole)
+        self._sampled.assign(1)
+        return whole
+
+    @property
+    def sampled(self) -> Tensor:
+        """Whether the update under way is sampled."""
+        return self._sampled.read_value() > 0
+
+    def put_after(self, after: Tensor, logs: Tensor) -> None:
+        """Keep what is known after the update, [S', P].
+
+        Where this update is logged, it stands for those that did not come since the last time, too.
+        """
+        missing = logs & tf.equal(self._after.read_value(), UNKNOWN)
+        self._after.assign(tf.where(self.mask[:, 0] | missing, after, self._after))
+        self._sampled.assign(0)
+
+    def take_after(self) -> Tensor:
+        """That of all parts, whereupon nothing is kept any more."""
+        after = self._after.read_value()
+        self._kept.assign(tf.fill(self._kept.shape, UNKNOWN))
+        self._after.assign(tf.fill(self._after.shape, UNKNOWN))
+        return after
