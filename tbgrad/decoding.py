@@ -18,6 +18,7 @@ from tbgrad.records import (
     HistogramBins,
     Manifest,
     Parameter,
+    Share,
 )
 from tbgrad.tags import (
     ALERTS,
@@ -260,7 +261,16 @@ def _curvature(content: Any) -> CurvatureEstimate:
         trace=_number(content.get("trace")),
         trace_error=_number(content.get("trace_error")),
         method=str(content.get("method", "")),
+        minimum_ratio=_share(content.get("minimum_ratio")),
+        negative_fraction=_share(content.get("negative_fraction")),
+        zero_fraction=_share(content.get("zero_fraction")),
     )
+
+
+def _share(content: Any) -> Share | None:
+    if content is None:
+        return None
+    return Share(*(float(content[name]) for name in ("value", "low", "high")))
 
 
 def _eigenvalue(content: Any) -> Eigenvalue:

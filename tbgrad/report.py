@@ -67,12 +67,14 @@ class ParameterSummary:
 
 @dataclass(frozen=True)
 class CurvatureSummary:
-    """The last curvature estimate and how many there are."""
+    """The last curvature estimate, the last whose eigenvalues were counted, how many there are."""
 
     step: int
     estimates: int
     unconverged: int
     last: CurvatureEstimate
+    counted_step: int | None
+    counted: CurvatureEstimate | None
 
 
 @dataclass(frozen=True)
@@ -239,11 +241,16 @@ def _ratio(update: Any, weight: Any) -> float | None:
 def _curvature(series: Series | None) -> CurvatureSummary | None:
     if series is None or not len(series):
         return None
+    pairs = zip(series.steps.tolist(), series.values, strict=True)
+    counted = [(step, estimate) for step, estimate in pairs if estimate.minimum_ratio is not None]
+    counted_step, counted_last = counted[-1] if counted else (None, None)
     return CurvatureSummary(
         step=int(series.steps[-1]),
         estimates=series.total,
         unconverged=sum(not estimate.converged for estimate in series.values),
         last=series.values[-1],
+        counted_step=counted_step,
+        counted=counted_last,
     )
 
 

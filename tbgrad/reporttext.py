@@ -21,7 +21,7 @@ from tbgrad.report import (
     RunReport,
     ScalarSummary,
 )
-from tbgrad.text import duration, measured, number, printable
+from tbgrad.text import duration, measured, number, percent_between, printable
 
 PIPE_COLUMNS = 10_000
 """Wide enough that no line of a piped report is ever wrapped."""
@@ -109,7 +109,7 @@ def _print_run(paper: _Paper, report: RunReport) -> None:
     if report.monitored:
         _print_gradient_norms(paper, report)
         _print_parameters(paper, report)
-        _print_curvature(paper, report.curvature, report.scalars)
+        _print_curvature(paper, report.curvature)
     else:
         _print_scalars(paper, report)
     if report.notes:
@@ -237,9 +237,7 @@ def _parameter_row(row: ParameterSummary) -> tuple[str, ...]:
     )
 
 
-def _print_curvature(
-    paper: _Paper, curvature: CurvatureSummary | None, scalars: Mapping[str, ScalarSummary]
-) -> None:
+def _print_curvature(paper: _Paper, curvature: CurvatureSummary | None) -> None:
     if curvature is None:
         paper.heading("no curvature logged")
         return
@@ -252,10 +250,18 @@ def _print_curvature(
         paper.line(f"{name:<16}{measured(eigenvalue.value, eigenvalue.residual)}")
     if not math.isnan(last.trace):
         paper.line(f"{'trace':<16}{measured(last.trace, last.trace_error)}")
-    shares = {"above zero": logformat.MINIMUM_RATIO, "below zero": logformat.NEGATIVE_FRACTION}
-    for name, tag in shares.items():
-        if tag in scalars:
-            paper.line(f"{name:<16}{100 * scalars[tag].last.value:.1f} % of all eigenvalues, about")
+    counted = curvature.counted
+    if counted is not None:
+        at = (
+            "" if curvature.counted_step == curvature.step else f", step {curvature.counted_step:,}"
+        )
+        for name, share in (
+            ("above zero", counted.minimum_ratio),
+            ("below zero", counted.negative_fraction),
+            ("near zero", counted.zero_fraction),
+        ):
+            if share is not None:
+                paper.line(f"{name:<16}{percent_between(share)} of all eigenvalues{at}")
     if last.stability_threshold is None:
         paper.line(f"{'stability':<16}no threshold is known for this optimizer")
     else:

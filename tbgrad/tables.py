@@ -162,6 +162,10 @@ def _numbers(estimate: CurvatureEstimate) -> dict[str, float]:
         said["preconditioned residual"] = estimate.preconditioned.residual
     if estimate.stability_threshold is not None:
         said["stability threshold"] = estimate.stability_threshold
+    for name in ("minimum_ratio", "negative_fraction", "zero_fraction"):
+        if (share := getattr(estimate, name)) is not None:
+            words = name.replace("_", " ")
+            said |= {words: share.value, f"{words} low": share.low, f"{words} high": share.high}
     said |= {name: float(getattr(estimate, name)) for name in ("converged", "hvps", "seconds")}
     return said | {"loss": estimate.loss, "samples": float(estimate.samples)}
 

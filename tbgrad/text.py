@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import unicodedata
 
+from tbgrad.records import Share
+
 
 def printable(text: str, limit: int = 200) -> str:
     """`text` on one line without control, format or broken characters, at most `limit` long.
@@ -52,6 +54,15 @@ def _magnitude(value: float, digits: int) -> int:
 def _scientific(value: float, digits: int) -> str:
     mantissa, _, exponent = f"{value:.{digits}e}".partition("e")
     return f"{mantissa}e{int(exponent)}"
+
+
+def percent_between(share: Share) -> str:
+    """A share with its interval: "12.3 % (11.0 to 13.6)", or "between 21 and 84 %" if vague."""
+    low, high = 100 * share.low, 100 * share.high
+    if not share.known:
+        return f"between {low:.0f} and {high:.0f} %"
+    digits = 1 if high - low < 10 else 0
+    return f"{100 * share.value:.{digits}f} % ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def duration(seconds: float) -> str:

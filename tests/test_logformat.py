@@ -14,7 +14,7 @@ from tensorboard.compat.proto import summary_pb2
 
 from tbgrad import logformat
 from tbgrad.logformat import Kind
-from tbgrad.records import CurvatureEstimate, Eigenvalue, HistogramBins
+from tbgrad.records import CurvatureEstimate, Eigenvalue, HistogramBins, Share
 from tests.support.logs import manifest
 from tests.support.values import ALERT, ESTIMATE, through_bytes
 
@@ -94,6 +94,18 @@ def test_curvature_with_numbers_that_are_not_finite():
     assert math.isnan(back.loss)
     assert back.stability_threshold is None
     assert math.isnan(back.stability)
+
+
+def test_shares_round_trip_and_are_none_in_older_logs():
+    shares = {
+        "minimum_ratio": Share(0.2, 0.1, 0.3),
+        "negative_fraction": Share(0.5, 0.5, 0.5),
+        "zero_fraction": Share(0.3, 0.2, 0.4),
+    }
+    assert through_bytes(logformat.curvature(replace(ESTIMATE, **shares)))[1] == replace(
+        ESTIMATE, **shares
+    )
+    assert through_bytes(logformat.curvature(ESTIMATE))[1].minimum_ratio is None
 
 
 def test_alerts_round_trip():

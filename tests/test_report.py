@@ -11,7 +11,15 @@ import pytest
 from tbgrad import logformat
 from tbgrad.diagnosis import standing
 from tbgrad.history import read
-from tbgrad.records import Alert, CurvatureEstimate, Damage, Eigenvalue, Manifest, Parameter
+from tbgrad.records import (
+    Alert,
+    CurvatureEstimate,
+    Damage,
+    Eigenvalue,
+    Manifest,
+    Parameter,
+    Share,
+)
 from tbgrad.report import Point, RunReport, build, to_json
 from tests.support.events import event
 from tests.support.logs import write_run
@@ -179,16 +187,31 @@ def test_curvature_of_an_adaptive_optimizer(tmp_path):
     adaptive = replace(
         estimate(), preconditioned=Eigenvalue(40.0, 0.5), trace=123.0, trace_error=4.0
     )
-    share = logformat.scalar(logformat.MINIMUM_RATIO, 0.625)
-    values = [logformat.curvature(adaptive), share]
-    events = [at(0, logformat.manifest(manifest())), at(20, *values)]
+    events = [at(0, logformat.manifest(manifest())), at(20, logformat.curvature(adaptive))]
     text = text_of(report_of(tmp_path, *events))
-    assert line_of(text, "above zero").endswith("62.5 % of all eigenvalues, about")
-    assert "below zero" not in text
+    assert "above zero" not in text
     assert line_of(text, "preconditioned").split(maxsplit=1)[1] == "40.00 ± 0.50"
     assert line_of(text, "trace").split(maxsplit=1)[1] == "123.0 ± 4.0"
     stability = line_of(text, "stability").split(maxsplit=1)[1]
     assert stability == "0.8 (preconditioned / threshold): below the limit"
+
+
+def test_shares_of_eigenvalues_have_their_intervals(tmp_path):
+    counted = replace(
+        estimate(),
+        minimum_ratio=Share(0.123, 0.11, 0.136),
+        negative_fraction=Share(0.5, 0.2, 0.8),
+        zero_fraction=Share(0.4, 0.3, 0.5),
+    )
+    values = [at(0, logformat.manifest(manifest())), at(20, logformat.curvature(counted))]
+    report = report_of(tmp_path, *values, at(30, logformat.curvature(estimate())))
+    text = text_of(report)
+    words = "of all eigenvalues, step 20"
+    assert line_of(text, "above zero").split(maxsplit=2)[2] == f"12.3 % (11.0 to 13.6) {words}"
+    assert line_of(text, "below zero").split(maxsplit=2)[2] == f"between 20 and 80 % {words}"
+    assert line_of(text, "near zero").split(maxsplit=2)[2] == f"40 % (30 to 50) {words}"
+    told = to_json({"a": report})["runs"]["a"]["curvature"]["counted"]["minimum_ratio"]
+    assert told == {"value": 0.123, "low": 0.11, "high": 0.136}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from tbgrad.text import measured
+from tbgrad.records import Share
+from tbgrad.text import measured, percent_between
 
 MEASURED = [
     (10.01563, 5.9e-6, "10.0156300 ± 5.9e-6"),
@@ -31,3 +32,17 @@ MEASURED = [
 @pytest.mark.parametrize(("value", "error", "words"), MEASURED)
 def test_digits_fit_the_error(value: float, error: float, words: str) -> None:
     assert measured(value, error) == words
+
+
+SHARES = [
+    (Share(0.123, 0.11, 0.136), "12.3 % (11.0 to 13.6)"),
+    (Share(0.123, 0.05, 0.2), "12 % (5 to 20)"),
+    (Share(0.5, 0.2, 0.8), "between 20 and 80 %"),
+    (Share(0.0, 0.0, 0.0), "0.0 % (0.0 to 0.0)"),
+    (Share(1.0, 1.0, 1.0), "100.0 % (100.0 to 100.0)"),
+]
+
+
+@pytest.mark.parametrize(("share", "words"), SHARES)
+def test_shares_are_told_with_their_interval_and_not_at_all_where_it_is_wide(share, words):
+    assert percent_between(share) == words

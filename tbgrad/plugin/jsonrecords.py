@@ -33,6 +33,9 @@ def estimates(samples: Samples, problems: list[str]) -> list[dict[str, Any]]:
             "trace": record.trace,
             "trace_error": record.trace_error,
             "method": record.method,
+            "minimum_ratio": record.minimum_ratio and asdict(record.minimum_ratio),
+            "negative_fraction": record.negative_fraction and asdict(record.negative_fraction),
+            "zero_fraction": record.zero_fraction and asdict(record.zero_fraction),
         }
         for step, wall_time, record in _decoded(logformat.CURVATURE, samples, problems)
     ]

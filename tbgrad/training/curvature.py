@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -155,8 +155,12 @@ class CurvatureProbe:
                 self._operator.prepare()
             traced = time.perf_counter()
             found = self._eigenvalues(step, self._operator, started)
-            self._log.add_curvature(step, found)
-            self._density(step, self._operator)
+            density = self._density(step, self._operator)
+            if density is not None:
+                shares = ("minimum_ratio", "negative_fraction", "zero_fraction")
+                found = replace(found, **{name: getattr(density, name) for name in shares})
+            grid = None if density is None else (density.grid, density.density)
+            self._log.add_curvature(step, found, grid)
         except hessian.NotFiniteError as error:
             self._last = step
             if not self._not_finite:
@@ -227,14 +231,20 @@ class CurvatureProbe:
         self._starts[name] = found.vectors
         return found
 
-    def _density(self, step: int, operator: hessian.HessianOperator) -> None:
+    def _density(
+        self, step: int, operator: hessian.HessianOperator
+    ) -> hessian.SpectralDensity | None:
+        """The spectral density where it is due, exact where that costs no more than is allowed."""
         every = self._settings.density_every
         if every is None:
-            return
-        if self._last_density is None or step // every > self._last_density // every:
-            self._last_density = step
-            density = hessian.spectral_density(operator, seed=step, progress=False)
-            self._log.add_density(step, density)
+            return None
+        if self._last_density is not None and step // every <= self._last_density // every:
+            return None
+        self._last_density = step
+        affordable = self._budget.affords(operator.size * operator.last_seconds)
+        if operator.size <= hessian.MAX_SIZE and affordable:
+            return hessian.spectrum(operator, progress=False).density()
+        return hessian.spectral_density(operator, seed=step, progress=False)
 
 
 class TimeBudget:
@@ -253,8 +263,12 @@ class TimeBudget:
 
     def allows(self) -> bool:
         """Whether doing it once more, at the cost of the last time, keeps the share."""
+        return self.affords(self._cost)
+
+    def affords(self, seconds: float) -> bool:
+        """Whether so much more time keeps the share."""
         rest = self._clock() - self._begun - self.spent
-        return self.spent + self._cost <= self._share * max(rest, 1e-9)
+        return self.spent + seconds <= self._share * max(rest, 1e-9)
 
     def tell(self) -> bool:
         """True the first time."""

@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from tbgrad import logformat
 from tbgrad.diagnosis import RULE_NAMES, AlertSettings, Record
 from tbgrad.records import STATISTICS, Alert, CurvatureEstimate, Manifest
-from tbgrad.training import hessian, layers, replicas
+from tbgrad.training import layers, replicas
 from tbgrad.training.alarm import AlertLog
 from tbgrad.training.cadence import Cadence
 from tbgrad.training.observer import GradientObserver
@@ -302,33 +303,37 @@ class RunLog:
             except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
                 self.give_up(error)
 
-    def add_curvature(self, step: int, estimate: CurvatureEstimate) -> None:
-        """Log one curvature estimate at the weights after `step` updates."""
+    def add_curvature(
+        self,
+        step: int,
+        estimate: CurvatureEstimate,
+        density: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
+    ) -> None:
+        """Log one curvature estimate at the weights after `step` updates.
+
+        `density` is a grid of eigenvalues and their density there, where it was estimated too.
+        """
         scalars = {
             logformat.LAMBDA_MAX: estimate.lambda_max.value,
             logformat.LAMBDA_MIN: estimate.lambda_min.value,
             logformat.STABILITY: estimate.stability,
             logformat.TRACE: estimate.trace,
         }
+        shares = {
+            logformat.MINIMUM_RATIO: estimate.minimum_ratio,
+            logformat.NEGATIVE_FRACTION: estimate.negative_fraction,
+        }
+        # A share that is hardly known would be taken for a number.
+        scalars |= {tag: share.value for tag, share in shares.items() if share and share.known}
         values = [logformat.scalar(tag, x) for tag, x in scalars.items() if not math.isnan(x)]
+        if density is not None:
+            values.append(logformat.spectrum(*density))
+        known = {tag: x for tag, x in scalars.items() if tag in shares}
         with self._lock:
             if self._file is not None:
                 self._file.add(step, [logformat.curvature(estimate), *values])
                 self.logged.add(logformat.CURVATURE)
-                self._alerts.after_estimate(Record(step, {}, curvature=estimate), self._file)
-
-    def add_density(self, step: int, density: hessian.SpectralDensity) -> None:
-        """Log the spectral density at the weights after `step` updates."""
-        values = [
-            logformat.spectrum(density.grid, density.density),
-            logformat.scalar(logformat.MINIMUM_RATIO, density.minimum_ratio.value),
-            logformat.scalar(logformat.NEGATIVE_FRACTION, density.negative_fraction.value),
-        ]
-        with self._lock:
-            if self._file is not None:
-                self._file.add(step, values)
-                scalars = {logformat.MINIMUM_RATIO: density.minimum_ratio.value}
-                self._alerts.after_estimate(Record(step, scalars), self._file)
+                self._alerts.after_estimate(Record(step, known, curvature=estimate), self._file)
 
     def add_validation_loss(self, loss: float) -> None:
         """Log the loss on data that is not trained on, at the newest step; never raises."""

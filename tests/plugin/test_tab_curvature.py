@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tbgrad import logformat
@@ -15,7 +17,7 @@ from tbgrad.text import measured
 from tests.plugin.tabs import choose_run, healthy
 from tests.support.browser import open_tab, tensorboard
 from tests.support.logs import manifest, write_run
-from tests.test_text import MEASURED
+from tests.test_text import MEASURED, SHARES
 
 pytestmark = pytest.mark.browser
 
@@ -79,3 +81,31 @@ def test_what_the_tab_says_of_eigenvalues(browser: Any, tmp_path: Path) -> None:
         assert [as_python(words) for words in shown] == [measured(v, e) for v, e, _ in MEASURED]
         healthy(tab)
         tab.page.context.close()
+
+
+SHARES_IN_JAVASCRIPT = """async (cases) => {
+  const base = new URL("plugin/tbgrad/static/format.js", new URL(".", location.href));
+  const { percentBetween } = await import(base);
+  return cases.map(percentBetween);
+}"""
+
+
+def test_shares_of_eigenvalues_stand_beside_their_density(browser: Any, tmp_path: Path) -> None:
+    counted = CurvatureEstimate(
+        (Eigenvalue(3.0, 0.01), Eigenvalue(-1.0, 0.01)), True, 9, 0.1, 1.0, 64,
+        minimum_ratio=SHARES[0][0], negative_fraction=SHARES[2][0], zero_fraction=SHARES[1][0],
+    )  # fmt: skip
+    with EventFileWriter(tmp_path / "runs" / "a", start_step=0) as writer:
+        density = logformat.spectrum(np.linspace(-1, 3, 50), np.ones(50))
+        values = [logformat.curvature(counted), density, logformat.scalar("loss", 1.0)]
+        writer.add(0, [logformat.manifest(manifest()), *values])
+    with tensorboard(tmp_path / "runs", tmp_path) as server:
+        tab = open_tab(browser, server.url)
+        tab.wait("document.querySelector('#curvature select')?.hidden === false")
+        tab.frame.select_option("#curvature select", "density")
+        words = " ".join(tab.text("#curvature").split())
+        assert "above zero 12.3 % (11.0 to 13.6)" in words
+        assert "below between 20 and 80 %" in words
+        told = tab.frame.evaluate(SHARES_IN_JAVASCRIPT, [asdict(share) for share, _ in SHARES])
+        assert told == [words for _, words in SHARES]
+        tab.page.screenshot(path=str(tmp_path / "shares.png"))

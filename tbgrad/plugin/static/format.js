@@ -52,6 +52,15 @@ export function rounded(value, error) {
 /** A value with its error: "10.0156300 ± 5.9×10⁻⁶". */
 export const measured = (value, error) => rounded(value, error).join(" ± ");
 
+/** A share with its interval: "12.3 % (11.0 to 13.6)"; "between 21 and 84 %" where it is vague. */
+export function percentBetween({ value, low, high }) {
+  const width = 100 * (high - low);
+  const shown = (share, digits) => (100 * share).toFixed(digits);
+  if (width > 30) return `between ${shown(low, 0)} and ${shown(high, 0)} %`;
+  const digits = width < 10 ? 1 : 0;
+  return `${shown(value, digits)} % (${shown(low, digits)} to ${shown(high, digits)})`;
+}
+
 export const count = (value) => value.toLocaleString("en-US");
 
 export function percent(share) {

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tbgrad.records import Share, rest_of
 from tbgrad.training.hessian.batches import BatchedLoss, Loss
 from tbgrad.training.hessian.computation import Computation
 from tbgrad.training.hessian.errors import HessianError, Interrupted
 from tbgrad.training.hessian.linear import SymmetricOperator
-from tbgrad.training.hessian.quadrature import NOISE_FACTOR, Quadrature, quadrature
-from tbgrad.training.hessian.shares import Share, rest_of
+from tbgrad.training.hessian.quadrature import NOISE_FACTOR, Quadrature, gaussians, quadrature
 
 GRID_POINTS = 512
 
@@ -121,16 +121,15 @@ def spectral_density(
         both = [q.nodes_and_weights for q in found]
         nodes = np.concatenate([nodes for nodes, _ in both])
         weights = np.concatenate([weights for _, weights in both]) / len(found)
-        low, high = float(nodes.min()), float(nodes.max())
-        scale = max(abs(low), abs(high))
-        width = broadening or 0.01 * (high - low) or 0.01 * scale or 1.0
-        points = np.asarray(
-            np.linspace(low - 4 * width, high + 4 * width, GRID_POINTS) if grid is None else grid,
-            dtype=np.float64,
-        )
+        points, width = grid_over(nodes, broadening)
+        if grid is not None:
+            points = np.asarray(grid, dtype=np.float64)
         noise = max(q.noise for q in found)
         zero = noise if zero is None else zero
-        first, second = (np.mean([q.density(points, width, k) for q in found], 0) for k in (1, 2))
+        first, second = (
+            np.mean([gaussians(*q.nodes_and_weights, points, width, power) for q in found], axis=0)
+            for power in (1, 2)
+        )
         size = computation.operator.size
         variance = 2 * np.maximum(second - first**2, 0) / (size + 2) / len(found)
         mirrored = [Quadrature(-q.diagonal, q.beside, q.noise) for q in found]
@@ -152,6 +151,15 @@ def spectral_density(
             seconds=computation.seconds,
             loss=computation.loss,
         )
+
+
+def grid_over(
+    nodes: NDArray[np.float64], broadening: float | None
+) -> tuple[NDArray[np.float64], float]:
+    """A grid over all nodes, and how wide the Gaussians on it are."""
+    low, high = float(nodes.min()), float(nodes.max())
+    width = broadening or 0.01 * (high - low) or 0.01 * max(abs(low), abs(high)) or 1.0
+    return np.linspace(low - 4 * width, high + 4 * width, GRID_POINTS), width
 
 
 def _share(found: Sequence[Quadrature], level: float, off: float, size: int) -> Share:

@@ -11,11 +11,13 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from tbgrad.records import Share, rest_of
 from tbgrad.training.hessian.batches import BatchedLoss, Loss
 from tbgrad.training.hessian.computation import Computation
+from tbgrad.training.hessian.density import SpectralDensity, grid_over
 from tbgrad.training.hessian.errors import HessianError
 from tbgrad.training.hessian.linear import SymmetricOperator
-from tbgrad.training.hessian.shares import Share, rest_of
+from tbgrad.training.hessian.quadrature import gaussians
 
 MAX_SIZE = 5_000
 
@@ -33,11 +35,17 @@ class Spectrum:
         negative_fraction: share of eigenvalues below zero.
         zero_fraction: share of those that count as zero. In float32 it is often the largest of the
             three; a loss in float64 tells the sign of most of them.
+        hvps: products spent, with those that an operator spends once.
+        seconds: wall-clock time spent.
+        loss: value of the loss at these weights.
     """
 
     eigenvalues: NDArray[np.float64]
     zero: float
     dtype: np.dtype[Any]
+    hvps: int = 0
+    seconds: float = 0.0
+    loss: float = math.nan
 
     @property
     def minimum_ratio(self) -> Share:
@@ -53,6 +61,27 @@ class Spectrum:
     def zero_fraction(self) -> Share:
         """Share of eigenvalues that rounding does not let tell from zero."""
         return rest_of(self.minimum_ratio, self.negative_fraction)
+
+    def density(self, broadening: float | None = None) -> SpectralDensity:
+        """The density of these eigenvalues, as `spectral_density` gives an estimate of it."""
+        size = len(self.eigenvalues)
+        weights = np.full(size, 1 / size)
+        grid, width = grid_over(self.eigenvalues, broadening)
+        return SpectralDensity(
+            grid=grid,
+            density=gaussians(self.eigenvalues, weights, grid, width),
+            standard_error=np.zeros(len(grid)),
+            broadening=width,
+            nodes=self.eigenvalues,
+            weights=weights,
+            zero=self.zero,
+            minimum_ratio=self.minimum_ratio,
+            negative_fraction=self.negative_fraction,
+            zero_fraction=self.zero_fraction,
+            hvps=self.hvps,
+            seconds=self.seconds,
+            loss=self.loss,
+        )
 
     def _above(self, values: NDArray[np.float64]) -> Share:
         # Each may be off by about a quarter of the bound.
@@ -85,7 +114,7 @@ def matrix(
     array([[2., 2.],
            [2., 2.]], dtype=float32)
     """
-    found = _rows(loss, variables, max_size, progress)
+    found, _ = _rows(loss, variables, max_size, progress)
     symmetric: NDArray[Any] = (found + found.T) / 2
     return symmetric
 
@@ -103,7 +132,7 @@ def spectrum(
     >>> spectrum(lambda: tf.reduce_sum(w) ** 2, [w]).eigenvalues.round(6)
     array([0., 4.])
     """
-    rows = _rows(loss, variables, max_size, progress)
+    rows, computation = _rows(loss, variables, max_size, progress)
     found = rows.astype(np.float64)
     # NumPy's solver wakes the threads of OpenBLAS, which wait for the cores of a training.
     with tf.device("CPU:0"):
@@ -112,10 +141,13 @@ def spectrum(
     rounding = float(np.linalg.norm(found - found.T)) / math.sqrt(2)
     largest = float(np.abs(values).max())
     zero = max(rounding, float(np.finfo(rows.dtype).eps) * largest)
-    return Spectrum(values, zero, rows.dtype)
+    cost = computation.hvps, computation.seconds, computation.loss
+    return Spectrum(values, zero, rows.dtype, *cost)
 
 
-def _rows(loss: Any, variables: Any, max_size: int, progress: bool | None) -> NDArray[Any]:
+def _rows(
+    loss: Any, variables: Any, max_size: int, progress: bool | None
+) -> tuple[NDArray[Any], Computation]:
     with Computation(loss, variables, "Hessian matrix", progress) as computation:
         size = computation.operator.size
         if size > max_size:
@@ -130,4 +162,4 @@ def _rows(loss: Any, variables: Any, max_size: int, progress: bool | None) -> ND
             rows[i] = computation.product(unit)
             unit[i] = 0
             computation.show(i + 1, size)
-        return rows
+        return rows, computation

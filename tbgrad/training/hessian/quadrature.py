@@ -45,16 +45,6 @@ class Quadrature:
         """Nodes, rising, and weights, which sum to 1: exact for polynomials below 2 m."""
         return _tridiagonal(self.diagonal, self.beside[:-1])
 
-    def density(
-        self, points: NDArray[np.float64], width: float, moment: int
-    ) -> NDArray[np.float64]:
-        """The mean of a power of the Gaussian about each point, as the vector sees it."""
-        nodes, weights = self.nodes_and_weights
-        away = (points[:, None] - nodes) / width
-        normal = np.exp(-0.5 * away**2) / (width * math.sqrt(2 * math.pi))
-        found: NDArray[np.float64] = normal**moment @ weights
-        return found
-
     def above(self, level: float) -> tuple[float, float]:
         """What the measure above a level is at least and at most.
 
@@ -136,6 +126,20 @@ def quadrature(
     rounding = max(float(np.finfo(operator.dtype).eps) * size, lost)
     noise = max(NOISE_FACTOR * rounding, operator.error * size)
     return Quadrature(np.array(diagonal), np.array(beside), noise)
+
+
+def gaussians(
+    nodes: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    points: NDArray[np.float64],
+    width: float,
+    power: int = 1,
+) -> NDArray[np.float64]:
+    """At each point, the weighted sum of a power of the Gaussians about the nodes."""
+    away = (points[:, None] - nodes) / width
+    normal = np.exp(-0.5 * away**2) / (width * math.sqrt(2 * math.pi))
+    found: NDArray[np.float64] = normal**power @ weights
+    return found
 
 
 def _tridiagonal(

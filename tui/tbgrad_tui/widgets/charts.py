@@ -12,7 +12,7 @@ from rich.style import Style
 from tbgrad import logformat
 from tbgrad.history import Run
 from tbgrad.records import CurvatureEstimate, Eigenvalue
-from tbgrad.text import measured, rounded
+from tbgrad.text import measured, percent_between, rounded
 from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
@@ -266,6 +266,8 @@ def curvature_words(estimate: CurvatureEstimate, *, narrow: bool = False) -> Wor
     if not estimate.converged:
         words.insert(1 if narrow else len(words), ("○ not converged", colours.WARNING))
     words.append((f"λmin {measured(bottom.value, bottom.residual)}", colours.SECOND))
+    if estimate.minimum_ratio is not None:
+        words.append((f"above zero {percent_between(estimate.minimum_ratio)}", colours.TEXT))
     return words
 
 

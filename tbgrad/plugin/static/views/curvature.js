@@ -3,7 +3,7 @@
 
 import { Chart, colors } from "../chart.js";
 import { element, explain, fill, panel } from "../dom.js";
-import { clean, count, measured, number, plotText } from "../format.js";
+import { clean, count, measured, number, percentBetween, plotText } from "../format.js";
 import { toNumber } from "../model.js";
 
 export class CurvatureView {
@@ -33,17 +33,25 @@ export class CurvatureView {
     this.select.hidden = data.densities.length === 0;
     for (const [name, part] of Object.entries(this.parts)) part.hidden = name !== shown;
     explain(this.legend, []);
-    if (shown === "density") this.drawDensity(data.densities, revision);
+    if (shown === "density") this.drawDensity(data, revision);
     else this.drawExtremes(data, revision);
   }
 
-  drawDensity(densities, revision) {
+  drawDensity({ densities, estimates }, revision) {
     const c = colors();
     const newest = densities.at(-1);
     const looks = densities.map((d) => (d === newest ? { color: c.purple, width: 2 } : { color: c.faint, width: 1.5 }));
     // Below a millionth of the peak there are only the tails of the Gaussians that stand for eigenvalues.
     const floors = densities.map(({ density }) => 1e-6 * Math.max(...density.map(toNumber)));
-    explain(this.legend, densities.map((d, i) => ({ label: `step ${d.step.toLocaleString("en")}`, color: looks[i].color })));
+    const legend = densities.map((d, i) => ({ label: `step ${d.step.toLocaleString("en")}`, color: looks[i].color }));
+    const counted = estimates.findLast((e) => e.minimum_ratio);
+    if (counted) {
+      const shares = { "above zero": counted.minimum_ratio, below: counted.negative_fraction, "too near to tell": counted.zero_fraction };
+      for (const [label, share] of Object.entries(shares)) {
+        legend.push({ label: `${label} ${percentBetween(share)}`, color: "transparent", look: "none" });
+      }
+    }
+    explain(this.legend, legend);
     this.box.title = "How the eigenvalues of the Hessian are spread: the area under the curve is their share.";
     this.spectrum.draw(
       densities.map((d, i) => ({
