@@ -18,8 +18,8 @@ from tbgrad import __version__
 
 if TYPE_CHECKING:
     from tbgrad.diagnosis import AlertSettings
-    from tbgrad.export import LeftOutOf
     from tbgrad.places import Place
+    from tbgrad.run import LeftOut
 
 FOUND_ERRORS = 1
 BAD_INPUT = 2
@@ -32,6 +32,7 @@ examples:
   tbgrad watch runs                follow every run below runs/, also one that has yet to start
   tbgrad report runs               what every run came to, as text
   tbgrad report runs --json        the same for scripts
+  tbgrad report gs://bucket/runs   a remote log; needs tbgrad[remote]
   tbgrad report runs --check       for job scripts: exit status 1 on an alert of severity error
   tbgrad export runs -o runs.csv   every number, for other programs
   tensorboard --logdir runs        the same logs in the browser, tab "Gradients"
@@ -182,7 +183,7 @@ def _watch(options: argparse.Namespace) -> int:
 def _export(options: argparse.Namespace) -> int:
     from tbgrad.export import ExportError, write
     from tbgrad.history import each
-    from tbgrad.report import MAX_LISTED
+    from tbgrad.run import left_out_lines
     from tbgrad.text import printable
 
     logdir: str = options.logdir
@@ -192,7 +193,7 @@ def _export(options: argparse.Namespace) -> int:
     if target.is_dir():
         raise InputError(f"{name} is a directory; give the file to write, as {name}/runs.csv")
     problems: dict[str, str] = {}
-    left_out: list[LeftOutOf] = []
+    left_out: list[LeftOut] = []
     try:
         with _progress_bar() as progress:
             runs = each(logdir, problems, progress)
@@ -203,10 +204,8 @@ def _export(options: argparse.Namespace) -> int:
         raise InputError(f"{name} cannot be written: {error.strerror or error}") from None
     for path, reason in problems.items():
         print(f"not read: {printable(path)}: {printable(reason)}", file=sys.stderr)
-    for run, values in left_out[:MAX_LISTED]:
-        print(f"left out of run {printable(run)}: {printable(str(values), 1000)}", file=sys.stderr)
-    if len(left_out) > MAX_LISTED:
-        print(f"… and of {len(left_out) - MAX_LISTED:,} more series", file=sys.stderr)
+    for line in left_out_lines(left_out):
+        print(f"left out: {printable(line, 1000)}", file=sys.stderr)
     total, count = sum(written.values()), len(written)
     unit = {".jsonl": "lines", ".npz": "arrays"}.get(target.suffix.lower(), "rows")
     of = "1 run" if count == 1 else f"{count:,} runs"

@@ -10,9 +10,9 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -24,13 +24,6 @@ from tbgrad.run import LeftOut, Run
 
 class ExportError(Exception):
     """An export that cannot be made; one sentence says why and what to do."""
-
-
-class LeftOutOf(NamedTuple):
-    """What is in no series of a run that was written."""
-
-    run: str
-    values: LeftOut
 
 
 class Sheet(Protocol):
@@ -193,12 +186,12 @@ def write(
     target: Path,
     run_pattern: str = "*",
     tag_patterns: Sequence[str] = ("*",),
-    left_out: list[LeftOutOf] | None = None,
+    left_out: list[LeftOut] | None = None,
 ) -> dict[str, int]:
     """Write the series that match into `target`, whose suffix says how; all of it or nothing.
 
     Returns the number of rows (CSV, Parquet), lines (JSON lines) or arrays (npz) by run. What of
-    these series the log has and they have not is added to `left_out`.
+    these series the log has and they have not is added to `left_out`, with the run in its tag.
 
     Raises:
         ExportError: the suffix is unknown, a package is missing, or nothing matches.
@@ -227,7 +220,7 @@ def write(
                 tags = [t for t in run if any(fnmatch.fnmatchcase(t, p) for p in tag_patterns)]
                 if left_out is not None:
                     left_out += [
-                        LeftOutOf(run.name, each)
+                        replace(each, tag=f"{run.name}: {each.tag}")
                         for each in run.left_out
                         if any(fnmatch.fnmatchcase(each.tag, p) for p in tag_patterns)
                     ]

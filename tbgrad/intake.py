@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import struct
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -29,14 +28,9 @@ from tbgrad.templates import (
     tag_bytes,
     values_of,
 )
+from tbgrad.walltime import all_seconds, seconds
 
 _DOUBLE = struct.Struct("<d")
-
-LATEST = 1e11
-"""Seconds since the epoch: a wall time beyond the year 5000 is none, or counts smaller units."""
-
-UNITS = (1e3, 1e6, 1e9)
-"""Of a second: what other writers count in; now is above 1e11 of each and below 1e14."""
 
 
 class Intake:
@@ -106,7 +100,7 @@ class Intake:
                 if late:
                     self._store.leave_out(value.tag, REPLACED)
                 else:
-                    wall_time = _sound_time(event.wall_time)
+                    wall_time = seconds(event.wall_time)
                     self._take_value(value, event.step, wall_time, offset, tail)
         return True
 
@@ -133,7 +127,7 @@ class Intake:
             if key in templates and parsed.HasField("metadata"):
                 return False  # it may say what the next value of the tag in this event is
             found.append((value, None, parsed))
-        wall_time = _sound_time(_DOUBLE.unpack(content[WALL_TIME])[0])
+        wall_time = seconds(_DOUBLE.unpack(content[WALL_TIME])[0])
         for tag, template, numbers in found:
             if template is None:
                 self._take_value(numbers, step, wall_time, offset, tail, tag)
@@ -164,7 +158,7 @@ class Intake:
                     scalars.flush(self._store.file)
                 self._store.restart(event.step)
             return int(event.step)
-        wall_time = _sound_time(event.wall_time)
+        wall_time = seconds(event.wall_time)
         for value in event.summary.value:
             self._take_value(value, event.step, wall_time, offset, tail)
         return int(event.step)
@@ -224,14 +218,6 @@ class Intake:
             self._lone_scalars[summary] = self._scalars[known[0]]
 
 
-def _sound_time(wall_time: float) -> float:
-    """Seconds since the epoch; 0 for what is no time: before 1970, or NaN."""
-    if 0 <= wall_time < LATEST:
-        return wall_time
-    found = next((wall_time / unit for unit in UNITS if LATEST <= wall_time < LATEST * unit), 0.0)
-    return found if math.isfinite(found) else 0.0
-
-
 @dataclass
 class _Scalars:
     """Numbers of one series that were read and wait to be added to it all at once."""
@@ -244,9 +230,7 @@ class _Scalars:
     def flush(self, file: object) -> None:
         """Add them; they are of this file."""
         if self.steps:
-            wall_times = np.frombuffer(b"".join(self.wall_times), "<f8")
-            if not ((wall_times >= 0) & (wall_times < LATEST)).all():
-                wall_times = np.array([_sound_time(time) for time in wall_times.tolist()])
+            wall_times = all_seconds(np.frombuffer(b"".join(self.wall_times), "<f8"))
             self.column.begin_file(file, self.steps[0])
             self.column.extend(
                 np.array(self.steps, dtype=np.int64),

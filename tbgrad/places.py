@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from tbgrad.logtree import find_event_files
 
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
-_SSH = re.compile(r"(?:[\w.-]+@)?[\w.-]+:.*")
+_SSH = re.compile(r"[\w.-]+@[\w.-]+:.*|[\w.-]{2,}:[/~].*")
 
 
 class Place(Protocol):
@@ -78,7 +78,7 @@ def place_of(logdir: str | os.PathLike[str]) -> Place:
 
         return RemotePlace(text)
     path = Path(os.path.expanduser(text))
-    if _SSH.fullmatch(text) and not os.path.lexists(path) and len(text.partition(":")[0]) > 1:
+    if _SSH.fullmatch(text) and not os.path.lexists(path):
         host, _, directory = text.partition(":")
         raise OtherMachineError(
             f"{text} is on another machine: read it there, with "
@@ -96,8 +96,7 @@ def near(path: Path) -> Path | None:
     existing = path
     while not os.path.lexists(existing) and existing != existing.parent:
         existing = existing.parent
-    parts = path.parts[len(existing.parts) :] if existing != Path() else path.parts
-    for part in parts:
+    for part in path.parts[len(existing.parts) :]:
         names = _directories(existing)
         alike = difflib.get_close_matches(part, names, 1, 0.6)
         alike = alike or [name for name in names if name.lower() == part.lower()]

@@ -21,7 +21,7 @@ from tbgrad.report import (
     RunReport,
     ScalarSummary,
 )
-from tbgrad.text import duration, measured, number, percent_between, printable
+from tbgrad.text import duration, left_out_lines, measured, number, percent_between, printable, run
 
 PIPE_COLUMNS = 10_000
 """Wide enough that no line of a piped report is ever wrapped."""
@@ -120,9 +120,8 @@ def _print_run(paper: _Paper, report: RunReport) -> None:
     if report.left_out:
         total = sum(each.count for each in report.left_out)
         paper.heading(f"left out: {_count(total, 'value')} of the log")
-        for each in report.left_out[:MAX_LISTED]:
-            paper.line(printable(str(each), 1000))
-        _print_rest(paper, len(report.left_out))
+        for line in left_out_lines(report.left_out):
+            paper.line(printable(line, 1000))
     if report.damage:
         paper.heading(f"damage: {_count(len(report.damage), 'place')} could not be read")
         for damage in report.damage[:MAX_LISTED]:

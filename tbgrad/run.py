@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -124,6 +124,10 @@ class Series:
         return len(self.steps)
 
 
+NAMED = 3
+"""So many series are named where many have left something out for one reason."""
+
+
 @dataclass(frozen=True, slots=True)
 class LeftOut:
     """Values of a series that the file has and the series has not: how many, and why."""
@@ -133,9 +137,29 @@ class LeftOut:
     reason: str
 
     def __str__(self) -> str:
-        return (
-            f"{self.tag}: {self.count:,} {'value' if self.count == 1 else 'values'} {self.reason}"
-        )
+        return f"{_values(self.count)} of {self.tag} {self.reason}"
+
+
+def left_out_lines(left_out: Iterable[LeftOut]) -> list[str]:
+    """What is left out, in words: a line for each reason."""
+    reasons: dict[str, list[LeftOut]] = {}
+    for each in left_out:
+        reasons.setdefault(each.reason, []).append(each)
+    lines = []
+    for reason, found in reasons.items():
+        if len(found) == 1:
+            lines.append(str(found[0]))
+            continue
+        found.sort(key=lambda each: -each.count)
+        named = [f"{each.tag} {each.count:,}" for each in found[:NAMED]]
+        named += ["…"] if len(found) > NAMED else []
+        total = _values(sum(each.count for each in found))
+        lines.append(f"{total} of {len(found):,} series {reason} ({', '.join(named)})")
+    return lines
+
+
+def _values(count: int) -> str:
+    return f"{count:,} {'value' if count == 1 else 'values'}"
 
 
 REPLACED = "gave way to later ones of the same or a lower step"

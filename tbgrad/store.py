@@ -63,9 +63,9 @@ class SeriesStore:
             reason = f"{kind.value}, in a series that began with {column.kind.value}"
             self.leave_out(tag, f"not read: {reason}")
 
-    def leave_out(self, tag: str, reason: str) -> None:
-        """Count a value that is not kept."""
-        self._unread[tag, reason] = self._unread.get((tag, reason), 0) + 1
+    def leave_out(self, tag: str, reason: str, count: int = 1) -> None:
+        """Count values that are not kept."""
+        self._unread[tag, reason] = self._unread.get((tag, reason), 0) + count
 
     def gives_way(self, tag: str, step: int, later: Collection[object]) -> bool | None:
         """Whether a value was replaced already by those of the files read before it, `later` ones.
@@ -132,4 +132,9 @@ class SeriesStore:
         tags = (in_group(group, tag) for tag in (logformat.PARAMETERS, logformat.HISTOGRAMS))
         columns = (self.columns.get(tag) for tag in tags)
         packed = [column for column in columns if isinstance(column, PackedColumn)]
+        histograms = self.columns.get(in_group(group, logformat.HISTOGRAMS))
+        before = histograms.total if histograms is not None else 0
         self.groups.setdefault(group, PackedRows()).adopt(manifest, packed)
+        if histograms is not None and before and not histograms.total:
+            reason = "left out: their bins are others than those of the newest"
+            self.leave_out(in_group(group, logformat.HISTOGRAMS), reason, before)

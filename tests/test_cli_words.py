@@ -54,13 +54,13 @@ def test_logs_that_are_compressed(tmp_path: Path) -> None:
 
 def test_what_is_left_out_is_counted_and_named(tmp_path: Path) -> None:
     write_events(tmp_path / "runs" / NAME, [event(s, v) for v in (1.0, 2.0) for s in range(200)])
-    words = "loss: 200 values gave way to later ones of the same or a lower step"
+    words = "200 values of loss gave way to later ones of the same or a lower step"
     done = run("report", tmp_path / "runs")
     assert f"left out: 200 values of the log\n{words}\n" in done.stdout
     said = json.loads(run("report", tmp_path / "runs", "--json").stdout)["runs"]["."]["left_out"]
     assert (said["count"], said["listed"][0]["tag"]) == (200, "loss")
     done = run("export", tmp_path / "runs", "-o", tmp_path / "x.csv")
-    assert f"left out of run .: {words}\n" in done.stderr
+    assert f"left out: {words.replace('loss', '.: loss')}\n" in done.stderr
     assert "200 rows of 1 run" in done.stderr
 
 

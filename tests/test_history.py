@@ -22,8 +22,10 @@ def test_polling_in_slices_ends_at_the_one_shot_read(tmp_path, monkeypatch):
         write_events(tmp_path / name / NAME, [event(s, s / 7) for s in range(400)])
     log = LogDirectory(tmp_path)
     polls, sizes = 0, []
+    shares = []
     while log.poll(seconds=0.0):
         polls += 1
+        shares.append(log.progress)
         sizes.append({name: len(run["loss"]) for name, run in log.runs.items()})
         assert polls < 100
     assert polls > 15
@@ -33,6 +35,9 @@ def test_polling_in_slices_ends_at_the_one_shot_read(tmp_path, monkeypatch):
         n: snapshot(r) for n, r in whole.items()
     }
     assert log.poll() == set()
+    assert shares[:15] == sorted(shares[:15])
+    assert 0 < shares[0] < shares[14] < 1
+    assert log.progress is None
 
 
 def test_polling_while_it_is_written_equals_reading_afterwards(tmp_path):

@@ -16,7 +16,7 @@ from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, types_p
 from tbgrad import eventfile, logformat
 from tbgrad.framing import frame
 from tbgrad.history import LogDirectory, UnreadWarning, read
-from tbgrad.run import REPLACED, LeftOut, Run
+from tbgrad.run import REPLACED, LeftOut, Run, left_out_lines
 from tests.support.events import NAME, event, snapshot, write_events
 from tests.support.logs import write_run
 
@@ -52,7 +52,7 @@ def test_steps_told_twice_are_counted_and_named(tmp_path: Path) -> None:
     assert values_of(run) == [(step, 2.0) for step in range(200)]
     assert run.left_out == (LeftOut("loss", 200, REPLACED),)
     assert str(run.left_out[0]) == (
-        "loss: 200 values gave way to later ones of the same or a lower step"
+        "200 values of loss gave way to later ones of the same or a lower step"
     )
     assert run["loss"].replaced == 200
 
@@ -135,9 +135,17 @@ def test_second_kinds_and_what_is_not_read_are_counted_and_named(tmp_path: Path)
     )  # fmt: skip
     run = read(tmp_path)["."]
     assert [str(each) for each in run.left_out] == [
-        "loss: 1 value not read: text, in a series that began with scalar",
-        "picture: 2 values not read: image",
-        "wide: 1 value not read: a tensor of type DT_COMPLEX64",
+        "1 value of loss not read: text, in a series that began with scalar",
+        "2 values of picture not read: image",
+        "1 value of wide not read: a tensor of type DT_COMPLEX64",
+    ]
+
+
+def test_many_series_that_leave_something_out_are_one_line() -> None:
+    left_out = [LeftOut(f"tag {i}", i, REPLACED) for i in range(1, 6)]
+    assert left_out_lines(left_out) == [
+        "15 values of 5 series gave way to later ones of the same or a lower step "
+        "(tag 5 5, tag 4 4, tag 3 3, …)"
     ]
 
 

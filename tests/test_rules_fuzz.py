@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
-from tbgrad.diagnosis import Diagnosis, Record
+from tbgrad.diagnosis import SCALARS, Diagnosis, Record
 from tbgrad.records import STATISTICS, CurvatureEstimate, Eigenvalue, Manifest, Parameter
 
 TAGS = (
@@ -16,6 +17,20 @@ TAGS = (
 )  # fmt: skip
 ODD = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-45, 3e38, -1.0, 1.0, 1e-3, 100.0])
 ROLES = ("kernel", "bias", "embedding", "normalization", "other")
+
+
+class Asked(dict[str, float]):
+    """Scalars that remember which of them were looked at."""
+
+    tags: ClassVar[set[str]] = set()
+
+    def get(self, tag: str, default: Any = None) -> Any:
+        self.tags.add(tag)
+        return super().get(tag, default)
+
+    def __contains__(self, tag: object) -> bool:
+        self.tags.add(str(tag))
+        return super().__contains__(tag)
 
 
 def manifest(rng: np.random.Generator) -> Manifest:
@@ -49,7 +64,7 @@ def record(rng: np.random.Generator, step: int, described: Manifest, odd: float)
         estimate = CurvatureEstimate(pair, True, 3, 0.1, 1.0, 8, limit, "2 / η")
     return Record(
         step,
-        dict(zip(tags, values.tolist(), strict=True)),
+        Asked(zip(tags, values.tolist(), strict=True)),
         table if rng.random() < 0.9 else None,
         described if rng.random() < 0.98 else None,
         estimate,
@@ -81,3 +96,4 @@ def test_no_record_makes_a_rule_fail(seed: int) -> None:
             assert unknown is None or alert.rule == "nonfinite", alert.evidence
             assert alert.severity in ("info", "warning", "error")
             assert 1 <= alert.first_step <= alert.last_step <= step
+    assert Asked.tags <= set(SCALARS)  # what the tab reads for the rules

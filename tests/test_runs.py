@@ -189,7 +189,11 @@ def test_other_histogram_edges_begin_the_histograms_anew(tmp_path):
             summary_event(3, logformat.histograms(np.ones((1, 10), np.int32))),
         ],
     )
-    assert only_run(tmp_path)[logformat.HISTOGRAMS].steps.tolist() == [3]
+    run = only_run(tmp_path)
+    assert run[logformat.HISTOGRAMS].steps.tolist() == [3]
+    assert [str(each) for each in run.left_out] == [
+        "1 value of tbgrad/histograms left out: their bins are others than those of the newest"
+    ]
 
 
 def test_rows_of_a_lost_manifest_have_numbers_for_names(tmp_path):

@@ -85,7 +85,7 @@ class Column:
         self._drop(step)
 
     def _drop(self, step: int) -> None:
-        before = self._total()
+        before = self.total
         kept = int(np.searchsorted(self._arrays["steps"][: self.count], step))
         reaching = None
         if self.merged and kept < self.count and self._arrays["first_steps"][kept] < step:
@@ -95,9 +95,10 @@ class Column:
             self._resize(len(self._arrays["steps"]))
         if reaching is not None:
             self._cut(step, reaching)
-        self.replaced += before - self._total()
+        self.replaced += before - self.total
 
-    def _total(self) -> int:
+    @property
+    def total(self) -> int:
         """How many values there are, those that were merged included."""
         return int(self._arrays["counts"][: self.count].sum()) if self.merged else self.count
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tensorboard.data.provider import RunTagFilter
 
 from tbgrad.tags import PLUGIN_NAME, group_name, in_group, split_group
+from tbgrad.walltime import all_seconds, seconds
 
 SCALARS = "scalars"
 EVERYTHING = 2**31 - 1
@@ -111,7 +112,7 @@ class LogSource:
         extents = {}
         for run, place in places.items():
             series = {
-                own: Extent(int(series.max_step), float(series.max_wall_time))
+                own: Extent(int(series.max_step), seconds(float(series.max_wall_time)))
                 for tag, series in found.get(place.run, {}).items()
                 if series.max_step is not None and (own := place.own(tag)) is not None
             }
@@ -201,7 +202,7 @@ class LogSource:
 
 def _samples(data: Iterable[Any], values: list[Any]) -> Samples:
     steps = np.array([datum.step for datum in data], dtype=np.int64)
-    wall_times = np.array([datum.wall_time for datum in data], dtype=np.float64)
+    wall_times = all_seconds(np.array([datum.wall_time for datum in data], dtype=np.float64))
     order = np.argsort(steps, kind="stable")
     last = np.append(steps[order][1:] != steps[order][:-1], True) if len(steps) else order
     order = order[last] if len(steps) else order

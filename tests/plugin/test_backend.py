@@ -214,6 +214,16 @@ def test_of_very_many_alerts_the_closed_ones_are_left_out_first(tmp_path: Path) 
     assert answer["alerts"][-1]["first_step"] == 1
 
 
+def test_clocks_of_other_units_are_known(tmp_path: Path) -> None:
+    with EventFileWriter(tmp_path / "run") as writer:
+        for step in (1, 2):
+            writer.add(step, [logformat.scalar("loss", 1.0)], 1.79e12 + step)
+    api = Api(PROVIDERS["python"](tmp_path))
+    assert api.get("status", run="run")["last_wall_time"] == pytest.approx(1.79e9)
+    (series,) = api.get("scalars", run="run", tag=["loss"])["series"]
+    assert series["wall_times"] == pytest.approx([1.79e9, 1.79e9])
+
+
 def test_notes(api: Api) -> None:
     notes = api.get("notes", run=logs.EVIL)["notes"]
     assert [n["step"] for n in notes] == [20, 40, 60]

@@ -104,8 +104,7 @@ def test_shares_of_eigenvalues_stand_beside_their_density(browser: Any, tmp_path
         tab.wait("document.querySelector('#curvature select')?.hidden === false")
         tab.frame.select_option("#curvature select", "density")
         words = " ".join(tab.text("#curvature").split())
-        assert "above zero 12.3 % (11.0 to 13.6)" in words
-        assert "below between 20 and 80 %" in words
+        assert "above zero: 12.3 % (11.0 to 13.6)" in words
+        assert "below zero: between 20 and 80 %" in words
         told = tab.frame.evaluate(SHARES_IN_JAVASCRIPT, [asdict(share) for share, _ in SHARES])
         assert told == [words for _, words in SHARES]
-        tab.page.screenshot(path=str(tmp_path / "shares.png"))

@@ -57,7 +57,7 @@ async def test_what_is_left_out_is_on_the_page_of_what_could_not_be_read(tmp_pat
     async with app.run_test(size=(150, 40)) as pilot:
         await loaded(pilot)
         await pilot.press("d")
-        words = "loss: 2 values gave way to later ones of the same or a lower step"
+        words = "2 values of loss gave way to later ones of the same or a lower step"
         await until(pilot, lambda: words in shown(app))
 
 

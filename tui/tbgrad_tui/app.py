@@ -16,6 +16,7 @@ from textual.binding import Binding, BindingType
 
 from tbgrad.history import Run
 from tbgrad.records import Alert
+from tbgrad.run import left_out_lines
 from tbgrad_tui import facts
 from tbgrad_tui.poller import Poller, Snapshot, SnapshotRead
 from tbgrad_tui.screens.alerts import AlertsPage
@@ -266,9 +267,8 @@ class WatchApp(App[None]):
     def action_damage(self) -> None:
         """What could not be read, in all runs."""
         damage = [place for run in self.snapshot.runs.values() for place in run.damage]
-        left_out = [
-            (name, each) for name, run in self.snapshot.runs.items() for each in run.left_out
-        ]
+        runs = self.snapshot.runs.items()
+        left_out = [(name, line) for name, run in runs for line in left_out_lines(run.left_out)]
         lines = damage_lines(damage, dict(self.snapshot.problems), left_out)
         self.push_screen(Page("What could not be read", lines))
 

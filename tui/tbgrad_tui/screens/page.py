@@ -13,7 +13,6 @@ from textual.screen import ModalScreen
 
 from tbgrad.history import Run
 from tbgrad.records import Damage
-from tbgrad.run import LeftOut
 from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Canvas
@@ -117,7 +116,7 @@ def note_lines(run: Run) -> list[Line]:
 
 
 def damage_lines(
-    damage: Sequence[Damage], problems: dict[str, str], left_out: Sequence[tuple[str, LeftOut]] = ()
+    damage: Sequence[Damage], problems: dict[str, str], left_out: Sequence[tuple[str, str]] = ()
 ) -> list[Line]:
     """What could not be read: which file, where, why; and what of the runs is in no series."""
     lines: list[Line] = [
@@ -131,5 +130,5 @@ def damage_lines(
     if left_out:
         lines.append([("Left out, run by run:", colours.WARNING)])
     for run, values in left_out[:500]:
-        lines.append([(f"  {run}  ", colours.QUIET), (str(values), colours.TEXT)])
+        lines.append([(f"  {run}  ", colours.QUIET), (values, colours.TEXT)])
     return lines or [[("Everything could be read.", colours.GOOD)]]

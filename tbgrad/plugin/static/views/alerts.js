@@ -122,7 +122,8 @@ class Item {
     this.badge.textContent = severity;
     const steps = first === last ? `step ${count(first)}` : `steps ${count(first)} to ${count(last)}`;
     this.when.textContent = `${state}, ${steps}`;
-    this.evidence.textContent = clean(evidence);
+    const lasts = state === "open" && last > first;
+    this.evidence.textContent = clean(evidence) + (lasts ? ` (as of step ${count(last)})` : "");
     this.explain(alert);
     if (this.known !== known || JSON.stringify(this.names) !== JSON.stringify(parameters)) {
       this.known = known;

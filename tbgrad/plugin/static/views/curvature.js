@@ -46,9 +46,9 @@ export class CurvatureView {
     const legend = densities.map((d, i) => ({ label: `step ${d.step.toLocaleString("en")}`, color: looks[i].color }));
     const counted = estimates.findLast((e) => e.minimum_ratio);
     if (counted) {
-      const shares = { "above zero": counted.minimum_ratio, below: counted.negative_fraction, "too near to tell": counted.zero_fraction };
+      const shares = { "above zero": counted.minimum_ratio, "below zero": counted.negative_fraction, "too near to tell": counted.zero_fraction };
       for (const [label, share] of Object.entries(shares)) {
-        legend.push({ label: `${label} ${percentBetween(share)}`, color: "transparent", look: "none" });
+        legend.push({ label: `${label}: ${percentBetween(share)}`, color: "transparent", look: "none" });
       }
     }
     explain(this.legend, legend);
@@ -87,7 +87,7 @@ export class CurvatureView {
     const formula = newest.threshold_formula ? ` = ${clean(newest.threshold_formula)}` : "";
     // Of an adaptive optimizer the limit bounds the eigenvalues of another matrix, on an axis of their own.
     const bounded = newest.preconditioned ? estimates.map((e) => e.preconditioned) : top;
-    const [yaxis, axes] = newest.preconditioned ? ["y2", otherAxis(c.orange)] : ["y", {}];
+    const yaxis = newest.preconditioned ? "y2" : "y";
     if (newest.preconditioned) {
       traces.push({ ...eigenvalues("preconditioned λmax", c.orange, estimates, bounded), yaxis });
       legend.push({ label: "preconditioned λmax (right)", color: c.orange });
@@ -118,7 +118,7 @@ export class CurvatureView {
       traces,
       {
         yaxis: { zeroline: true, zerolinecolor: c.muted },
-        ...axes,
+        ...(newest.preconditioned ? otherAxis(c.orange, Math.max(highest, toNumber(newest.preconditioned.value))) : {}),
       },
       revision,
     );
@@ -126,10 +126,12 @@ export class CurvatureView {
 }
 
 /** An axis on the right: the eigenvalues of the preconditioned Hessian have another size. */
-const otherAxis = (color) => ({
+const otherAxis = (color, highest) => ({
   margin: { l: 52, r: 48, t: 8, b: 32 },
   yaxis2: {
-    overlaying: "y", side: "right", showgrid: false, zeroline: false, rangemode: "tozero", tickmode: "auto", nticks: 5,
+    overlaying: "y", side: "right", showgrid: false, zeroline: false, tickmode: "auto", nticks: 5,
+    // The room above keeps these curves apart from those that fill the other axis.
+    range: [0, 1.4 * Math.max(highest, 1e-12)],
     exponentformat: "power", tickfont: { color },
   },
 });
