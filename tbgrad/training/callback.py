@@ -27,9 +27,10 @@ from tbgrad.training.arguments import (
     check_selection,
 )
 from tbgrad.training.cadence import HISTOGRAMS, SHORTEST, Cadence, CadenceSearch
-from tbgrad.training.curvature import Curvature, CurvatureProbe, probe_batch
+from tbgrad.training.curvature import Curvature, CurvatureProbe
 from tbgrad.training.fits import Fit
 from tbgrad.training.functions import WatchedFunction
+from tbgrad.training.probe import check_fixed, probe_batch, with_weights
 from tbgrad.training.runlog import (
     ALARM_SECONDS,
     DRAIN_SECONDS,
@@ -148,6 +149,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         self._logged_model: Any = None
         self._function: WatchedFunction | None = None
         self._active = self._begun = False
+        self._fit_arguments: Mapping[str, Any] = {}
         self._batches = self._counted_before = 0
         self._epoch_start = 0
         self._updates_a_batch = 1.0
@@ -251,6 +253,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         model = self.model
         self._function = WatchedFunction.of(model, self._function)
         fit = Fit()
+        self._fit_arguments = fit.arguments
         # An exception in `fit` calls no hook, but ends its list of callbacks; so does the exit of
         # the interpreter.
         self._fit_ends = weakref.finalize(fit.callbacks or model, self.leave)
@@ -306,6 +309,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         self._batches, self._counted_before = 0, calls_of(self._optimizer)
         if self.curvature is not None and self._probe is None:
             self._probe = self._new_probe(self.curvature, log)
+        self._fit_arguments = {}
         # Workers wait for one another's sums, so that all of them have to run one function; so have
         # the monitors of several optimizers, whose logged steps need not be the same.
         alone = self._optimizer is model.optimizer and not self._group
@@ -317,6 +321,10 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         model = self.model
         try:
             batch, samples = probe_batch(curvature.data, curvature.samples)
+            check_fixed(model, samples)
+            batch, sentence = with_weights(batch, self._fit_arguments)
+            if sentence:
+                log.note_once("weights", sentence)
         except Exception as error:  # noqa: BLE001 - the gradients are logged all the same
             log.note(f"no curvature. {brief(error)}")
             return None
