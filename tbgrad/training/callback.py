@@ -23,12 +23,13 @@ from tbgrad.training.arguments import (
     check_group,
     check_logdir,
     check_on_alert,
+    check_optimizer,
     check_rules,
     check_selection,
 )
 from tbgrad.training.cadence import HISTOGRAMS, SHORTEST, Cadence, CadenceSearch
 from tbgrad.training.curvature import Curvature, CurvatureProbe
-from tbgrad.training.fits import Fit
+from tbgrad.training.fits import Callback, Fit
 from tbgrad.training.functions import WatchedFunction
 from tbgrad.training.probe import check_fixed, probe_batch, with_weights
 from tbgrad.training.runlog import (
@@ -40,9 +41,10 @@ from tbgrad.training.runlog import (
     updates_done,
 )
 from tbgrad.training.tap import innermost
+from tbgrad.training.world import foreign
 
 
-class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
+class GradientMonitor(Callback):
     """Logs what the gradients and the curvature of a model do while `model.fit` trains it.
 
     Works with plain `fit` and with custom `train_step`s that apply gradients through
@@ -87,7 +89,8 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
     Raises:
         ValueError: a cadence is not a whole number from 1 on, a schedule does not begin at step 0,
             `overhead` is not above 0, `group` has a `/`, or `curvature` has no data.
-        TypeError: `curvature` is not a `tbgrad.Curvature`, or a pattern is not a string.
+        TypeError: `curvature` is not a `tbgrad.Curvature`, `optimizer` is not one of Keras 3, or a
+            pattern is not a string.
         NotADirectoryError: `logdir` is a file.
 
     Example::
@@ -137,7 +140,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         self._on_alert = check_on_alert(on_alert)
         self._alerts = check_alerts(alerts)
         self._stop_on = check_rules("stop_on", stop_on)
-        self._chosen_optimizer = optimizer
+        self._chosen_optimizer = check_optimizer(optimizer)
         self._group = check_group(group)
         self._listeners: list[Callable[[Record], None]] = []
         self._search: CadenceSearch | None = None
@@ -192,7 +195,10 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Attach to the model's optimizer."""
-        self._guard(self._attach)
+        if sentence := foreign(self.model, "model"):
+            logger.warning("tbgrad: this training is not monitored, and goes on. %s", sentence)
+        else:
+            self._guard(self._attach)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Read the true step, which the count of batches may have missed at an epoch's end."""
