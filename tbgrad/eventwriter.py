@@ -98,6 +98,7 @@ class EventFileWriter:
         serial = f"{os.getpid()}.{next(_serial):06d}"
         name = f"events.out.tfevents.{int(time.time()):010d}.{host}.{serial}"
         self.dropped = 0
+        self._counting = threading.Lock()
         self._told_dropped = 0
         self._last_step = 0
         self._failed = False
@@ -165,6 +166,10 @@ class EventFileWriter:
         try:
             self._queue.put_nowait((event, values))
         except queue.Full:
+            self._drop()
+
+    def _drop(self) -> None:
+        with self._counting:  # on the writer's thread and on those of all who add
             self.dropped += 1
 
     def _run(self) -> None:
@@ -185,7 +190,7 @@ class EventFileWriter:
 
     def _write_or_drop(self, item: _Item) -> None:
         if self._failed or not self._attempt(lambda: self._write(item)):
-            self.dropped += 1
+            self._drop()
 
     def _attempt(self, action: Callable[[], None]) -> bool:
         """Whether `action` went well; a failure is reported, and is the last."""

@@ -18,6 +18,7 @@ class Layers:
         kernels: rows of the kernels, in the order of the model: the first is nearest to the input.
         heads: for every layer with units, the row that tells best which units get a gradient: its
             bias, whose gradient does not depend on the layer's input, or its kernel.
+        bodies: for the same layers the row of the kernel, where the bias tells nothing.
         saturating: mask [P] of the rows of layers whose activation saturates, the last layer aside.
         units: output units of every kernel, [P]; NaN elsewhere.
     """
@@ -36,6 +37,8 @@ class Layers:
             ):
                 heads[parameter.layer] = i
         self.heads = np.array(list(heads.values()), np.intp)
+        behind = {parameters[i].layer: i for i in self.kernels}
+        self.bodies = np.array([behind.get(layer, i) for layer, i in heads.items()], np.intp)
         last = parameters[self.kernels[-1]].layer if len(self.kernels) else ""
         self.saturating = np.array(
             [p.activation in SATURATING and p.layer != last for p in parameters], np.bool_

@@ -1,1 +1,5 @@
 """Where TensorFlow and Keras are imported, and nowhere else: observe, compute, write."""
+
+from tbgrad.training.world import check_installed
+
+check_installed()

@@ -13,6 +13,7 @@ from tbgrad.records import Alert
 from tbgrad.training.cadence import Cadence
 from tbgrad.training.parameters import Selection, name_of, tensorflow_variable
 from tbgrad.training.remote import is_remote
+from tbgrad.training.world import foreign
 
 _OnAlert: TypeAlias = Callable[[Alert], object]
 
@@ -81,6 +82,17 @@ def check_on_alert(function: _OnAlert | None) -> _OnAlert | None:
     if function is not None and not callable(function):
         raise TypeError(f"on_alert is a function of one alert, not {function!r}")
     return function
+
+
+def check_optimizer(optimizer: Any) -> Any:
+    """`optimizer` as it is.
+
+    Raises:
+        TypeError: it is not one of Keras 3.
+    """
+    if optimizer is not None and (sentence := foreign(optimizer, "optimizer")):
+        raise TypeError(sentence)
+    return optimizer
 
 
 def check_alerts(alerts: AlertSettings | str | Path | None) -> AlertSettings:

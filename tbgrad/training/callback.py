@@ -23,13 +23,15 @@ from tbgrad.training.arguments import (
     check_group,
     check_logdir,
     check_on_alert,
+    check_optimizer,
     check_rules,
     check_selection,
 )
 from tbgrad.training.cadence import HISTOGRAMS, SHORTEST, Cadence, CadenceSearch
-from tbgrad.training.curvature import Curvature, CurvatureProbe, probe_batch
-from tbgrad.training.fits import Fit
+from tbgrad.training.curvature import Curvature, CurvatureProbe
+from tbgrad.training.fits import Callback, Fit
 from tbgrad.training.functions import WatchedFunction
+from tbgrad.training.probe import check_fixed, probe_batch, with_weights
 from tbgrad.training.runlog import (
     ALARM_SECONDS,
     DRAIN_SECONDS,
@@ -39,9 +41,10 @@ from tbgrad.training.runlog import (
     updates_done,
 )
 from tbgrad.training.tap import innermost
+from tbgrad.training.world import foreign
 
 
-class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
+class GradientMonitor(Callback):
     """Logs what the gradients and the curvature of a model do while `model.fit` trains it.
 
     Works with plain `fit` and with custom `train_step`s that apply gradients through
@@ -86,7 +89,8 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
     Raises:
         ValueError: a cadence is not a whole number from 1 on, a schedule does not begin at step 0,
             `overhead` is not above 0, `group` has a `/`, or `curvature` has no data.
-        TypeError: `curvature` is not a `tbgrad.Curvature`, or a pattern is not a string.
+        TypeError: `curvature` is not a `tbgrad.Curvature`, `optimizer` is not one of Keras 3, or a
+            pattern is not a string.
         NotADirectoryError: `logdir` is a file.
 
     Example::
@@ -136,7 +140,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         self._on_alert = check_on_alert(on_alert)
         self._alerts = check_alerts(alerts)
         self._stop_on = check_rules("stop_on", stop_on)
-        self._chosen_optimizer = optimizer
+        self._chosen_optimizer = check_optimizer(optimizer)
         self._group = check_group(group)
         self._listeners: list[Callable[[Record], None]] = []
         self._search: CadenceSearch | None = None
@@ -148,6 +152,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         self._logged_model: Any = None
         self._function: WatchedFunction | None = None
         self._active = self._begun = False
+        self._fit_arguments: Mapping[str, Any] = {}
         self._batches = self._counted_before = 0
         self._epoch_start = 0
         self._updates_a_batch = 1.0
@@ -190,7 +195,10 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Attach to the model's optimizer."""
-        self._guard(self._attach)
+        if sentence := foreign(self.model, "model"):
+            logger.warning("tbgrad: this training is not monitored, and goes on. %s", sentence)
+        else:
+            self._guard(self._attach)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Read the true step, which the count of batches may have missed at an epoch's end."""
@@ -251,6 +259,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         model = self.model
         self._function = WatchedFunction.of(model, self._function)
         fit = Fit()
+        self._fit_arguments = fit.arguments
         # An exception in `fit` calls no hook, but ends its list of callbacks; so does the exit of
         # the interpreter.
         self._fit_ends = weakref.finalize(fit.callbacks or model, self.leave)
@@ -306,6 +315,7 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         self._batches, self._counted_before = 0, calls_of(self._optimizer)
         if self.curvature is not None and self._probe is None:
             self._probe = self._new_probe(self.curvature, log)
+        self._fit_arguments = {}
         # Workers wait for one another's sums, so that all of them have to run one function; so have
         # the monitors of several optimizers, whose logged steps need not be the same.
         alone = self._optimizer is model.optimizer and not self._group
@@ -317,6 +327,10 @@ class GradientMonitor(keras.callbacks.Callback):  # type: ignore[misc]
         model = self.model
         try:
             batch, samples = probe_batch(curvature.data, curvature.samples)
+            check_fixed(model, samples)
+            batch, sentence = with_weights(batch, self._fit_arguments)
+            if sentence:
+                log.note_once("weights", sentence)
         except Exception as error:  # noqa: BLE001 - the gradients are logged all the same
             log.note(f"no curvature. {brief(error)}")
             return None

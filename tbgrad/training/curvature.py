@@ -13,6 +13,7 @@ import numpy as np
 from tbgrad.records import CurvatureEstimate, Eigenvalue
 from tbgrad.training import hessian
 from tbgrad.training.arguments import check_steps
+from tbgrad.training.probe import is_dataset
 from tbgrad.training.runlog import RunLog, brief
 
 
@@ -22,11 +23,13 @@ class Curvature:
 
     Args:
         data: where the probe batch comes from, `(x, y)` or `(x, y, sample_weight)` as for
-            `model.fit`: arrays, or nested lists, tuples and dicts of them. Not for
+            `model.fit`: arrays, or nested lists, tuples and dicts of them; or a `tf.data.Dataset`
+            of batches of these. The `class_weight` of `fit` counts for it, too. Not for
             `GradientSummaryWriter.curvature`, which is given a loss.
         every: steps between two estimates. There is one before the first step and one after the
             last too.
-        samples: size of the probe batch, drawn once from `data`; all of it where it has fewer.
+        samples: size of the probe batch, drawn once from `data`, of a dataset the first ones; all
+            of it where it has fewer.
         k: eigenvalues of the Hessian at each end of its spectrum.
         trace: whether to estimate its trace, too.
         density_every: steps between two estimates of its spectral density; None for none.
@@ -60,12 +63,14 @@ class Curvature:
         check_steps("Curvature.every", self.every)
         if self.density_every is not None:
             check_steps("Curvature.density_every", self.density_every)
-        if self.data is not None and (
-            not isinstance(self.data, tuple | list) or len(self.data) not in (2, 3)
+        if (
+            self.data is not None
+            and not is_dataset(self.data)
+            and (not isinstance(self.data, tuple | list) or len(self.data) not in (2, 3))
         ):
             raise ValueError(
-                "Curvature.data is (x, y) or (x, y, sample_weight), as for model.fit; not "
-                f"{type(self.data).__name__}"
+                "Curvature.data is (x, y) or (x, y, sample_weight), as for model.fit, or a "
+                f"tf.data.Dataset of batches of these; not {type(self.data).__name__}"
             )
         if self.samples < 1:
             raise ValueError(f"Curvature.samples is at least 1, not {self.samples}")
@@ -274,24 +279,3 @@ class TimeBudget:
         """True the first time."""
         told, self._told = self._told, True
         return not told
-
-
-def probe_batch(data: Any, samples: int) -> tuple[tuple[Any, ...], int]:
-    """A fixed random choice of `samples` rows of nested arrays, and how many there are.
-
-    Raises:
-        ValueError: the arrays have no rows, or differ in their number.
-    """
-    import keras
-
-    parts = tuple(keras.tree.map_structure(np.asarray, part) for part in data)
-    lengths = {len(array) for array in keras.tree.flatten(parts)}
-    if len(lengths) != 1 or 0 in lengths:
-        raise ValueError(
-            f"Curvature.data has arrays of {sorted(lengths)} samples: give x and y of one length"
-        )
-    count = lengths.pop()
-    if count > samples:
-        chosen = np.sort(np.random.default_rng(0).choice(count, samples, replace=False))
-        parts = tuple(keras.tree.map_structure(lambda a: a[chosen], part) for part in parts)
-    return parts, min(count, samples)

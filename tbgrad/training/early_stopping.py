@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
-
 from tbgrad.diagnosis import Record
 from tbgrad.tags import GRADIENT_NORM_MAX
 from tbgrad.training.arguments import check_steps
 from tbgrad.training.callback import GradientMonitor
-from tbgrad.training.fits import callback_list
+from tbgrad.training.fits import Callback, callback_list
+from tbgrad.training.world import foreign
 
 
-class GradientNormEarlyStopping(keras.callbacks.Callback):  # type: ignore[misc]
+class GradientNormEarlyStopping(Callback):
     """Stops `fit` once the gradient norm of every step was small for so many steps.
 
     It reads the norms from a `GradientMonitor` among the callbacks, which has those of all steps,
@@ -51,9 +50,13 @@ class GradientNormEarlyStopping(keras.callbacks.Callback):  # type: ignore[misc]
         self.stopped_step = 0
         self._before = 0
         self._calm = 0
+        self._heard: GradientMonitor | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
         """Begin to listen to the monitor."""
+        self._heard = None
+        if foreign(self.model, "model"):
+            return  # its monitor has said so
         known = getattr(callback_list(), "callbacks", [])
         found = [c for c in known if isinstance(c, GradientMonitor)]
         if self.monitor is not None:
@@ -70,7 +73,8 @@ class GradientNormEarlyStopping(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_end(self, logs: Any = None) -> None:  # noqa: ARG002
         """Listen no more."""
-        self._heard.unlisten(self._take)
+        if self._heard is not None:
+            self._heard.unlisten(self._take)
 
     def _take(self, record: Record) -> None:
         peak = record.scalars.get(GRADIENT_NORM_MAX)

@@ -38,6 +38,15 @@ def activations(model: Any) -> dict[str, str]:
     return found
 
 
+def halved(model: Any) -> frozenset[str]:
+    """Paths of the layers that compute in 16 bits."""
+    return frozenset(
+        layer.path
+        for layer in _flat(model)
+        if getattr(layer, "compute_dtype", "") in ("float16", "bfloat16")
+    )
+
+
 def frozen(model: Any) -> tuple[str, ...]:
     """Paths of the layers that have weights to train and were told not to: `trainable=False`."""
     return tuple(

@@ -25,6 +25,7 @@ from tbgrad.training.cadence import Cadence
 from tbgrad.training.observer import GradientObserver
 from tbgrad.training.parameters import Selection, describe
 from tbgrad.training.ring import Drained, LoggedStep
+from tbgrad.training.rounding import Rounding
 from tbgrad.training.runfile import RunFile
 from tbgrad.training.tap import OptimizerTap, innermost
 from tbgrad.training.watch import UpdateWatch
@@ -99,6 +100,7 @@ class RunLog:
         self._steps_per_execution = steps_per_execution
         self._compiled_by_xla = compiled_by_xla
         self._manifest: Manifest | None = None
+        self._rounding = Rounding(())
         self._file: RunFile | None = None
         self._lock = threading.RLock()
         self._time = time.time()
@@ -171,6 +173,7 @@ class RunLog:
                 steps_per_execution=self._steps_per_execution,
                 copies_conditionally=not self._compiled_by_xla,
             )
+            self._rounding = Rounding(parameters, layers.halved(self._model))
             self._manifest = Manifest(
                 parameters=parameters,
                 histogram_bins=self.observer.bins,
@@ -413,6 +416,8 @@ class RunLog:
 
     def _write(self, drained: Drained, file: RunFile) -> None:
         assert self._manifest is not None
+        for logged in drained.steps:
+            self._rounding.blank(logged.table)
         records = [
             Record(logged.step, _scalars(logged), logged.table, self._manifest)
             for logged in drained.steps

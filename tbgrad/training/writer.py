@@ -23,6 +23,7 @@ from tbgrad.training.arguments import (
     check_group,
     check_logdir,
     check_on_alert,
+    check_optimizer,
     check_selection,
 )
 from tbgrad.training.cadence import HISTOGRAMS
@@ -64,7 +65,7 @@ class GradientSummaryWriter:
     Raises:
         ValueError: `variables` is empty or none of them is included, a cadence is not a whole
             number from 1 on, or a schedule does not begin at step 0.
-        TypeError: a pattern is not a string.
+        TypeError: `optimizer` is not one of Keras 3, or a pattern is not a string.
         NotADirectoryError: `logdir` is a file.
         OSError: `logdir` cannot be created.
 
@@ -101,6 +102,7 @@ class GradientSummaryWriter:
         alerts: AlertSettings | str | Path | None = None,
         group: str = "",
     ) -> None:
+        check_optimizer(optimizer)
         if start_step is None:
             start_step = 0 if optimizer is None else updates_done(optimizer)
         begun_at = start_step

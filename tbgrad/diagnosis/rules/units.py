@@ -18,7 +18,8 @@ def _dead_shares(moment: Moment) -> Any:
     if not (norms > 0).any():
         return None  # a loss that is constant, or zero already, says nothing of single units
     found = np.zeros(layers.count)
-    found[layers.heads] = dead[layers.heads]
+    told = dead[layers.heads]
+    found[layers.heads] = np.where(np.isnan(told), dead[layers.bodies], told)
     return found
 
 
