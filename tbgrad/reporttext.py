@@ -21,7 +21,8 @@ from tbgrad.report import (
     RunReport,
     ScalarSummary,
 )
-from tbgrad.text import duration, left_out_lines, measured, number, percent_between, printable, run
+from tbgrad.run import left_out_lines
+from tbgrad.text import duration, measured, number, percent_between, printable
 
 PIPE_COLUMNS = 10_000
 """Wide enough that no line of a piped report is ever wrapped."""

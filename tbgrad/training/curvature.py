@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from tbgrad.records import CurvatureEstimate, Eigenvalue
 from tbgrad.training import hessian
 from tbgrad.training.arguments import check_steps
