@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+
+from tests.support.precision import precision
+from tests.training.hessian.differences import differenced
 
 pytestmark = pytest.mark.tensorflow
 
@@ -23,56 +25,11 @@ SIGNAL, LABELS = RNG.normal(size=(3, 8, 2)), RNG.integers(1, 5, (3, 3))
 TOKENS = RNG.integers(0, 7, (6, 5))
 
 
-@contextlib.contextmanager
-def precision(dtype: str) -> Iterator[None]:
-    before = keras.config.floatx(), keras.config.dtype_policy()
-    keras.config.set_floatx(dtype)
-    keras.config.set_dtype_policy(dtype)
-    yield
-    keras.config.set_floatx(before[0])
-    keras.config.set_dtype_policy(before[1])
-
-
 @pytest.fixture
 def float64() -> Iterator[None]:
     with precision("float64"):
         keras.utils.set_random_seed(0)
         yield
-
-
-def gradient_of(loss: Callable[[], Any], variables: list[Any]) -> Callable[[np.ndarray], Any]:
-    """The gradient as a function of all weights as one vector; by a tape of its own."""
-    values = [v if isinstance(v, tf.Variable) else v.value for v in variables]
-
-    @tf.function(autograph=False)
-    def gradient() -> Any:
-        with tf.GradientTape() as tape:
-            value = loss()
-        found = tape.gradient(value, values, unconnected_gradients="zero")
-        return tf.concat([tf.reshape(tf.convert_to_tensor(g), [-1]) for g in found], 0)
-
-    def at(flat: np.ndarray) -> Any:
-        position = 0
-        for v in values:
-            size = int(np.prod(v.shape))
-            v.assign(tf.cast(flat[position : position + size].reshape(v.shape), v.dtype))
-            position += size
-        return gradient().numpy().astype(np.float64)
-
-    return at
-
-
-def differenced(loss: Callable[[], Any], variables: list[Any], h: float = 3e-5) -> np.ndarray:
-    """The matrix of the derivatives of the gradient, by four-point central differences."""
-    at = gradient_of(loss, variables)
-    flat = np.concatenate([np.ravel(v.numpy()) for v in variables])
-    columns = []
-    for e in h * np.eye(len(flat)):
-        before, after = at(flat - e), at(flat + e)
-        far_before, far_after = at(flat - 2 * e), at(flat + 2 * e)
-        columns.append((8 * (after - before) - (far_after - far_before)) / (12 * h))
-    at(flat)
-    return np.array(columns)
 
 
 def dense(*between: Any) -> Any:
