@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from typing import TYPE_CHECKING
 
-from tbgrad.records import Share
+if TYPE_CHECKING:
+    from tbgrad.records import Share
 
 
 def printable(text: str, limit: int = 200) -> str:

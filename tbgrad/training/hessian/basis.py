@@ -34,7 +34,7 @@ class Basis:
         self._projected = np.zeros((capacity, capacity))
         self._asymmetry = np.zeros(capacity)
         self._largest_asymmetry = 0.0
-        self._restarted = False
+        self.restarted = False
 
     @property
     def count(self) -> int:
@@ -92,7 +92,7 @@ class Basis:
         v with the left side is zero. So its part in the start is ⟨q_0, v⟩ = ⟨u, v⟩ ≤ ‖u‖, which
         falls as μ goes outward: a random start excludes every v beyond where ‖u‖ ≤ `unseen`.
         """
-        if self._restarted:
+        if self.restarted:
             return None  # the start is no longer in the basis, but has been multiplied often enough
         a = self.projected
         scale = float(np.abs(a).max())
@@ -128,4 +128,4 @@ class Basis:
         self._projected[:kept, :kept] = s.T @ self.projected @ s
         self.rows.replace(s.T)
         self._asymmetry[:] = 0.0
-        self._restarted = True
+        self.restarted = True

@@ -23,7 +23,9 @@ class Eigenvalues:
 
     Attributes:
         values: [k] float64, in falling order.
-        residuals: [k] float64; an eigenvalue of the Hessian lies within values ± residuals.
+        residuals: [k] float64; an eigenvalue of the Hessian lies within values ± residuals. Where
+            it converged from a cold start, the largest (smallest) of all lies within that of the
+            largest (smallest) value, as far as the tolerance lets tell.
         vectors: [k, n], unit eigenvectors as rows; pass as `start` to the next estimate.
         converged: whether every residual met the tolerance that was asked for.
         hvps: Hessian–vector products spent, with those that an operator spends once to see that
@@ -53,6 +55,7 @@ def eigenvalues(
     start: NDArray[Any] | None = None,
     max_products: int = 200,
     max_basis: int = 40,
+    max_bytes: int | None = None,
     seed: int = 0,
     progress: bool | None = None,
 ) -> Eigenvalues:
@@ -72,7 +75,10 @@ def eigenvalues(
         start: `vectors` of an estimate nearby (an earlier step), [any, n]: saves products. They are
             mixed with a random direction, so that they cannot hide a new extreme.
         max_products: stop there, with converged=False.
-        max_basis: vectors kept before a restart; memory is 2 · max_basis · n numbers.
+        max_basis: vectors kept before a restart, each with its product.
+        max_bytes: memory for vectors; by default that of 10 vectors of n entries, or 64 MiB if that
+            is more. Where it is too little for `max_basis`, the basis is kept in host memory, in
+            half precision, without its products, and is restarted earlier.
         seed: of the random directions. Vary it from estimate to estimate, best by the step.
         progress: whether to show on standard error how far it is; by default on a terminal, after a
             second. With False, Ctrl-C is not caught.
@@ -109,6 +115,7 @@ def eigenvalues(
             start=start,
             max_products=max_products,
             max_basis=max_basis,
+            max_bytes=max_bytes,
             on_device=operator.on_device,
             error=operator.error,
         )

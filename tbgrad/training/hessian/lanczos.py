@@ -19,7 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbgrad.training.hessian.basis import Basis
-from tbgrad.training.hessian.errors import Interrupted
+from tbgrad.training.hessian.errors import HessianError, Interrupted
+from tbgrad.training.hessian.lean import HALF_FROM, LeanBasis, lean_eigenpairs
+from tbgrad.training.hessian.memory import not_enough, require_free, vectors_in
 from tbgrad.training.hessian.rows import Vector
 
 Which = Literal["LA", "SA", "LM", "BE"]
@@ -27,6 +29,9 @@ Which = Literal["LA", "SA", "LM", "BE"]
 MIX = 1.0
 """Length of the random direction that is added to a unit warm start. Lanczos takes it out again at
 no cost in products (0.01 to 1.0 cost the same on networks), and it lets a new extreme be seen."""
+
+WORKING = 2
+"""Vectors that a step works with besides those of the basis."""
 
 AHEAD = 0.3
 """A warm start follows the extreme it was given, and looks only for a new one this much further out
@@ -37,6 +42,9 @@ UNSEEN = 0.1
 """How small a share of the expected size an extreme's part in a random direction may be before it
 goes unseen: a normal variate is smaller with a probability of 8 %."""
 
+SURELY_UNSEEN = 0.0125
+"""The same with a probability of 1 %: for how far out an eigenvalue may be after all."""
+
 SCALE_FLOOR = 0.01
 """Below this share of the largest |Ritz value| an eigenvalue counts as zero in `tol`."""
 
@@ -45,8 +53,8 @@ SCALE_FLOOR = 0.01
 class RitzPairs:
     """What Lanczos found: `values` [k] falling, `residuals` [k], `vectors` [k, n] unit rows.
 
-    An eigenvalue lies within values ± residuals. `products` is what it cost. After Ctrl-C there may
-    be fewer than k.
+    An eigenvalue lies within values ± residuals, and of the extreme ones on a cold start none lies
+    beyond. `products` is what it cost. After Ctrl-C there may be fewer than k.
     """
 
     values: NDArray[np.float64]
@@ -68,6 +76,7 @@ def extreme_eigenpairs(
     start: NDArray[Any] | None = None,
     max_products: int = 200,
     max_basis: int = 40,
+    max_bytes: int | None = None,
     on_device: bool = False,
     error: float = 0.0,
 ) -> RitzPairs:
@@ -83,11 +92,38 @@ def extreme_eigenpairs(
     """
     top, bottom = _ends(k, which)
     block = k if which == "LM" else max(top, bottom)
-    basis = Basis(size, dtype, min(size, max(max_basis, 2 * (k + block) + 2)), on_device, error)
-    queue = _start_directions(start, min(block, size), size, rng)
+    capacity = min(size, max(max_basis, 2 * (k + block) + 2))
     warm = start is not None
     ahead = AHEAD if warm else tol
     unseen = UNSEEN * (MIX / math.hypot(1.0, MIX) if warm else 1.0) / math.sqrt(size)
+    room = vectors_in(max_bytes, size, dtype)
+    if 2 * capacity + WORKING > room:
+        rows = min(2 * capacity, (2 if size >= HALF_FROM else 1) * (room - WORKING), size)
+        if rows < 2 * k + 4:
+            raise HessianError(not_enough(k, size, dtype, 2 * k + 4 + WORKING))
+        require_free((room + k) * size * dtype.itemsize)
+        found = lean_eigenpairs(
+            product,
+            LeanBasis(size, dtype, rows),
+            _start_directions(start, 1, size, rng)[0].astype(dtype),
+            wanted=lambda values, count: _wanted(values, count, which),
+            beyond=lambda values: _beyond(values, which, ahead),
+            k=k,
+            tol=tol,
+            scale_floor=SCALE_FLOOR,
+            unseen=unseen,
+            error=error,
+            max_products=max_products,
+        )
+        pairs = RitzPairs(*found)
+        if pairs.converged and not warm:
+            floor = SCALE_FLOOR * float(np.abs(pairs.values).max())
+            known = tol * np.maximum(np.abs(pairs.values), floor)
+            ends = [0] * (which in ("LA", "BE")) + [-1] * (which in ("SA", "BE"))
+            pairs.residuals[ends] = np.maximum(pairs.residuals[ends], known[ends])
+        return pairs
+    basis = Basis(size, dtype, capacity, on_device, error)
+    queue = _start_directions(start, min(block, size), size, rng)
     products = 0
     while True:
         q = basis.new_direction(queue.pop(0), rng)
@@ -114,14 +150,45 @@ def extreme_eigenpairs(
         stalled = bool(len(wanted) == k and not settled and (good | (raw <= noise)).all())
         converged = settled and missed is None
         if converged or stalled or products >= max_products or basis.count == size:
-            vectors = basis.vectors(s_wanted)
-            return RitzPairs(theta, raw + noise, vectors, converged, products)
+            bounds = raw + noise
+            if converged and not warm:
+                _reach_out(bounds, basis, which, theta, allowed, noise)
+            return RitzPairs(theta, bounds, basis.vectors(s_wanted), converged, products)
         if missed is None:
             excess = (raw + noise) / np.maximum(allowed, np.finfo(np.float64).tiny)
             missed = residual_vectors[int(np.argmax(excess))]
         queue.append(missed)
         if basis.full:
             basis.compress(s[:, _wanted(values, basis.capacity // 2, which)])
+
+
+def _reach_out(
+    bounds: NDArray[np.float64],
+    basis: Basis,
+    which: Which,
+    theta: NDArray[np.float64],
+    allowed: NDArray[np.float64],
+    noise: float,
+) -> None:
+    """Widen the bound of an extreme value to where an eigenvalue further out would have been seen.
+
+    A residual tells that there is an eigenvalue, not that none lies beyond. Where a restart has
+    lost the start, that is known to the tolerance alone.
+    """
+    if basis.count == basis.size:
+        return
+    unseen = SURELY_UNSEEN / math.sqrt(basis.size)
+    ends = [(0, 1.0)] * (which in ("LA", "BE")) + [(-1, -1.0)] * (which in ("SA", "BE"))
+    for i, outward in ends:
+        if not bounds[i] > 0:
+            continue
+        if basis.restarted:
+            bounds[i] = max(bounds[i], allowed[i])
+            continue
+        for reach in np.geomspace(bounds[i], max(allowed[i], bounds[i]), 7):
+            bounds[i] = reach
+            if basis.missed([theta[i] + outward * reach], unseen, noise) is None:
+                break
 
 
 def _ends(k: int, which: Which) -> tuple[int, int]:

@@ -15,9 +15,13 @@ from tbgrad.training.hessian.batches import BatchedLoss, Loss
 from tbgrad.training.hessian.computation import Computation
 from tbgrad.training.hessian.errors import HessianError, Interrupted
 from tbgrad.training.hessian.linear import SymmetricOperator
+from tbgrad.training.hessian.memory import vectors_in
 from tbgrad.training.hessian.rows import Vector
 
 Method = Literal["hutch++", "hutchinson"]
+
+WORKING = 2
+"""Vectors that a sample works with besides those of the basis."""
 
 MIN_SAMPLES = 8
 """So many random samples there are at least."""
@@ -65,6 +69,7 @@ def trace(
     tol: float = 0.05,
     max_products: int = 500,
     max_basis: int = 40,
+    max_bytes: int | None = None,
     seed: int = 0,
     progress: bool | None = None,
 ) -> Trace:
@@ -84,7 +89,9 @@ def trace(
         method: "hutch++" or "hutchinson".
         tol: converged when the standard error is at most tol · |value|.
         max_products: stop there, with converged=False.
-        max_basis: directions of Q at most; memory is 2 · max_basis · n numbers.
+        max_basis: directions of Q at most, each with its product.
+        max_bytes: memory for vectors; by default that of 10 vectors of n entries, or 64 MiB if that
+            is more. It may leave room for fewer directions.
         seed: of the random vectors.
         progress: as for `eigenvalues`.
 
@@ -110,7 +117,8 @@ def trace(
         samples: list[float] = []
         squares: list[float] = []
         spent = 0
-        room = min(operator.size, max_basis, max_products // 2)
+        pairs = (vectors_in(max_bytes, operator.size, operator.dtype) - WORKING) // 2
+        room = min(operator.size, max_basis, max_products // 2, max(1, pairs))
         basis = Basis(operator.size, operator.dtype, room, operator.on_device, operator.error)
         try:
             if method == "hutch++":
@@ -191,9 +199,9 @@ def _signs(basis: Basis, rng: np.random.Generator) -> Vector:
 def _error(samples: Sequence[float], squares: Sequence[float]) -> float:
     """The standard error of their mean.
 
-    From few samples their own spread is known badly. Their variance is at most 2 ‖A‖², for A outside
-    of the basis, and of that there are as many estimates, which scatter far less: those decide as
-    much as PRIOR samples would.
+    From few samples their own spread is known badly. Their variance is at most 2 ‖A‖², for A
+    outside of the basis, and of that there are as many estimates, which scatter far less: those
+    decide as much as PRIOR samples would.
     """
     count = len(samples)
     if not count:

@@ -32,3 +32,14 @@ def interrupting(matrix: np.ndarray, after: int) -> MatrixOperator:
             return super()._product(vector)
 
     return Interrupted(matrix)
+
+
+class DiagonalOperator(SymmetricOperator):
+    """Of any size: its eigenvalues are the numbers on the diagonal."""
+
+    def __init__(self, diagonal: np.ndarray) -> None:
+        super().__init__(FlatVariables([tf.Variable(np.zeros_like(diagonal))]))
+        self.diagonal = diagonal
+
+    def _product(self, vector: Any) -> tuple[Any, float]:
+        return tf.constant(self.diagonal * vector.numpy()), 1.0
