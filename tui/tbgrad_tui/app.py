@@ -266,7 +266,7 @@ class WatchApp(App[None]):
 
     def action_damage(self) -> None:
         """What could not be read, in all runs."""
-        damage = [place for run in self.snapshot.runs.values() for place in run.damage]
+        damage = facts.damage(self.snapshot.runs)
         runs = self.snapshot.runs.items()
         left_out = [(name, line) for name, run in runs for line in left_out_lines(run.left_out)]
         lines = damage_lines(damage, dict(self.snapshot.problems), left_out)

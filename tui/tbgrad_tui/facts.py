@@ -15,7 +15,7 @@ from tbgrad import logformat
 from tbgrad.diagnosis import STANDINGS, alerts_of, standing
 from tbgrad.history import Run, Series
 from tbgrad.logformat import Kind
-from tbgrad.records import Alert, CurvatureEstimate
+from tbgrad.records import Alert, CurvatureEstimate, Damage
 
 LIVE_SECONDS = 30.0
 """A run that wrote within this time counts as live."""
@@ -59,6 +59,11 @@ def alerts_by_name(run: Run) -> Mapping[str, Alert]:
             for name in alert.parameters:
                 worst.setdefault(name, alert)
     return worst
+
+
+def damage(runs: Mapping[str, Run]) -> list[Damage]:
+    """What could not be read of all files; several runs may be of the same ones."""
+    return list(dict.fromkeys(place for run in runs.values() for place in run.damage))
 
 
 def newest(run: Run, tag: str) -> float:
