@@ -21,7 +21,7 @@ from tbgrad.logformat import to_jsonable
 from tests.plugin import logs
 from tests.plugin.conftest import Api, python_provider
 from tests.support.logs import EPOCH, manifest
-from tests.tui.support import app_on, loaded, until
+from tests.tui.support import app_on, loaded, shown, until
 
 
 def write_other_writer(directory: Path) -> None:
@@ -64,7 +64,9 @@ def write_missing(directory: Path) -> None:
             writer.add(step, [logformat.parameters(table)], EPOCH + step)
 
 
-def test_what_no_rule_looked_at_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_what_no_rule_looked_at_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with EventFileWriter(tmp_path / "long") as writer:
         for step in range(5000):
             writer.add(step, [logformat.scalar("loss", 0.5 ** (step / 1000))], EPOCH + step)
@@ -80,6 +82,15 @@ def test_what_no_rule_looked_at_is_said(tmp_path: Path, capsys: pytest.CaptureFi
     assert " of 5,000 logged steps" in sentence
     assert main(["report", str(tmp_path), "--run", "long"]) == 0
     assert f"not judged: {sentence}" in capsys.readouterr().out
+    api = Api(python_provider(tmp_path))
+    assert api.get("alerts", run="long")["not_judged"] == [sentence]
+    assert api.get("alerts", run="ours")["not_judged"] == []
+    app = app_on(tmp_path)
+    async with app.run_test(size=(200, 40)) as pilot:
+        await loaded(pilot)
+        app._show_run("long")
+        await pilot.press("d")
+        await until(pilot, lambda: f"not judged: {sentence}"[:60] in shown(app))
 
 
 def test_a_rule_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

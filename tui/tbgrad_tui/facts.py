@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbgrad import logformat
-from tbgrad.diagnosis import STANDINGS, alerts_of, standing
+from tbgrad.diagnosis import STANDINGS, Judgement, judge, standing
 from tbgrad.history import Run, Series
 from tbgrad.logformat import Kind
 from tbgrad.records import Alert, CurvatureEstimate, Damage
@@ -45,9 +45,14 @@ def once_a_run(compute: Callable[[Run], Found]) -> Callable[[Run], Found]:
 
 
 @once_a_run
+def judgement(run: Run) -> Judgement:
+    """Every alert, and what of the run was not judged."""
+    return judge(run)
+
+
 def alerts(run: Run) -> tuple[Alert, ...]:
     """Every alert: open ones first, then by severity, the newest first."""
-    return alerts_of(run)
+    return judgement(run).alerts
 
 
 @once_a_run
