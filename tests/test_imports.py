@@ -128,19 +128,18 @@ def test_help_on_an_install_without_tensorflow(base_install):
 
 
 @pytest.mark.parametrize(
-    ("code", "name"),
+    "code",
     [
-        ("import tbgrad; tbgrad.GradientMonitor", "tbgrad.GradientMonitor"),
-        ("from tbgrad import Curvature", "tbgrad.Curvature"),
-        ("from tbgrad.hessian import eigenvalues", "tbgrad.hessian.eigenvalues"),
+        "import tbgrad; tbgrad.GradientMonitor",
+        "from tbgrad import Curvature",
+        "from tbgrad.hessian import eigenvalues",
     ],
 )
-def test_without_tensorflow_one_sentence_says_what_to_install(base_install, code, name):
-    done = base_install(code)
-    assert done.stderr.splitlines()[-1] == (
-        f"ImportError: {name} needs TensorFlow and Keras, and one of them is not installed: "
-        "pip install 'tbgrad[tensorflow]' (to read logs needs neither)"
-    )
+def test_without_tensorflow_one_sentence_says_what_to_install(base_install, code):
+    sentence = base_install(code).stderr.splitlines()[-1]
+    assert sentence.startswith("ImportError: ")
+    assert "needs TensorFlow" in sentence
+    assert "pip install 'tbgrad[tensorflow]'" in sentence
 
 
 # ------------------------------------------------------------------------------- the layers hold
