@@ -234,7 +234,7 @@ def _by_name(
             further = name if directory == "." else name[len(directory) + 1 :]
             free = "/".join(part for part in (alias, further) if part)
             if free not in named:
-                named[free] = replace(run, name=free, damage=(), bytes_read=0)
+                named[free] = replace(run, name=free, bytes_read=0)
     return dict(sorted(named.items()))
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbgrad import logformat
-from tbgrad.diagnosis import AlertSettings, alerts_of
+from tbgrad.diagnosis import AlertSettings, judge
 from tbgrad.history import Run, Series
 from tbgrad.logformat import Kind
 from tbgrad.records import FORMAT_VERSION, Alert, CurvatureEstimate, Damage
@@ -82,7 +82,8 @@ class RunReport:
     """All that a report says about one run.
 
     `first_step` and `last_step` are None where nothing was logged. `others` counts the series that
-    are no scalars, by what they hold; `left_out` says what is in no series.
+    are no scalars, by what they hold; `left_out` says what is in no series, and `not_judged` what
+    the rules did not look at.
     `seconds` is the time between the first and the last value. `scalars` holds every scalar series
     of the run. `gradient_norm_max` covers the steps between two logged ones too. `parameters` come
     in the order of the model, `layers` likewise.
@@ -97,6 +98,7 @@ class RunReport:
     seconds: float
     optimizer: Mapping[str, object]
     alerts: tuple[Alert, ...]
+    not_judged: tuple[str, ...]
     scalars: Mapping[str, ScalarSummary]
     parameters: tuple[ParameterSummary, ...]
     layers: tuple[ParameterSummary, ...]
@@ -117,6 +119,7 @@ def build(run: Run, settings: AlertSettings | None = None) -> RunReport:
     """The report of one run; with settings its alerts are found anew."""
     logged = [series for series in run.values() if len(series)]
     parameters, step = _parameters(run)
+    judgement = judge(run, settings)
     times = [t for s in logged for t in (s.wall_times[0], s.wall_times[-1])]
     steps = np.unique(np.concatenate([s.steps for s in logged])) if logged else np.zeros(0, int)
     return RunReport(
@@ -129,7 +132,8 @@ def build(run: Run, settings: AlertSettings | None = None) -> RunReport:
         logged_steps=max([int(steps.size), *(s.total for s in logged)]),
         seconds=float(max(times) - min(times)) if times else 0.0,
         optimizer=run.manifest.optimizer if run.manifest is not None else {},
-        alerts=alerts_of(run, settings),
+        alerts=judgement.alerts,
+        not_judged=judgement.not_judged,
         scalars={
             tag: _scalar(series)
             for tag, series in sorted(run.items())

@@ -151,6 +151,8 @@ def _print_alerts(paper: _Paper, report: RunReport) -> None:
             paper.line(printable(f"    likely cause: {'; '.join(alert.causes)}", 1000))
         if alert.advice:
             paper.line(printable(f"    advice: {alert.advice}", 1000))
+    for sentence in report.not_judged:
+        paper.line(printable(f"not judged: {sentence}", 1000), "dim")
 
 
 def _print_summary(paper: _Paper, report: RunReport) -> None:

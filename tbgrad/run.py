@@ -171,10 +171,10 @@ class Run(Mapping[str, Series]):
 
     `manifest` is the newest one, None for a log without tbgrad series. `parameters` are the rows of
     the packed series: those of the manifest, then those that only earlier manifests had; `names`
-    are their paths, each one different. `damage` lists what could not be read, and `bytes_read`
-    counts the bytes, of all files of the directory; of its groups the first one has them, of names
-    that lead to one directory its own. `left_out` counts what could be read and is in no series:
-    values that gave way to others at their step, and those of kinds that are not read.
+    are their paths, each one different. `damage` lists what could not be read of all files of the
+    directory, also where these are several runs; `bytes_read` counts their bytes, and of groups and
+    of further names of a directory the first run has them. `left_out` counts what could be read and
+    is in no series: values that gave way to others, and those of kinds that are not read.
     """
 
     name: str

@@ -136,9 +136,9 @@ class RunBuilder:
                     manifest=rows.manifest,
                     parameters=rows.parameters,
                     names=rows.names,
-                    # Of the whole directory: told once, so that sums over runs are right.
-                    damage=() if runs else ordered,
+                    damage=ordered,
                     left_out=_left_out(series, unread.get(group, [])),
+                    # Of the whole directory: told once, so that sums over runs are right.
                     bytes_read=0 if runs else self.bytes_read,
                 )
         return runs

@@ -14,12 +14,14 @@ from tbgrad_tui.screens.alerts import AlertsPage
 
 from tbgrad import logformat
 from tbgrad.cli import main
+from tbgrad.diagnosis import RULES, diagnosis, judge
 from tbgrad.eventwriter import EventFileWriter
+from tbgrad.history import read
 from tbgrad.logformat import to_jsonable
 from tests.plugin import logs
 from tests.plugin.conftest import Api, python_provider
 from tests.support.logs import EPOCH, manifest
-from tests.tui.support import app_on, loaded, until
+from tests.tui.support import app_on, loaded, shown, until
 
 
 def write_other_writer(directory: Path) -> None:
@@ -60,6 +62,44 @@ def write_missing(directory: Path) -> None:
             if step % 20:
                 table[1, described.column("norm")] = np.nan
             writer.add(step, [logformat.parameters(table)], EPOCH + step)
+
+
+async def test_what_no_rule_looked_at_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with EventFileWriter(tmp_path / "long") as writer:
+        for step in range(5000):
+            writer.add(step, [logformat.scalar("loss", 0.5 ** (step / 1000))], EPOCH + step)
+    with EventFileWriter(tmp_path / "ours") as writer:
+        writer.add(0, [logformat.manifest(replace(manifest(), rules=logs.RULES))], EPOCH)
+        for step in range(5000):
+            writer.add(step, [logformat.scalar("loss", 0.5 ** (step / 1000))], EPOCH + step)
+    assert main(["report", str(tmp_path), "--json"]) == 0
+    runs = json.loads(capsys.readouterr().out)["runs"]
+    assert runs["ours"]["not_judged"] == []  # its writer saw every step
+    (sentence,) = runs["long"]["not_judged"]
+    assert sentence.startswith("21 rules that the writer did not watch saw ")
+    assert " of 5,000 logged steps" in sentence
+    assert main(["report", str(tmp_path), "--run", "long"]) == 0
+    assert f"not judged: {sentence}" in capsys.readouterr().out
+    api = Api(python_provider(tmp_path))
+    assert api.get("alerts", run="long")["not_judged"] == [sentence]
+    assert api.get("alerts", run="ours")["not_judged"] == []
+    app = app_on(tmp_path)
+    async with app.run_test(size=(200, 40)) as pilot:
+        await loaded(pilot)
+        app._show_run("long")
+        await pilot.press("d")
+        await until(pilot, lambda: f"not judged: {sentence}"[:60] in shown(app))
+
+
+def test_a_rule_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_missing(tmp_path)
+    failing = replace(RULES[0], applies=lambda moment: moment.nothing)
+    monkeypatch.setattr(diagnosis, "RULES", (failing, *RULES[1:]))
+    found = judge(read(tmp_path)["."])
+    assert found.not_judged[0].startswith("a rule failed and was left out: nonfinite: Attribute")
+    assert [alert.rule for alert in found.alerts] == ["no_gradient"]
 
 
 WRITERS: dict[str, tuple[Callable[[Path], None], int]] = {

@@ -236,6 +236,8 @@ def test_a_hole_that_is_filled_in_place_is_no_damage(tmp_path: Path) -> None:
 def test_every_name_of_a_directory_is_a_run(tmp_path: Path) -> None:
     write_run(tmp_path / "run5", steps=50)
     write_run(tmp_path / "run5" / "sub", steps=20)
+    with next((tmp_path / "run5").glob("*tfevents*")).open("ab") as file:
+        file.write(b"torn")
     (tmp_path / "latest").symlink_to("run5")
     (tmp_path / "best").symlink_to("run5")
     log = LogDirectory(tmp_path)
@@ -244,6 +246,8 @@ def test_every_name_of_a_directory_is_a_run(tmp_path: Path) -> None:
     assert log.runs["latest"].name == "latest"
     assert snapshot(log.runs["latest"]) == snapshot(log.runs["run5"])
     assert log.runs["latest"].bytes_read == 0  # its bytes were read once
+    for runs in (log.finish(), read(tmp_path)):  # whichever of its names one looks at
+        assert [len(runs[name].damage) for name in ("best", "latest", "run5")] == [1, 1, 1]
     assert log.poll() == set()
     write_run(tmp_path / "run6", steps=30)
     (tmp_path / "latest").unlink()

@@ -1,6 +1,6 @@
 """From records to alerts: what is wrong, where, by what evidence, and what to do about it."""
 
-from tbgrad.diagnosis.alerts import SEVERITIES, alerts_of, newest, unwatched
+from tbgrad.diagnosis.alerts import SEVERITIES, Judgement, alerts_of, judge, newest, unwatched
 from tbgrad.diagnosis.diagnosis import Diagnosis, diagnose, records
 from tbgrad.diagnosis.record import SCALARS, Record
 from tbgrad.diagnosis.rule import Moment, Rule
@@ -16,12 +16,14 @@ __all__ = [
     "STANDINGS",
     "AlertSettings",
     "Diagnosis",
+    "Judgement",
     "Moment",
     "Record",
     "Rule",
     "alerts_of",
     "check_rule",
     "diagnose",
+    "judge",
     "newest",
     "records",
     "standing",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 
 from tbgrad import logformat
-from tbgrad.diagnosis.diagnosis import diagnose
+from tbgrad.diagnosis.diagnosis import judged
+from tbgrad.diagnosis.record import SCALARS
 from tbgrad.diagnosis.settings import RULE_NAMES, AlertSettings
 from tbgrad.logformat import Kind
 from tbgrad.records import Alert, Manifest
@@ -15,20 +16,51 @@ from tbgrad.run import Run
 SEVERITIES = ("error", "warning", "info")
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """The alerts of a run, and in sentences what of it the rules have not judged."""
+
+    alerts: tuple[Alert, ...]
+    not_judged: tuple[str, ...]
+
+
 def alerts_of(run: Run, settings: AlertSettings | None = None) -> tuple[Alert, ...]:
     """Those in the log, and what the rules find that its writer did not know.
 
     With settings the log is diagnosed anew, whatever its writer found.
     """
+    return judge(run, settings).alerts
+
+
+def judge(run: Run, settings: AlertSettings | None = None) -> Judgement:
+    """The same, and what was not judged."""
     if settings is not None:
-        return newest(diagnose(run, settings))
+        found, failed = judged(run, settings)
+        return Judgement(newest(found), _not_judged(run, RULE_NAMES, failed))
     series = run.get(logformat.ALERTS)
     logged: list[Alert] = []
     if series is not None and series.kind is Kind.ALERTS:
         logged = [alert for alerts in series.values for alert in alerts]
-    known = set(RULE_NAMES) - unwatched(run.manifest, logged)
+    here = unwatched(run.manifest, logged)
+    found, failed = judged(run, without=set(RULE_NAMES) - here)
     began = run.manifest.first_step if run.manifest is not None else 0
-    return newest([*logged, *diagnose(run, without=known)], began)
+    return Judgement(newest([*logged, *found], began), _not_judged(run, here, failed))
+
+
+def _not_judged(run: Run, rules: Collection[str], failed: Iterable[str]) -> tuple[str, ...]:
+    said = [f"a rule failed and was left out: {failure}" for failure in failed]
+    thinned = [
+        series
+        for tag in (*SCALARS, logformat.PARAMETERS)
+        if (series := run.get(tag)) is not None and series.buckets is not None
+    ]
+    if rules and thinned:
+        longest = max(thinned, key=lambda series: series.total)
+        said.append(
+            f"{len(rules)} rules that the writer did not watch saw {len(longest):,} of "
+            f"{longest.total:,} logged steps, as the log is held in bounded memory"
+        )
+    return tuple(said)
 
 
 def unwatched(manifest: Manifest | None, logged: Iterable[Alert]) -> set[str]:

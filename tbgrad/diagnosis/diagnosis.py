@@ -204,12 +204,20 @@ def diagnose(
 
     Of a long run that was read in bounded memory the records are its buckets.
     """
+    return judged(run, settings, without)[0]
+
+
+def judged(
+    run: Run, settings: AlertSettings | None = None, without: Container[str] = ()
+) -> tuple[tuple[Alert, ...], list[str]]:
+    """The same, and which of the rules failed and were left out from there on."""
     rules = [rule for rule in RULES if rule.name not in without]
     if not rules:
-        return ()
+        return (), []
     diagnosis = Diagnosis(settings, rules)
     told = [alert for record in records(run) for alert in diagnosis.update(record)]
-    return tuple({alert.key: alert for alert in (*told, *diagnosis.open)}.values())
+    found = {alert.key: alert for alert in (*told, *diagnosis.open)}
+    return tuple(found.values()), diagnosis.failures
 
 
 def records(run: Run) -> Iterator[Record]:

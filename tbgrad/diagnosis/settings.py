@@ -89,7 +89,8 @@ class AlertSettings:
             Clinic.
         small_update: update norm over weight norm that is small: a tenth of what is usual.
         flat_fall: share of the first loss by which it has to fall, within what noise lets tell,
-            over the last quarter of the training so far. Clinic.
+            over the last quarter of the training so far. Clinic. A critical point is told of only
+            where the loss cannot have fallen by that share of itself.
         flat_loss: share of the first loss below which a loss that does not fall is no fault: the
             training may have converged. Clinic.
         spike_ratio: gradient norm over the usual one; spike_score: its distance from it in robust

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tbgrad import logformat
-from tbgrad.diagnosis import RULE_NAMES, alerts_of, unwatched
+from tbgrad.diagnosis import RULE_NAMES, judge, unwatched
 from tbgrad.diagnosis import SCALARS as RULE_SCALARS
 from tbgrad.logformat import FormatError
 from tbgrad.plugin import jsonrecords, packed, thinning, wholerun
@@ -234,11 +234,13 @@ class Views:
         problems: list[str] = []
         newest = self._rows(request, run).newest
         whole = wholerun.for_alerts(self._source, request, run, newest, problems)
-        alerts = [asdict(alert) for alert in alerts_of(whole)]
+        judgement = judge(whole)
+        alerts = [asdict(alert) for alert in judgement.alerts]
         return {
             "run": run,
             "rules": list(RULE_NAMES),
             "alerts": alerts[:MAX_ALERTS],
+            "not_judged": list(judgement.not_judged),
             "stored": len(alerts),
             "sampled": any(
                 self._source.sampled(plugin, whole[tag].total)

@@ -195,7 +195,7 @@ def test_what_the_writer_did_not_watch_is_looked_for_here(api: Api) -> None:
     for run in ("good", "plain"):
         assert api.get("alerts", run=run) == {
             "run": run, "rules": list(RULE_NAMES), "alerts": [], "stored": 0, "sampled": False,
-            "problems": [],
+            "problems": [], "not_judged": [],
         }  # fmt: skip
         # It is looked for anew when there are new values to judge.
         revisions = api.get("status", run=run)["revisions"]

@@ -49,6 +49,7 @@ def write_adaptive(directory: Path, stability: float) -> None:
 def test_what_the_tab_says_of_eigenvalues(browser: Any, tmp_path: Path) -> None:
     write_adaptive(tmp_path / "runs" / "adaptive", 1.2)
     write_adaptive(tmp_path / "runs" / "edge", 1.0016)
+    write_adaptive(tmp_path / "runs" / "calm", 0.4)
     write_run(tmp_path / "runs" / "ahead", steps=50, at=time.time() + 7200)
     with tensorboard(tmp_path / "runs", tmp_path) as server:
         tab = open_tab(browser, server.url)
@@ -72,6 +73,11 @@ def test_what_the_tab_says_of_eigenvalues(browser: Any, tmp_path: Path) -> None:
         words = " ".join(tab.text("#summary dl").split())
         assert "stability 1.00 × the limit: at the edge of stability" in words
         assert not tab.frame.is_visible("#summary .bad")
+        choose_run(tab, "calm")
+        tab.wait("document.querySelector('#summary dl').innerText.includes('stable')")
+        assert "stability 40 % of the limit: stable" in " ".join(tab.text("#summary dl").split())
+        tab.wait("document.querySelector('#curvature .chart').data[2].y[0] === 228")
+        assert tab.layout("curvature")["yaxis2"]["range"][1] > 570  # the limit is in sight
         choose_run(tab, "ahead")
         tab.wait("document.querySelector('#summary .updated').innerText.includes('ahead of')")
         assert "dated 2 h ahead of this clock" in tab.text("#summary .updated")

@@ -319,8 +319,8 @@ async def test_every_key_of_the_list_is_in_the_help_and_works(logdir):
 
 def test_alerts_are_looked_for_once_for_each_run_and_forgotten_with_it(logdir, monkeypatch):
     calls = []
-    monkeypatch.setattr(facts, "alerts_of", lambda run: calls.append(run.name) or tuple(THREE))
-    known = facts.once_a_run(lambda run: facts.alerts_of(run))
+    monkeypatch.setattr(facts, "judge", lambda run: calls.append(run.name) or tuple(THREE))
+    known = facts.once_a_run(lambda run: facts.judge(run))
     first, second = read(logdir)["a"], read(logdir)["a"]
     assert known(first) is known(first)
     assert known(second) == known(first)
@@ -335,14 +335,14 @@ def test_alerts_are_looked_for_once_for_each_run_and_forgotten_with_it(logdir, m
 
 
 async def test_new_data_have_their_alerts_looked_for_off_the_thread_that_draws(logdir, monkeypatch):
-    threads, alerts_of = [], facts.alerts_of
+    threads, judge = [], facts.judge
     app = app_on(logdir)
     async with app.run_test(size=(120, 40)) as pilot:
         await loaded(pilot)
         monkeypatch.setattr(
             facts,
-            "alerts_of",
-            lambda run: threads.append(threading.current_thread().name) or alerts_of(run),
+            "judge",
+            lambda run: threads.append(threading.current_thread().name) or judge(run),
         )
         for _ in range(3):
             app.show_everything()

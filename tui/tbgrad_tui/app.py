@@ -266,9 +266,12 @@ class WatchApp(App[None]):
 
     def action_damage(self) -> None:
         """What could not be read, in all runs."""
-        damage = [place for run in self.snapshot.runs.values() for place in run.damage]
+        damage = facts.damage(self.snapshot.runs)
         runs = self.snapshot.runs.items()
         left_out = [(name, line) for name, run in runs for line in left_out_lines(run.left_out)]
+        if shown := self.run_shown:
+            said = facts.judgement(shown).not_judged
+            left_out += [(self.run_name, f"not judged: {sentence}") for sentence in said]
         lines = damage_lines(damage, dict(self.snapshot.problems), left_out)
         self.push_screen(Page("What could not be read", lines))
 

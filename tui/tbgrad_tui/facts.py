@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbgrad import logformat
-from tbgrad.diagnosis import STANDINGS, alerts_of, standing
+from tbgrad.diagnosis import STANDINGS, Judgement, judge, standing
 from tbgrad.history import Run, Series
 from tbgrad.logformat import Kind
-from tbgrad.records import Alert, CurvatureEstimate
+from tbgrad.records import Alert, CurvatureEstimate, Damage
 
 LIVE_SECONDS = 30.0
 """A run that wrote within this time counts as live."""
@@ -45,9 +45,14 @@ def once_a_run(compute: Callable[[Run], Found]) -> Callable[[Run], Found]:
 
 
 @once_a_run
+def judgement(run: Run) -> Judgement:
+    """Every alert, and what of the run was not judged."""
+    return judge(run)
+
+
 def alerts(run: Run) -> tuple[Alert, ...]:
     """Every alert: open ones first, then by severity, the newest first."""
-    return alerts_of(run)
+    return judgement(run).alerts
 
 
 @once_a_run
@@ -59,6 +64,11 @@ def alerts_by_name(run: Run) -> Mapping[str, Alert]:
             for name in alert.parameters:
                 worst.setdefault(name, alert)
     return worst
+
+
+def damage(runs: Mapping[str, Run]) -> list[Damage]:
+    """What could not be read of all files; several runs may be of the same ones."""
+    return list(dict.fromkeys(place for run in runs.values() for place in run.damage))
 
 
 def newest(run: Run, tag: str) -> float:

@@ -140,7 +140,7 @@ class App {
       this.draw("alerts", () => this.alerts.draw(this.data.alerts, [], null));
       this.summary.draw(status, this.data.others.series, []);
       this.summary.drawAlerts(this.data.alerts.alerts, this.data.alerts.rules);
-      this.summary.drawNotes([], this.data.alerts.problems, this.data.alerts.sampled);
+      this.summary.drawNotes([], this.data.alerts.problems, this.data.alerts.sampled, this.data.alerts.not_judged);
       return;
     }
     this.show(this.board);
@@ -173,7 +173,7 @@ class App {
     this.summary.drawAlerts(this.data.alerts.alerts, this.data.alerts.rules);
     const problems = ["layers", "curvature", "alerts"].flatMap((view) => this.data[view].problems);
     const sampled = this.data.layers.sampled || this.data.alerts.sampled || this.data.scalars.series.some((one) => one.sampled);
-    this.summary.drawNotes(this.data.notes.notes, problems, sampled);
+    this.summary.drawNotes(this.data.notes.notes, problems, sampled, this.data.alerts.not_judged);
     if (parameter === null) return;
     await Promise.all([
       this.fetch("parameter", `${revisions.layers} ${parameter}`, () => model.parameter(run, parameter)),

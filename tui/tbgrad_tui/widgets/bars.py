@@ -111,9 +111,9 @@ class Summary(Drawing):
                 mark, style = colours.SEVERITIES[open_alerts[0].severity]
                 text = f"{mark} {count(len(open_alerts), 'alert')}: {open_alerts[0].rule} (a)"
                 words.append((text, style))
-        damage = sum(len(run.damage) for run in self.snapshot.runs.values())
+        damage = facts.damage(self.snapshot.runs)
         if damage:
-            words.append((f"{count(damage, 'damaged record')} (d)", colours.WARNING))
+            words.append((f"{count(len(damage), 'damaged record')} (d)", colours.WARNING))
         if self.snapshot.problems:
             path, reason = next(iter(self.snapshot.problems.items()))
             more = len(self.snapshot.problems) - 1

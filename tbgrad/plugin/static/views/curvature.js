@@ -94,11 +94,13 @@ export class CurvatureView {
     }
     const limits = estimates.map((e) => toNumber(e.stability_threshold));
     const highest = Math.max(...bounded.map((e) => (e ? toNumber(e.value) : NaN)).filter(Number.isFinite));
+    let reach = highest;
     const whose = newest.preconditioned ? "its limit" : "limit";
     if (limits.some(Number.isFinite)) {
       // A limit far above would press the eigenvalues flat: say where it is instead.
       const near = limits.map((v) => (Number.isFinite(v) && v <= 4 * Math.max(highest, 1e-12) ? v : null));
       if (near.some((v) => v !== null)) {
+        reach = Math.max(highest, ...near.filter((v) => v !== null));
         legend.push({ label: `${whose}${formula}`, color: c.red, look: "dash" });
         traces.push({
           type: "scatter", mode: "lines", name: `stability limit${plotText(formula)}`, yaxis,
@@ -118,7 +120,7 @@ export class CurvatureView {
       traces,
       {
         yaxis: { zeroline: true, zerolinecolor: c.muted },
-        ...(newest.preconditioned ? otherAxis(c.orange, Math.max(highest, toNumber(newest.preconditioned.value))) : {}),
+        ...(newest.preconditioned ? otherAxis(c.orange, reach) : {}),
       },
       revision,
     );

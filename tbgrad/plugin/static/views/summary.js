@@ -98,9 +98,10 @@ export class SummaryView {
     if (this.updated.textContent !== words) this.updated.textContent = words;
   }
 
-  drawNotes(notes, problems, sampled) {
+  drawNotes(notes, problems, sampled, notJudged) {
     const lines = [
       ...(sampled ? [SAMPLED] : []),
+      ...notJudged.map((text) => `Not judged: ${clean(text)}`),
       ...problems.map((text) => `Could not be read: ${clean(text)}`),
       ...notes.map(({ step, text }) => `Step ${count(step)}: ${clean(text)}`),
     ];
