@@ -141,9 +141,11 @@ class StatisticsRing:
 
     def complete(self, loss: Tensor) -> None:
         """Give the newest row a loss, where it has none."""
-        newest = (self._logged - 1) % self.rows
-        column = NUMBERS.index("loss")
-        missing = tf.equal(self._numbers[newest, column], UNKNOWN) & (self._logged > 0)
+        logged, column = self._logged.read_value(), NUMBERS.index("loss")
+        newest = (logged - 1) % self.rows
+        # A slice of the variable itself would, under XLA, be one of what it was before this step.
+        known = tf.gather(self._numbers.read_value(), newest)[column]
+        missing = tf.equal(known, UNKNOWN) & (logged > 0)
         at = [[newest, tf.constant(column, tf.int64)]]
         rarely(missing, lambda: _written(self._numbers, at, loss), lambda: None)
 
