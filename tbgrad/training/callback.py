@@ -9,13 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import keras
-import tensorflow as tf
-
 from tbgrad.diagnosis import AlertSettings, Record
-from tbgrad.diagnosis.needs import NEEDS, silent
+from tbgrad.diagnosis.needs import OF_LOSS, silent
 from tbgrad.records import Alert
-from tbgrad.tags import LOSS
 from tbgrad.training import hessian, replicas
 from tbgrad.training.arguments import (
     check_alerts,
@@ -36,11 +32,10 @@ from tbgrad.training.runlog import (
     ALARM_SECONDS,
     DRAIN_SECONDS,
     RunLog,
-    brief,
-    logger,
     updates_done,
 )
-from tbgrad.training.tap import innermost
+from tbgrad.training.sentences import brief, logger
+from tbgrad.training.unseen import calls_of, updates_unseen
 from tbgrad.training.world import foreign
 
 
@@ -460,43 +455,14 @@ class GradientMonitor(Callback):
         if not model.distribute_strategy.extended.should_save_summary:
             return  # another worker does
         if log.seen:
-            rules = (
-                self._stop_on
-                if self._group
-                else self._stop_on | {rule for rule, tag in NEEDS.items() if tag == LOSS}
-            )
-            sentence = silent(rules, log.logged)
-            if sentence:
+            rules = self._stop_on if self._group else self._stop_on | OF_LOSS
+            if sentence := silent(rules, log.logged):
                 log.note_once("silent", sentence)
             return
         calls = calls_of(self._optimizer) - self._counted_before
-        if not self._batches or log.skipped or 0 < calls < log.batches_per_update:
-            return
-        if calls:
-            log.note_once(
-                "unseen",
-                f"{calls:,} updates were made and none was seen: include= and exclude= leave none "
-                "of their parameters, or train_step applies them in a function of its own that "
-                "was traced before",
-            )
-            return
-        others = [
-            f"model.{name}"
-            for name, value in vars(model).items()
-            if isinstance(value, keras.optimizers.Optimizer)
-            and value is not self._optimizer
-            and calls_of(value)
-        ]
-        log.note_once(
-            "unseen",
-            f"no update of the weights was seen in {self._batches:,} batches: the optimizer that "
-            "is watched makes none. "
-            + (
-                f"Watch another one that does: GradientMonitor(…, optimizer={others[0]})"
-                if others
-                else "Where train_step applies another one, give it as optimizer=…"
-            ),
-        )
+        if self._batches and not log.skipped and not 0 < calls < log.batches_per_update:
+            sentence = updates_unseen(model, self._optimizer, calls, self._batches)
+            log.note_once("unseen", sentence)
 
     def _guard(self, action: Callable[..., None], *args: Any) -> None:
         """Run `action`; whatever fails in it ends the monitoring, never the training."""
@@ -511,8 +477,3 @@ class GradientMonitor(Callback):
                 logger.warning(
                     "tbgrad: this training is not monitored, and goes on. %s", brief(error)
                 )
-
-
-def calls_of(optimizer: Any) -> int:
-    """How often the optimizer was applied; of gradients that it accumulates, for each part."""
-    return int(tf.convert_to_tensor(innermost(optimizer)._iterations))

@@ -7,7 +7,7 @@ the training step writes, `drain` reads what has gathered between two steps.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,10 +16,11 @@ import tensorflow as tf
 from tbgrad.records import STATISTICS, HistogramBins, Parameter
 from tbgrad.training import replicas, sketch, statistics
 from tbgrad.training.cadence import Cadence
-from tbgrad.training.graph import INFINITE, UNKNOWN, in_xla, rarely
+from tbgrad.training.graph import UNKNOWN, in_xla, rarely
 from tbgrad.training.parameters import layouts, tensorflow_variable
 from tbgrad.training.part import PartOfUpdates
 from tbgrad.training.ring import NUMBERS, Drained, StatisticsRing, own_variable
+from tbgrad.training.window import Window, peak, root
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
 
@@ -347,18 +348,18 @@ class GradientObserver:
 
     def _raised(
         self, rows: tuple[int, ...], squares: Tensor, total: Tensor, step: Tensor, counts: Tensor
-    ) -> _Window:
+    ) -> Window:
         """The window with this step in it; `counts` are its values that are not finite."""
         row = tf.gather(tf.constant(rows, tf.int64), tf.argmax(counts > 0))
         known = (self._nonfinite[0] > self._told) | tf.reduce_all(tf.equal(counts, 0.0))
         self._nonfinite.assign(tf.where(known, self._nonfinite, tf.stack([step, row])))
-        return _Window(
-            squares=tf.maximum(self._window_squares, self._spread(_peak(squares), rows, -1.0)),
+        return Window(
+            squares=tf.maximum(self._window_squares, self._spread(peak(squares), rows, -1.0)),
             nonfinite=self._window_nonfinite + self._spread(counts, rows, 0.0),
-            total=tf.maximum(self._window_total, _peak(total)),
+            total=tf.maximum(self._window_total, peak(total)),
         )
 
-    def _keep(self, window: _Window) -> None:
+    def _keep(self, window: Window) -> None:
         self._window_squares.assign(window.squares)
         self._window_nonfinite.assign(window.nonfinite)
         self._window_total.assign(window.total)
@@ -367,7 +368,7 @@ class GradientObserver:
         self,
         table: Tensor,
         norm: Tensor,
-        window: _Window,
+        window: Window,
         step: Tensor,
         numbers: dict[str, Tensor],
         clipped: list[Any] | None,
@@ -375,7 +376,7 @@ class GradientObserver:
         """Write this step into the ring and begin a new window."""
         numbers = numbers | {
             "norm": norm,
-            "norm_max": tf.maximum(_root(window.total), _peak(norm)),
+            "norm_max": tf.maximum(root(window.total), peak(norm)),
         }
         if self._counts_skipped:
             numbers["skipped"] = self._skipped.read_value()
@@ -385,13 +386,7 @@ class GradientObserver:
         known = tf.stack([numbers.get(name, UNKNOWN) for name in NUMBERS])
         self._ring.write(step, known, self._of_window(table, window))
         self._skipped.assign(0.0)
-        self._keep(
-            _Window(
-                squares=-tf.ones_like(window.squares),
-                nonfinite=tf.zeros_like(window.nonfinite),
-                total=tf.zeros_like(window.total),
-            )
-        )
+        self._keep(window.next())
 
     def _table(
         self, gradients: list[statistics.Gradient], rows: tuple[int, ...], squares: Tensor
@@ -408,12 +403,12 @@ class GradientObserver:
         unknown = tf.fill([len(self.parameters)], UNKNOWN)
         return tf.stack([columns.get(name, unknown) for name in STATISTICS], axis=1), norm, angles
 
-    def _of_window(self, table: Tensor, window: _Window) -> Tensor:
+    def _of_window(self, table: Tensor, window: Window) -> Tensor:
         """The table with the columns that are about the window, and the weights as they are."""
         columns = dict(zip(STATISTICS, tf.unstack(table, axis=1), strict=True))
         seen = window.squares >= 0.0
         # The norm itself is right where its square is out of the range of float32.
-        peaks = tf.maximum(_root(tf.maximum(window.squares, 0.0)), _peak(columns["norm"]))
+        peaks = tf.maximum(root(tf.maximum(window.squares, 0.0)), peak(columns["norm"]))
         columns["norm_max"] = tf.where(seen, peaks, UNKNOWN)
         columns["nonfinite"] = tf.where(seen, window.nonfinite, UNKNOWN)
         columns["weight_norm"] = self._norms(self.values())
@@ -467,15 +462,6 @@ class GradientObserver:
         return tf.gather(tf.concat([values, filler], axis=0), position)
 
 
-@dataclass(frozen=True)
-class _Window:
-    """What is carried from step to step since the last logged one; peaks are those of squares."""
-
-    squares: Tensor
-    nonfinite: Tensor
-    total: Tensor
-
-
 def _parts(cadence: Cadence) -> Any:
     """The steps of its parts; of one part a scalar, which costs the training step less."""
     return cadence.steps if len(cadence.steps) > 1 else cadence.steps[0]
@@ -487,16 +473,6 @@ def _part(cadence: Cadence, steps: Tensor, step: Tensor) -> Tensor:
         return steps
     begun = tf.reduce_sum(tf.cast(step >= tf.constant(cadence.starts, tf.int64), tf.int32))
     return tf.gather(steps, begun - 1)
-
-
-def _peak(values: Tensor) -> Tensor:
-    """Values as they count for a maximum: one that is not a number exceeds everything."""
-    return tf.where(tf.math.is_finite(values), values, INFINITE)
-
-
-def _root(squares: Tensor) -> Tensor:
-    """Square roots of peaks."""
-    return tf.where(squares < INFINITE, tf.sqrt(squares), INFINITE)
 
 
 def _nothing() -> None:

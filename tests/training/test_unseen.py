@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 import keras
 import numpy as np
@@ -11,6 +12,8 @@ import tensorflow as tf
 
 import tbgrad
 from tbgrad.tags import CURVATURE, NOTES
+from tbgrad.training.cadence import Cadence
+from tbgrad.training.runlog import RunLog
 from tests.support.linear_model import (
     BATCH,
     RATE,
@@ -195,3 +198,36 @@ def test_a_failure_is_one_sentence_and_the_rest_is_for_those_who_look(tmp_path, 
     (debugged,) = [r for r in caplog.records if r.levelname == "DEBUG"]
     assert "and many more" in str(debugged.exc_info[1])
     assert Y.shape[1] == 3
+
+
+def test_what_several_threads_have_to_say_at_one_step_is_all_in_the_log(tmp_path):
+    log = RunLog(tmp_path, every=Cadence((1,)), histograms_every=Cadence((1,)))
+    log.observer_for(linear().trainable_variables)
+    names = [f"note {number}" for number in range(40)]
+    threads = [threading.Thread(target=log.note, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    log.close()
+    assert sorted(notes_in(tmp_path)) == sorted(names)
+
+
+def test_a_gradient_that_is_not_finite_is_marked_again_after_it_was_told(tmp_path):
+    variable = tf.Variable([1.0])
+    log = RunLog(tmp_path, every=Cadence((100,)), histograms_every=Cadence((100,)))
+    observer = log.observer_for([variable])
+    step = tf.function(lambda x: observer.observe([x], [variable]))
+    told = []
+    for value in (1.0, np.nan, np.nan, 1.0, np.inf):
+        step(tf.constant([value]))
+        told.append((observer.nonfinite, observer.drain().nonfinite, observer.nonfinite))
+    name = observer.parameters[0].path
+    assert told == [
+        (False, None, False),
+        (True, (2, name), False),
+        (True, (3, name), False),
+        (False, None, False),
+        (True, (5, name), False),
+    ]
+    log.close()
