@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +153,7 @@ class GradientMonitor(Callback):
         self._last_drain_step = 0
         self._last_drain_time = 0.0
         self._alarm_seconds = ALARM_SECONDS
+        self._own = frozenset(vars(self)) | {"_own", "_model", "model", "params"}
 
     @property
     def latest(self) -> Mapping[str, Any] | None:
@@ -180,10 +180,15 @@ class GradientMonitor(Callback):
 
     def __deepcopy__(self, memo: object) -> GradientMonitor:
         """A monitor with the same settings, for another training."""
-        return type(self)(**self._arguments)
+        return _again(type(self), self._arguments, self._of_subclasses)
 
     def __reduce__(self) -> Any:
-        return partial(type(self), **self._arguments), ()
+        return _again, (type(self), self._arguments, self._of_subclasses)
+
+    @property
+    def _of_subclasses(self) -> dict[str, Any]:
+        """What a subclass has set."""
+        return {name: value for name, value in vars(self).items() if name not in self._own}
 
     # Only `..._batch_begin` is overridden: a callback with an `..._batch_end` makes Keras wait for
     # the results of every single step.
@@ -477,3 +482,11 @@ class GradientMonitor(Callback):
                 logger.warning(
                     "tbgrad: this training is not monitored, and goes on. %s", brief(error)
                 )
+
+
+def _again(kind: type[GradientMonitor], arguments: Any, others: Any) -> GradientMonitor:
+    """A monitor of this class as it was made, without what it has seen since."""
+    monitor = object.__new__(kind)
+    monitor.__dict__.update(others)
+    GradientMonitor.__init__(monitor, **arguments)
+    return monitor

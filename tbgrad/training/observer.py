@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -249,7 +250,9 @@ class GradientObserver:
         if len(rows) == count:
             return None
         if rows not in self._parts:
-            self._parts[rows] = replicas.outside(PartOfUpdates, rows, count, self._parts)
+            self._parts[rows] = replicas.outside(
+                PartOfUpdates, rows, count, self.bins.columns, self._parts
+            )
         return self._parts[rows]
 
     def _observe(
@@ -276,9 +279,18 @@ class GradientObserver:
         )
         histograms_due = counts | tf.equal(step, self._first)
         due = sampled = histograms_due | logs
+        counted = histograms_due
         if part is not None:
-            every = _part(self._cadences[0], self._every[0], step)
-            sampled = due | part.passes(step, every)
+            # The last of these updates ahead of the one that is logged stands in for it.
+            coming = part.coming(step)
+            last, last_counted = (
+                coming > (step // every + 1) * every
+                for every in (
+                    _part(cadence, steps, step)
+                    for cadence, steps in zip(self._cadences, self._every, strict=True)
+                )
+            )
+            sampled, counted = due | last, histograms_due | last_counted
         # A non-finite value makes the sum non-finite, so that counting is needed then alone.
         finite = tf.math.is_finite(total)
 
@@ -306,17 +318,23 @@ class GradientObserver:
 
             def count() -> None:
                 found = statistics.histograms(self._blocks(gradients, rows), self.bins)
-                self._ring.write_histograms(step, self._spread(found, rows, 0))
+                found = self._spread(found, rows, 0)
+                if part is None:
+                    self._ring.write_histograms(step, found)
+                    return
+                whole = part.put_counts(found)
+                write = partial(self._ring.write_histograms, step)
+                tf.cond(histograms_due, lambda: write(part.take_counts(whole)), _nothing)
 
             tf.cond(sampled, sample, lambda: self._keep(window))
-            tf.cond(histograms_due, count, _nothing)
+            tf.cond(counted, count, _nothing)
             return self.values() if with_values else []
 
         def pass_by() -> list[Tensor]:
             self._raise(rows, squares, total)
             return [tf.zeros([0], v.dtype) for v in self._variables] if with_values else []
 
-        values: list[Tensor] = rarely(sampled | ~finite, look, pass_by)
+        values: list[Tensor] = rarely(sampled | counted | ~finite, look, pass_by)
         return values
 
     def _pass(self, true: list[Any], rows: tuple[int, ...]) -> None:

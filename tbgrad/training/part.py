@@ -21,38 +21,51 @@ class PartOfUpdates:
     """
 
     def __init__(
-        self, rows: tuple[int, ...], count: int, others: dict[tuple[int, ...], PartOfUpdates]
+        self,
+        rows: tuple[int, ...],
+        count: int,
+        columns: int,
+        others: dict[tuple[int, ...], PartOfUpdates],
     ) -> None:
         mask = np.zeros((count, 1), np.bool_)
         mask[list(rows)] = True
         self.mask = mask
         self._last = own_variable(-(2**40), tf.int64)
         shared = next(iter(others.values()), None)
-        self._shared: tuple[Any, Any, Any] = (
+        self._shared: tuple[Any, Any, Any, Any] = (
             shared._shared
             if shared is not None
             else (
                 own_variable(np.full((count, len(STATISTICS)), UNKNOWN), tf.float32),
                 own_variable(np.full((len(AFTER_UPDATE), count), UNKNOWN), tf.float32),
+                own_variable(np.zeros((count, columns)), tf.int64),
                 own_variable(0, tf.int64),
             )
         )
-        self._kept, self._after, self._sampled = self._shared
+        self._kept, self._after, self._counts, self._sampled = self._shared
 
-    def passes(self, step: Tensor, every: Tensor) -> Tensor:
-        """Whether the next of these updates comes behind the step that is logged next.
-
-        They are taken to come as far apart as the last two.
-        """
+    def coming(self, step: Tensor) -> Tensor:
+        """The step of the next of these updates, which come as far apart as the last two."""
         coming = step + (step - self._last.read_value())
         self._last.assign(step)
-        return coming > (step // every + 1) * every
+        return coming
 
     def put(self, table: Tensor) -> Tensor:
         """Keep the rows of this part; the table of all parts."""
         whole = tf.where(self.mask, table, self._kept)
         self._kept.assign(whole)
         self._sampled.assign(1)
+        return whole
+
+    def put_counts(self, counts: Tensor) -> Tensor:
+        """Keep the histograms [P, B] of the rows of this part; those of all parts."""
+        whole = tf.where(self.mask, tf.cast(counts, tf.int64), self._counts)
+        self._counts.assign(whole)
+        return whole
+
+    def take_counts(self, whole: Tensor) -> Tensor:
+        """What is logged of them, whereupon nothing is kept any more."""
+        self._counts.assign(tf.zeros_like(whole))
         return whole
 
     @property

@@ -38,7 +38,10 @@ class ReturnedLoss:
     @contextmanager
     def _listening(self) -> Iterator[None]:
         """Shadow the metrics' methods, as long as a step is traced or runs eagerly."""
-        means = [m for m in self._model.metrics if type(m) is keras.metrics.Mean]
+        try:
+            means = [m for m in self._model.metrics if type(m) is keras.metrics.Mean]
+        except Exception:  # noqa: BLE001 - a property of the model's own; training goes on
+            means = []
         for metric in means:
             self._shadow(metric)
         try:

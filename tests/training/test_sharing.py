@@ -111,6 +111,8 @@ def test_every_parameter_is_seen_where_updates_take_turns(critic_updates, tmp_pa
     for step, norm in zip(steps, norms, strict=True):
         if step <= STEPS * period and np.isfinite(norm):  # the first epoch
             assert norm == pytest.approx(expected[(step - 1) // period], rel=1e-4)
+    counts = run["tbgrad/histograms"].values[1:].sum(axis=2)
+    assert (counts == [[parameter.size for parameter in run.parameters]]).all()
     assert not [a for a in report.build(run).alerts if a.rule == "no_gradient"]
 
 
