@@ -105,6 +105,7 @@ class RunLog:
         self._first_step = 0
         self._noting = threading.Lock()
         self._noted = (-1, "")
+        self._early: list[str] = []
         self._told: set[str] = set()
         self.logged: set[str] = set()
         self._alerts = AlertLog(on_alert, self.note, alerts)
@@ -232,6 +233,11 @@ class RunLog:
             self._manifest = replace(self._manifest, first_step=self._first_step)
             self._file.add(self._step, [logformat.manifest(self._manifest)])
             self._alerts.begin(self._step, self._file)
+            with self._noting:  # what there was to say before there was a file
+                early, self._early = "\n".join(self._early), []
+                if early:
+                    self._noted = self._step, early
+                    self._file.add(self._step, [logformat.note(early)])
 
     @property
     def alarmed(self) -> bool:
@@ -350,6 +356,8 @@ class RunLog:
             file = self._file
             if file is not None:
                 file.add(step, [logformat.note(self._noted[1])])
+            elif self._manifest is None:
+                self._early.append(text)
 
     def note_once(self, subject: str, text: str) -> None:
         """The same, unless there was a note on this subject before."""
