@@ -11,6 +11,7 @@ from typing import Any
 from tbgrad.diagnosis import AlertSettings, Record
 from tbgrad.diagnosis.needs import OF_LOSS, silent
 from tbgrad.records import Alert
+from tbgrad.tags import CURVATURE, VALIDATION_LOSS
 from tbgrad.training import hessian, replicas
 from tbgrad.training.arguments import (
     check_alerts,
@@ -147,6 +148,7 @@ class GradientMonitor(Callback):
         self._function: WatchedFunction | None = None
         self._active = self._begun = False
         self._fit_arguments: Mapping[str, Any] = {}
+        self._validates = False
         self._batches = self._counted_before = 0
         self._epoch_start = 0
         self._updates_a_batch = 1.0
@@ -260,6 +262,7 @@ class GradientMonitor(Callback):
         self._function = WatchedFunction.of(model, self._function)
         fit = Fit()
         self._fit_arguments = fit.arguments
+        self._validates = fit.arguments["validation_data"] is not None
         # An exception in `fit` calls no hook, but ends its list of callbacks; so does the exit of
         # the interpreter.
         self._fit_ends = weakref.finalize(fit.callbacks or model, self.leave)
@@ -461,7 +464,10 @@ class GradientMonitor(Callback):
             return  # another worker does
         if log.seen:
             rules = self._stop_on if self._group else self._stop_on | OF_LOSS
-            if sentence := silent(rules, log.logged):
+            # What is yet to come, or is told of elsewhere where it fails, is not missing.
+            coming = {VALIDATION_LOSS} if self._validates else set[str]()
+            coming |= {CURVATURE} if self.curvature else set[str]()
+            if sentence := silent(rules, log.logged | coming):
                 log.note_once("silent", sentence)
             return
         calls = calls_of(self._optimizer) - self._counted_before

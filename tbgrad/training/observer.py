@@ -451,12 +451,15 @@ class GradientObserver:
         def close() -> None:
             self._ring.finish(after())
 
+        def take() -> None:
+            # Without a conditional in this one, which takes XLA long to compile.
+            assert part is not None
+            self._ring.finish(part.put_after(after(), self._ring.begun))
+
         if part is None:
             rarely(self._ring.begun, close, _nothing)
-            return
-        # One after the other, not one within the other, which XLA takes longer to compile.
-        rarely(part.sampled, lambda: part.put_after(after(), self._ring.begun), _nothing)
-        rarely(self._ring.begun, lambda: self._ring.finish(part.take_after()), _nothing)
+        else:
+            rarely(part.sampled, take, _nothing)
 
     def _blocks(
         self, gradients: Sequence[statistics.Gradient], rows: tuple[int, ...]

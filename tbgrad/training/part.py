@@ -73,18 +73,16 @@ class PartOfUpdates:
         """Whether the update under way is sampled."""
         return self._sampled.read_value() > 0
 
-    def put_after(self, after: Tensor, logs: Tensor) -> None:
-        """Keep what is known after the update, [S', P].
+    def put_after(self, after: Tensor, logs: Tensor) -> Tensor:
+        """Keep what is known after the update, [S', P]; that of all parts.
 
-        Where this update is logged, it stands for those that did not come since the last time, too.
+        Where this update is logged, it stands for those that did not come since the last time, too,
+        and nothing is kept any more.
         """
-        missing = logs & tf.equal(self._after.read_value(), UNKNOWN)
-        self._after.assign(tf.where(self.mask[:, 0] | missing, after, self._after))
+        kept = self._after.read_value()
+        missing = logs & tf.equal(kept, UNKNOWN)
+        whole = tf.where(self.mask[:, 0] | missing, after, kept)
+        self._after.assign(tf.where(logs, UNKNOWN, whole))
+        self._kept.assign(tf.where(logs, UNKNOWN, self._kept.read_value()))
         self._sampled.assign(0)
-
-    def take_after(self) -> Tensor:
-        """That of all parts, whereupon nothing is kept any more."""
-        after = self._after.read_value()
-        self._kept.assign(tf.fill(self._kept.shape, UNKNOWN))
-        self._after.assign(tf.fill(self._after.shape, UNKNOWN))
-        return after
+        return whole
