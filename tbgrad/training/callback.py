@@ -74,7 +74,8 @@ class GradientMonitor(Callback):
         alerts: a `tbgrad.AlertSettings`, or the path of a TOML file of them: from what on the rules
             raise an alert, and which are silenced, where.
         stop_on: names of rules whose alert ends the training: `{"nonfinite", "loss_diverging"}`.
-            `fit` then returns as with `EarlyStopping`; the log and one warning say why.
+            `fit` then returns as with `EarlyStopping`; the log and one warning say why. A loss that
+            is not finite any more has diverged, too.
         optimizer: the optimizer to watch where it is not `model.optimizer`, as in a model that has
             two of them.
         group: name of these parameters in the run, for several monitors that write to one `logdir`:
@@ -442,7 +443,10 @@ class GradientMonitor(Callback):
     def _stop_if_asked(self) -> None:
         """End the training after an alert of `stop_on`."""
         assert self._log is not None
-        found = sorted(self._stop_on & self._log.alerted)
+        alerted = self._log.alerted
+        found = sorted(self._stop_on & alerted)
+        if "loss_diverging" in self._stop_on and "nonfinite" in alerted and self._log.loss_is_lost:
+            found = ["nonfinite, of the loss"]  # which has diverged for good
         if found and not self.model.stop_training:
             self.model.stop_training = True
             self._log.note(

@@ -250,6 +250,12 @@ class RunLog:
         return self._alerts.opened
 
     @property
+    def loss_is_lost(self) -> bool:
+        """Whether the loss of the newest logged step is not finite."""
+        loss = None if self._latest is None else scalars_of(self._latest[1]).get(logformat.LOSS)
+        return loss is not None and not math.isfinite(loss)
+
+    @property
     def steps_are_batches(self) -> bool:
         """Whether every batch is one update, so that the step of a batch is known beforehand."""
         return (

@@ -107,7 +107,7 @@ def test_a_loss_of_nan_has_diverged(tmp_path):
     model = autoencoder("metric", jit_compile=False)
     fit(model, monitor, x=x, epochs=50)
     assert model.stop_training
-    assert any("loss_diverging" in note for note in notes_in(tmp_path))
+    assert any("by the alert nonfinite, of the loss" in note for note in notes_in(tmp_path))
     assert tbgrad.read(tmp_path)["."].last_step < 50 * STEPS
 
 

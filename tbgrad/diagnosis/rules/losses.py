@@ -24,8 +24,6 @@ def _speaks(moment: Moment) -> bool:
 
 
 def _diverging(moment: Moment) -> Any:
-    if _is_lost(moment):
-        return True
     if not _speaks(moment):
         return None
     trend = moment.trend
@@ -36,15 +34,7 @@ def _diverging(moment: Moment) -> Any:
     return sum(loss > limit for loss in newest) >= 1.5 * FIRST  # some of any are large by chance
 
 
-def _is_lost(moment: Moment) -> bool:
-    """Whether the loss is no number any more, having been one."""
-    loss = moment.record.scalars.get(LOSS)
-    return loss is not None and not math.isfinite(loss) and moment.trend.count > 0
-
-
 def _diverging_evidence(moment: Moment, _: Rows) -> str:
-    if _is_lost(moment):
-        return f"the loss is {moment.record.scalars[LOSS]}, and was a number before"
     now, before = moment.trend.recent_loss, moment.trend.undisturbed_loss
     return (
         f"the loss is {now:.3g}, {now / before:.3g} times that of the first steps, {before:.3g} "
@@ -54,8 +44,6 @@ def _diverging_evidence(moment: Moment, _: Rows) -> str:
 
 def _diverging_severity(moment: Moment) -> Severity:
     trend = moment.trend
-    if _is_lost(moment):
-        return "error"
     return "error" if trend.recent_loss > GRAVE * trend.undisturbed_loss else "warning"
 
 
