@@ -252,3 +252,36 @@ for step in itertools.count():
     if step == 100:
         print("100 on disk", flush=True)
 """
+
+
+class FailingFile:
+    """A file on a disk that is full."""
+
+    def __init__(self, path):
+        pass
+
+    def write(self, data):
+        raise OSError("no space left")
+
+    def flush(self):
+        pass
+
+    def close(self):
+        pass
+
+
+def test_every_event_that_is_dropped_is_counted_whoever_drops_it(tmp_path):
+    """On the threads that add, which find the queue full, and on the writer's own."""
+    writer = EventFileWriter(tmp_path, create=FailingFile)
+
+    def add():
+        for step in range(2000):
+            writer.add(step, [])
+
+    threads = [threading.Thread(target=add) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    writer.close()
+    assert writer.dropped == 6 * 2000 + 1  # and the version of the file

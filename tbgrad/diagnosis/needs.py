@@ -18,6 +18,8 @@ NEEDS = {
 }
 """By rule, the series without which it never says anything."""
 
+OF_LOSS = frozenset(rule for rule, tag in NEEDS.items() if tag == LOSS)
+
 _REMEDIES = {
     LOSS: "let train_step return it, {'loss': loss}, or give it to writer.observe(…, loss=loss)",
     VALIDATION_LOSS: "give fit validation_data=…",

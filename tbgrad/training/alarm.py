@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,8 +14,7 @@ from tbgrad.diagnosis.rules.gradients import NONFINITE_GRADIENT
 from tbgrad.records import STATISTICS, Alert
 from tbgrad.training.ring import Drained
 from tbgrad.training.runfile import RunFile
-
-logger = logging.getLogger("tbgrad")
+from tbgrad.training.sentences import brief, logger
 
 _RULES = tuple(rule for rule in RULES if rule is not NONFINITE_GRADIENT)
 """The alarm here sees steps that are not logged, too, and names the first parameter."""
@@ -85,7 +83,7 @@ class AlertLog:
         try:
             told = self._diagnosis.update(record)
         except Exception as error:  # noqa: BLE001 - whatever it is, logging goes on
-            self._note(f"the diagnosis failed and is over. {type(error).__name__}: {error}")
+            self._note(f"the diagnosis failed and is over. {brief(error)}")
             self._diagnosis = None
             return []
         while self._diagnosis.failures:
@@ -114,8 +112,7 @@ class AlertLog:
         return new
 
     def _call_failed(self, error: Exception) -> None:
-        reason = f"{type(error).__name__}: {error}"
-        self._note(f"on_alert failed and is not called again. {reason}")
+        self._note(f"on_alert failed and is not called again. {brief(error)}")
 
 
 class NonfiniteAlarm:

@@ -5,17 +5,13 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import keras
-import tensorflow as tf
-
 from tbgrad.diagnosis import AlertSettings, Record
-from tbgrad.diagnosis.needs import NEEDS, silent
+from tbgrad.diagnosis.needs import OF_LOSS, silent
 from tbgrad.records import Alert
-from tbgrad.tags import LOSS
+from tbgrad.tags import CURVATURE, VALIDATION_LOSS
 from tbgrad.training import hessian, replicas
 from tbgrad.training.arguments import (
     check_alerts,
@@ -36,11 +32,10 @@ from tbgrad.training.runlog import (
     ALARM_SECONDS,
     DRAIN_SECONDS,
     RunLog,
-    brief,
-    logger,
     updates_done,
 )
-from tbgrad.training.tap import innermost
+from tbgrad.training.sentences import brief, logger
+from tbgrad.training.unseen import calls_of, updates_unseen
 from tbgrad.training.world import foreign
 
 
@@ -79,7 +74,8 @@ class GradientMonitor(Callback):
         alerts: a `tbgrad.AlertSettings`, or the path of a TOML file of them: from what on the rules
             raise an alert, and which are silenced, where.
         stop_on: names of rules whose alert ends the training: `{"nonfinite", "loss_diverging"}`.
-            `fit` then returns as with `EarlyStopping`; the log and one warning say why.
+            `fit` then returns as with `EarlyStopping`; the log and one warning say why. A loss that
+            is not finite any more has diverged, too.
         optimizer: the optimizer to watch where it is not `model.optimizer`, as in a model that has
             two of them.
         group: name of these parameters in the run, for several monitors that write to one `logdir`:
@@ -153,12 +149,14 @@ class GradientMonitor(Callback):
         self._function: WatchedFunction | None = None
         self._active = self._begun = False
         self._fit_arguments: Mapping[str, Any] = {}
+        self._validates = False
         self._batches = self._counted_before = 0
         self._epoch_start = 0
         self._updates_a_batch = 1.0
         self._last_drain_step = 0
         self._last_drain_time = 0.0
         self._alarm_seconds = ALARM_SECONDS
+        self._own = frozenset(vars(self)) | {"_own", "_model", "model", "params"}
 
     @property
     def latest(self) -> Mapping[str, Any] | None:
@@ -185,10 +183,15 @@ class GradientMonitor(Callback):
 
     def __deepcopy__(self, memo: object) -> GradientMonitor:
         """A monitor with the same settings, for another training."""
-        return type(self)(**self._arguments)
+        return _again(type(self), self._arguments, self._of_subclasses)
 
     def __reduce__(self) -> Any:
-        return partial(type(self), **self._arguments), ()
+        return _again, (type(self), self._arguments, self._of_subclasses)
+
+    @property
+    def _of_subclasses(self) -> dict[str, Any]:
+        """What a subclass has set."""
+        return {name: value for name, value in vars(self).items() if name not in self._own}
 
     # Only `..._batch_begin` is overridden: a callback with an `..._batch_end` makes Keras wait for
     # the results of every single step.
@@ -260,6 +263,7 @@ class GradientMonitor(Callback):
         self._function = WatchedFunction.of(model, self._function)
         fit = Fit()
         self._fit_arguments = fit.arguments
+        self._validates = fit.arguments["validation_data"] is not None
         # An exception in `fit` calls no hook, but ends its list of callbacks; so does the exit of
         # the interpreter.
         self._fit_ends = weakref.finalize(fit.callbacks or model, self.leave)
@@ -439,7 +443,10 @@ class GradientMonitor(Callback):
     def _stop_if_asked(self) -> None:
         """End the training after an alert of `stop_on`."""
         assert self._log is not None
-        found = sorted(self._stop_on & self._log.alerted)
+        alerted = self._log.alerted
+        found = sorted(self._stop_on & alerted)
+        if "loss_diverging" in self._stop_on and "nonfinite" in alerted and self._log.loss_is_lost:
+            found = ["nonfinite, of the loss"]  # which has diverged for good
         if found and not self.model.stop_training:
             self.model.stop_training = True
             self._log.note(
@@ -460,43 +467,17 @@ class GradientMonitor(Callback):
         if not model.distribute_strategy.extended.should_save_summary:
             return  # another worker does
         if log.seen:
-            rules = (
-                self._stop_on
-                if self._group
-                else self._stop_on | {rule for rule, tag in NEEDS.items() if tag == LOSS}
-            )
-            sentence = silent(rules, log.logged)
-            if sentence:
+            rules = self._stop_on if self._group else self._stop_on | OF_LOSS
+            # What is yet to come, or is told of elsewhere where it fails, is not missing.
+            coming = {VALIDATION_LOSS} if self._validates else set[str]()
+            coming |= {CURVATURE} if self.curvature else set[str]()
+            if sentence := silent(rules, log.logged | coming):
                 log.note_once("silent", sentence)
             return
         calls = calls_of(self._optimizer) - self._counted_before
-        if not self._batches or log.skipped or 0 < calls < log.batches_per_update:
-            return
-        if calls:
-            log.note_once(
-                "unseen",
-                f"{calls:,} updates were made and none was seen: include= and exclude= leave none "
-                "of their parameters, or train_step applies them in a function of its own that "
-                "was traced before",
-            )
-            return
-        others = [
-            f"model.{name}"
-            for name, value in vars(model).items()
-            if isinstance(value, keras.optimizers.Optimizer)
-            and value is not self._optimizer
-            and calls_of(value)
-        ]
-        log.note_once(
-            "unseen",
-            f"no update of the weights was seen in {self._batches:,} batches: the optimizer that "
-            "is watched makes none. "
-            + (
-                f"Watch another one that does: GradientMonitor(…, optimizer={others[0]})"
-                if others
-                else "Where train_step applies another one, give it as optimizer=…"
-            ),
-        )
+        if self._batches and not log.skipped and not 0 < calls < log.batches_per_update:
+            sentence = updates_unseen(model, self._optimizer, calls, self._batches)
+            log.note_once("unseen", sentence)
 
     def _guard(self, action: Callable[..., None], *args: Any) -> None:
         """Run `action`; whatever fails in it ends the monitoring, never the training."""
@@ -513,6 +494,9 @@ class GradientMonitor(Callback):
                 )
 
 
-def calls_of(optimizer: Any) -> int:
-    """How often the optimizer was applied; of gradients that it accumulates, for each part."""
-    return int(tf.convert_to_tensor(innermost(optimizer)._iterations))
+def _again(kind: type[GradientMonitor], arguments: Any, others: Any) -> GradientMonitor:
+    """A monitor of this class as it was made, without what it has seen since."""
+    monitor = object.__new__(kind)
+    monitor.__dict__.update(others)
+    GradientMonitor.__init__(monitor, **arguments)
+    return monitor

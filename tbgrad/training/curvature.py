@@ -12,7 +12,8 @@ from tbgrad.records import CurvatureEstimate, Eigenvalue
 from tbgrad.training import hessian
 from tbgrad.training.arguments import check_steps
 from tbgrad.training.probe import is_dataset
-from tbgrad.training.runlog import RunLog, brief
+from tbgrad.training.runlog import RunLog
+from tbgrad.training.sentences import brief
 
 
 @dataclass(frozen=True)

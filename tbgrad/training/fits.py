@@ -10,6 +10,8 @@ from typing import Any
 
 import keras
 
+_OF_USE = ("x", "class_weight", "sample_weight", "validation_data")
+
 
 class Callback(keras.callbacks.Callback):  # type: ignore[misc]
     """A callback that ends no training of Keras 2, which it is of no use to."""
@@ -39,7 +41,7 @@ class Fit:
         found = {} if frame is None else frame.f_locals
         callbacks = found.get("callbacks")
         self._callbacks = None if callbacks is None else weakref.ref(callbacks)
-        self.arguments = {name: found.get(name) for name in ("x", "class_weight", "sample_weight")}
+        self.arguments = {name: found.get(name) for name in _OF_USE}
 
     @property
     def callbacks(self) -> Any:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from tbgrad.training.fits import Fit
+from tbgrad.training.returned import ReturnedLoss
 
 
 class Watcher(Protocol):
@@ -116,10 +117,10 @@ class WatchedFunction:
 
     def _showing(self, step: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def train_step(data: Any) -> Any:
-            result = step(data)
-            if isinstance(result, Mapping) and result.get("loss") is not None:
+            result, loss = ReturnedLoss(self._model).of(step, data)
+            if loss is not None:
                 for watcher in tuple(self.watchers):
-                    watcher.returned(result["loss"])
+                    watcher.returned(loss)
             return result
 
         return train_step

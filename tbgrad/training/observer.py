@@ -7,7 +7,8 @@ the training step writes, `drain` reads what has gathered between two steps.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,10 +17,11 @@ import tensorflow as tf
 from tbgrad.records import STATISTICS, HistogramBins, Parameter
 from tbgrad.training import replicas, sketch, statistics
 from tbgrad.training.cadence import Cadence
-from tbgrad.training.graph import INFINITE, UNKNOWN, in_xla, rarely
+from tbgrad.training.graph import UNKNOWN, in_xla, rarely
 from tbgrad.training.parameters import layouts, tensorflow_variable
 from tbgrad.training.part import PartOfUpdates
 from tbgrad.training.ring import NUMBERS, Drained, StatisticsRing, own_variable
+from tbgrad.training.window import Window, peak, root
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
 
@@ -248,7 +250,9 @@ class GradientObserver:
         if len(rows) == count:
             return None
         if rows not in self._parts:
-            self._parts[rows] = replicas.outside(PartOfUpdates, rows, count, self._parts)
+            self._parts[rows] = replicas.outside(
+                PartOfUpdates, rows, count, self.bins.columns, self._parts
+            )
         return self._parts[rows]
 
     def _observe(
@@ -275,9 +279,18 @@ class GradientObserver:
         )
         histograms_due = counts | tf.equal(step, self._first)
         due = sampled = histograms_due | logs
+        counted = histograms_due
         if part is not None:
-            every = _part(self._cadences[0], self._every[0], step)
-            sampled = due | part.passes(step, every)
+            # The last of these updates ahead of the one that is logged stands in for it.
+            coming = part.coming(step)
+            last, last_counted = (
+                coming > (step // every + 1) * every
+                for every in (
+                    _part(cadence, steps, step)
+                    for cadence, steps in zip(self._cadences, self._every, strict=True)
+                )
+            )
+            sampled, counted = due | last, histograms_due | last_counted
         # A non-finite value makes the sum non-finite, so that counting is needed then alone.
         finite = tf.math.is_finite(total)
 
@@ -305,17 +318,23 @@ class GradientObserver:
 
             def count() -> None:
                 found = statistics.histograms(self._blocks(gradients, rows), self.bins)
-                self._ring.write_histograms(step, self._spread(found, rows, 0))
+                found = self._spread(found, rows, 0)
+                if part is None:
+                    self._ring.write_histograms(step, found)
+                    return
+                whole = part.put_counts(found)
+                write = partial(self._ring.write_histograms, step)
+                tf.cond(histograms_due, lambda: write(part.take_counts(whole)), _nothing)
 
             tf.cond(sampled, sample, lambda: self._keep(window))
-            tf.cond(histograms_due, count, _nothing)
+            tf.cond(counted, count, _nothing)
             return self.values() if with_values else []
 
         def pass_by() -> list[Tensor]:
             self._raise(rows, squares, total)
             return [tf.zeros([0], v.dtype) for v in self._variables] if with_values else []
 
-        values: list[Tensor] = rarely(sampled | ~finite, look, pass_by)
+        values: list[Tensor] = rarely(sampled | counted | ~finite, look, pass_by)
         return values
 
     def _pass(self, true: list[Any], rows: tuple[int, ...]) -> None:
@@ -347,18 +366,18 @@ class GradientObserver:
 
     def _raised(
         self, rows: tuple[int, ...], squares: Tensor, total: Tensor, step: Tensor, counts: Tensor
-    ) -> _Window:
+    ) -> Window:
         """The window with this step in it; `counts` are its values that are not finite."""
         row = tf.gather(tf.constant(rows, tf.int64), tf.argmax(counts > 0))
         known = (self._nonfinite[0] > self._told) | tf.reduce_all(tf.equal(counts, 0.0))
         self._nonfinite.assign(tf.where(known, self._nonfinite, tf.stack([step, row])))
-        return _Window(
-            squares=tf.maximum(self._window_squares, self._spread(_peak(squares), rows, -1.0)),
+        return Window(
+            squares=tf.maximum(self._window_squares, self._spread(peak(squares), rows, -1.0)),
             nonfinite=self._window_nonfinite + self._spread(counts, rows, 0.0),
-            total=tf.maximum(self._window_total, _peak(total)),
+            total=tf.maximum(self._window_total, peak(total)),
         )
 
-    def _keep(self, window: _Window) -> None:
+    def _keep(self, window: Window) -> None:
         self._window_squares.assign(window.squares)
         self._window_nonfinite.assign(window.nonfinite)
         self._window_total.assign(window.total)
@@ -367,7 +386,7 @@ class GradientObserver:
         self,
         table: Tensor,
         norm: Tensor,
-        window: _Window,
+        window: Window,
         step: Tensor,
         numbers: dict[str, Tensor],
         clipped: list[Any] | None,
@@ -375,7 +394,7 @@ class GradientObserver:
         """Write this step into the ring and begin a new window."""
         numbers = numbers | {
             "norm": norm,
-            "norm_max": tf.maximum(_root(window.total), _peak(norm)),
+            "norm_max": tf.maximum(root(window.total), peak(norm)),
         }
         if self._counts_skipped:
             numbers["skipped"] = self._skipped.read_value()
@@ -385,13 +404,7 @@ class GradientObserver:
         known = tf.stack([numbers.get(name, UNKNOWN) for name in NUMBERS])
         self._ring.write(step, known, self._of_window(table, window))
         self._skipped.assign(0.0)
-        self._keep(
-            _Window(
-                squares=-tf.ones_like(window.squares),
-                nonfinite=tf.zeros_like(window.nonfinite),
-                total=tf.zeros_like(window.total),
-            )
-        )
+        self._keep(window.next())
 
     def _table(
         self, gradients: list[statistics.Gradient], rows: tuple[int, ...], squares: Tensor
@@ -408,12 +421,12 @@ class GradientObserver:
         unknown = tf.fill([len(self.parameters)], UNKNOWN)
         return tf.stack([columns.get(name, unknown) for name in STATISTICS], axis=1), norm, angles
 
-    def _of_window(self, table: Tensor, window: _Window) -> Tensor:
+    def _of_window(self, table: Tensor, window: Window) -> Tensor:
         """The table with the columns that are about the window, and the weights as they are."""
         columns = dict(zip(STATISTICS, tf.unstack(table, axis=1), strict=True))
         seen = window.squares >= 0.0
         # The norm itself is right where its square is out of the range of float32.
-        peaks = tf.maximum(_root(tf.maximum(window.squares, 0.0)), _peak(columns["norm"]))
+        peaks = tf.maximum(root(tf.maximum(window.squares, 0.0)), peak(columns["norm"]))
         columns["norm_max"] = tf.where(seen, peaks, UNKNOWN)
         columns["nonfinite"] = tf.where(seen, window.nonfinite, UNKNOWN)
         columns["weight_norm"] = self._norms(self.values())
@@ -438,12 +451,15 @@ class GradientObserver:
         def close() -> None:
             self._ring.finish(after())
 
+        def take() -> None:
+            # Without a conditional in this one, which takes XLA long to compile.
+            assert part is not None
+            self._ring.finish(part.put_after(after(), self._ring.begun))
+
         if part is None:
             rarely(self._ring.begun, close, _nothing)
-            return
-        # One after the other, not one within the other, which XLA takes longer to compile.
-        rarely(part.sampled, lambda: part.put_after(after(), self._ring.begun), _nothing)
-        rarely(self._ring.begun, lambda: self._ring.finish(part.take_after()), _nothing)
+        else:
+            rarely(part.sampled, take, _nothing)
 
     def _blocks(
         self, gradients: Sequence[statistics.Gradient], rows: tuple[int, ...]
@@ -467,15 +483,6 @@ class GradientObserver:
         return tf.gather(tf.concat([values, filler], axis=0), position)
 
 
-@dataclass(frozen=True)
-class _Window:
-    """What is carried from step to step since the last logged one; peaks are those of squares."""
-
-    squares: Tensor
-    nonfinite: Tensor
-    total: Tensor
-
-
 def _parts(cadence: Cadence) -> Any:
     """The steps of its parts; of one part a scalar, which costs the training step less."""
     return cadence.steps if len(cadence.steps) > 1 else cadence.steps[0]
@@ -487,16 +494,6 @@ def _part(cadence: Cadence, steps: Tensor, step: Tensor) -> Tensor:
         return steps
     begun = tf.reduce_sum(tf.cast(step >= tf.constant(cadence.starts, tf.int64), tf.int32))
     return tf.gather(steps, begun - 1)
-
-
-def _peak(values: Tensor) -> Tensor:
-    """Values as they count for a maximum: one that is not a number exceeds everything."""
-    return tf.where(tf.math.is_finite(values), values, INFINITE)
-
-
-def _root(squares: Tensor) -> Tensor:
-    """Square roots of peaks."""
-    return tf.where(squares < INFINITE, tf.sqrt(squares), INFINITE)
 
 
 def _nothing() -> None:

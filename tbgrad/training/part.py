@@ -21,32 +21,34 @@ class PartOfUpdates:
     """
 
     def __init__(
-        self, rows: tuple[int, ...], count: int, others: dict[tuple[int, ...], PartOfUpdates]
+        self,
+        rows: tuple[int, ...],
+        count: int,
+        columns: int,
+        others: dict[tuple[int, ...], PartOfUpdates],
     ) -> None:
         mask = np.zeros((count, 1), np.bool_)
         mask[list(rows)] = True
         self.mask = mask
         self._last = own_variable(-(2**40), tf.int64)
         shared = next(iter(others.values()), None)
-        self._shared: tuple[Any, Any, Any] = (
+        self._shared: tuple[Any, Any, Any, Any] = (
             shared._shared
             if shared is not None
             else (
                 own_variable(np.full((count, len(STATISTICS)), UNKNOWN), tf.float32),
                 own_variable(np.full((len(AFTER_UPDATE), count), UNKNOWN), tf.float32),
+                own_variable(np.zeros((count, columns)), tf.int64),
                 own_variable(0, tf.int64),
             )
         )
-        self._kept, self._after, self._sampled = self._shared
+        self._kept, self._after, self._counts, self._sampled = self._shared
 
-    def passes(self, step: Tensor, every: Tensor) -> Tensor:
-        """Whether the next of these updates comes behind the step that is logged next.
-
-        They are taken to come as far apart as the last two.
-        """
+    def coming(self, step: Tensor) -> Tensor:
+        """The step of the next of these updates, which come as far apart as the last two."""
         coming = step + (step - self._last.read_value())
         self._last.assign(step)
-        return coming > (step // every + 1) * every
+        return coming
 
     def put(self, table: Tensor) -> Tensor:
         """Keep the rows of this part; the table of all parts."""
@@ -55,23 +57,32 @@ class PartOfUpdates:
         self._sampled.assign(1)
         return whole
 
+    def put_counts(self, counts: Tensor) -> Tensor:
+        """Keep the histograms [P, B] of the rows of this part; those of all parts."""
+        whole = tf.where(self.mask, tf.cast(counts, tf.int64), self._counts)
+        self._counts.assign(whole)
+        return whole
+
+    def take_counts(self, whole: Tensor) -> Tensor:
+        """What is logged of them, whereupon nothing is kept any more."""
+        self._counts.assign(tf.zeros_like(whole))
+        return whole
+
     @property
     def sampled(self) -> Tensor:
         """Whether the update under way is sampled."""
         return self._sampled.read_value() > 0
 
-    def put_after(self, after: Tensor, logs: Tensor) -> None:
-        """Keep what is known after the update, [S', P].
+    def put_after(self, after: Tensor, logs: Tensor) -> Tensor:
+        """Keep what is known after the update, [S', P]; that of all parts.
 
-        Where this update is logged, it stands for those that did not come since the last time, too.
+        Where this update is logged, it stands for those that did not come since the last time, too,
+        and nothing is kept any more.
         """
-        missing = logs & tf.equal(self._after.read_value(), UNKNOWN)
-        self._after.assign(tf.where(self.mask[:, 0] | missing, after, self._after))
+        kept = self._after.read_value()
+        missing = logs & tf.equal(kept, UNKNOWN)
+        whole = tf.where(self.mask[:, 0] | missing, after, kept)
+        self._after.assign(tf.where(logs, UNKNOWN, whole))
+        self._kept.assign(tf.where(logs, UNKNOWN, self._kept.read_value()))
         self._sampled.assign(0)
-
-    def take_after(self) -> Tensor:
-        """That of all parts, whereupon nothing is kept any more."""
-        after = self._after.read_value()
-        self._kept.assign(tf.fill(self._kept.shape, UNKNOWN))
-        self._after.assign(tf.fill(self._after.shape, UNKNOWN))
-        return after
+        return whole

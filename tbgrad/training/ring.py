@@ -90,7 +90,8 @@ class StatisticsRing:
         self._step = own_variable(np.zeros(self.rows), tf.int64)
         self._numbers = own_variable(np.zeros((self.rows, len(NUMBERS))), tf.float32)
         self._table = own_variable(np.zeros((self.rows, count, len(STATISTICS))), tf.float32)
-        after = np.full((self.rows, len(AFTER_UPDATE), count), UNKNOWN)
+        # With one row more, for what is finished without having been begun.
+        after = np.full((self.rows + 1, len(AFTER_UPDATE), count), UNKNOWN)
         self._after_update = own_variable(after, tf.float32)
         # int64, since TensorFlow keeps int32 variables off the GPU, out of XLA's reach.
         self._histograms_logged = own_variable(0, tf.int64)
@@ -133,17 +134,21 @@ class StatisticsRing:
         return self._slot.read_value() >= 0
 
     def finish(self, after_update: Tensor) -> None:
-        """Finish the row with the columns of `AFTER_UPDATE`: [2, P]."""
-        written = _write(self._after_update, self._slot.read_value(), after_update)
+        """Finish the row, where one was begun, with the columns of `AFTER_UPDATE`: [2, P]."""
+        slot = self._slot.read_value()
+        begun = slot >= 0
+        written = _write(self._after_update, tf.where(begun, slot, self.rows), after_update)
         with tf.control_dependencies([written]):
             self._slot.assign(-1)
-            self._logged.assign_add(1)
+            self._logged.assign_add(tf.cast(begun, tf.int64))
 
     def complete(self, loss: Tensor) -> None:
         """Give the newest row a loss, where it has none."""
-        newest = (self._logged - 1) % self.rows
-        column = NUMBERS.index("loss")
-        missing = tf.equal(self._numbers[newest, column], UNKNOWN) & (self._logged > 0)
+        logged, column = self._logged.read_value(), NUMBERS.index("loss")
+        newest = (logged - 1) % self.rows
+        # A slice of the variable itself would, under XLA, be one of what it was before this step.
+        known = tf.gather(self._numbers.read_value(), newest)[column]
+        missing = tf.equal(known, UNKNOWN) & (logged > 0)
         at = [[newest, tf.constant(column, tf.int64)]]
         rarely(missing, lambda: _written(self._numbers, at, loss), lambda: None)
 
@@ -159,7 +164,7 @@ class StatisticsRing:
             return Drained((), (), 0)
         raw, table = self._numbers.numpy(), self._table.numpy().copy()
         columns = [STATISTICS.index(name) for name in AFTER_UPDATE]
-        table[:, :, columns] = self._after_update.numpy().transpose(0, 2, 1)
+        table[:, :, columns] = self._after_update.numpy()[:-1].transpose(0, 2, 1)
         numbers, table = outside_graph(raw), outside_graph(table)
         at = self._step.numpy()
         # Steps that ran meanwhile may have overwritten the oldest rows, or even all of them.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 import time
@@ -12,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
@@ -27,10 +25,10 @@ from tbgrad.training.parameters import Selection, describe
 from tbgrad.training.ring import Drained, LoggedStep
 from tbgrad.training.rounding import Rounding
 from tbgrad.training.runfile import RunFile
+from tbgrad.training.sentences import brief, logger
+from tbgrad.training.stepvalues import scalars_of, values_of
 from tbgrad.training.tap import OptimizerTap, innermost
 from tbgrad.training.watch import UpdateWatch
-
-logger = logging.getLogger("tbgrad")
 
 DRAIN_SECONDS = 2.0
 """The longest time between two drains, and so the most that a killed process loses."""
@@ -38,9 +36,6 @@ DRAIN_SECONDS = 2.0
 ALARM_SECONDS = 0.25
 """The longest time until a gradient that is not finite is noticed, which makes a drain due."""
 
-
-LINE = 240
-"""So many characters of an exception's first line are told."""
 
 SKIPPED = 20
 """Updates left out in a row from which on that is logged without a logged step."""
@@ -111,6 +106,7 @@ class RunLog:
         self._first_step = 0
         self._noting = threading.Lock()
         self._noted = (-1, "")
+        self._early: list[str] = []
         self._told: set[str] = set()
         self.logged: set[str] = set()
         self._alerts = AlertLog(on_alert, self.note, alerts)
@@ -145,7 +141,7 @@ class RunLog:
         manifest, logged = self._latest
         rows = zip(manifest.names, logged.table.tolist(), strict=True)
         parameters = {name: dict(zip(STATISTICS, row, strict=True)) for name, row in rows}
-        return {"step": logged.step, **_scalars(logged), "parameters": parameters}
+        return {"step": logged.step, **scalars_of(logged), "parameters": parameters}
 
     def observer_for(self, variables: Sequence[Any]) -> GradientObserver:
         """The observer of the run; variables it does not know yet begin it anew at this step.
@@ -238,6 +234,11 @@ class RunLog:
             self._manifest = replace(self._manifest, first_step=self._first_step)
             self._file.add(self._step, [logformat.manifest(self._manifest)])
             self._alerts.begin(self._step, self._file)
+            with self._noting:  # what there was to say before there was a file
+                early, self._early = "\n".join(self._early), []
+                if early:
+                    self._noted = self._step, early
+                    self._file.add(self._step, [logformat.note(early)])
 
     @property
     def alarmed(self) -> bool:
@@ -248,6 +249,12 @@ class RunLog:
     def alerted(self) -> set[str]:
         """The rules that have opened an alert."""
         return self._alerts.opened
+
+    @property
+    def loss_is_lost(self) -> bool:
+        """Whether the loss of the newest logged step is not finite."""
+        loss = None if self._latest is None else scalars_of(self._latest[1]).get(logformat.LOSS)
+        return loss is not None and not math.isfinite(loss)
 
     @property
     def steps_are_batches(self) -> bool:
@@ -362,6 +369,8 @@ class RunLog:
             file = self._file
             if file is not None:
                 file.add(step, [logformat.note(self._noted[1])])
+            elif self._manifest is None:
+                self._early.append(text)
 
     def note_once(self, subject: str, text: str) -> None:
         """The same, unless there was a note on this subject before."""
@@ -419,7 +428,7 @@ class RunLog:
         for logged in drained.steps:
             self._rounding.blank(logged.table)
         records = [
-            Record(logged.step, _scalars(logged), logged.table, self._manifest)
+            Record(logged.step, scalars_of(logged), logged.table, self._manifest)
             for logged in drained.steps
         ]
         self.logged.update(tag for record in records for tag in record.scalars)
@@ -432,7 +441,7 @@ class RunLog:
             counts = histograms.pop(logged.step, None)
             wall_time = self._time + seconds_a_step * (logged.step - self._step)
             self._tell_cadences(logged.step)
-            values = partial(_values, self._manifest, logged, counts)
+            values = partial(values_of, self._manifest, logged, counts)
             file.add(logged.step, values, wall_time)
         if drained.steps:
             self._latest = self._manifest, drained.steps[-1]
@@ -452,14 +461,6 @@ class RunLog:
             )
 
 
-def brief(error: Exception) -> str:
-    """An exception in one line; the whole of it is logged for those who look for more."""
-    logger.debug("tbgrad: in full", exc_info=error)
-    lines = str(error).strip().splitlines() or [""]
-    line = lines[0] if len(lines[0]) <= LINE else f"{lines[0][:LINE]}…"
-    return f"{type(error).__name__}: {line}".strip(": ")
-
-
 def updates_done(optimizer: Any) -> int:
     """How many updates of the variables the optimizer has made."""
     return int(tf.convert_to_tensor(innermost(optimizer).iterations))
@@ -477,52 +478,3 @@ def describe_optimizer(optimizer: Any) -> Mapping[str, object]:
         and (inner.use_ema or not key.startswith("ema_"))
     }
     return {"name": type(inner).__name__, **settings}
-
-
-def _scalars(logged: LoggedStep) -> dict[str, float]:
-    """The native scalars that the training step shows, by tag."""
-    numbers = logged.numbers
-    scalars = {
-        logformat.LOSS: numbers.get("loss"),
-        logformat.LEARNING_RATE: numbers.get("learning_rate"),
-        logformat.GRADIENT_NORM: numbers["norm"],
-        logformat.GRADIENT_NORM_MAX: numbers["norm_max"],
-        logformat.CLIP_FACTOR: _ratio(numbers.get("applied_norm"), numbers["norm"]),
-        logformat.UPDATE_RATIO: _update_ratio(logged.table),
-        logformat.LOSS_SCALE: numbers.get("loss_scale"),
-        logformat.SKIPPED_UPDATES: numbers.get("skipped"),
-    }
-    return {tag: value for tag, value in scalars.items() if value is not None}
-
-
-def _values(manifest: Manifest, logged: LoggedStep, counts: Any) -> list[Any]:
-    """All values of one logged step, with its histograms where it has them."""
-    values = [logformat.scalar(tag, x) for tag, x in _scalars(logged).items()]
-    values.append(logformat.parameters(logged.table))
-    if counts is None:
-        return values
-    largest = logged.table[:, STATISTICS.index("abs_max")]
-    values.append(logformat.histograms(counts))
-    for row, parameter in enumerate(manifest.parameters):
-        buckets = logformat.native_buckets(
-            counts[row], manifest.histogram_bins, float(largest[row])
-        )
-        if len(buckets):
-            tag = logformat.HISTOGRAM_PREFIX + parameter.path
-            values.append(logformat.histogram(tag, buckets))
-    return values
-
-
-def _ratio(part: float | None, whole: float) -> float | None:
-    if part is None:
-        return None
-    return part / whole if whole else 1.0
-
-
-def _update_ratio(table: Any) -> float | None:
-    updates = table[:, STATISTICS.index("update_norm")].astype(np.float64)
-    if np.isnan(updates).all():
-        return None
-    weights = table[:, STATISTICS.index("weight_norm")].astype(np.float64)
-    size = math.sqrt(float(np.sum(weights**2)))
-    return math.sqrt(float(np.nansum(updates**2))) / size if size else None

@@ -19,7 +19,10 @@ Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
 
 BUCKETS = 512
 """Numbers a parameter: two kilobytes, where a copy of the gradient would be another model. The
-standard error of a cosine c is at most (1 - c²) / √512: 0.044 at right angles, none at c = ±1."""
+standard error of a cosine c is about (1 - c²) / √512: 0.044 at right angles, none at c = ±1.
+Measured over 100 seeds (`python -m tests.benchmarks.cosine`, c = 0.3): 0.041 for normal gradients,
+0.039 of rank one, 0.043 where rows are alike, 0.061 where a few values outweigh all others (two of
+which may meet in one sum), 0.007 for the words of two batches. No mean error was beyond chance."""
 
 ROUND = 64
 """So many coordinates of a bucket have signs of their own; those of further rounds get one more."""

@@ -12,9 +12,8 @@ from typing import Any
 import tensorflow as tf
 
 from tbgrad.diagnosis import AlertSettings
-from tbgrad.diagnosis.needs import NEEDS, silent
+from tbgrad.diagnosis.needs import OF_LOSS, silent
 from tbgrad.records import Alert, CurvatureEstimate
-from tbgrad.tags import LOSS
 from tbgrad.training import replicas
 from tbgrad.training.arguments import (
     check_alerts,
@@ -234,8 +233,7 @@ class GradientSummaryWriter:
         if not replicas.writes_summaries(self._variables):
             return  # another worker does
         if self._log.seen:
-            of_loss = [rule for rule, tag in NEEDS.items() if tag == LOSS]
-            sentence = silent(of_loss, self._log.logged)
+            sentence = silent(OF_LOSS, self._log.logged)
             if sentence and not self._grouped:
                 self._log.note(sentence)
         elif not self._log.skipped:

@@ -64,6 +64,16 @@ def test_curvature_that_cannot_begin_ends_alone(case, tmp_path, caplog):
     assert record.getMessage().count("\n") == 0
 
 
+def test_what_is_said_before_there_is_a_file_is_in_the_log(tmp_path):
+    """A model that its first step builds."""
+    model = keras.Sequential([keras.layers.Dense(1, "sigmoid")])
+    model.compile("sgd", "binary_crossentropy", jit_compile=False)
+    dataset = tf.data.Dataset.from_tensor_slices((X, Y)).batch(32)
+    run, _ = fitted(tmp_path, (tf.sparse.from_dense(X), Y), model=model, x=dataset, y=None)
+    assert "holds a SparseTensor" in run[NOTES].values[0]
+    assert run["gradient/norm"].steps.tolist() == list(range(1, 11))
+
+
 def test_a_model_of_one_batch_size_gets_the_remedy(tmp_path):
     run, _ = fitted(tmp_path / "a", (X, Y), model=logistic(32), samples=256)
     assert "batches of 32 samples alone" in run[NOTES].values[0]

@@ -93,16 +93,19 @@ def take_turns(monitor, critic_updates, epochs=20, **settings):
     return model
 
 
-@pytest.mark.parametrize("critic_updates", [1, 5])
-def test_every_parameter_is_seen_where_updates_take_turns(critic_updates, tmp_path):
-    take_turns(tbgrad.GradientMonitor(tmp_path), critic_updates, jit_compile=False)
+@pytest.mark.parametrize(("critic_updates", "every"), [(1, 10), (5, 10), (5, None)])
+def test_every_parameter_is_seen_where_updates_take_turns(critic_updates, every, tmp_path):
+    """The default looks for its cadence by logging densely at first: 10 steps are its least."""
+    monitor = tbgrad.GradientMonitor(tmp_path, every=every)
+    take_turns(monitor, critic_updates, jit_compile=False)
     run = tbgrad.read(tmp_path)["."]
-    every = run.manifest.cadences["every"]
-    assert every >= 10
+    assert not [a for a in report.build(run).alerts if a.rule == "no_gradient"]
+    if every is None:
+        return
     steps = run["tbgrad/parameters"].steps
-    whole = np.diff(steps, prepend=-every) >= every  # a search for the cadence logs more densely
+    assert steps.tolist() == [1, *range(10, 20 * STEPS * (1 + critic_updates) + 1, 10)]
     for statistic in ("norm", "norm_max", "update_norm", "weight_norm", "cosine"):
-        found = run.statistic(statistic)[whole][2:]
+        found = run.statistic(statistic)[2:]
         assert np.isfinite(found).all(), statistic
     actor = [name.endswith("actor/kernel") for name in run.names]
     period = 1 + critic_updates
@@ -111,7 +114,8 @@ def test_every_parameter_is_seen_where_updates_take_turns(critic_updates, tmp_pa
     for step, norm in zip(steps, norms, strict=True):
         if step <= STEPS * period and np.isfinite(norm):  # the first epoch
             assert norm == pytest.approx(expected[(step - 1) // period], rel=1e-4)
-    assert not [a for a in report.build(run).alerts if a.rule == "no_gradient"]
+    counts = run["tbgrad/histograms"].values[1:].sum(axis=2)
+    assert (counts == [[parameter.size for parameter in run.parameters]]).all()
 
 
 def test_every_update_is_logged_where_that_is_asked_for(tmp_path):
