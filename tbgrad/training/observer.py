@@ -234,9 +234,14 @@ class GradientObserver:
     def _tell_turns(self, table: Any) -> None:
         """Tell a parameter that waits for its turn from one that no gradient reaches.
 
-        The former had no value that is not finite, of the latter that is not known.
+        The former had no value that is not finite, of the latter that is not known. One that had an
+        update which was not sampled has the norm of the largest.
         """
-        column = STATISTICS.index("nonfinite")
+        if not self._parts:
+            return
+        norm, peak_norm, column = map(STATISTICS.index, ("norm", "norm_max", "nonfinite"))
+        unsampled = np.isnan(table[:, norm]) & np.isfinite(table[:, peak_norm])
+        table[unsampled, norm] = table[unsampled, peak_norm]
         absent = np.isnan(table[:, column])
         self._absent = np.where(absent, self._absent + 1, 0)
         if len(self._parts) > 1:

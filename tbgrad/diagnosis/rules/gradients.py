@@ -97,7 +97,7 @@ def _no_gradient(moment: Moment) -> Any:
     lost = _nonfinite(moment)
     if lost is not None:
         none &= ~lost
-    none &= ~_comes_in_turn(moment)
+    none &= ~_waits(moment)
     trend = moment.trend
     done = trend.recent_loss < 0.25 * trend.first_loss  # a loss of zero has no gradient, either
     if not (norms > 0).any() and not (lost is not None and lost.any()) and not done:
@@ -105,12 +105,12 @@ def _no_gradient(moment: Moment) -> Any:
     return none & ~np.isnan(weights)  # of what is not trained now there are no weights
 
 
-def _comes_in_turn(moment: Moment) -> Any:
-    """Which parameters another update has: one of the window, or one behind it."""
+def _waits(moment: Moment) -> Any:
+    """Which parameters had no update since the last record, and will have one in their turn."""
     peaks, counts = (moment.record.statistic(name) for name in ("norm_max", "nonfinite"))
     if peaks is None or counts is None:
-        return False
-    return (peaks > 0) | (np.isnan(peaks) & (counts == 0))
+        return np.bool_(False)
+    return np.isnan(peaks) & (counts == 0)
 
 
 def _no_gradient_evidence(moment: Moment, rows: Rows) -> str:
