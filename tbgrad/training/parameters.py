@@ -29,6 +29,14 @@ def tensorflow_variable(variable: Any) -> Any:
     return variable.value if hasattr(variable, "path") else variable
 
 
+def trained(variables: Sequence[Any]) -> list[Any]:
+    """The variables without those that an optimizer overwrites with their gradient.
+
+    Keras keeps the scales of float8 layers so: a state among the weights, which no step descends.
+    """
+    return [v for v in variables if not getattr(v, "overwrite_with_gradient", False)]
+
+
 @dataclass(frozen=True)
 class Selection:
     """Which parameters are observed, by patterns of their paths as of a shell's file names.
@@ -40,12 +48,12 @@ class Selection:
     exclude: tuple[str, ...] = ()
 
     def of(self, variables: Sequence[Any]) -> list[Any]:
-        """Those of `variables` that are observed.
+        """Those of `variables` that are observed, and trained.
 
         Raises:
             ValueError: there are variables and none of them is.
         """
-        chosen = [variable for variable in variables if self._has(name_of(variable))]
+        chosen = [v for v in trained(variables) if self._has(name_of(v))]
         if variables and not chosen:
             names = ", ".join(map(name_of, variables[:5])) + (", …" if len(variables) > 5 else "")
             raise ValueError(

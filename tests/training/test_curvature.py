@@ -248,3 +248,25 @@ def test_settings_out_of_range_get_a_sentence(settings, sentence):
 def test_a_monitor_needs_data(tmp_path):
     with pytest.raises(ValueError, match=r"tbgrad.Curvature\(data="):
         tbgrad.GradientMonitor(tmp_path, curvature=tbgrad.Curvature())
+
+
+@pytest.mark.filterwarnings("ignore:Layer InputLayer does not have a `quantize`:UserWarning")
+def test_the_scales_of_float8_layers_are_no_weights(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(320, 8)).astype("f")
+    model = keras.Sequential(
+        [keras.Input((8,)), keras.layers.Dense(16, "relu"), keras.layers.Dense(1)]
+    )
+    model.quantize("float8")
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    curvature = tbgrad.Curvature(data=(x, x[:, :1]), budget=None)
+    monitor = tbgrad.GradientMonitor(tmp_path, every=1, curvature=curvature)
+    model.fit(x, x[:, :1], epochs=3, verbose=0, callbacks=[monitor])
+    run = tbgrad.read(tmp_path)["."]
+    names = [parameter.path.split("/")[-1] for parameter in run.manifest.parameters]
+    assert names == ["kernel", "bias"] * 2
+    assert "tbgrad/alerts" not in run
+    last = run["tbgrad/curvature"].values[-1]
+    assert last.preconditioned is not None
+    assert 0 < last.lambda_max.value < 100
+    assert last.method != "finite differences"

@@ -12,6 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tbgrad.training.hessian.stability import decayed, innermost
+from tbgrad.training.parameters import trained
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +56,7 @@ def preconditioner(optimizer: Any, variables: Sequence[Any]) -> Preconditioner |
     if kind is None or type(optimizer).update_step is not kind.update_step:
         return None
     eta = float(tf.convert_to_tensor(optimizer.learning_rate))
-    found = [_index(optimizer, variable) for variable in variables]
+    found = [_index(optimizer, variable) for variable in trained(variables)]
     updated = int(tf.convert_to_tensor(optimizer.iterations)) > 0
     if not updated or not eta > 0 or None in found:
         return None

@@ -9,7 +9,7 @@ import numpy as np
 
 from tbgrad.training.hessian.batches import BatchedLoss, Loss
 from tbgrad.training.hessian.eigenvalues import Eigenvalues, eigenvalues
-from tbgrad.training.parameters import describe
+from tbgrad.training.parameters import describe, trained
 
 
 def layer_eigenvalues(
@@ -32,6 +32,7 @@ def layer_eigenvalues(
     >>> blocks = layer_eigenvalues(lambda: tf.reduce_sum(w**3) + b**2, [w, b])
     """
     blocks: dict[str, list[Any]] = {}
+    variables = trained(variables)
     for variable, parameter in zip(variables, describe(variables), strict=True):
         blocks.setdefault(parameter.layer or parameter.path, []).append(variable)
     wanted = settings.pop("k", 1)

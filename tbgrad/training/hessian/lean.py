@@ -24,6 +24,9 @@ HALF_FROM = 100_000
 KEPT = 0.8
 """Share of the basis that goes on after a restart: with little room, the more the better."""
 
+AGAIN = 0.1
+"""Of a vector of which less is left than this, rounding within the basis may be a part of it."""
+
 AIM = 0.7
 """Bounds are to be so much below the tolerance before the eigenvectors are put together."""
 
@@ -61,12 +64,14 @@ class LeanBasis:
         self.count += 1
         w = np.array(w, self._dtype)  # what was given may not be written to
         found = np.zeros(m + 1)
-        for _ in range(2):
+        before, after = math.inf, _length(w)
+        while after < AGAIN * before:  # once, unless next to nothing is left
             part = self.coefficients(w)
             self._subtract(part, w)
             found += part
+            before, after = after, _length(w)
         self._a[m, : m + 1] = self._a[: m + 1, m] = found
-        self.beta = math.sqrt(float(np.einsum("i,i->", w, w, dtype=np.float64)))
+        self.beta = after
         if self.beta <= 4 * self._eps * float(np.abs(self.projected).max()):
             return None
         w /= self._dtype.type(self.beta)
@@ -96,8 +101,7 @@ class LeanBasis:
             chunk = slice(i, i + _CHUNK)
             found[:, chunk] = coefficients.astype(self._dtype) @ self._block(chunk)
         for row in found:
-            length = math.sqrt(float(np.einsum("i,i->", row, row, dtype=np.float64)))
-            row /= self._dtype.type(length)
+            row /= self._dtype.type(_length(row))
         self._rows = self._rows[:0].copy()
         return found
 
@@ -117,6 +121,10 @@ class LeanBasis:
 
     def _block(self, chunk: slice) -> NDArray[np.floating]:
         return self._rows[: self.count, chunk].astype(self._dtype)
+
+
+def _length(x: NDArray[np.floating]) -> float:
+    return math.sqrt(float(np.einsum("i,i->", x, x, dtype=np.float64)))
 
 
 def lean_eigenpairs(

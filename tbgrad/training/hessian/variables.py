@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tbgrad.training.hessian.errors import HessianError
+from tbgrad.training.parameters import trained
 
 
 class FlatVariables:
@@ -78,14 +79,6 @@ class FlatVariables:
                 flat = tf.reshape(tf.cast(tensor, self.tf_dtype), [-1])
                 total += tf.reduce_sum(flat * part)
         return total
-
-
-def trained(variables: Sequence[Any]) -> list[Any]:
-    """The variables without those that an optimizer overwrites with their gradient.
-
-    Keras keeps the scales of float8 layers so: a state among the weights, which no step descends.
-    """
-    return [v for v in variables if not getattr(v, "overwrite_with_gradient", False)]
 
 
 def _backend_variable(variable: Any) -> Any:
