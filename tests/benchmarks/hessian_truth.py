@@ -24,6 +24,7 @@ from sklearn.datasets import load_digits
 from threadpoolctl import threadpool_limits
 
 from tbgrad.training import hessian
+from tests.benchmarks.hessian_peers import answers
 from tests.support.precision import precision
 from tests.training.hessian.differences import differenced
 
@@ -192,10 +193,6 @@ def main() -> None:
 
 def peers(case: Case, table: Table, name: str) -> None:
     """What PyHessian and curvlinops say of the same net, where they are installed."""
-    try:
-        from tests.benchmarks.hessian_peers import answers
-    except ImportError:
-        return
     for what, value, true, products in answers(case):
         table.add_row(
             name,
