@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -23,6 +23,7 @@ from tbgrad.tags import (
     ALERTS,
     CLIP_FACTOR,
     CURVATURE,
+    ENDED,
     GRADIENT_NORM,
     GRADIENT_NORM_MAX,
     HISTOGRAM_PLUGIN_NAME,
@@ -54,6 +55,7 @@ __all__ = [
     "ALERT_PLUGIN_NAME",
     "CLIP_FACTOR",
     "CURVATURE",
+    "ENDED",
     "GRADIENT_NORM",
     "GRADIENT_NORM_MAX",
     "HISTOGRAMS",
@@ -82,6 +84,7 @@ __all__ = [
     "curvature",
     "decode",
     "decode_json",
+    "ended_at",
     "histogram",
     "histograms",
     "manifest",
@@ -164,6 +167,19 @@ def spectrum_of(rows: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         raise FormatError(f"{SPECTRUM!r} does not hold rising eigenvalues and their density")
     grid, density = rows.astype(np.float64)
     return grid, density
+
+
+def ended_at(notes: Iterable[tuple[int, str]], newest: int | None) -> int | None:
+    """The step at which the monitoring ended after a failure; None where it did not.
+
+    Args:
+        notes: step and text of the notes of a log, in any order.
+        newest: step of the newest gradient in it, which may be of a later session.
+    """
+    ends = [step for step, text in notes if ENDED in text]
+    if not ends or (newest is not None and newest > max(ends)):
+        return None
+    return max(ends)
 
 
 def alerts(records: Sequence[Alert]) -> Value:

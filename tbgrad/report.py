@@ -105,6 +105,7 @@ class RunReport:
     parameters_step: int | None
     curvature: CurvatureSummary | None
     notes: tuple[tuple[int, str], ...]
+    monitoring_ended: int | None
     damage: tuple[Damage, ...]
     left_out: tuple[LeftOut, ...]
     others: Mapping[str, int]
@@ -144,6 +145,9 @@ def build(run: Run, settings: AlertSettings | None = None) -> RunReport:
         parameters_step=step,
         curvature=_curvature(run.get(logformat.CURVATURE)),
         notes=_notes(run.get(logformat.NOTES)),
+        monitoring_ended=logformat.ended_at(
+            _notes(run.get(logformat.NOTES)), _last_step(run.get(logformat.GRADIENT_NORM))
+        ),
         damage=run.damage,
         left_out=run.left_out,
         others=Counter(s.kind.value for s in logged if s.kind is not Kind.SCALAR),
@@ -256,6 +260,10 @@ def _curvature(series: Series | None) -> CurvatureSummary | None:
         counted_step=counted_step,
         counted=counted_last,
     )
+
+
+def _last_step(series: Series | None) -> int | None:
+    return int(series.steps[-1]) if series is not None and len(series) else None
 
 
 def _notes(series: Series | None) -> tuple[tuple[int, str], ...]:

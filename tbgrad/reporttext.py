@@ -105,6 +105,12 @@ def _print_run(paper: _Paper, report: RunReport) -> None:
             "what this version does not know is left out",
             "yellow",
         )
+    if report.monitoring_ended is not None:
+        paper.line(
+            f"the monitoring ended at step {report.monitoring_ended:,} after a failure of its own: "
+            f"what the training did from then on is not known (see its notes below)",
+            "bold red",
+        )
     _print_alerts(paper, report)
     _print_summary(paper, report)
     if report.monitored:
@@ -244,7 +250,8 @@ def _print_curvature(paper: _Paper, curvature: CurvatureSummary | None) -> None:
         paper.heading("no curvature logged")
         return
     last = curvature.last
-    paper.heading(f"Hessian at step {curvature.step}, on {_count(last.samples, 'sample')}")
+    samples = f", on {_count(last.samples, 'sample')}" if last.samples else ""
+    paper.heading(f"Hessian at step {curvature.step}{samples}")
     shown = {"λmax": last.lambda_max, "λmin": last.lambda_min}
     if last.preconditioned is not None:
         shown["preconditioned"] = last.preconditioned

@@ -63,6 +63,10 @@ class FormatError(ValueError):
     """A value that carries one of our tags but does not hold what the format says."""
 
 
+ENDED = "ended after a failure of its own"
+"""What a note says of a monitoring that is over while the training goes on."""
+
+
 class Kind(Enum):
     """What a decoded value is, and so how a reader keeps it."""
 

@@ -8,12 +8,17 @@ from functools import partial
 import numpy as np
 import pytest
 from tbgrad_tui.chart.text import number
+from tbgrad_tui.widgets.bars import Summary
 
 from tbgrad import logformat
+from tbgrad.eventwriter import EventFileWriter
+from tbgrad.history import read
+from tbgrad.report import build
 from tests.plugin import logs
 from tests.plugin.conftest import Api, python_provider
 from tests.plugin.test_backend import column
-from tests.support.logs import write_groups, write_run
+from tests.support.logs import manifest, write_groups, write_run
+from tests.support.reports import text_of
 from tests.tui.support import app_on, loaded
 
 WRITERS = {
@@ -78,3 +83,24 @@ async def test_both_faces_show_the_same(name, tmp_path):
         newest = float(column(values)[-1])
         words = {"NaN", "none"} if np.isnan(newest) else {number(newest)}
         assert any(end in words for end in ends)  # the rows come in the same order
+
+
+@pytest.mark.parametrize("later", [False, True])
+async def test_a_monitoring_that_has_ended_is_seen_at_once_in_every_face(later, tmp_path):
+    directory = tmp_path / "a"
+    with EventFileWriter(directory, start_step=0) as writer:
+        writer.add(0, [logformat.manifest(manifest())])
+        writer.add(10, [logformat.scalar(logformat.GRADIENT_NORM, 1.0)])
+        writer.add(20, [logformat.note(f"monitoring of a {logformat.ENDED}; the disk is full")])
+        if later:  # another session has gone on
+            writer.add(30, [logformat.scalar(logformat.GRADIENT_NORM, 1.0)])
+    answer = Api(python_provider(tmp_path)).get("notes", run="a")
+    assert answer["ended"] == (None if later else 20)
+    words = "the monitoring ended at step 20"
+    (run,) = read(tmp_path).values()
+    assert (words in text_of(build(run))) == (not later)
+    app = app_on(tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await loaded(pilot)
+        troubles = " ".join(text for text, _ in app.dashboard.query_one(Summary).troubles())
+    assert (words in troubles) == (not later)

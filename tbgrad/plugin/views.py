@@ -254,12 +254,19 @@ class Views:
         """What the monitor wrote about itself."""
         self._check(request, run)
         samples = self._source.tensors(request, run, "text", logformat.NOTES)
+        steps = samples.steps.tolist()
+        texts = [_decoded(packed.text(value)) for value in samples.values]
+        norms = self._source.extents(request, SCALARS, [run], [logformat.GRADIENT_NORM])
+        norm = norms.get(run, {}).get(logformat.GRADIENT_NORM)
         return {
             "run": run,
+            "ended": logformat.ended_at(
+                zip(steps, texts, strict=True), None if norm is None else norm.last_step
+            ),
             "notes": [
-                {"step": step, "wall_time": wall_time, "text": _decoded(packed.text(value))}
-                for step, wall_time, value in zip(
-                    samples.steps.tolist(), samples.wall_times.tolist(), samples.values, strict=True
+                {"step": step, "wall_time": wall_time, "text": text}
+                for step, wall_time, text in zip(
+                    steps, samples.wall_times.tolist(), texts, strict=True
                 )
             ],
         }

@@ -385,7 +385,7 @@ class RunLog:
             self.failed = True
             group = f" ({self._group})" if self._group else ""
             self.note(
-                f"monitoring of {self.logdir}{group} ended after a failure of its own; "
+                f"monitoring of {self.logdir}{group} {logformat.ENDED}; "
                 f"training goes on. {brief(error)}"
             )
 

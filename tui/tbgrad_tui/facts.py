@@ -154,6 +154,12 @@ def notes(run: Run) -> list[tuple[int, str]]:
     return [(int(s), str(t)) for s, t in zip(series.steps, series.values, strict=True)][::-1]
 
 
+def monitoring_ended(run: Run) -> int | None:
+    """The step at which the monitoring ended after a failure of its own; None where it did not."""
+    norms = scalar(run, logformat.GRADIENT_NORM)
+    return logformat.ended_at(notes(run), int(norms.steps[-1]) if norms is not None else None)
+
+
 def common_scope(names: Sequence[str]) -> str:
     """What all names begin with and need not be repeated on every row: `sequential/`.
 

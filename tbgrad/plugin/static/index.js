@@ -173,7 +173,7 @@ class App {
     this.summary.drawAlerts(this.data.alerts.alerts, this.data.alerts.rules);
     const problems = ["layers", "curvature", "alerts"].flatMap((view) => this.data[view].problems);
     const sampled = this.data.layers.sampled || this.data.alerts.sampled || this.data.scalars.series.some((one) => one.sampled);
-    this.summary.drawNotes(this.data.notes.notes, problems, sampled, this.data.alerts.not_judged);
+    this.summary.drawNotes(this.data.notes, problems, sampled, this.data.alerts.not_judged);
     if (parameter === null) return;
     await Promise.all([
       this.fetch("parameter", `${revisions.layers} ${parameter}`, () => model.parameter(run, parameter)),

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tbgrad.training.hessian.batches import BatchedLoss, Loss
 from tbgrad.training.hessian.errors import HessianError
+from tbgrad.training.world import foreign
 
 
 def model_loss(
@@ -101,6 +102,8 @@ def model_outputs(
 
 
 def _require_compiled(model: Any) -> None:
+    if sentence := foreign(model, "model"):
+        raise HessianError(sentence)
     if not getattr(model, "compiled", False):
         raise HessianError("The model is not compiled, so it has no loss: call model.compile(…).")
     if not model.built:

@@ -105,6 +105,8 @@ class Summary(Drawing):
         if self.silent_since is not None:
             clock = time.strftime("%H:%M:%S", time.localtime(self.silent_since))
             words.append((f"the log is not answering since {clock}", colours.ALERT))
+        if self.run is not None and (ended := facts.monitoring_ended(self.run)) is not None:
+            words.append((f"the monitoring ended at step {ended:,} (o)", colours.ALERT))
         if self.run is not None:
             open_alerts = [a for a in facts.alerts(self.run) if a.state == "open"]
             if open_alerts:

@@ -112,7 +112,7 @@ export class CurvatureView {
       }
     }
     this.box.title =
-      `Largest and smallest eigenvalue of the Hessian on ${count(newest.samples)} samples; the newest ` +
+      `Largest and smallest eigenvalue of the Hessian${newest.samples ? ` on ${count(newest.samples)} samples` : ""}; the newest ` +
       `took ${count(newest.hvps)} Hessian-vector products and ${number(toNumber(newest.seconds), 2)} s.` +
       (newest.preconditioned ? ` The optimizer's limit${formula} is of the preconditioned Hessian.` : "");
     explain(this.legend, legend);

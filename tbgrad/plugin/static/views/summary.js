@@ -23,7 +23,9 @@ export class SummaryView {
     this.message = element("p", { class: "message", role: "status", hidden: true });
     this.notes = element("details", { class: "notes", hidden: true }, element("summary", {}), element("ul", {}));
     const label = element("label", { for: "run" }, "Run");
-    this.box = element("header", { id: "summary" }, element("div", { class: "bar" }, label, this.select, this.alerts, this.facts), this.message, this.notes);
+    this.ended = element("span", { class: "badge", hidden: true });
+    this.ended.dataset.severity = "error";
+    this.box = element("header", { id: "summary" }, element("div", { class: "bar" }, label, this.select, this.ended, this.alerts, this.facts), this.message, this.notes);
     this.wallTime = null;
     setInterval(() => this.tick(), 1000);
   }
@@ -98,7 +100,9 @@ export class SummaryView {
     if (this.updated.textContent !== words) this.updated.textContent = words;
   }
 
-  drawNotes(notes, problems, sampled, notJudged) {
+  drawNotes({ notes, ended }, problems, sampled, notJudged) {
+    this.ended.hidden = ended === null;
+    this.ended.textContent = ended === null ? "" : `the monitoring ended at step ${count(ended)}`;
     const lines = [
       ...(sampled ? [SAMPLED] : []),
       ...notJudged.map((text) => `Not judged: ${clean(text)}`),
