@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 
 import numpy as np
@@ -13,12 +13,14 @@ from tbgrad_tui.widgets.bars import Summary
 from tbgrad import logformat
 from tbgrad.eventwriter import EventFileWriter
 from tbgrad.history import read
+from tbgrad.records import Share
 from tbgrad.report import build
 from tests.plugin import logs
 from tests.plugin.conftest import Api, python_provider
 from tests.plugin.test_backend import column
 from tests.support.logs import manifest, write_groups, write_run
 from tests.support.reports import text_of
+from tests.support.values import ESTIMATE
 from tests.tui.support import app_on, loaded
 
 WRITERS = {
@@ -104,3 +106,18 @@ async def test_a_monitoring_that_has_ended_is_seen_at_once_in_every_face(later, 
         await loaded(pilot)
         troubles = " ".join(text for text, _ in app.dashboard.query_one(Summary).troubles())
     assert (words in troubles) == (not later)
+
+
+async def test_the_share_above_zero_is_told_until_the_next_count(tmp_path):
+    counted = replace(ESTIMATE, minimum_ratio=Share(0.123, 0.11, 0.136))
+    with EventFileWriter(tmp_path / "a", start_step=0) as writer:
+        writer.add(0, [logformat.manifest(manifest())])
+        writer.add(1000, [logformat.curvature(counted)])
+        writer.add(2000, [logformat.curvature(ESTIMATE), logformat.scalar("loss", 1.0)])
+    app = app_on(tmp_path)
+    async with app.run_test(size=(200, 60)) as pilot:
+        await loaded(pilot)
+        words = " ".join(line.strip(" │┃") for line in app.dashboard.panel("curvature").lines())
+    assert "above zero 12.3 % (11.0 to 13.6) at step 1,000" in words
+    (run,) = read(tmp_path).values()
+    assert "12.3 % (11.0 to 13.6) of all eigenvalues, step 1,000" in text_of(build(run))

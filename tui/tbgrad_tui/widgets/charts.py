@@ -159,7 +159,7 @@ class CurvaturePanel(ChartPanel):
             below = box.height * 2 // 5
             _draw_density(canvas, box.inside(0, box.height - below, 0, 0), *density)
             box = box.inside(0, 0, 0, below)
-        used = _write_words(canvas, box, int(steps[-1]), estimates)
+        used = _write_words(canvas, box, steps, estimates)
         chart = box.inside(0, used, 0, 0)
         doubtful = np.array([not e.converged for e in estimates])
         curves = [
@@ -266,15 +266,25 @@ def curvature_words(estimate: CurvatureEstimate, *, narrow: bool = False) -> Wor
     if not estimate.converged:
         words.insert(1 if narrow else len(words), ("○ not converged", colours.WARNING))
     words.append((f"λmin {measured(bottom.value, bottom.residual)}", colours.SECOND))
-    if estimate.minimum_ratio is not None:
-        words.append((f"above zero {percent_between(estimate.minimum_ratio)}", colours.TEXT))
     return words
 
 
-def _write_words(canvas: Canvas, box: Box, step: int, estimates: list[CurvatureEstimate]) -> int:
+def _share_words(steps: NDArray[np.int64], estimates: list[CurvatureEstimate]) -> Words:
+    """The newest count of eigenvalues above zero, which comes less often than an estimate."""
+    for step, estimate in zip(steps[::-1].tolist(), reversed(estimates), strict=True):
+        if estimate.minimum_ratio is not None:
+            at = "" if estimate is estimates[-1] else f" at step {step:,}"
+            share = percent_between(estimate.minimum_ratio)
+            return [(f"above zero {share}{at}", colours.TEXT)]
+    return []
+
+
+def _write_words(
+    canvas: Canvas, box: Box, steps: NDArray[np.int64], estimates: list[CurvatureEstimate]
+) -> int:
     """Write the newest estimate over as many rows as the height allows; the rows used."""
-    estimate = estimates[-1]
-    words = curvature_words(estimate, narrow=box.width < 32)
+    estimate, step = estimates[-1], int(steps[-1])
+    words = curvature_words(estimate, narrow=box.width < 32) + _share_words(steps, estimates)
     if box.height >= 12:
         doubtful = sum(not e.converged for e in estimates)
         if doubtful:
