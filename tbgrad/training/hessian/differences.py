@@ -97,20 +97,31 @@ def difference(
 
 
 def _at_step(gradient_at: Callable[..., Any], unit: NDArray[Any], step: float) -> Difference:
-    before, centre, after = (gradient_at(k * step * unit) for k in (-1, 0, 1))
-    far_before, far_after = (gradient_at(k * step * unit) for k in (-2, 2))
-    moved = (after[1] - before[1]) / 2
+    # One gradient at a time: each is as large as the weights.
+    after, moved = gradient_at(step * unit)
+    near, fourth = after.copy(), -4 * after
+    del after
+    before, back = gradient_at(-step * unit)
+    near -= before
+    fourth -= 4 * before
+    del before
+    moved = (moved - back) / 2
+    del back
     length = float(np.linalg.norm(moved))
     if not length:  # shorter than the rounding of the weights
         return Difference(unit, np.zeros_like(unit), step, math.inf, 0.0)
-    near = (after[0] - before[0]) / (2 * length)
-    far = (far_after[0] - far_before[0]) / (4 * length)
-    product = near + (near - far) / 3
-    fourth = far_before[0] + far_after[0] - 4 * (before[0] + after[0]) + 6 * centre[0]
+    far, _ = gradient_at(2 * step * unit)
+    fourth += far
+    other, _ = gradient_at(-2 * step * unit)
+    fourth += other
+    far = (far - other) / (4 * length)
+    fourth += 6 * gradient_at(0 * unit)[0]
+    near /= 2 * length
+    bend = (near - far) / 3
     return Difference(
         direction=moved / length,
-        product=product,
+        product=near + bend,
         step=length,
         rounding=float(np.linalg.norm(fourth)) / math.sqrt(70),
-        bend=float(np.linalg.norm(near - product)),
+        bend=float(np.linalg.norm(bend)),
     )

@@ -259,9 +259,9 @@ class HessianOperator(SymmetricOperator):
         """
         variables = self.variables
         before = [tf.identity(v) for v in variables.variables]
-        weights = variables.flat(before)
 
         def move_by(vector: Any) -> NDArray[Any]:
+            weights = variables.flat(before)
             self._assign(variables.split(weights + tf.cast(vector, variables.tf_dtype)))
             return np.asarray(variables.flat(variables.variables) - weights)
 

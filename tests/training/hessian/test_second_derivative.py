@@ -75,6 +75,25 @@ def ctc() -> Any:
     return model, SIGNAL, LABELS
 
 
+class NormalisedCell(layers.Layer):
+    """Its mean is stopped within the body of a loop, where the stop cannot be passed."""
+
+    state_size = output_size = 3
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.dense, self.normalisation = layers.Dense(3), layers.LayerNormalization()
+
+    def build(self, shape: Any) -> None:
+        self.dense.build((shape[0], shape[-1] + 3))
+        self.normalisation.build((shape[0], 3))
+
+    def call(self, inputs: Any, states: Any, training: bool = False) -> Any:
+        h = self.dense(keras.ops.concatenate([inputs, states[0]], -1))
+        h = keras.ops.tanh(self.normalisation(h))
+        return h, [h]
+
+
 MODELS: dict[str, Callable[[], Any]] = {
     "LayerNormalization": lambda: dense(layers.LayerNormalization()),
     "GroupNormalization": lambda: images(layers.GroupNormalization(2)),
@@ -88,15 +107,22 @@ MODELS: dict[str, Callable[[], Any]] = {
     "transformer": transformer,
     "LSTM": lambda: recurrent(layers.LSTM(3)),
     "GRU": lambda: recurrent(layers.GRU(3)),
-    "layer-normalised recurrence": lambda: recurrent(
+    "stacked recurrence": lambda: recurrent(
         layers.RNN(layers.StackedRNNCells([layers.SimpleRNNCell(3), layers.GRUCell(2)]))
     ),
+    "normalised recurrence": lambda: recurrent(layers.RNN(NormalisedCell())),
     "CTC": ctc,
 }
 
 
-@pytest.mark.parametrize("batch_statistics", [False, True])
-@pytest.mark.parametrize("name", MODELS)
+BY_DIFFERENCES = ("CTC", "normalised recurrence")
+CASES = [(name, False) for name in MODELS] + [
+    ("BatchNormalization", True),
+    ("normalised convolutions", True),
+]
+
+
+@pytest.mark.parametrize(("name", "batch_statistics"), CASES)
 @pytest.mark.usefixtures("float64")
 def test_the_matrix_is_that_of_the_differences_of_the_gradient(
     name: str, batch_statistics: bool
@@ -109,7 +135,7 @@ def test_the_matrix_is_that_of_the_differences_of_the_gradient(
     found = hessian.matrix(operator)
     assert found.dtype == np.float64
     assert np.linalg.norm(found - true) <= (1e-2 if narrow else 1e-6) * np.linalg.norm(true)
-    assert narrow == (operator.method == "finite differences")
+    assert (name in BY_DIFFERENCES) == (operator.method == "finite differences")
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
