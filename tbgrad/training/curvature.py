@@ -31,7 +31,9 @@ class Curvature:
             of it where it has fewer.
         k: eigenvalues of the Hessian at each end of its spectrum.
         trace: whether to estimate its trace, too.
-        density_every: steps between two estimates of its spectral density; None for none.
+        density_every: steps between two estimates of its spectral density, and of the shares of its
+            eigenvalues above and below zero; None for none. Up to 5,000 parameters they are exact
+            where the budget allows.
         budget: wall-clock time that estimates may take, tracing their functions included, as a
             share of what the training takes without them. Where they would take more, they come
             less often than `every` says, and a note in the log says so. The first and the last come
@@ -42,7 +44,8 @@ class Curvature:
     The estimate is of the compiled loss, regularisation included, with the model as in inference
     (no dropout, BatchNorm with its moving averages), by Lanczos iteration started from the
     eigenvectors of the estimate before. With Adam, AdamW and RMSprop there is one of the
-    preconditioned Hessian too, which their stability depends on.
+    preconditioned Hessian too, which their stability depends on. It takes the memory of ten vectors
+    of the size of the weights, or 64 MiB where that is more, besides that of a gradient.
 
     Raises:
         ValueError: a number is out of range, or `data` is not a tuple of two or three.
