@@ -9,9 +9,9 @@ import pytest
 
 from tbgrad import eventfile, logformat, report
 from tbgrad.columns import packed, scalars
-from tbgrad.eventwriter import EventFileWriter
 from tbgrad.history import LogDirectory, read
 from tbgrad.records import STATISTICS
+from tests.support.events import PatientEventFileWriter as EventFileWriter
 from tests.support.events import snapshot
 from tests.support.logs import manifest, write_run
 

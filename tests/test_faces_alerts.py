@@ -15,11 +15,11 @@ from tbgrad_tui.screens.alerts import AlertsPage
 from tbgrad import logformat
 from tbgrad.cli import main
 from tbgrad.diagnosis import RULES, diagnosis, judge
-from tbgrad.eventwriter import EventFileWriter
 from tbgrad.history import read
 from tbgrad.logformat import to_jsonable
 from tests.plugin import logs
 from tests.plugin.conftest import Api, python_provider
+from tests.support.events import PatientEventFileWriter as EventFileWriter
 from tests.support.logs import EPOCH, manifest
 from tests.tui.support import app_on, loaded, shown, until
 
@@ -67,13 +67,12 @@ def write_missing(directory: Path) -> None:
 async def test_what_no_rule_looked_at_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with EventFileWriter(tmp_path / "long") as writer:
-        for step in range(5000):
-            writer.add(step, [logformat.scalar("loss", 0.5 ** (step / 1000))], EPOCH + step)
-    with EventFileWriter(tmp_path / "ours") as writer:
-        writer.add(0, [logformat.manifest(replace(manifest(), rules=logs.RULES))], EPOCH)
-        for step in range(5000):
-            writer.add(step, [logformat.scalar("loss", 0.5 ** (step / 1000))], EPOCH + step)
+    watched = [logformat.manifest(replace(manifest(), rules=logs.RULES))]
+    for name, first in (("long", []), ("ours", watched)):
+        with EventFileWriter(tmp_path / name) as writer:
+            writer.add(0, first, EPOCH)
+            for step in range(5000):
+                writer.add(step, [logformat.scalar("loss", 0.5 ** (step / 1000))], EPOCH + step)
     assert main(["report", str(tmp_path), "--json"]) == 0
     runs = json.loads(capsys.readouterr().out)["runs"]
     assert runs["ours"]["not_judged"] == []  # its writer saw every step

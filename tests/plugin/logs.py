@@ -10,7 +10,6 @@ import numpy as np
 
 from tbgrad import logformat
 from tbgrad.diagnosis import RULE_NAMES
-from tbgrad.eventwriter import EventFileWriter
 from tbgrad.records import (
     STATISTICS,
     Alert,
@@ -20,6 +19,7 @@ from tbgrad.records import (
     Manifest,
     Parameter,
 )
+from tests.support.events import PatientEventFileWriter as EventFileWriter
 from tests.support.logs import EPOCH, write_run
 
 EVIL = "<img src=x onerror=window.hacked=1>"

@@ -7,6 +7,7 @@ from pathlib import Path
 from tensorboard.compat.proto import event_pb2, summary_pb2
 
 from tbgrad.eventfile import EventFileTail
+from tbgrad.eventwriter import EventFileWriter
 from tbgrad.framing import frame
 from tbgrad.run import Run
 
@@ -48,3 +49,9 @@ def snapshot(run: Run) -> dict[str, tuple]:
         tag: (s.kind, s.steps.tolist(), s.wall_times.tolist(), [repr(v) for v in s.values])
         for tag, s in run.items()
     }
+
+
+class PatientEventFileWriter(EventFileWriter):
+    """Drops nothing, however fast a test adds."""
+
+    CAPACITY = 0

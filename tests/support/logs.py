@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from tbgrad import logformat
-from tbgrad.eventwriter import EventFileWriter
 from tbgrad.records import (
     STATISTICS,
     CurvatureEstimate,
@@ -16,6 +15,7 @@ from tbgrad.records import (
     Parameter,
 )
 from tbgrad.tags import in_group
+from tests.support.events import PatientEventFileWriter as EventFileWriter
 
 EPOCH = 1_790_000_000.0
 
