@@ -24,9 +24,6 @@ HALF_FROM = 100_000
 KEPT = 0.8
 """Share of the basis that goes on after a restart: with little room, the more the better."""
 
-AGAIN = 0.1
-"""Of a vector of which less is left than this, rounding within the basis may be a part of it."""
-
 AIM = 0.7
 """Bounds are to be so much below the tolerance before the eigenvectors are put together."""
 
@@ -64,14 +61,12 @@ class LeanBasis:
         self.count += 1
         w = np.array(w, self._dtype)  # what was given may not be written to
         found = np.zeros(m + 1)
-        before, after = math.inf, _length(w)
-        while after < AGAIN * before:  # once, unless next to nothing is left
+        for _ in range(2):  # once more for what rounding within the rows has left
             part = self.coefficients(w)
             self._subtract(part, w)
             found += part
-            before, after = after, _length(w)
         self._a[m, : m + 1] = self._a[: m + 1, m] = found
-        self.beta = after
+        self.beta = _length(w)
         if self.beta <= 4 * self._eps * float(np.abs(self.projected).max()):
             return None
         w /= self._dtype.type(self.beta)
