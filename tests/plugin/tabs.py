@@ -15,7 +15,7 @@ SELECTED = "document.querySelector('#detail select').value"
 
 def healthy(tab: Tab) -> None:
     """No console error (that includes every violation of the Content-Security-Policy)."""
-    assert tab.errors == []
+    assert tab.errors == [], tab.errors
     foreign = [
         url for url in tab.requests
         if urlsplit(url).scheme in ("http", "https", "ws", "wss")
