@@ -155,9 +155,11 @@ class HessianOperator(SymmetricOperator):
                 )
             self.method = FINITE_DIFFERENCES
             return
-        size = float(np.linalg.norm(along))
-        if size:
+        if size := float(np.linalg.norm(along)):
             self.error = CONDITION * self._moved_by_rounding(found.direction, along) / size
+            if self._structure.unsure:  # then nothing but the differences vouches for it
+                apart = float(np.linalg.norm(along - found.product))
+                self.error = max(self.error, apart / size)
         if self._undecided and not self._structure.stops:  # forward, stops are not passed
             self._choose_faster(probe, product, seconds)
 

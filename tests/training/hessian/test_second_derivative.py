@@ -233,6 +233,27 @@ def test_gradients_written_by_hand(name: str) -> None:
     assert found.converged
 
 
+@tf.custom_gradient
+def nearly_right(x: Any) -> Any:
+    """x², whose slope is a function of the weights to nine tenths only."""
+    outside = tf.numpy_function(lambda v: v, [x], tf.float32)
+    outside.set_shape(x.shape)
+    return x**2, lambda upstream: upstream * (1.8 * x + 0.2 * outside)
+
+
+@pytest.mark.parametrize("jump", [0.1, 1.0, 10.0])
+def test_where_jumps_hide_what_is_wrong_the_bound_contains_it(jump: float) -> None:
+    rng = np.random.default_rng(0)
+    start = rng.normal(size=300).astype("f")
+    w = tf.Variable(start)
+    # Where a unit is on or off, and how much that matters, is anywhere about the weights.
+    kinks, sizes = start + rng.normal(size=300).astype("f") * 0.1, rng.normal(size=300).astype("f")
+    found = hessian.eigenvalues(
+        lambda: tf.reduce_sum(nearly_right(w) + jump * sizes * tf.nn.relu(w - kinks)), [w]
+    )
+    assert abs(found.values[0] - 2) <= found.residuals[0]
+
+
 def test_quantised_weights_have_a_slope_over_many_of_their_steps() -> None:
     w = tf.Variable(np.linspace(-2, 2, 50), dtype=tf.float32)
 
