@@ -2,6 +2,6 @@
 
 import sys
 
-from tbgrad.cli import main
+from tbgrad.commands.main import main
 
 sys.exit(main())

@@ -10,11 +10,12 @@ import pytest
 from tbgrad_tui.chart.text import number
 from tbgrad_tui.widgets.bars import Summary
 
-from tbgrad import logformat
-from tbgrad.eventwriter import EventFileWriter
-from tbgrad.history import read
-from tbgrad.records import Share
-from tbgrad.report import build
+from tbgrad.log import encode
+from tbgrad.log.append import EventFileWriter
+from tbgrad.log.records import Share
+from tbgrad.log.tags import CURVATURE, ENDED, GRADIENT_NORM, HISTOGRAMS, PARAMETERS, SPECTRUM
+from tbgrad.reading.directory import read
+from tbgrad.report.summary import build
 from tests.plugin import logs
 from tests.plugin.conftest import Api, python_provider
 from tests.plugin.test_backend import column
@@ -55,14 +56,14 @@ async def test_both_faces_show_the_same(name, tmp_path):
     for statistic in layers["statistics"]:
         answer = api.get("layers", run=name, statistic=statistic)
         for values, ours in zip(answer["values"], run.statistic(statistic).T, strict=True):
-            steps = run[logformat.PARAMETERS].steps
+            steps = run[PARAMETERS].steps
             same({"steps": answer["steps"], "values": values}, steps, ours)
-    histograms = run.get(logformat.HISTOGRAMS)
+    histograms = run.get(HISTOGRAMS)
     for i, parameter in enumerate(run.names):
         counts = api.get("histogram", run=name, parameter=parameter)["counts"]
         ours = histograms.values[:, i] if histograms else np.zeros((0, 0))
         assert [row for row in counts if any(row)] == ours[ours.any(axis=1)].tolist()
-    estimates = run[logformat.CURVATURE].values if logformat.CURVATURE in run else ()
+    estimates = run[CURVATURE].values if CURVATURE in run else ()
     answers = api.get("curvature", run=name)["estimates"]
     for answer, estimate in zip(answers, estimates, strict=True):
         for got, ours in zip(answer["eigenvalues"], estimate.eigenvalues, strict=True):
@@ -73,7 +74,7 @@ async def test_both_faces_show_the_same(name, tmp_path):
         adaptive = estimate.preconditioned
         assert answer["preconditioned"] == (None if adaptive is None else asdict(adaptive))
         assert ("preconditioned λmax" in words) == (adaptive is not None)
-    series = run.get(logformat.SPECTRUM)
+    series = run.get(SPECTRUM)
     densities = api.get("curvature", run=name)["densities"]
     assert [d["step"] for d in densities] == (series.steps[[0, -1]].tolist() if series else [])
     for answer, i in zip(densities, (0, -1), strict=False):
@@ -91,11 +92,11 @@ async def test_both_faces_show_the_same(name, tmp_path):
 async def test_a_monitoring_that_has_ended_is_seen_at_once_in_every_face(later, tmp_path):
     directory = tmp_path / "a"
     with EventFileWriter(directory, start_step=0) as writer:
-        writer.add(0, [logformat.manifest(manifest())])
-        writer.add(10, [logformat.scalar(logformat.GRADIENT_NORM, 1.0)])
-        writer.add(20, [logformat.note(f"monitoring of a {logformat.ENDED}; the disk is full")])
+        writer.add(0, [encode.manifest(manifest())])
+        writer.add(10, [encode.scalar(GRADIENT_NORM, 1.0)])
+        writer.add(20, [encode.note(f"monitoring of a {ENDED}; the disk is full")])
         if later:  # another session has gone on
-            writer.add(30, [logformat.scalar(logformat.GRADIENT_NORM, 1.0)])
+            writer.add(30, [encode.scalar(GRADIENT_NORM, 1.0)])
     answer = Api(python_provider(tmp_path)).get("notes", run="a")
     assert answer["ended"] == (None if later else 20)
     words = "the monitoring ended at step 20"
@@ -111,9 +112,9 @@ async def test_a_monitoring_that_has_ended_is_seen_at_once_in_every_face(later, 
 async def test_the_share_above_zero_is_told_until_the_next_count(tmp_path):
     counted = replace(ESTIMATE, minimum_ratio=Share(0.123, 0.11, 0.136))
     with EventFileWriter(tmp_path / "a", start_step=0) as writer:
-        writer.add(0, [logformat.manifest(manifest())])
-        writer.add(1000, [logformat.curvature(counted)])
-        writer.add(2000, [logformat.curvature(ESTIMATE), logformat.scalar("loss", 1.0)])
+        writer.add(0, [encode.manifest(manifest())])
+        writer.add(1000, [encode.curvature(counted)])
+        writer.add(2000, [encode.curvature(ESTIMATE), encode.scalar("loss", 1.0)])
     app = app_on(tmp_path)
     async with app.run_test(size=(200, 60)) as pilot:
         await loaded(pilot)

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from tbgrad_tui.screens.alerts import AlertsPage
 
-from tbgrad import logformat
-from tbgrad.cli import main
-from tbgrad.diagnosis import RULES, diagnosis, judge
-from tbgrad.history import read
-from tbgrad.logformat import to_jsonable
+from tbgrad.commands.main import main
+from tbgrad.diagnosis import RULES
+from tbgrad.diagnosis.replay import judge
+from tbgrad.log import encode
+from tbgrad.log.encode import to_jsonable
+from tbgrad.reading.directory import read
 from tests.plugin import logs
 from tests.plugin.conftest import Api, python_provider
 from tests.support.events import PatientEventFileWriter as EventFileWriter
@@ -30,9 +31,9 @@ def write_other_writer(directory: Path) -> None:
         for step in range(400):
             loss = 1.0 if step < 100 else 1.02 ** (step - 100)
             values = [
-                logformat.scalar("loss", math.nan if step > 350 else loss),
-                logformat.scalar("val_loss", 2.0 + step / 100),
-                logformat.scalar("accuracy", 0.1),
+                encode.scalar("loss", math.nan if step > 350 else loss),
+                encode.scalar("val_loss", 2.0 + step / 100),
+                encode.scalar("accuracy", 0.1),
             ]
             writer.add(step, values, EPOCH + step)
 
@@ -40,7 +41,7 @@ def write_other_writer(directory: Path) -> None:
 def write_thousands(directory: Path) -> None:
     """More alerts than are kept one by one in bounded memory; one of three is open at the end."""
     with EventFileWriter(directory) as writer:
-        writer.add(0, [logformat.manifest(replace(manifest(), rules=logs.RULES))], EPOCH)
+        writer.add(0, [encode.manifest(replace(manifest(), rules=logs.RULES))], EPOCH)
         for step in range(1, 9_001):
             first = 30 * (step // 30)
             severity = ("info", "warning", "error")[step // 30 % 3]
@@ -49,30 +50,30 @@ def write_thousands(directory: Path) -> None:
                 "edge_of_stability", severity, first, last=step,
                 state="closed" if over else "open", parameters=(f"layer {step % 3}",),
             )  # fmt: skip
-            writer.add(step, [logformat.alerts([told])], EPOCH + step)
+            writer.add(step, [encode.alerts([told])], EPOCH + step)
 
 
 def write_missing(directory: Path) -> None:
     """A log whose writer watched nothing: gradients are missing, and now and then they are not."""
     described = manifest(2)
     with EventFileWriter(directory) as writer:
-        writer.add(0, [logformat.manifest(described)], EPOCH)
+        writer.add(0, [encode.manifest(described)], EPOCH)
         for step in range(1, 60):
             table = logs.table(4, norm=1.0, weight_norm=1.0, update_norm=1e-3, cosine=np.nan)
             if step % 20:
                 table[1, described.column("norm")] = np.nan
-            writer.add(step, [logformat.parameters(table)], EPOCH + step)
+            writer.add(step, [encode.parameters(table)], EPOCH + step)
 
 
 async def test_what_no_rule_looked_at_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    watched = [logformat.manifest(replace(manifest(), rules=logs.RULES))]
+    watched = [encode.manifest(replace(manifest(), rules=logs.RULES))]
     for name, first in (("long", []), ("ours", watched)):
         with EventFileWriter(tmp_path / name) as writer:
             writer.add(0, first, EPOCH)
             for step in range(5000):
-                writer.add(step, [logformat.scalar("loss", 0.5 ** (step / 1000))], EPOCH + step)
+                writer.add(step, [encode.scalar("loss", 0.5 ** (step / 1000))], EPOCH + step)
     assert main(["report", str(tmp_path), "--json"]) == 0
     runs = json.loads(capsys.readouterr().out)["runs"]
     assert runs["ours"]["not_judged"] == []  # its writer saw every step
@@ -92,11 +93,10 @@ async def test_what_no_rule_looked_at_is_said(
         await until(pilot, lambda: f"not judged: {sentence}"[:60] in shown(app))
 
 
-def test_a_rule_that_fails_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rule_that_fails_is_named(tmp_path: Path) -> None:
     write_missing(tmp_path)
     failing = replace(RULES[0], applies=lambda moment: moment.nothing)
-    monkeypatch.setattr(diagnosis, "RULES", (failing, *RULES[1:]))
-    found = judge(read(tmp_path)["."])
+    found = judge(read(tmp_path)["."], rules=(failing, *RULES[1:]))
     assert found.not_judged[0].startswith("a rule failed and was left out: nonfinite: Attribute")
     assert [alert.rule for alert in found.alerts] == ["no_gradient"]
 

@@ -63,9 +63,9 @@ def test_the_version_is_said_once(wheel):
 def test_the_entry_points_lead_somewhere(wheel):
     entries = configparser.ConfigParser()
     entries.read_string(metadata_file(wheel, "entry_points.txt"))
-    assert dict(entries["console_scripts"]) == {"tbgrad": "tbgrad.cli:main"}
+    assert dict(entries["console_scripts"]) == {"tbgrad": "tbgrad.commands.main:main"}
     assert dict(entries["tensorboard_plugins"]) == {"tbgrad": "tbgrad.plugin:Loader"}
-    from tbgrad.cli import main
+    from tbgrad.commands.main import main
     from tbgrad.plugin import Loader
 
     assert callable(main)
@@ -89,7 +89,7 @@ def test_the_command_works_from_the_installed_files(wheel, tmp_path):
         [
             sys.executable,
             "-c",
-            "import sys, tbgrad, tbgrad_tui; from tbgrad.cli import main\n"
+            "import sys, tbgrad, tbgrad_tui; from tbgrad.commands.main import main\n"
             "print(tbgrad.__file__, tbgrad_tui.__file__); sys.exit(main(sys.argv[1:]))",
             "report",
             str(tmp_path / "runs"),

@@ -1,7 +1,9 @@
-"""From records to alerts: what is wrong, where, by what evidence, and what to do about it."""
+"""From records to alerts: what is wrong, where, by what evidence, and what to do about it.
 
-from tbgrad.diagnosis.alerts import SEVERITIES, Judgement, alerts_of, judge, newest, unwatched
-from tbgrad.diagnosis.diagnosis import Diagnosis, diagnose, records
+`replay` takes a log through the rules; nothing else here knows of readers.
+"""
+
+from tbgrad.diagnosis.engine import Diagnosis
 from tbgrad.diagnosis.record import SCALARS, Record
 from tbgrad.diagnosis.rule import Moment, Rule
 from tbgrad.diagnosis.rules import RULES
@@ -12,20 +14,12 @@ __all__ = [
     "RULES",
     "RULE_NAMES",
     "SCALARS",
-    "SEVERITIES",
     "STANDINGS",
     "AlertSettings",
     "Diagnosis",
-    "Judgement",
     "Moment",
     "Record",
     "Rule",
-    "alerts_of",
     "check_rule",
-    "diagnose",
-    "judge",
-    "newest",
-    "records",
     "standing",
-    "unwatched",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 
-from tbgrad.tags import CLIP_FACTOR, CURVATURE, LOSS, LOSS_SCALE, VALIDATION_LOSS
+from tbgrad.log.tags import CLIP_FACTOR, CURVATURE, LOSS, LOSS_SCALE, VALIDATION_LOSS
 
 NEEDS = {
     "loss_diverging": LOSS,

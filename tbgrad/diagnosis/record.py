@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tbgrad.records import CurvatureEstimate, Manifest
-from tbgrad.tags import (
+from tbgrad.log.records import CurvatureEstimate, Manifest
+from tbgrad.log.tags import (
     CLIP_FACTOR,
     GRADIENT_NORM,
     GRADIENT_NORM_MAX,

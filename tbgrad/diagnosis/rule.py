@@ -9,11 +9,11 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tbgrad.diagnosis.layers import Layers
+from tbgrad.diagnosis.network import Layers
 from tbgrad.diagnosis.record import Record
 from tbgrad.diagnosis.settings import AlertSettings
 from tbgrad.diagnosis.trend import Trend
-from tbgrad.records import Manifest
+from tbgrad.log.records import Manifest
 
 Rows: TypeAlias = NDArray[np.intp]
 Severity: TypeAlias = Literal["info", "warning", "error"]

@@ -10,7 +10,7 @@ from statistics import median
 import numpy as np
 
 from tbgrad.diagnosis.record import Record
-from tbgrad.tags import (
+from tbgrad.log.tags import (
     GRADIENT_NORM,
     GRADIENT_NORM_MAX,
     LEARNING_RATE,

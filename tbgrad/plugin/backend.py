@@ -13,7 +13,7 @@ from tensorboard.errors import PublicError
 from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
 
-from tbgrad.logformat import ALERT_PLUGIN_NAME, HISTOGRAM_PLUGIN_NAME, PLUGIN_NAME
+from tbgrad.log.tags import ALERT_PLUGIN_NAME, HISTOGRAM_PLUGIN_NAME, PLUGIN_NAME
 from tbgrad.plugin import assets, payload
 from tbgrad.plugin.source import LogSource, Request
 from tbgrad.plugin.views import OWN_SCALARS, UnknownNameError, Views

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from tbgrad import logformat
 from tbgrad.diagnosis import standing
-from tbgrad.logformat import FormatError
+from tbgrad.log.decode import decode_json
+from tbgrad.log.tags import CURVATURE, FormatError
 from tbgrad.plugin import packed
 from tbgrad.plugin.source import Samples
 
@@ -37,7 +37,7 @@ def estimates(samples: Samples, problems: list[str]) -> list[dict[str, Any]]:
             "negative_fraction": record.negative_fraction and asdict(record.negative_fraction),
             "zero_fraction": record.zero_fraction and asdict(record.zero_fraction),
         }
-        for step, wall_time, record in _decoded(logformat.CURVATURE, samples, problems)
+        for step, wall_time, record in _decoded(CURVATURE, samples, problems)
     ]
 
 
@@ -47,7 +47,7 @@ def _decoded(tag: str, samples: Samples, problems: list[str]) -> Iterator[tuple[
         samples.steps.tolist(), samples.wall_times.tolist(), samples.values, strict=True
     ):
         try:
-            record = logformat.decode_json(tag, packed.text(value))
+            record = decode_json(tag, packed.text(value))
         except FormatError as error:
             problems.append(f"step {step}: {error}")
             continue

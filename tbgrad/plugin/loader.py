@@ -6,7 +6,7 @@ from typing import Any
 
 from tensorboard.plugins import base_plugin
 
-from tbgrad.logformat import ALERT_PLUGIN_NAME, HISTOGRAM_PLUGIN_NAME, PLUGIN_NAME
+from tbgrad.log.tags import ALERT_PLUGIN_NAME, HISTOGRAM_PLUGIN_NAME, PLUGIN_NAME
 
 SAMPLES = {
     PLUGIN_NAME: 2000,

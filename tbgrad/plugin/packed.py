@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tbgrad import logformat
-from tbgrad.logformat import FormatError
+from tbgrad.log.decode import decode_json
+from tbgrad.log.records import HistogramBins, Manifest, Parameter
+from tbgrad.log.tags import MANIFEST, FormatError
 from tbgrad.plugin.source import Samples
-from tbgrad.records import HistogramBins, Manifest, Parameter
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def read_rows(manifests: Samples, nameless: Callable[[], Manifest | None]) -> Ro
     decoded: list[tuple[int, Manifest]] = []
     for step, value in zip(manifests.steps.tolist(), manifests.values, strict=True):
         try:
-            decoded.append((step, logformat.decode_json(logformat.MANIFEST, text(value))))
+            decoded.append((step, decode_json(MANIFEST, text(value))))
         except FormatError as error:  # noqa: PERF203 - there are a handful of manifests
             problems.append(f"step {step}: {error}")
     if not decoded:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tbgrad.logformat import to_jsonable
+from tbgrad.log.encode import to_jsonable
 
 
 def numbers(values: NDArray[Any]) -> list[Any]:

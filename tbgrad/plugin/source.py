@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tensorboard.data.provider import RunTagFilter
 
-from tbgrad.tags import PLUGIN_NAME, group_name, in_group, split_group
-from tbgrad.walltime import all_seconds, seconds
+from tbgrad.log.tags import PLUGIN_NAME, group_name, in_group, split_group
+from tbgrad.log.wall_time import all_seconds, seconds
 
 SCALARS = "scalars"
 EVERYTHING = 2**31 - 1

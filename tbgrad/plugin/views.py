@@ -8,39 +8,68 @@ from typing import Any
 
 import numpy as np
 
-from tbgrad import logformat
-from tbgrad.diagnosis import RULE_NAMES, judge, unwatched
+from tbgrad.diagnosis import RULE_NAMES
 from tbgrad.diagnosis import SCALARS as RULE_SCALARS
-from tbgrad.logformat import FormatError
-from tbgrad.plugin import jsonrecords, packed, thinning, wholerun
+from tbgrad.diagnosis.replay import judge, unwatched
+from tbgrad.log import encode
+from tbgrad.log.records import Manifest, Parameter
+from tbgrad.log.tags import (
+    ALERT_PLUGIN_NAME,
+    ALERTS,
+    CLIP_FACTOR,
+    CURVATURE,
+    GRADIENT_NORM,
+    GRADIENT_NORM_MAX,
+    HISTOGRAM_PLUGIN_NAME,
+    HISTOGRAMS,
+    LAMBDA_MAX,
+    LAMBDA_MIN,
+    LEARNING_RATE,
+    LOSS,
+    LOSS_SCALE,
+    MANIFEST,
+    MINIMUM_RATIO,
+    NEGATIVE_FRACTION,
+    NOTES,
+    PARAMETERS,
+    PLUGIN_NAME,
+    SKIPPED_UPDATES,
+    SPECTRUM,
+    STABILITY,
+    TRACE,
+    UPDATE_RATIO,
+    VALIDATION_LOSS,
+    FormatError,
+)
+from tbgrad.plugin import jsonrecords, packed, wholerun
 from tbgrad.plugin.packed import Rows
 from tbgrad.plugin.payload import numbers
 from tbgrad.plugin.source import SCALARS, LogSource, Request
-from tbgrad.records import Manifest, Parameter
+from tbgrad.reading import thinning
 
 OWN_SCALARS = (
-    logformat.LOSS,
-    logformat.VALIDATION_LOSS,
-    logformat.LEARNING_RATE,
-    logformat.GRADIENT_NORM,
-    logformat.GRADIENT_NORM_MAX,
-    logformat.CLIP_FACTOR,
-    logformat.UPDATE_RATIO,
-    logformat.LOSS_SCALE,
-    logformat.SKIPPED_UPDATES,
-    logformat.LAMBDA_MAX,
-    logformat.LAMBDA_MIN,
-    logformat.TRACE,
-    logformat.NEGATIVE_FRACTION,
-    logformat.MINIMUM_RATIO,
-    logformat.STABILITY,
+    LOSS,
+    VALIDATION_LOSS,
+    LEARNING_RATE,
+    GRADIENT_NORM,
+    GRADIENT_NORM_MAX,
+    CLIP_FACTOR,
+    UPDATE_RATIO,
+    LOSS_SCALE,
+    SKIPPED_UPDATES,
+    LAMBDA_MAX,
+    LAMBDA_MIN,
+    TRACE,
+    NEGATIVE_FRACTION,
+    MINIMUM_RATIO,
+    STABILITY,
 )
 MAX_POINTS = 2000
 """Points of a curve: more than any screen has pixels across a chart."""
 MAX_CELLS = 200_000
 MAX_HISTOGRAMS = 500
 MAX_ALERTS = 500
-_PACKED = (logformat.PLUGIN_NAME, logformat.HISTOGRAM_PLUGIN_NAME)
+_PACKED = (PLUGIN_NAME, HISTOGRAM_PLUGIN_NAME)
 
 
 class UnknownNameError(LookupError):
@@ -78,20 +107,18 @@ class Views:
         """Where a run stands, and a revision per view that changes when there is more to draw."""
         self._check(request, run)
         scalars = self._source.extents(request, SCALARS, [run]).get(run, {})
-        ours = self._source.extents(request, logformat.PLUGIN_NAME, [run]).get(run, {})
-        histograms = self._source.extents(request, logformat.HISTOGRAM_PLUGIN_NAME, [run])
-        alerts = self._source.extents(request, logformat.ALERT_PLUGIN_NAME, [run]).get(run, {})
-        notes = self._source.extents(request, "text", [run], [logformat.NOTES]).get(run, {})
-        manifest = ours.get(logformat.MANIFEST)
+        ours = self._source.extents(request, PLUGIN_NAME, [run]).get(run, {})
+        histograms = self._source.extents(request, HISTOGRAM_PLUGIN_NAME, [run])
+        alerts = self._source.extents(request, ALERT_PLUGIN_NAME, [run]).get(run, {})
+        notes = self._source.extents(request, "text", [run], [NOTES]).get(run, {})
+        manifest = ours.get(MANIFEST)
         groups = {
             "scalars": list(scalars.values()),
-            "layers": [e for e in (manifest, ours.get(logformat.PARAMETERS)) if e],
+            "layers": [e for e in (manifest, ours.get(PARAMETERS)) if e],
             "histograms": [e for e in (manifest, *histograms.get(run, {}).values()) if e],
-            "curvature": [
-                e for e in (ours.get(logformat.CURVATURE), ours.get(logformat.SPECTRUM)) if e
-            ],
+            "curvature": [e for e in (ours.get(CURVATURE), ours.get(SPECTRUM)) if e],
             # The manifest names the rules that were watched; the others look at everything.
-            "alerts": [e for e in (manifest, ours.get(logformat.ALERTS), *alerts.values()) if e],
+            "alerts": [e for e in (manifest, ours.get(ALERTS), *alerts.values()) if e],
             "notes": list(notes.values()),
         }
         everything = [e for group in groups.values() for e in group]
@@ -166,7 +193,7 @@ class Views:
             "values": numbers(values.T),
             "nonfinite": np.argwhere(bad.T).tolist(),
             "stored": len(samples),
-            "sampled": self._source.sampled(logformat.PLUGIN_NAME, len(stored)),
+            "sampled": self._source.sampled(PLUGIN_NAME, len(stored)),
             "problems": problems,
         }
 
@@ -199,8 +226,8 @@ class Views:
         stored = self._source.tensors(
             request,
             run,
-            logformat.HISTOGRAM_PLUGIN_NAME,
-            logformat.HISTOGRAMS,
+            HISTOGRAM_PLUGIN_NAME,
+            HISTOGRAMS,
             4 * max((len(m.parameters) * m.histogram_bins.columns for _, m, _ in rows.manifests)),
         )
         samples, counts = packed.histogram_of(rows, stored, row, problems)
@@ -223,7 +250,7 @@ class Views:
         """Every curvature estimate; of the spectral densities the first and the newest."""
         self._check(request, run)
         problems: list[str] = []
-        samples = self._source.tensors(request, run, logformat.PLUGIN_NAME, logformat.CURVATURE)
+        samples = self._source.tensors(request, run, PLUGIN_NAME, CURVATURE)
         estimates = jsonrecords.estimates(samples, problems)
         densities = self._densities(request, run, problems)
         return {"run": run, "estimates": estimates, "densities": densities, "problems": problems}
@@ -253,14 +280,14 @@ class Views:
     def notes_impl(self, request: Request, run: str) -> dict[str, Any]:
         """What the monitor wrote about itself."""
         self._check(request, run)
-        samples = self._source.tensors(request, run, "text", logformat.NOTES)
+        samples = self._source.tensors(request, run, "text", NOTES)
         steps = samples.steps.tolist()
         texts = [_decoded(packed.text(value)) for value in samples.values]
-        norms = self._source.extents(request, SCALARS, [run], [logformat.GRADIENT_NORM])
-        norm = norms.get(run, {}).get(logformat.GRADIENT_NORM)
+        norms = self._source.extents(request, SCALARS, [run], [GRADIENT_NORM])
+        norm = norms.get(run, {}).get(GRADIENT_NORM)
         return {
             "run": run,
-            "ended": logformat.ended_at(
+            "ended": encode.ended_at(
                 zip(steps, texts, strict=True), None if norm is None else norm.last_step
             ),
             "notes": [
@@ -272,12 +299,12 @@ class Views:
         }
 
     def _densities(self, request: Request, run: str, problems: list[str]) -> list[dict[str, Any]]:
-        samples = self._source.tensors(request, run, logformat.PLUGIN_NAME, logformat.SPECTRUM)
+        samples = self._source.tensors(request, run, PLUGIN_NAME, SPECTRUM)
         densities = []
         for i in sorted({0, len(samples) - 1}) if len(samples) else ():
             step, value = int(samples.steps[i]), samples.values[i]
             try:
-                grid, density = logformat.spectrum_of(value)
+                grid, density = encode.spectrum_of(value)
             except FormatError as error:
                 problems.append(f"step {step}: {error}")
                 continue
@@ -296,21 +323,19 @@ class Views:
             raise UnknownNameError(f"TensorBoard knows no run {run!r}")
 
     def _rows(self, request: Request, run: str) -> Rows:
-        manifests = self._source.tensors(request, run, logformat.PLUGIN_NAME, logformat.MANIFEST)
+        manifests = self._source.tensors(request, run, PLUGIN_NAME, MANIFEST)
         return packed.read_rows(manifests, lambda: self._nameless(request, run))
 
     def _nameless(self, request: Request, run: str) -> Manifest | None:
         """A manifest as wide as the records that lost theirs."""
-        stored = self._source.tensors(request, run, logformat.PLUGIN_NAME, logformat.PARAMETERS)
+        stored = self._source.tensors(request, run, PLUGIN_NAME, PARAMETERS)
         if not stored.values or stored.values[-1].ndim != 2:
             return None
         return Manifest.nameless(*stored.values[-1].shape)
 
     def _parameters(self, request: Request, run: str, rows: Rows) -> Any:
         size = max((len(m.parameters) * len(m.statistics) for _, m, _ in rows.manifests), default=0)
-        return self._source.tensors(
-            request, run, logformat.PLUGIN_NAME, logformat.PARAMETERS, 4 * size
-        )
+        return self._source.tensors(request, run, PLUGIN_NAME, PARAMETERS, 4 * size)
 
 
 def _row(rows: Rows, run: str, parameter: str) -> int:

@@ -9,16 +9,25 @@ from typing import Any
 
 import numpy as np
 
-from tbgrad import logformat
 from tbgrad.diagnosis import SCALARS as RULE_SCALARS
-from tbgrad.diagnosis import unwatched
-from tbgrad.logformat import FormatError, Kind
-from tbgrad.packedrows import PackedRows
+from tbgrad.diagnosis.replay import unwatched
+from tbgrad.log.decode import decode_json
+from tbgrad.log.records import Manifest
+from tbgrad.log.tags import (
+    ALERT_PLUGIN_NAME,
+    ALERTS,
+    CURVATURE,
+    MANIFEST,
+    PARAMETERS,
+    PLUGIN_NAME,
+    FormatError,
+    Kind,
+)
 from tbgrad.plugin import packed
 from tbgrad.plugin.source import SCALARS, LogSource, Request, Samples
-from tbgrad.records import Manifest
-from tbgrad.run import Run
-from tbgrad.store import SeriesStore
+from tbgrad.reading.rows import PackedRows
+from tbgrad.reading.run import Run
+from tbgrad.reading.store import SeriesStore
 
 Stored = tuple[int, float, str, Kind, Any]
 """Step, wall time, tag, kind and decoded value."""
@@ -33,9 +42,9 @@ def for_alerts(
     with other series, their own views say.
     """
     values: list[Stored] = []
-    for plugin in plugins_of(logformat.ALERTS):
-        stored = source.tensors(request, run, plugin, logformat.ALERTS)
-        values += _decoded(logformat.ALERTS, Kind.ALERTS, stored, problems)
+    for plugin in plugins_of(ALERTS):
+        stored = source.tensors(request, run, plugin, ALERTS)
+        values += _decoded(ALERTS, Kind.ALERTS, stored, problems)
     logged = [alert for *_, told in values for alert in told]
     if unwatched(newest, logged):
         values += _of_rules(source, request, run)
@@ -51,20 +60,20 @@ def for_alerts(
 
 def plugins_of(tag: str) -> tuple[str, ...]:
     """Under which plugin names TensorBoard may have a series: alerts once had that of the rest."""
-    if tag == logformat.ALERTS:
-        return logformat.PLUGIN_NAME, logformat.ALERT_PLUGIN_NAME
-    return (SCALARS,) if tag in RULE_SCALARS else (logformat.PLUGIN_NAME,)
+    if tag == ALERTS:
+        return PLUGIN_NAME, ALERT_PLUGIN_NAME
+    return (SCALARS,) if tag in RULE_SCALARS else (PLUGIN_NAME,)
 
 
 def _of_rules(source: LogSource, request: Request, run: str) -> Iterator[Stored]:
     """What rules look at: manifests ahead of the packed rows that they describe."""
-    for tag, kind in ((logformat.MANIFEST, Kind.MANIFEST), (logformat.CURVATURE, Kind.CURVATURE)):
-        stored = source.tensors(request, run, logformat.PLUGIN_NAME, tag)
+    for tag, kind in ((MANIFEST, Kind.MANIFEST), (CURVATURE, Kind.CURVATURE)):
+        stored = source.tensors(request, run, PLUGIN_NAME, tag)
         yield from _decoded(tag, kind, stored, [])
-    stored = source.tensors(request, run, logformat.PLUGIN_NAME, logformat.PARAMETERS)
+    stored = source.tensors(request, run, PLUGIN_NAME, PARAMETERS)
     for step, wall_time, value in _each(stored):
         if isinstance(value, np.ndarray) and value.ndim == 2 and value.dtype == np.float32:
-            yield step, wall_time, logformat.PARAMETERS, Kind.PARAMETERS, value
+            yield step, wall_time, PARAMETERS, Kind.PARAMETERS, value
     for tag, scalars in source.scalars(request, run, RULE_SCALARS).items():
         for step, wall_time, value in _each(scalars):
             yield step, wall_time, tag, Kind.SCALAR, float(value)
@@ -73,7 +82,7 @@ def _of_rules(source: LogSource, request: Request, run: str) -> Iterator[Stored]
 def _decoded(tag: str, kind: Kind, stored: Samples, problems: list[str]) -> Iterator[Stored]:
     for step, wall_time, value in _each(stored):
         try:
-            yield step, wall_time, tag, kind, logformat.decode_json(tag, packed.text(value))
+            yield step, wall_time, tag, kind, decode_json(tag, packed.text(value))
         except FormatError as error:  # noqa: PERF203 - one misfit must not hide the others
             problems.append(f"step {step}: {error}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from tbgrad.training import sketch
+from tbgrad.keras import sketch
 
 SEEDS = 100
 ROWS, WIDTH, TOKENS = 20_000, 64, 200

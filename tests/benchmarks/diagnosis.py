@@ -14,9 +14,10 @@ import time
 import numpy as np
 from rich.console import Console
 
-from tbgrad import logformat
 from tbgrad.diagnosis import Diagnosis, Record
-from tbgrad.records import STATISTICS
+from tbgrad.log import encode
+from tbgrad.log.decode import decode
+from tbgrad.log.records import STATISTICS
 from tests.support.logs import manifest
 
 ROUNDS = 9
@@ -36,7 +37,7 @@ def main() -> None:
     faulty[50:99, STATISTICS.index("update_norm")] = 0
     faulty[99:150, STATISTICS.index("dead_fraction")] = 1
     faulty[150:, STATISTICS.index("update_norm")] = 4
-    value = logformat.parameters(healthy)
+    value = encode.parameters(healthy)
     scalars = {"loss": 1.0, "learning_rate": 0.1, "update/ratio": 1e-3, "gradient/norm": 1.0}
     calm = {**scalars, "gradient/norm_max": 1.0, "gradient/clip_factor": 0.5}
     wild = {"gradient/norm_max": 1e4, "gradient/clip_factor": 0.01, "loss_scale": 0.5}
@@ -45,7 +46,7 @@ def main() -> None:
     for _ in range(ROUNDS):
         begun = time.perf_counter()
         for _ in range(steps):
-            logformat.decode(value, value.metadata)
+            decode(value, value.metadata)
         found["decoding"].append((time.perf_counter() - begun) / steps)
         for name, (table, said) in cases.items():
             diagnosis = Diagnosis()

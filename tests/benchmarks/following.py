@@ -31,25 +31,25 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from tbgrad import logformat
-from tbgrad.records import STATISTICS
+from tbgrad.log import encode, tags
+from tbgrad.log.records import STATISTICS
 from tests.benchmarks.reading import LOGS, NAME, SMALL, event, manifest, without_metadata, write
 from tests.support.logs import write_run
 from tests.support.terminal import Terminal
 
-PARAMETERS, STEPS, RUNS = 1000, 100_000, 200
+COUNT, STEPS, RUNS = 1000, 100_000, 200
 
 
 def write_large(file: Any, share: int) -> int:
     """Packed statistics of a large model, at every step of a long run."""
     rng = np.random.default_rng(0)
-    file.write(event(0, [logformat.manifest(manifest(PARAMETERS))]))
-    table = rng.normal(size=(PARAMETERS, len(STATISTICS))).astype(np.float32)
+    file.write(event(0, [encode.manifest(manifest(COUNT))]))
+    table = rng.normal(size=(COUNT, len(STATISTICS))).astype(np.float32)
     for step in range(1, STEPS // share + 1):
-        table[step % PARAMETERS] += 1
-        value = logformat.parameters(table)
+        table[step % COUNT] += 1
+        value = encode.parameters(table)
         value = value if step == 1 else without_metadata(value)
-        file.write(event(step, [logformat.scalar("gradient/norm", 1 + step % 977), value]))
+        file.write(event(step, [encode.scalar("gradient/norm", 1 + step % 977), value]))
     return STEPS // share
 
 
@@ -105,7 +105,7 @@ def delay(logdir: Path, count: float) -> dict[str, float]:
     with (live / NAME).open("ab", buffering=0) as file:
         for step in range(1, int(count) + 1):
             time.sleep(rng.uniform(0.1, 0.9))
-            data = event(step, [logformat.scalar("loss", 1.0)])
+            data = event(step, [encode.scalar("loss", 1.0)])
             begun = time.perf_counter()
             file.write(data)
 
@@ -119,7 +119,7 @@ def delay(logdir: Path, count: float) -> dict[str, float]:
 
 def memory(logdir: Path, _: float) -> dict[str, float]:
     """As the terminal app polls, which holds on to what it was handed out last."""
-    from tbgrad.history import LogDirectory
+    from tbgrad.reading.directory import LogDirectory
 
     log, shown, begun = LogDirectory(logdir), {}, time.perf_counter()
     while log.poll(seconds=0.25):
@@ -130,7 +130,7 @@ def memory(logdir: Path, _: float) -> dict[str, float]:
     found = {
         "seconds": seconds,
         "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "buckets": float(len(run[logformat.PARAMETERS])),
+        "buckets": float(len(run[tags.PARAMETERS])),
         "peak_step": float(norm.steps[norm.values.argmax()]),
     }
     middle = run.last_step // 2
@@ -199,7 +199,7 @@ def main() -> None:
         size = sum(path.stat().st_size for path in (directory / "large").glob("*/*"))
         found = measured("memory", directory / "large")
         console.print(
-            f"{size / 1e9:.1f} GB of {PARAMETERS:,} parameters: {found['megabytes']:,.0f} MB at "
+            f"{size / 1e9:.1f} GB of {COUNT:,} parameters: {found['megabytes']:,.0f} MB at "
             f"most (target 400 MB), {found['seconds']:.0f} s, {found['buckets']:.0f} buckets, "
             f"largest norm found at step {found['peak_step']:.0f}; a window of all steps takes "
             f"{found['wide'] * 1e3:.1f} ms, one of 21 steps out of the file "

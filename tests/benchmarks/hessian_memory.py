@@ -24,7 +24,7 @@ import numpy as np
 def estimate(millions: float, room: str) -> None:
     import keras
 
-    from tbgrad.training import hessian
+    from tbgrad import hessian
 
     keras.utils.set_random_seed(0)
     width = round((millions * 1e6 / 4) ** 0.5)

@@ -23,10 +23,10 @@ from rich.table import Table
 from sklearn.datasets import load_digits
 from threadpoolctl import threadpool_limits
 
-from tbgrad.training import hessian
+from tbgrad import hessian
 from tests.benchmarks.hessian_peers import answers
+from tests.hessian.differences import differenced
 from tests.support.precision import precision
-from tests.training.hessian.differences import differenced
 
 layers = keras.layers
 Net = tuple[Any, Any, Any]

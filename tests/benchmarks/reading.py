@@ -38,9 +38,10 @@ from rich.console import Console
 from rich.table import Table
 from tensorboard.compat.proto import event_pb2
 
-from tbgrad import logformat
-from tbgrad.framing import frame
-from tbgrad.records import STATISTICS, HistogramBins, Manifest, Parameter
+from tbgrad.log import encode
+from tbgrad.log.framing import frame
+from tbgrad.log.records import STATISTICS, HistogramBins, Manifest, Parameter
+from tbgrad.log.tags import HISTOGRAM_PLUGIN_NAME, HISTOGRAM_PREFIX, PLUGIN_NAME
 
 NAME = "events.out.tfevents.1790000000.benchmark"
 PARAMETERS = 200
@@ -88,9 +89,9 @@ def scalars(file: Any, share: int) -> int:
     values = np.random.default_rng(0).normal(size=(count, len(tags))).astype(np.float32)
     templates = []
     for tag in tags:
-        file.write(event(0, [logformat.scalar(tag, 0.0)]))
+        file.write(event(0, [encode.scalar(tag, 0.0)]))
         summary = event_pb2.Event()
-        summary.summary.value.append(without_metadata(logformat.scalar(tag, 1.0)))
+        summary.summary.value.append(without_metadata(encode.scalar(tag, 1.0)))
         templates.append(summary.SerializeToString()[:-4])
     for step, row in enumerate(values, start=1):
         wall_time = struct.pack("<Bd", 9, 1.79e9 + step / 7)
@@ -111,11 +112,11 @@ def varint(number: int) -> bytes:
 def packed(file: Any, share: int) -> int:
     """Packed statistics and nothing else."""
     rng = np.random.default_rng(0)
-    file.write(event(0, [logformat.manifest(manifest())]))
+    file.write(event(0, [encode.manifest(manifest())]))
     table = rng.normal(size=(PARAMETERS, len(STATISTICS))).astype(np.float32)
     for step in range(1, 20_000 // share + 1):
         table[step % PARAMETERS] += 1
-        value = logformat.parameters(table)
+        value = encode.parameters(table)
         file.write(event(step, [value if step == 1 else without_metadata(value)]))
     return 20_000 // share
 
@@ -128,22 +129,20 @@ def mixed(file: Any, share: int) -> int:
     counts = np.zeros((PARAMETERS, bins.columns), np.int32)
     counts[:, 20:50] = rng.integers(0, 200, (PARAMETERS, 30))
     native = [
-        logformat.histogram(
-            logformat.HISTOGRAM_PREFIX + p.path, logformat.native_buckets(counts[i], bins, 1.0)
-        )
+        encode.histogram(HISTOGRAM_PREFIX + p.path, encode.native_buckets(counts[i], bins, 1.0))
         for i, p in enumerate(described.parameters)
     ]
     table = rng.normal(size=(PARAMETERS, len(STATISTICS))).astype(np.float32)
     tags = ["loss", "learning_rate", "gradient/norm", "gradient/norm_max", "update/ratio",
             "accuracy", "val/loss", "val/accuracy"]  # fmt: skip
-    file.write(event(0, [logformat.manifest(described)]))
+    file.write(event(0, [encode.manifest(described)]))
     size, step, seen = 0, 0, False
     while size < 1_000_000_000 // share:
         step += 1
-        values = [logformat.scalar(tag, float(rng.normal())) for tag in tags]
-        values.append(logformat.parameters(table + step))
+        values = [encode.scalar(tag, float(rng.normal())) for tag in tags]
+        values.append(encode.parameters(table + step))
         if step % 10 == 0:
-            values += [logformat.histograms(counts), *native]
+            values += [encode.histograms(counts), *native]
             if not seen:
                 seen = True
                 file.write(event(step, values))
@@ -214,7 +213,7 @@ def read_server(logdir: Path) -> Callable[[], int]:
     from tensorboard.util import grpc_util
 
     def read() -> int:
-        plugins = ["scalars", "histograms", logformat.PLUGIN_NAME, logformat.HISTOGRAM_PLUGIN_NAME]
+        plugins = ["scalars", "histograms", PLUGIN_NAME, HISTOGRAM_PLUGIN_NAME]
         ingester = server_ingester.SubprocessServerDataIngester(
             server_binary=server_ingester.get_server_binary(),
             logdir=str(logdir),

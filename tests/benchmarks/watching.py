@@ -16,8 +16,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from tbgrad import logformat
-from tbgrad.eventwriter import EventFileWriter
+from tbgrad.log import encode
+from tbgrad.log.append import EventFileWriter
+from tbgrad.log.tags import LOSS
 from tests.support.logs import write_run
 from tests.support.terminal import Terminal
 
@@ -48,7 +49,7 @@ def delays(terminal: Terminal, directory: Path, repeats: int) -> list[float]:
     with EventFileWriter(directory) as writer:
         for i in range(repeats):
             time.sleep(pauses.uniform(0.1, 0.6))  # writes fall anywhere between two looks
-            writer.add(5001 + i, [logformat.scalar(logformat.LOSS, 0.5)])
+            writer.add(5001 + i, [encode.scalar(LOSS, 0.5)])
             writer.flush()
             written = time.monotonic()
             found.append(terminal.wait_for(f"step {5001 + i:,}") - written)

@@ -18,9 +18,10 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from tbgrad import report, tables
-from tbgrad.framing import frame
-from tbgrad.history import LogDirectory, read
+from tbgrad.export import table
+from tbgrad.log.framing import frame
+from tbgrad.reading.directory import LogDirectory, read
+from tbgrad.report import summary
 from tests.support.events import NAME, snapshot
 
 CORPUS = Path(__file__).parent / "corpus"
@@ -59,12 +60,12 @@ def check(data: bytes, directory: Path) -> None:
         n: snapshot(r) for n, r in whole.items()
     }
     for run in read(directory, bounded=True).values():
-        json.dumps(report.to_json({run.name: report.build(run)}), allow_nan=False)
+        json.dumps(summary.to_json({run.name: summary.build(run)}), allow_nan=False)
     for run in whole.values():
         for tag in run:
-            for _ in tables.blocks(run, tag):
+            for _ in table.blocks(run, tag):
                 pass
-            for _ in tables.records(run, tag):
+            for _ in table.records(run, tag):
                 pass
 
 

@@ -8,9 +8,9 @@ from typing import Literal
 
 import numpy as np
 
-from tbgrad import logformat
 from tbgrad.diagnosis import RULE_NAMES
-from tbgrad.records import (
+from tbgrad.log import encode
+from tbgrad.log.records import (
     STATISTICS,
     Alert,
     CurvatureEstimate,
@@ -19,6 +19,7 @@ from tbgrad.records import (
     Manifest,
     Parameter,
 )
+from tbgrad.log.tags import GRADIENT_NORM, GRADIENT_NORM_MAX, LOSS
 from tests.support.events import PatientEventFileWriter as EventFileWriter
 from tests.support.logs import EPOCH, write_run
 
@@ -68,7 +69,7 @@ def write_alerts(directory: Path) -> None:
     )
     bad = alert("nonfinite", "error", 300, last=320)
     with EventFileWriter(directory) as writer:
-        writer.add(0, [logformat.manifest(replace(m, rules=RULES))], EPOCH)
+        writer.add(0, [encode.manifest(replace(m, rules=RULES))], EPOCH)
         for step, told in (
             (20, [small]),
             (40, [slow]),
@@ -77,7 +78,7 @@ def write_alerts(directory: Path) -> None:
             (320, [bad]),
             (700, [replace(slow, last_step=700)]),
         ):
-            writer.add(step, [logformat.alerts(told)], EPOCH + step * 0.05)
+            writer.add(step, [encode.alerts(told)], EPOCH + step * 0.05)
 
 
 def table(parameters: int, **columns: object) -> np.ndarray:
@@ -101,14 +102,14 @@ def write_hostile(directory: Path) -> None:
     manifest = Manifest(EVIL_PARAMETERS)
     bins = manifest.histogram_bins
     with EventFileWriter(directory, start_step=0) as writer:
-        writer.add(0, [logformat.manifest(manifest)], EPOCH)
+        writer.add(0, [encode.manifest(manifest)], EPOCH)
         for step in range(1, 61):
             bad = step % 20 == 0
             values = [
-                logformat.scalar(logformat.LOSS, np.nan if bad else 1 / step),
-                logformat.scalar(logformat.GRADIENT_NORM, np.inf if bad else 3.0),
-                logformat.scalar(logformat.GRADIENT_NORM_MAX, np.inf if bad else 4.0),
-                logformat.parameters(
+                encode.scalar(LOSS, np.nan if bad else 1 / step),
+                encode.scalar(GRADIENT_NORM, np.inf if bad else 3.0),
+                encode.scalar(GRADIENT_NORM_MAX, np.inf if bad else 4.0),
+                encode.parameters(
                     table(
                         4,
                         norm=[0.0, 1e-6 * step, np.nan if bad else 1.0, np.inf if bad else 5.0],
@@ -123,24 +124,24 @@ def write_hostile(directory: Path) -> None:
                 counts[1, [0, 40, bins.zero_column - 1, bins.columns - 2, bins.columns - 1]] = 1
                 counts[2, -1] = 1
                 values += [
-                    logformat.histograms(counts),
-                    logformat.curvature(
+                    encode.histograms(counts),
+                    encode.curvature(
                         CurvatureEstimate(
                             (Eigenvalue(3.0, np.inf), Eigenvalue(np.nan, 0.1)),
                             step != 40, 9, 0.2, np.nan, 64, 400.0, f"2 / η {EVIL}",
                         )
                     ),
-                    logformat.note(f"disk full {EVIL} at {step}"),
+                    encode.note(f"disk full {EVIL} at {step}"),
                 ]  # fmt: skip
             if step == 5:
-                values.append(logformat.alerts([evil_alert(step)]))
+                values.append(encode.alerts([evil_alert(step)]))
             if step in (10, 15):
-                damaged = logformat.alerts([evil_alert(step)])
+                damaged = encode.alerts([evil_alert(step)])
                 text = damaged.tensor.string_val[0]
                 damaged.tensor.string_val[0] = text[:-9] if step == 10 else b'[{"rule": 1}, 2]'
                 values.append(damaged)
             if step == 30:
-                values[-1] = logformat.parameters(np.ones((3, 2), dtype=np.float32))
+                values[-1] = encode.parameters(np.ones((3, 2), dtype=np.float32))
             writer.add(step, values, EPOCH + step)
 
 
@@ -154,17 +155,17 @@ def write_changing(directory: Path) -> None:
     before = Manifest((parameter("a"), parameter("b")), ("norm",), bins)
     after = Manifest((parameter("b"), parameter("c")), ("mean", "norm"), bins)
     with EventFileWriter(directory, start_step=0) as writer:
-        writer.add(0, [logformat.manifest(before)], EPOCH)
+        writer.add(0, [encode.manifest(before)], EPOCH)
         for step in range(1, 10):
-            values = [logformat.scalar(logformat.LOSS, 1.0)]
+            values = [encode.scalar(LOSS, 1.0)]
             if step == 5:
-                values.append(logformat.manifest(after))
+                values.append(encode.manifest(after))
             rows = [[10 + step], [20 + step]] if step < 5 else [[-1, 20 + step], [-2, 30 + step]]
             counts = np.full((2, bins.columns), step, dtype=np.int32)
             counts[1] += 100
             values += [
-                logformat.parameters(np.array(rows, dtype=np.float32)),
-                logformat.histograms(counts),
+                encode.parameters(np.array(rows, dtype=np.float32)),
+                encode.histograms(counts),
             ]
             writer.add(step, values, EPOCH + step)
 
@@ -174,7 +175,7 @@ def write_plain(directory: Path) -> None:
     with EventFileWriter(directory) as writer:
         for step in range(50):
             values = [
-                logformat.scalar("acc <b>uracy</b>", step / 50),
-                logformat.scalar("loss", 1 / (step + 1)),
+                encode.scalar("acc <b>uracy</b>", step / 50),
+                encode.scalar("loss", 1 / (step + 1)),
             ]
             writer.add(step, values, EPOCH + step)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from tbgrad import logformat
+from tbgrad.log import encode
 from tests.support.browser import Tab
 
 SELECTED = "document.querySelector('#detail select').value"
@@ -34,4 +34,4 @@ def choose_run(tab: Tab, name: str) -> None:
 
 def live_values(step: int, rows: int) -> list[Any]:
     statistics = np.ones((rows, 12), dtype=np.float32) * step
-    return [logformat.scalar("loss", 1 / step), logformat.parameters(statistics)]
+    return [encode.scalar("loss", 1 / step), encode.parameters(statistics)]

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 import tbgrad
-from tbgrad import logformat
 from tbgrad.diagnosis import RULE_NAMES
-from tbgrad.eventwriter import EventFileWriter
-from tbgrad.logformat import to_jsonable
+from tbgrad.log import encode
+from tbgrad.log.append import EventFileWriter
+from tbgrad.log.encode import to_jsonable
+from tbgrad.log.tags import in_group
 from tbgrad.plugin import Loader
 from tbgrad.plugin.source import LogSource
 from tbgrad.plugin.views import MAX_ALERTS
-from tbgrad.tags import in_group
 from tests.plugin import logs
 from tests.plugin.conftest import PROVIDERS, Api, poll, rust_provider
 from tests.support.logs import write_groups, write_run
@@ -205,7 +205,7 @@ def test_what_the_writer_did_not_watch_is_looked_for_here(api: Api) -> None:
 def test_of_very_many_alerts_the_closed_ones_are_left_out_first(tmp_path: Path) -> None:
     closed = [logs.alert("r", "error", i, state="closed") for i in range(MAX_ALERTS)]
     with EventFileWriter(tmp_path / "run", start_step=0) as writer:
-        writer.add(9, [logformat.alerts([*closed, logs.alert("r", "info", 1000)])])
+        writer.add(9, [encode.alerts([*closed, logs.alert("r", "info", 1000)])])
     api = Api(PROVIDERS["python"](tmp_path))
     answer = api.get("alerts", run="run")
     assert answer["stored"] == MAX_ALERTS + 1
@@ -217,7 +217,7 @@ def test_of_very_many_alerts_the_closed_ones_are_left_out_first(tmp_path: Path) 
 def test_clocks_of_other_units_are_known(tmp_path: Path) -> None:
     with EventFileWriter(tmp_path / "run") as writer:
         for step in (1, 2):
-            writer.add(step, [logformat.scalar("loss", 1.0)], 1.79e12 + step)
+            writer.add(step, [encode.scalar("loss", 1.0)], 1.79e12 + step)
     api = Api(PROVIDERS["python"](tmp_path))
     assert api.get("status", run="run")["last_wall_time"] == pytest.approx(1.79e9)
     (series,) = api.get("scalars", run="run", tag=["loss"])["series"]
@@ -339,7 +339,7 @@ def test_a_series_as_long_as_tensorboard_keeps_may_have_lost_records() -> None:
 def test_groups_are_runs_of_their_own(provider: str, tmp_path: Path) -> None:
     write_groups(tmp_path / "gan")
     with EventFileWriter(tmp_path / "gan") as writer:
-        value = logformat.alerts([logs.alert("no_gradient", "warning", 40)])
+        value = encode.alerts([logs.alert("no_gradient", "warning", 40)])
         value.tag = in_group("critic", value.tag)
         writer.add(1000, [value])
     write_run(tmp_path / "gan" / "generator", layers=1)  # a directory of the name of a group

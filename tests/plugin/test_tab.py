@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import tbgrad
-from tbgrad import logformat
-from tbgrad.eventwriter import EventFileWriter
+from tbgrad.log import encode
+from tbgrad.log.append import EventFileWriter
 from tests.plugin import logs
 from tests.plugin.tabs import SELECTED, choose_run, healthy, live_values
 from tests.support.browser import Tab, TensorBoard, open_tab, tensorboard
@@ -305,7 +305,7 @@ def test_the_tab_follows_a_log_from_nothing(
         rows = len(manifest().parameters)
         with EventFileWriter(logdir / "live2") as writer:
             now = time.time()
-            writer.add(0, [logformat.manifest(manifest())], now)
+            writer.add(0, [encode.manifest(manifest())], now)
             for step in (1, 2):
                 writer.add(step, live_values(step, rows), now)
             writer.flush()

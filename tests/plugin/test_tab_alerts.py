@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tbgrad import logformat
-from tbgrad.eventwriter import EventFileWriter
+from tbgrad.log import encode
+from tbgrad.log.append import EventFileWriter
 from tests.plugin import logs
 from tests.plugin.tabs import SELECTED, choose_run, healthy, live_values
 from tests.support.browser import Tab, TensorBoard, open_tab, tensorboard
@@ -129,29 +129,29 @@ def test_an_alert_opens_and_closes_live_and_what_was_unfolded_stays_so(
         EventFileWriter(tmp_path / "runs" / "live") as writer,
         tensorboard(tmp_path / "runs", tmp_path) as server,
     ):
-        writer.add(0, [logformat.manifest(replace(manifest(), rules=logs.RULES))])
+        writer.add(0, [encode.manifest(replace(manifest(), rules=logs.RULES))])
         writer.add(1, live_values(1, rows))
         tab = open_tab(browser, server.url)
         tab.wait("document.querySelector('#tally')?.innerText === 'no alerts'")
         assert not tab.frame.is_visible("#alerts")
-        writer.add(2, [*live_values(2, rows), logformat.alerts([bad])])
+        writer.add(2, [*live_values(2, rows), encode.alerts([bad])])
         tab.wait("document.querySelector('#tally').innerText === '1 error'")
         tab.frame.click(".alert summary")
         tab.frame.focus(".alert .parameters button")
-        writer.add(3, [*live_values(3, rows), logformat.alerts([replace(bad, last_step=3)])])
+        writer.add(3, [*live_values(3, rows), encode.alerts([replace(bad, last_step=3)])])
         tab.wait("document.querySelector('.alert .when').innerText === 'open, steps 2 to 3'")
         assert tab.frame.is_visible(".alert ol")
         assert tab.frame.evaluate("document.activeElement.dataset.parameter") == "dense_2/kernel"
         assert marked(tab) == {"error": [4]}
         over = replace(bad, last_step=3, state="closed")
-        writer.add(4, [*live_values(4, rows), logformat.alerts([over])])
+        writer.add(4, [*live_values(4, rows), encode.alerts([over])])
         tab.wait("document.querySelector('.alert').dataset.state === 'closed'")
         assert tab.frame.evaluate(ALERT_HEADS) == ["error nonfinite closed, steps 2 to 3"]
         assert tab.text("#tally") == "no open alerts"
         tab.wait("document.querySelector('#layers .chart').layout.shapes.length === 1")
         assert marked(tab) == {}
         many = [replace(over, first_step=step, last_step=step) for step in range(4)]
-        writer.add(5, [*live_values(5, rows), logformat.alerts(many)])
+        writer.add(5, [*live_values(5, rows), encode.alerts(many)])
         tab.wait("document.querySelector('#alerts .closed > summary').innerText === '4 closed'")
         assert not tab.frame.is_visible(".alert")
         healthy(tab)

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tbgrad import logformat
-from tbgrad.eventwriter import EventFileWriter
-from tbgrad.records import CurvatureEstimate, Eigenvalue
-from tbgrad.text import measured
+from tbgrad.log import encode
+from tbgrad.log.append import EventFileWriter
+from tbgrad.log.records import CurvatureEstimate, Eigenvalue
+from tbgrad.log.text import measured
+from tests.log.test_text import MEASURED, SHARES
 from tests.plugin.tabs import choose_run, healthy
 from tests.support.browser import open_tab, tensorboard
 from tests.support.logs import manifest, write_run
-from tests.test_text import MEASURED, SHARES
 
 pytestmark = pytest.mark.browser
 
@@ -37,13 +37,13 @@ def as_python(words: str) -> str:
 def write_adaptive(directory: Path, stability: float) -> None:
     """An RMSprop whose preconditioned eigenvalues are some 500 times as large as the others."""
     with EventFileWriter(directory, start_step=0) as writer:
-        writer.add(0, [logformat.manifest(manifest())])
+        writer.add(0, [encode.manifest(manifest())])
         for step in (100, 200, 300):
             estimate = CurvatureEstimate(
                 (Eigenvalue(1.24, 0.0059), Eigenvalue(-0.1, 0.01)), True, 9, 0.1, 1.0, 64,
                 570.0, "2 / η", Eigenvalue(570.0 * stability, 3.0),
             )  # fmt: skip
-            writer.add(step, [logformat.curvature(estimate), logformat.scalar("loss", 1.0)])
+            writer.add(step, [encode.curvature(estimate), encode.scalar("loss", 1.0)])
 
 
 def test_what_the_tab_says_of_eigenvalues(browser: Any, tmp_path: Path) -> None:
@@ -102,9 +102,9 @@ def test_shares_of_eigenvalues_stand_beside_their_density(browser: Any, tmp_path
         minimum_ratio=SHARES[0][0], negative_fraction=SHARES[2][0], zero_fraction=SHARES[1][0],
     )  # fmt: skip
     with EventFileWriter(tmp_path / "runs" / "a", start_step=0) as writer:
-        density = logformat.spectrum(np.linspace(-1, 3, 50), np.ones(50))
-        values = [logformat.curvature(counted), density, logformat.scalar("loss", 1.0)]
-        writer.add(0, [logformat.manifest(manifest()), *values])
+        density = encode.spectrum(np.linspace(-1, 3, 50), np.ones(50))
+        values = [encode.curvature(counted), density, encode.scalar("loss", 1.0)]
+        writer.add(0, [encode.manifest(manifest()), *values])
     with tensorboard(tmp_path / "runs", tmp_path) as server:
         tab = open_tab(browser, server.url)
         tab.wait("document.querySelector('#curvature select')?.hidden === false")

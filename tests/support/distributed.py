@@ -1,4 +1,4 @@
-"""Programs that train on two replicas; `tests/training/test_replicas.py` runs them and reads.
+"""Programs that train on two replicas; `tests/keras/test_replicas.py` runs them and reads.
 
     python -m tests.support.distributed mirrored DIRECTORY         two logical devices, every case
     python -m tests.support.distributed worker DIRECTORY 0 PORTS   one of two workers

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from tensorboard.compat.proto import event_pb2, summary_pb2
 
-from tbgrad.eventfile import EventFileTail
-from tbgrad.eventwriter import EventFileWriter
-from tbgrad.framing import frame
-from tbgrad.run import Run
+from tbgrad.log.append import EventFileWriter
+from tbgrad.log.framing import frame
+from tbgrad.log.tail import EventFileTail
+from tbgrad.reading.run import Run
 
 NAME = "events.out.tfevents.1.host"
 

@@ -6,15 +6,20 @@ from pathlib import Path
 
 import numpy as np
 
-from tbgrad import logformat
-from tbgrad.records import (
-    STATISTICS,
-    CurvatureEstimate,
-    Eigenvalue,
-    Manifest,
-    Parameter,
+from tbgrad.log import encode
+from tbgrad.log.records import STATISTICS, CurvatureEstimate, Eigenvalue, Manifest, Parameter
+from tbgrad.log.tags import (
+    GRADIENT_NORM,
+    GRADIENT_NORM_MAX,
+    HISTOGRAM_PREFIX,
+    LAMBDA_MAX,
+    LAMBDA_MIN,
+    LEARNING_RATE,
+    LOSS,
+    STABILITY,
+    UPDATE_RATIO,
+    in_group,
 )
-from tbgrad.tags import in_group
 from tests.support.events import PatientEventFileWriter as EventFileWriter
 
 EPOCH = 1_790_000_000.0
@@ -94,7 +99,7 @@ def write_run(
     bins = m.histogram_bins
     with EventFileWriter(directory, start_step=None if group else 0) as file:
         writer = _Named(file, group)
-        writer.add(0, [logformat.manifest(m)], at)
+        writer.add(0, [encode.manifest(m)], at)
         for step in range(every, steps + 1, every):
             progress = step / steps
             norm = 3.0 * np.exp(-4 * progress) * (1 + 0.1 * rng.standard_normal())
@@ -117,12 +122,12 @@ def write_run(
             for name, column in columns.items():
                 table[:, m.column(name)] = column
             values = [
-                logformat.scalar(logformat.LOSS, 2.3 * np.exp(-3 * progress) + 0.02),
-                logformat.scalar(logformat.LEARNING_RATE, 0.05),
-                logformat.scalar(logformat.GRADIENT_NORM, norm),
-                logformat.scalar(logformat.GRADIENT_NORM_MAX, norm * 1.2),
-                logformat.scalar(logformat.UPDATE_RATIO, norm * 0.01),
-                logformat.parameters(table),
+                encode.scalar(LOSS, 2.3 * np.exp(-3 * progress) + 0.02),
+                encode.scalar(LEARNING_RATE, 0.05),
+                encode.scalar(GRADIENT_NORM, norm),
+                encode.scalar(GRADIENT_NORM_MAX, norm * 1.2),
+                encode.scalar(UPDATE_RATIO, norm * 0.01),
+                encode.parameters(table),
             ]
             if step % (every * 10) == 0:
                 counts = np.zeros((len(m.parameters), bins.columns), dtype=np.int32)
@@ -130,11 +135,11 @@ def write_run(
                     sample = rng.standard_normal(parameter.size) * columns["std"][row]
                     left = np.searchsorted(bins.bounds[:, 1], sample, side="right")
                     np.add.at(counts[row], left, 1)
-                values.append(logformat.histograms(counts))
+                values.append(encode.histograms(counts))
                 values += [
-                    logformat.histogram(
-                        logformat.HISTOGRAM_PREFIX + p.path,
-                        logformat.native_buckets(counts[row], bins, columns["abs_max"][row]),
+                    encode.histogram(
+                        HISTOGRAM_PREFIX + p.path,
+                        encode.native_buckets(counts[row], bins, columns["abs_max"][row]),
                     )
                     for row, p in enumerate(m.parameters)
                 ]
@@ -152,12 +157,12 @@ def write_run(
                     preconditioned=Eigenvalue(top / 2, 0.01) if adaptive else None,
                 )
                 values += [
-                    logformat.curvature(estimate),
-                    logformat.scalar(logformat.LAMBDA_MAX, top),
-                    logformat.scalar(logformat.LAMBDA_MIN, -1.5),
-                    logformat.scalar(logformat.STABILITY, estimate.stability),
+                    encode.curvature(estimate),
+                    encode.scalar(LAMBDA_MAX, top),
+                    encode.scalar(LAMBDA_MIN, -1.5),
+                    encode.scalar(STABILITY, estimate.stability),
                 ]
                 if density:
-                    values.append(logformat.spectrum(*spectral_density(top)))
+                    values.append(encode.spectrum(*spectral_density(top)))
             writer.add(step, values, at + step * 0.05)
     return m

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from tensorboard.compat.proto import event_pb2, summary_pb2
 
-from tbgrad import logformat
-from tbgrad.history import read
-from tbgrad.records import Manifest, Parameter
-from tbgrad.report import RunReport, build
-from tbgrad.reporttext import print_reports
+from tbgrad.log import encode
+from tbgrad.log.records import Manifest, Parameter
+from tbgrad.reading.directory import read
+from tbgrad.report.print import print_reports
+from tbgrad.report.summary import RunReport, build
 from tests.support.events import NAME, write_events
 from tests.support.logs import EPOCH
 
@@ -53,7 +53,7 @@ def manifest(*, parameters=PARAMETERS, version: int = 1) -> Manifest:
 
 def statistics(*rows):
     """Packed statistics, one row a parameter."""
-    return logformat.parameters(np.array(rows, dtype=np.float32))
+    return encode.parameters(np.array(rows, dtype=np.float32))
 
 
 SOUND = (3.0, 3.5, 2.0, 0.5, 0, 10.0, 0.1)

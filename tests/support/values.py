@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tensorboard.compat.proto import summary_pb2, tensor_pb2, types_pb2
 
-from tbgrad import logformat
-from tbgrad.records import Alert, CurvatureEstimate, Eigenvalue
+from tbgrad.log.decode import decode
+from tbgrad.log.records import Alert, CurvatureEstimate, Eigenvalue
 
 ESTIMATE = CurvatureEstimate(
     eigenvalues=(Eigenvalue(70.0, 1.4), Eigenvalue(-1.5, 0.05)),
@@ -33,7 +33,7 @@ ALERT = Alert(
 def through_bytes(value):
     """The value as a reader meets it: serialised and parsed."""
     parsed = summary_pb2.Summary.Value.FromString(value.SerializeToString())
-    return logformat.decode(parsed, parsed.metadata)
+    return decode(parsed, parsed.metadata)
 
 
 def text_value(tag: str, text: str):

@@ -9,7 +9,7 @@ from pathlib import Path
 from tbgrad_tui.app import WatchApp
 from tbgrad_tui.widgets.drawing import Drawing
 
-from tbgrad.logtree import find_event_files
+from tbgrad.reading.tree import find_event_files
 from tests.support.logs import EPOCH
 
 DEADLINE_SECONDS = 20.0

@@ -12,9 +12,10 @@ from tbgrad_tui.keys import ALERT_KEYS
 from tbgrad_tui.screens.alerts import AlertsPage
 from tbgrad_tui.widgets.alerts import AlertsPanel
 
-from tbgrad import logformat, read
-from tbgrad.eventwriter import EventFileWriter
-from tbgrad.records import Alert
+from tbgrad import read
+from tbgrad.log import encode
+from tbgrad.log.append import EventFileWriter
+from tbgrad.log.records import Alert
 from tests.support.logs import EPOCH, manifest, write_run
 from tests.tui.support import app_on, loaded, shown, until
 
@@ -43,7 +44,7 @@ HUNDRED = [
 
 def log_alerts(directory, alerts, step=1001):
     with EventFileWriter(directory) as writer:
-        writer.add(step, [logformat.alerts(alerts)], EPOCH + 50)
+        writer.add(step, [encode.alerts(alerts)], EPOCH + 50)
 
 
 @pytest.fixture
@@ -94,9 +95,9 @@ async def test_what_the_rules_find_in_a_log_is_marked_too(tmp_path):
     table[:, m.column("norm")] = 1.0, 1.0, np.nan, 1.0
     table[:, m.column("weight_norm")] = 1.0
     with EventFileWriter(tmp_path) as writer:
-        writer.add(0, [logformat.manifest(m)], EPOCH)
+        writer.add(0, [encode.manifest(m)], EPOCH)
         for step in range(1, 6):
-            writer.add(step, [logformat.parameters(table)], EPOCH)
+            writer.add(step, [encode.parameters(table)], EPOCH)
     app = app_on(tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
         await loaded(pilot)
@@ -289,10 +290,10 @@ async def test_hostile_words_are_text(tmp_path, size):
     hostile = Alert(words, "error", names, 1, 2, "open", words, (words,) * 3, "長" * 300)
     table = np.ones((2, len(m.statistics)), np.float32)
     with EventFileWriter(tmp_path) as writer:
-        writer.add(0, [logformat.manifest(dataclasses.replace(m, parameters=rows))], EPOCH)
-        writer.add(1, [logformat.parameters(table)], EPOCH)
+        writer.add(0, [encode.manifest(dataclasses.replace(m, parameters=rows))], EPOCH)
+        writer.add(1, [encode.parameters(table)], EPOCH)
         huge = dataclasses.replace(hostile, first_step=-(10**15), parameters=(), state="closed")
-        writer.add(2, [logformat.alerts([hostile, huge, alert(HOSTILE, first=10**15)])], EPOCH)
+        writer.add(2, [encode.alerts([hostile, huge, alert(HOSTILE, first=10**15)])], EPOCH)
     app = app_on(tmp_path)
     async with app.run_test(size=size) as pilot:
         await loaded(pilot)

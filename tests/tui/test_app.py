@@ -8,9 +8,10 @@ from tbgrad_tui import poller
 from tbgrad_tui.keys import KEYS
 from tbgrad_tui.screens.page import Page
 
-from tbgrad import logformat
-from tbgrad.eventwriter import EventFileWriter
-from tbgrad.records import Alert
+from tbgrad.log import encode
+from tbgrad.log.append import EventFileWriter
+from tbgrad.log.records import Alert
+from tbgrad.log.tags import LOSS
 from tests.support.logs import EPOCH, write_run
 from tests.tui.support import app_on, loaded, shown, until
 
@@ -26,7 +27,7 @@ def logdir(tmp_path):
 def write_scalars(directory, tags=("loss", "accuracy"), steps=20, at=EPOCH):
     with EventFileWriter(directory) as writer:
         for step in range(steps):
-            writer.add(step, [logformat.scalar(tag, step / 10) for tag in tags], at + step)
+            writer.add(step, [encode.scalar(tag, step / 10) for tag in tags], at + step)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -146,7 +147,7 @@ async def test_a_run_that_is_there_before_its_first_value_is_followed_all_the_sa
             writer.flush()
             await until(pilot, lambda: "b" in app.snapshot.runs)
             assert app.run_name == "a"
-            writer.add(1, [logformat.scalar(logformat.LOSS, 2.0)], EPOCH + 8990)
+            writer.add(1, [encode.scalar(LOSS, 2.0)], EPOCH + 8990)
             writer.flush()
             await until(pilot, lambda: app.run_name == "b")
 
@@ -296,8 +297,8 @@ async def test_the_histograms_of_other_writers_are_drawn(tmp_path):
     buckets = np.array([[-2.0, 0.0, 10.0], [0.0, 1.0, 30.0], [1.0, 4.0, 20.0]])
     with EventFileWriter(tmp_path) as writer:
         for step in (1, 2):
-            value = logformat.histogram("weights/dense", buckets)
-            writer.add(step, [logformat.scalar("loss", 0.5), value], EPOCH + step)
+            value = encode.histogram("weights/dense", buckets)
+            writer.add(step, [encode.scalar("loss", 0.5), value], EPOCH + step)
     app = app_on(tmp_path)
     async with app.run_test(size=(120, 30)) as pilot:
         await loaded(pilot)
@@ -346,7 +347,7 @@ async def test_notes_and_alerts_are_a_key_away(tmp_path):
     with EventFileWriter(tmp_path) as writer:
         writer.add(
             101,
-            [logformat.alerts([alert]), logformat.note("The disk was full; step 50 is missing.")],
+            [encode.alerts([alert]), encode.note("The disk was full; step 50 is missing.")],
             EPOCH,
         )
     app = app_on(tmp_path)
@@ -375,9 +376,9 @@ async def test_hostile_names_are_text_everywhere(tmp_path, size):
     table = np.full((2, len(m.statistics)), np.nan, np.float32)
     table[:, 0] = 1.0, np.inf
     with EventFileWriter(tmp_path / HOSTILE) as writer:
-        writer.add(0, [logformat.manifest(replace(m, parameters=rows))], EPOCH)
-        writer.add(1, [logformat.parameters(table), logformat.note(HOSTILE)], EPOCH)
-        writer.add(2, [logformat.scalar(HOSTILE, 1.0)], EPOCH)
+        writer.add(0, [encode.manifest(replace(m, parameters=rows))], EPOCH)
+        writer.add(1, [encode.parameters(table), encode.note(HOSTILE)], EPOCH)
+        writer.add(2, [encode.scalar(HOSTILE, 1.0)], EPOCH)
     app = app_on(tmp_path)
     async with app.run_test(size=size) as pilot:
         await loaded(pilot)
@@ -430,7 +431,7 @@ async def test_new_steps_arrive_while_the_app_runs(tmp_path):
         with EventFileWriter(tmp_path) as writer:
             for step, loss in ((1, 0.5), (2, 0.25), (3, float("nan"))):
                 values = (("loss", loss), ("gradient/norm", loss * 4))
-                writer.add(step, [logformat.scalar(*value) for value in values], EPOCH + step)
+                writer.add(step, [encode.scalar(*value) for value in values], EPOCH + step)
                 writer.flush()
                 await until(pilot, lambda value=f"loss {loss}": value in shown(app))
             assert "✕" in shown(app)

@@ -17,7 +17,7 @@ from tbgrad_tui.chart.heat import (
 )
 from tbgrad_tui.chart.histogram import draw_histogram
 
-from tbgrad.records import HistogramBins
+from tbgrad.log.records import HistogramBins
 
 
 def binned(steps, values, most, lost=None):

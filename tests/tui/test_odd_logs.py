@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tensorboard.compat.proto import event_pb2, summary_pb2
 
-from tbgrad import logformat
+from tbgrad.log import encode
 from tests.support.events import NAME, write_events
 from tests.support.logs import EPOCH, write_run
 from tests.tui.support import app_on, loaded, shown, until
@@ -20,7 +20,7 @@ def write(directory, values, times, steps=(1, 2, 3)):
     )
 
 
-LOSS = [logformat.scalar("loss", 1.0)]
+LOSS = [encode.scalar("loss", 1.0)]
 NOW = EPOCH + 52.0
 
 
@@ -31,9 +31,9 @@ NOW = EPOCH + 52.0
         (LOSS, [0.0] * 3, (1, 2, 3), ["step 3"]),
         (LOSS, [NOW + 7200] * 3, (1, 2, 3), ["dated 2 h ahead of this clock"]),
         (LOSS, [NOW] * 3, (-9, -8, -7), ["step -7"]),
-        ([logformat.note("words")], [NOW] * 3, (1, 2, 3), ["no histograms, only text", "step 3"]),
+        ([encode.note("words")], [NOW] * 3, (1, 2, 3), ["no histograms, only text", "step 3"]),
         (
-            [logformat.histogram("weights", np.array([[0.0, 1.0, 5.0]]))],
+            [encode.histogram("weights", np.array([[0.0, 1.0, 5.0]]))],
             [NOW] * 3, (1, 2, 3), ["0 scalars, 1 histogram"],
         ),
     ],

@@ -2,8 +2,9 @@
 
 import pytest
 
-from tbgrad import logformat
-from tbgrad.eventwriter import EventFileWriter
+from tbgrad.log import encode
+from tbgrad.log.append import EventFileWriter
+from tbgrad.log.tags import GRADIENT_NORM, LOSS
 from tests.support.logs import EPOCH, write_run
 from tests.tui.support import app_on, loaded
 
@@ -23,6 +24,6 @@ def test_one_panel_alone(tmp_path, snap_compare):
 def test_a_norm_that_is_not_finite(tmp_path, snap_compare):
     with EventFileWriter(tmp_path / "diverged") as writer:
         for step, value in enumerate((1.0, 3.0, 80.0, float("inf"), float("nan"))):
-            tags = (logformat.LOSS, logformat.GRADIENT_NORM)
-            writer.add(step, [logformat.scalar(tag, value) for tag in tags], EPOCH + step)
+            tags = (LOSS, GRADIENT_NORM)
+            writer.add(step, [encode.scalar(tag, value) for tag in tags], EPOCH + step)
     assert snap_compare(app_on(tmp_path), terminal_size=(100, 30), run_before=loaded)

@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from tbgrad import logformat
-from tbgrad.eventwriter import EventFileWriter
+from tbgrad.log import encode
+from tbgrad.log.append import EventFileWriter
+from tbgrad.log.tags import LOSS
 from tests.support.logs import write_run
 from tests.support.terminal import watch
 
@@ -20,7 +21,7 @@ def test_new_values_appear_and_the_terminal_is_restored(key, tmp_path):
     write_run(tmp_path / "runs" / "a", steps=300)
     terminal.wait_for("dense_0/kernel")
     with EventFileWriter(tmp_path / "runs" / "a") as writer:
-        writer.add(4321, [logformat.scalar(logformat.LOSS, 0.5)])
+        writer.add(4321, [encode.scalar(LOSS, 0.5)])
         writer.flush()
         terminal.wait_for("4,321")
     terminal.send(key)
@@ -36,7 +37,7 @@ def test_a_training_in_a_child_process_is_followed_until_it_is_killed(tmp_path):
     terminal.wait_for("holds no event files yet")
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
     child = subprocess.Popen(
-        [sys.executable, "-m", "tbgrad.training.digits", str(tmp_path), "10000", "0"],
+        [sys.executable, "-m", "tbgrad.keras.digits", str(tmp_path), "10000", "0"],
         env=os.environ | quiet,
     )
     try:

@@ -19,7 +19,7 @@ def watch(logdir: str | Path) -> int:
     """
     import sys
 
-    from tbgrad.places import place_of
+    from tbgrad.reading.places import place_of
 
     try:
         place = place_of(logdir)

@@ -14,9 +14,8 @@ from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
 
-from tbgrad.history import Run
-from tbgrad.records import Alert
-from tbgrad.run import left_out_lines
+from tbgrad.log.records import Alert
+from tbgrad.reading.run import Run, left_out_lines
 from tbgrad_tui import facts
 from tbgrad_tui.poller import Poller, Snapshot, SnapshotRead
 from tbgrad_tui.screens.alerts import AlertsPage

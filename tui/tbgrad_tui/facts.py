@@ -11,11 +11,13 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tbgrad import logformat
-from tbgrad.diagnosis import STANDINGS, Judgement, judge, standing
-from tbgrad.history import Run, Series
-from tbgrad.logformat import Kind
-from tbgrad.records import Alert, CurvatureEstimate, Damage
+from tbgrad.diagnosis import STANDINGS, standing
+from tbgrad.diagnosis.replay import Judgement, judge
+from tbgrad.log import encode
+from tbgrad.log.records import Alert, CurvatureEstimate, Damage
+from tbgrad.log.tags import CURVATURE, GRADIENT_NORM, NOTES, PARAMETERS, SPECTRUM, FormatError, Kind
+from tbgrad.reading.run import Run
+from tbgrad.reading.series import Series
 
 LIVE_SECONDS = 30.0
 """A run that wrote within this time counts as live."""
@@ -95,7 +97,7 @@ def histogram_tags(run: Run) -> list[str]:
 
 def has_gradients(run: Run) -> bool:
     """Whether a GradientMonitor or a writer of ours logged this run."""
-    return run.manifest is not None or logformat.GRADIENT_NORM in run or logformat.PARAMETERS in run
+    return run.manifest is not None or GRADIENT_NORM in run or PARAMETERS in run
 
 
 def has_begun(run: Run) -> bool:
@@ -129,7 +131,7 @@ def steps_per_second(run: Run) -> float:
 
 def curvature_estimates(run: Run) -> tuple[NDArray[np.int64], list[CurvatureEstimate]]:
     """Steps and estimates."""
-    series = run.get(logformat.CURVATURE)
+    series = run.get(CURVATURE)
     if series is None or series.kind is not Kind.CURVATURE:
         return np.zeros(0, np.int64), []
     return series.steps, list(series.values)
@@ -137,18 +139,18 @@ def curvature_estimates(run: Run) -> tuple[NDArray[np.int64], list[CurvatureEsti
 
 def spectral_density(run: Run) -> tuple[int, NDArray[np.float64], NDArray[np.float64]] | None:
     """The step of the newest density of the Hessian's eigenvalues, these, and the density."""
-    series = run.get(logformat.SPECTRUM)
+    series = run.get(SPECTRUM)
     if series is None or series.kind is not Kind.TENSOR or not len(series.steps):
         return None
     try:
-        return int(series.steps[-1]), *logformat.spectrum_of(series.values[-1])
-    except logformat.FormatError:
+        return int(series.steps[-1]), *encode.spectrum_of(series.values[-1])
+    except FormatError:
         return None
 
 
 def notes(run: Run) -> list[tuple[int, str]]:
     """Step and text of what the monitor said about itself, newest first."""
-    series = run.get(logformat.NOTES)
+    series = run.get(NOTES)
     if series is None or series.kind is not Kind.TEXT:
         return []
     return [(int(s), str(t)) for s, t in zip(series.steps, series.values, strict=True)][::-1]
@@ -156,8 +158,8 @@ def notes(run: Run) -> list[tuple[int, str]]:
 
 def monitoring_ended(run: Run) -> int | None:
     """The step at which the monitoring ended after a failure of its own; None where it did not."""
-    norms = scalar(run, logformat.GRADIENT_NORM)
-    return logformat.ended_at(notes(run), int(norms.steps[-1]) if norms is not None else None)
+    norms = scalar(run, GRADIENT_NORM)
+    return encode.ended_at(notes(run), int(norms.steps[-1]) if norms is not None else None)
 
 
 def common_scope(names: Sequence[str]) -> str:
@@ -179,7 +181,7 @@ def common_scope(names: Sequence[str]) -> str:
 
 def row_values(run: Run, row: int) -> dict[str, float]:
     """The newest value of every statistic of one parameter, by name."""
-    packed = run.get(logformat.PARAMETERS)
+    packed = run.get(PARAMETERS)
     if packed is None or run.manifest is None or not len(packed):
         return {}
     last = packed.newest[row]

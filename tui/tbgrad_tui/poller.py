@@ -10,7 +10,8 @@ from pathlib import Path
 
 from textual.message import Message
 
-from tbgrad.history import LogDirectory, Run
+from tbgrad.reading.directory import LogDirectory
+from tbgrad.reading.run import Run
 from tbgrad_tui import facts
 
 POLL_SECONDS = 0.25

@@ -6,7 +6,7 @@ import asyncio
 import time
 from pathlib import Path
 
-from tbgrad.history import read
+from tbgrad.reading.directory import read
 from tbgrad_tui.app import WatchApp
 
 LOADING_SECONDS = 60.0

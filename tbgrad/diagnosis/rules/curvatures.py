@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from tbgrad.diagnosis.rule import Moment, Rows, Rule
-from tbgrad.records import Eigenvalue
-from tbgrad.text import measured
+from tbgrad.log.records import Eigenvalue
+from tbgrad.log.text import measured
 
 MOST = 0.5
 """Where fewer eigenvalues than that are above zero, the weights lie in no minimum."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tbgrad.diagnosis.rule import Moment, Rows, Rule, share
-from tbgrad.tags import CLIP_FACTOR, GRADIENT_NORM_MAX, LOSS
+from tbgrad.log.tags import CLIP_FACTOR, GRADIENT_NORM_MAX, LOSS
 
 
 def _sensitivity(moment: Moment) -> Any:

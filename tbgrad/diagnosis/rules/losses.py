@@ -8,7 +8,7 @@ from typing import Any
 
 from tbgrad.diagnosis.rule import Moment, Rows, Rule, Severity
 from tbgrad.diagnosis.trend import FIRST, GRAVE, PATIENCE, RECENT
-from tbgrad.tags import LEARNING_RATE, LOSS, UPDATE_RATIO, VALIDATION_LOSS
+from tbgrad.log.tags import LEARNING_RATE, LOSS, UPDATE_RATIO, VALIDATION_LOSS
 
 
 def _speaks(moment: Moment) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tbgrad.diagnosis.rule import Moment, Rows, Rule, share
-from tbgrad.tags import LEARNING_RATE, LOSS_SCALE, SKIPPED_UPDATES
+from tbgrad.log.tags import LEARNING_RATE, LOSS_SCALE, SKIPPED_UPDATES
 
 
 def _ratios(moment: Moment, least: float = 0.0) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from textual.app import ComposeResult
 from textual.screen import ModalScreen
 
-from tbgrad.records import Alert
+from tbgrad.log.records import Alert
 from tbgrad_tui.keys import ALERT_BINDINGS
 from tbgrad_tui.widgets.alerts import AlertsPanel
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.cells import cell_len
 from rich.style import Style
 
-from tbgrad import logformat
-from tbgrad.history import Run
-from tbgrad.places import near
+from tbgrad.log.tags import GRADIENT_NORM, LEARNING_RATE, LOSS
+from tbgrad.reading.places import near
+from tbgrad.reading.run import Run
 from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Canvas
@@ -79,9 +79,9 @@ class Summary(Drawing):
         if facts.has_begun(run):
             pieces.append((1, "step", f"{run.last_step:,}", colours.STRONG))
         for rank, label, tag in (
-            (2, "loss", logformat.LOSS),
-            (3, "gradient norm", logformat.GRADIENT_NORM),
-            (6, "lr", logformat.LEARNING_RATE),
+            (2, "loss", LOSS),
+            (3, "gradient norm", GRADIENT_NORM),
+            (6, "lr", LEARNING_RATE),
         ):
             if facts.scalar(run, tag) is not None:
                 value = facts.newest(run, tag)

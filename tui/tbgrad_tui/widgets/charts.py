@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.style import Style
 
-from tbgrad import logformat
-from tbgrad.history import Run
-from tbgrad.records import CurvatureEstimate, Eigenvalue
-from tbgrad.text import measured, percent_between, rounded
+from tbgrad.log.records import CurvatureEstimate, Eigenvalue
+from tbgrad.log.tags import GRADIENT_NORM, GRADIENT_NORM_MAX, LOSS
+from tbgrad.log.text import measured, percent_between, rounded
+from tbgrad.reading.run import Run
 from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
@@ -80,11 +80,11 @@ class LossPanel(ChartPanel):
 
     def headline(self) -> tuple[str, Style]:
         """The newest loss."""
-        return scalar_headline(self.run, logformat.LOSS)
+        return scalar_headline(self.run, LOSS)
 
     def draw_content(self, canvas: Canvas, box: Box) -> None:
         """One curve."""
-        curve = scalar_curve(self.run, logformat.LOSS) if self.run else None
+        curve = scalar_curve(self.run, LOSS) if self.run else None
         draw_chart(canvas, box, [curve] if curve else [], log=self.log_axis)
 
 
@@ -102,14 +102,14 @@ class NormPanel(ChartPanel):
 
     def headline(self) -> tuple[str, Style]:
         """The newest norm."""
-        return scalar_headline(self.run, logformat.GRADIENT_NORM)
+        return scalar_headline(self.run, GRADIENT_NORM)
 
     def draw_content(self, canvas: Canvas, box: Box) -> None:
         """The norm in front of its peaks."""
         if self.run is None:
             return
-        peaks = scalar_curve(self.run, logformat.GRADIENT_NORM_MAX, colours.BEHIND)
-        norm = scalar_curve(self.run, logformat.GRADIENT_NORM)
+        peaks = scalar_curve(self.run, GRADIENT_NORM_MAX, colours.BEHIND)
+        norm = scalar_curve(self.run, GRADIENT_NORM)
         if box.height >= 9 and peaks:
             peak = "peak since the record before" if box.width >= 40 else "peak in between"
             names = [("L2 norm", colours.MAIN), (peak, colours.PEAK_NAME)]

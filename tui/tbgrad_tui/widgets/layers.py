@@ -10,8 +10,8 @@ from rich.style import Style
 from textual import events
 from textual.message import Message
 
-from tbgrad import logformat
-from tbgrad.history import Run
+from tbgrad.log.tags import PARAMETERS
+from tbgrad.reading.run import Run
 from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
@@ -64,7 +64,7 @@ class LayersPanel(Panel):
     def draw_content(self, canvas: Canvas, box: Box) -> None:
         """Legend, rows, steps."""
         run = self.run
-        packed = run.get(logformat.PARAMETERS) if run is not None else None
+        packed = run.get(PARAMETERS) if run is not None else None
         if run is None or packed is None or not len(packed):
             text = "no gradients of single parameters yet"
             canvas.write(box.x, box.y, text, colours.QUIET, box.width)
@@ -102,7 +102,7 @@ class LayersPanel(Panel):
         self.draw_scroll(canvas, body, self._first, rows, amount)
 
     def _bins(self, run: Run, width: int) -> Bins:
-        packed = run[logformat.PARAMETERS]
+        packed = run[PARAMETERS]
         key = (
             run.name,
             len(packed),
@@ -138,7 +138,7 @@ class LayersPanel(Panel):
 
     def _draw_steps(self, canvas: Canvas, box: Box, bins: Bins) -> None:
         first = step_label(bins.start)
-        last = step_label(int(self.run[logformat.PARAMETERS].steps[-1]) if self.run else 0)
+        last = step_label(int(self.run[PARAMETERS].steps[-1]) if self.run else 0)
         canvas.write(box.x, box.y, first, colours.QUIET, box.width)
         if len(first) + len(last) + 2 <= box.width:
             canvas.write(box.x + box.width - len(last), box.y, last, colours.QUIET)

@@ -7,9 +7,9 @@ import math
 import numpy as np
 from rich.style import Style
 
-from tbgrad import logformat
-from tbgrad.history import Run
-from tbgrad.records import Parameter
+from tbgrad.log.records import Parameter
+from tbgrad.log.tags import HISTOGRAMS, PARAMETERS
+from tbgrad.reading.run import Run
 from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
@@ -54,7 +54,7 @@ class ParameterPanel(ChartPanel):
     def draw_content(self, canvas: Canvas, box: Box) -> None:
         """Statistics in words, curve, histogram, counts in words."""
         run, parameter = self.run, self._parameter()
-        packed = run.get(logformat.PARAMETERS) if run else None
+        packed = run.get(PARAMETERS) if run else None
         if run is None or parameter is None or packed is None or not len(packed):
             canvas.write(box.x, box.y, "no parameter to show yet", colours.QUIET, box.width)
             return
@@ -73,7 +73,7 @@ class ParameterPanel(ChartPanel):
             self._draw_histogram(canvas, rest.inside(0, share, 0, 0), run)
 
     def _draw_norm(self, canvas: Canvas, box: Box, run: Run) -> None:
-        packed = run[logformat.PARAMETERS]
+        packed = run[PARAMETERS]
         row = slice(self.row, self.row + 1)
         norm = run.statistic("norm")[:, self.row].astype(np.float64)
         peak = facts.peak_norms(run, row)[:, 0].astype(np.float64)
@@ -94,7 +94,7 @@ class ParameterPanel(ChartPanel):
         draw_chart(canvas, box, curves, log=self.log_axis)
 
     def _draw_histogram(self, canvas: Canvas, box: Box, run: Run) -> None:
-        series = run[logformat.HISTOGRAMS]
+        series = run[HISTOGRAMS]
         assert run.manifest is not None
         # A parameter that is not trained any more has its newest histogram further back.
         newest = int(np.flatnonzero(series.values[:, self.row].any(axis=1))[-1])
@@ -112,7 +112,7 @@ class ParameterPanel(ChartPanel):
 
 
 def _has_histogram(run: Run, row: int) -> bool:
-    series = run.get(logformat.HISTOGRAMS)
+    series = run.get(HISTOGRAMS)
     return series is not None and run.manifest is not None and bool(series.values[:, row].any())
 
 

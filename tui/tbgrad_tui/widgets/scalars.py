@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tbgrad.history import Series
-from tbgrad.logformat import Kind
+from tbgrad.log.tags import Kind
+from tbgrad.reading.series import Series
 from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas

@@ -1,0 +1,48 @@
+"""The rows of a manifest as the rules need them: kernels in their order, units, activations."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tbgrad.log.records import Manifest
+
+SATURATING = frozenset({"sigmoid", "tanh", "softsign", "hard_sigmoid", "hard_tanh"})
+
+
+class Layers:
+    """What of a manifest does not change from record to record.
+
+    Attributes:
+        kernels: rows of the kernels, in the order of the model: the first is nearest to the input.
+        heads: for every layer with units, the row that tells best which units get a gradient: its
+            bias, whose gradient does not depend on the layer's input, or its kernel.
+        bodies: for the same layers the row of the kernel, where the bias tells nothing.
+        saturating: mask [P] of the rows of layers whose activation saturates, the last layer aside.
+        units: output units of every kernel, [P]; NaN elsewhere.
+    """
+
+    def __init__(self, manifest: Manifest) -> None:
+        parameters = manifest.parameters
+        self.count = len(parameters)
+        self.kernels = np.array(
+            [i for i, p in enumerate(parameters) if p.role == "kernel" and len(p.shape) > 1],
+            np.intp,
+        )
+        heads: dict[str, int] = {}
+        for i, parameter in enumerate(parameters):
+            if parameter.role == "bias" or (
+                parameter.role == "kernel" and parameter.layer not in heads
+            ):
+                heads[parameter.layer] = i
+        self.heads = np.array(list(heads.values()), np.intp)
+        behind = {parameters[i].layer: i for i in self.kernels}
+        self.bodies = np.array([behind.get(layer, i) for layer, i in heads.items()], np.intp)
+        last = parameters[self.kernels[-1]].layer if len(self.kernels) else ""
+        self.saturating = np.array(
+            [p.activation in SATURATING and p.layer != last for p in parameters], np.bool_
+        )
+        self.units = np.full(self.count, math.nan)
+        for i in self.kernels:
+            self.units[i] = parameters[i].shape[-1]

@@ -1,0 +1,137 @@
+"""The alerts of a run as every face shows them: each once, in its newest state."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tbgrad.diagnosis.engine import Diagnosis
+from tbgrad.diagnosis.record import SCALARS, Record
+from tbgrad.diagnosis.rule import Rule
+from tbgrad.diagnosis.rules import RULES
+from tbgrad.diagnosis.settings import RULE_NAMES, AlertSettings
+from tbgrad.log.records import SEVERITIES, Alert, Manifest
+from tbgrad.log.tags import ALERTS, CURVATURE, PARAMETERS, Kind
+from tbgrad.reading.run import Run
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The alerts of a run, and in sentences what of it the rules have not judged."""
+
+    alerts: tuple[Alert, ...]
+    not_judged: tuple[str, ...]
+
+
+def alerts_of(run: Run, settings: AlertSettings | None = None) -> tuple[Alert, ...]:
+    """Those in the log, and what the rules find that its writer did not know.
+
+    With settings the log is diagnosed anew, whatever its writer found.
+    """
+    return judge(run, settings).alerts
+
+
+def judge(
+    run: Run, settings: AlertSettings | None = None, rules: Sequence[Rule] = RULES
+) -> Judgement:
+    """The same, and what was not judged."""
+    if settings is not None:
+        found, failed = _replayed(run, settings, rules)
+        return Judgement(newest(found), _not_judged(run, RULE_NAMES, failed))
+    series = run.get(ALERTS)
+    logged: list[Alert] = []
+    if series is not None and series.kind is Kind.ALERTS:
+        logged = [alert for alerts in series.values for alert in alerts]
+    here = unwatched(run.manifest, logged)
+    found, failed = _replayed(run, None, [rule for rule in rules if rule.name in here])
+    began = run.manifest.first_step if run.manifest is not None else 0
+    return Judgement(newest([*logged, *found], began), _not_judged(run, here, failed))
+
+
+def _not_judged(run: Run, rules: Collection[str], failed: Iterable[str]) -> tuple[str, ...]:
+    said = [f"a rule failed and was left out: {failure}" for failure in failed]
+    thinned = [
+        series
+        for tag in (*SCALARS, PARAMETERS)
+        if (series := run.get(tag)) is not None and series.buckets is not None
+    ]
+    if rules and thinned:
+        longest = max(thinned, key=lambda series: series.total)
+        said.append(
+            f"{len(rules)} rules that the writer did not watch saw {len(longest):,} of "
+            f"{longest.total:,} logged steps, as the log is held in bounded memory"
+        )
+    return tuple(said)
+
+
+def unwatched(manifest: Manifest | None, logged: Iterable[Alert]) -> set[str]:
+    """The rules that the writer of a log, going by what it logged, did not watch."""
+    watched = set(manifest.rules) if manifest is not None else set()
+    return set(RULE_NAMES) - watched - {alert.rule for alert in logged}
+
+
+def newest(alerts: Iterable[Alert], began: int = 0) -> tuple[Alert, ...]:
+    """Each alert in the last of its states: open ones first, then by severity, the newest first.
+
+    What was still open when the writer that began at step `began` took over is closed.
+    """
+    states = {alert.key: alert for alert in alerts}
+    for key, alert in states.items():
+        if alert.state == "open" and alert.last_step < began:
+            states[key] = replace(alert, state="closed")
+    rank = {severity: i for i, severity in enumerate(SEVERITIES)}
+    return tuple(
+        sorted(
+            states.values(),
+            key=lambda a: (a.state != "open", rank.get(a.severity, len(rank)), -a.first_step),
+        )
+    )
+
+
+def diagnose(run: Run, settings: AlertSettings | None = None) -> tuple[Alert, ...]:
+    """What the rules find in a log, whatever its writer found; each alert in its last state.
+
+    Of a long run that was read in bounded memory the records are its buckets.
+    """
+    return _replayed(run, settings, RULES)[0]
+
+
+def _replayed(
+    run: Run, settings: AlertSettings | None, rules: Sequence[Rule]
+) -> tuple[tuple[Alert, ...], list[str]]:
+    """What these rules find, and which of them failed and were left out from there on."""
+    if not rules:
+        return (), []
+    diagnosis = Diagnosis(settings, rules)
+    told = [alert for record in records(run) for alert in diagnosis.update(record)]
+    found = {alert.key: alert for alert in (*told, *diagnosis.open)}
+    return tuple(found.values()), diagnosis.failures
+
+
+def records(run: Run) -> Iterator[Record]:
+    """What a run logged, step by step."""
+    packed = run.get(PARAMETERS)
+    curvature = run.get(CURVATURE)
+    scalars = {
+        tag: dict(zip(series.steps.tolist(), series.values.tolist(), strict=True))
+        for tag in SCALARS
+        if (series := run.get(tag)) is not None and series.kind is Kind.SCALAR
+    }
+    rows: dict[int, NDArray[np.float32]] = {}
+    if packed is not None and run.manifest is not None:
+        known = len(run.manifest.parameters)
+        rows = dict(zip(packed.steps.tolist(), packed.values[:, :known], strict=True))
+    estimates = (
+        dict(zip(curvature.steps.tolist(), curvature.values, strict=True)) if curvature else {}
+    )
+    for step in sorted({*rows, *estimates, *(s for found in scalars.values() for s in found)}):
+        yield Record(
+            step=step,
+            scalars={tag: found[step] for tag, found in scalars.items() if step in found},
+            table=rows.get(step),
+            manifest=run.manifest,
+            curvature=estimates.get(step),
+        )

@@ -1,0 +1,1 @@
+"""Logs as tables and files for other programs."""

@@ -1,0 +1,247 @@
+"""A run as rows of one long table, and as JSON: what an export writes, whatever the file is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tbgrad.log import encode
+from tbgrad.log.encode import to_jsonable
+from tbgrad.log.records import CurvatureEstimate
+from tbgrad.log.tags import SPECTRUM, FormatError, Kind
+from tbgrad.reading.run import Run
+from tbgrad.reading.series import Series
+
+COLUMNS = {
+    "run": str,
+    "tag": str,
+    "step": int,
+    "wall_time": float,
+    "parameter": str,
+    "statistic": str,
+    "left": float,
+    "right": float,
+    "value": float,
+    "text": str,
+}
+"""Columns of the long table and their types. `value` is the number; `parameter` and `statistic` say
+of what, where a series holds several; `left` and `right` are the edges of a histogram's bin, or the
+place on the axis of a spectrum; `text` is what is no number (notes, and alerts as JSON), and all
+digits of integers that a float64 does not hold."""
+
+MAX_ROWS = 100_000
+
+Block = dict[str, Any]
+"""Rows: an array, or one value for all, by the name of the column; `step` is always an array."""
+
+
+def blocks(run: Run, tag: str) -> Iterator[Block]:
+    """The rows of a series, at most about MAX_ROWS at a time."""
+    series = run[tag]
+    kind = _SPECTRUM if tag == SPECTRUM else series.kind
+    for part in _parts(series):
+        for block in _MAKERS.get(kind, _tensors)(run, series, part):
+            if len(block["step"]):
+                yield {"run": run.name, "tag": tag, **block}
+
+
+def records(run: Run, tag: str) -> Iterator[dict[str, Any]]:
+    """The values of a series one by one, as JSON holds them: NaN is null, infinities are words."""
+    series = run[tag]
+    for i, (step, wall_time) in enumerate(
+        zip(series.steps.tolist(), series.wall_times.tolist(), strict=True)
+    ):
+        value = to_jsonable(_as_json(run, series, series.values[i]))
+        yield {"run": run.name, "tag": tag, "step": step, "wall_time": wall_time, "value": value}
+
+
+def arrays(run: Run, tag: str) -> Iterator[tuple[str, NDArray[Any]]]:
+    """A series as named arrays without Python objects in them; records are JSON texts."""
+    series = run[tag]
+    yield "steps", series.steps
+    yield "wall_times", series.wall_times
+    values = series.values
+    if values.dtype == object:
+        texts = [json.dumps(to_jsonable(_as_json(run, series, value))) for value in values]
+        values = np.array(texts, dtype=np.str_)
+    yield "values", values
+    if series.kind in (Kind.PARAMETERS, Kind.HISTOGRAMS):
+        yield "parameters", np.array(run.names, dtype=np.str_)
+        assert run.manifest is not None
+        if series.kind is Kind.PARAMETERS:
+            yield "statistics", np.array(run.manifest.statistics, dtype=np.str_)
+        else:
+            yield "bins", run.manifest.histogram_bins.bounds
+
+
+def _parts(series: Series) -> Iterator[slice]:
+    """Parts of a series that make about MAX_ROWS rows each."""
+    values = series.values
+    each = max(1, values[0].size if len(values) and isinstance(values[0], np.ndarray) else 1)
+    stride = max(1, MAX_ROWS // each)
+    for start in range(0, len(series), stride):
+        yield slice(start, min(start + stride, len(series)))
+
+
+def _scalars(_: Run, series: Series, part: slice) -> Iterator[Block]:
+    values = series.values[part]
+    whole = {}
+    if values.dtype.kind in "iu":  # their digits, where a column of float64 rounds them
+        whole["text"] = np.array([str(value) for value in values.tolist()], dtype=object)
+    yield {
+        "step": series.steps[part],
+        "wall_time": series.wall_times[part],
+        "value": values,
+        **whole,
+    }
+
+
+def _parameters(run: Run, series: Series, part: slice) -> Iterator[Block]:
+    assert run.manifest is not None
+    values = series.values[part]
+    count, rows, width = values.shape
+    yield {
+        "step": np.repeat(series.steps[part], rows * width),
+        "wall_time": np.repeat(series.wall_times[part], rows * width),
+        "parameter": np.tile(np.repeat(np.array(run.names, dtype=object), width), count),
+        "statistic": np.tile(np.array(run.manifest.statistics, dtype=object), count * rows),
+        "value": values.reshape(-1),
+    }
+
+
+def _histograms(run: Run, series: Series, part: slice) -> Iterator[Block]:
+    assert run.manifest is not None
+    counts = series.values[part]
+    bounds = np.vstack([run.manifest.histogram_bins.bounds, [np.nan, np.nan]])
+    at, row, column = np.nonzero(counts)
+    yield {
+        "step": series.steps[part][at],
+        "wall_time": series.wall_times[part][at],
+        "parameter": np.array(run.names, dtype=object)[row],
+        "statistic": "count",
+        "left": bounds[column, 0],
+        "right": bounds[column, 1],
+        "value": counts[at, row, column],
+    }
+
+
+def _histogram(_: Run, series: Series, part: slice) -> Iterator[Block]:
+    parts = series.values[part]
+    lengths = [len(part) for part in parts]
+    found = np.concatenate(parts) if sum(lengths) else np.zeros((0, 3))
+    yield {
+        "step": np.repeat(series.steps[part], lengths),
+        "wall_time": np.repeat(series.wall_times[part], lengths),
+        "statistic": "count",
+        "left": found[:, 0],
+        "right": found[:, 1],
+        "value": found[:, 2],
+    }
+
+
+def _curvature(_: Run, series: Series, part: slice) -> Iterator[Block]:
+    for i in range(part.start, part.stop):
+        said = _numbers(series.values[i])
+        yield {
+            "step": np.full(len(said), series.steps[i]),
+            "wall_time": series.wall_times[i],
+            "statistic": np.array(list(said), dtype=object),
+            "value": np.array(list(said.values()), dtype=np.float64),
+        }
+
+
+def _numbers(estimate: CurvatureEstimate) -> dict[str, float]:
+    said: dict[str, float] = {}
+    for i, eigenvalue in enumerate(estimate.eigenvalues, start=1):
+        said |= {f"eigenvalue {i}": eigenvalue.value, f"residual {i}": eigenvalue.residual}
+    if estimate.preconditioned is not None:
+        said["preconditioned eigenvalue"] = estimate.preconditioned.value
+        said["preconditioned residual"] = estimate.preconditioned.residual
+    if estimate.stability_threshold is not None:
+        said["stability threshold"] = estimate.stability_threshold
+    for name in ("minimum_ratio", "negative_fraction", "zero_fraction"):
+        if (share := getattr(estimate, name)) is not None:
+            words = name.replace("_", " ")
+            said |= {words: share.value, f"{words} low": share.low, f"{words} high": share.high}
+    said |= {name: float(getattr(estimate, name)) for name in ("converged", "hvps", "seconds")}
+    return said | {"loss": estimate.loss, "samples": float(estimate.samples)}
+
+
+def _texts(run: Run, series: Series, part: slice) -> Iterator[Block]:
+    texts = series.values[part].tolist()
+    if series.kind is Kind.ALERTS:
+        texts = [json.dumps(to_jsonable(_as_json(run, series, value))) for value in texts]
+    yield {
+        "step": series.steps[part],
+        "wall_time": series.wall_times[part],
+        "text": np.array(texts, dtype=object),
+    }
+
+
+def _spectrum(_: Run, series: Series, part: slice) -> Iterator[Block]:
+    for i in range(part.start, part.stop):
+        try:
+            grid, density = encode.spectrum_of(series.values[i])
+        except FormatError:
+            continue
+        yield {
+            "step": np.full(len(grid), series.steps[i]),
+            "wall_time": series.wall_times[i],
+            "statistic": "density",
+            "left": grid,
+            "right": grid,
+            "value": density,
+        }
+
+
+def _tensors(_: Run, series: Series, part: slice) -> Iterator[Block]:
+    for i in range(part.start, part.stop):
+        tensor = np.asarray(series.values[i])
+        places = [",".join(map(str, place)) for place in np.ndindex(tensor.shape)]
+        yield {
+            "step": np.full(tensor.size, series.steps[i]),
+            "wall_time": series.wall_times[i],
+            "statistic": np.array([f"[{place}]" for place in places], dtype=object),
+            "value": tensor.reshape(-1),
+        }
+
+
+_SPECTRUM = "spectrum"
+_MAKERS: dict[Kind | str, Callable[[Run, Series, slice], Iterator[Block]]] = {
+    _SPECTRUM: _spectrum,
+    Kind.SCALAR: _scalars,
+    Kind.PARAMETERS: _parameters,
+    Kind.HISTOGRAMS: _histograms,
+    Kind.HISTOGRAM: _histogram,
+    Kind.CURVATURE: _curvature,
+    Kind.TEXT: _texts,
+    Kind.ALERTS: _texts,
+}
+
+
+def _as_json(run: Run, series: Series, value: Any) -> Any:
+    """One value of a series as lists, objects, numbers and texts."""
+    if series.kind is Kind.PARAMETERS:
+        assert run.manifest is not None
+        statistics = run.manifest.statistics
+        return {
+            name: dict(zip(statistics, row, strict=True))
+            for name, row in zip(run.names, value.tolist(), strict=True)
+        }
+    if series.kind is Kind.HISTOGRAMS:
+        assert run.manifest is not None
+        bounds = np.vstack([run.manifest.histogram_bins.bounds, [np.nan, np.nan]])
+        return {
+            name: [[*bounds[i].tolist(), int(counts[i])] for i in np.flatnonzero(counts)]
+            for name, counts in zip(run.names, value, strict=True)
+        }
+    if series.kind is Kind.CURVATURE:
+        return asdict(value)
+    if series.kind is Kind.ALERTS:
+        return [asdict(alert) for alert in value]
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value

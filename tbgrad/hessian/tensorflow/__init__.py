@@ -1,0 +1,1 @@
+"""Operators on the variables of a loss in TensorFlow."""

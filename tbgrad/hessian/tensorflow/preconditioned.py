@@ -1,0 +1,47 @@
+"""The Hessian as an adaptive optimizer sees it: D^−½ A D^−½ with its own diagonal D."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from tbgrad.hessian.errors import HessianError
+from tbgrad.hessian.tensorflow.linear import SymmetricOperator
+
+
+class PreconditionedOperator(SymmetricOperator):
+    """D^−½ A D^−½ of an operator A and a positive diagonal D, with the eigenvalues of D⁻¹A.
+
+    Args:
+        operator: A.
+        diagonal: D, of shape [n], as `preconditioner` gives it.
+
+    Raises:
+        HessianError: the diagonal has another shape, or is not positive.
+    """
+
+    def __init__(self, operator: SymmetricOperator, diagonal: NDArray[Any]) -> None:
+        super().__init__(operator.variables)
+        self._operator = operator
+        self.deterministic, self.method = operator.deterministic, operator.method
+        self.error = operator.error
+        self.precondition(diagonal)
+
+    def precondition(self, diagonal: NDArray[Any]) -> None:
+        """Take another diagonal, as the optimizer's changes from step to step."""
+        if np.shape(diagonal) != (self.size,):
+            raise HessianError(
+                f"diagonal has shape {np.shape(diagonal)}, but the variables have {self.size} "
+                f"entries."
+            )
+        if not (np.isfinite(diagonal) & (diagonal > 0)).all():
+            raise HessianError("The diagonal of a preconditioner is finite and above zero.")
+        self._scale = tf.constant(1 / np.sqrt(diagonal), self.variables.tf_dtype)
+
+    def _product(self, vector: Any) -> tuple[Any, float]:
+        flat, loss = self._operator._product(self._scale * vector)
+        self._operator.products += 1
+        return self._scale * flat, loss

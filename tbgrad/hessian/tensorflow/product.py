@@ -1,0 +1,355 @@
+"""The Hessian of a loss as a linear operator: traced functions, never the matrix."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal, get_args
+
+import ml_dtypes
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from tbgrad.hessian.batches import BatchedLoss, Loss, mean_over, whole
+from tbgrad.hessian.differences import Difference, difference
+from tbgrad.hessian.errors import HessianError, NoSecondDerivativeError
+from tbgrad.hessian.tensorflow.linear import (
+    SymmetricOperator,
+    checked_scalar,
+    require_finite,
+    run,
+    traced,
+)
+from tbgrad.hessian.tensorflow.structure import Structure, differentiate_stops, structure
+from tbgrad.hessian.tensorflow.variables import FlatVariables
+from tbgrad.hessian.verification import judge, leaning, require_symmetric
+
+Method = Literal["reverse over reverse", "forward over reverse", "finite differences"]
+
+FINITE_DIFFERENCES: Method = "finite differences"
+
+CONDITION = 4.0
+"""What is rounded within a product, layer after layer, moves it by so many times what rounding of
+the weights does: enough for the truth to lie within the bounds of 99 of 100 small networks."""
+
+CLEARLY = 0.85
+"""Forward over reverse is taken where its time is at most this share of the other's."""
+
+
+class HessianOperator(SymmetricOperator):
+    """H = d²loss/dvariables² at the current values of the variables, as products H v.
+
+    The variables are captured and not copied: every product sees the weights of that moment.
+    They are flattened in the given order into one vector of `size` entries. The functions are
+    traced once, when the operator is made.
+
+    Args:
+        loss: callable without arguments that returns a scalar tensor, the same at every call
+            (no dropout, no shuffling) and differentiable twice, or a `BatchedLoss`; `model_loss`
+            makes both from a Keras model. It is traced into a graph.
+        variables: the Keras or TensorFlow variables to differentiate by, at least one.
+            A variable that the loss does not use has zero rows and columns.
+        method: how products are computed. "reverse over reverse" is the gradient of ⟨gradient, v⟩
+            (Pearlmutter, "Fast exact multiplication by the Hessian", 1994), "forward over reverse"
+            the derivative of the gradient along v. "finite differences" takes the gradient at
+            w ± ε v, with an error that residual bounds contain; it moves the variables and puts
+            them back, bit by bit. By default the faster of the first two, which the first
+            computation times, and the last where an operation has no second derivative, or one
+            that is not the derivative of its gradient.
+
+    Attributes:
+        size: n, the number of scalar parameters.
+        dtype: of the products: float64 if any variable is float64, float32 otherwise.
+        products: number of products computed so far.
+        deterministic: whether `check_deterministic` has passed.
+        method: how products are computed.
+        error: how far a product with a unit vector may be off (2-norm), as a share of the largest
+            eigenvalue: by rounding, or of finite differences, as `prepare` has measured it.
+
+    What a gradient does is what counts: the Hessian is its derivative, also through what stops
+    gradients, as `tf.nn.moments` does within LayerNormalization. `prepare` sees to that.
+
+    Raises:
+        HessianError: no variables, a variable that is not floating point, a loss that is not a
+            scalar or depends on none of the variables, or an unknown method.
+
+    >>> w = tf.Variable([1.0, 2.0])
+    >>> HessianOperator(lambda: tf.reduce_sum(w**3), [w]).product([1.0, 1.0])
+    array([ 6., 12.], dtype=float32)
+    """
+
+    def __init__(
+        self, loss: Loss | BatchedLoss, variables: Sequence[Any], method: Method | None = None
+    ) -> None:
+        if not callable(loss) and not isinstance(loss, BatchedLoss):
+            raise HessianError(
+                f"loss must be a callable without arguments that returns a scalar tensor, "
+                f"got {type(loss).__name__}: wrap it as lambda: …"
+            )
+        if method is not None and method not in get_args(Method):
+            raise HessianError(f"method is one of {get_args(Method)} or None, got {method!r}.")
+        super().__init__(FlatVariables(variables))
+        self._batched = loss if isinstance(loss, BatchedLoss) else whole(loss)
+        self._functions: dict[str, Any] = {}
+        self.method: Method = method or "reverse over reverse"
+        self._undecided = method is None
+        self._structure = Structure(False, False, False, frozenset())
+        self._step = 0.0
+        try:
+            self._function(self.method)
+        except NoSecondDerivativeError:
+            if method is not None:
+                raise
+            self.method = FINITE_DIFFERENCES
+            self._function(self.method)
+
+    def prepare(self) -> None:
+        """See, once, that the loss is deterministic and that products are those of its Hessian.
+
+        Products are held against differences of the gradient along a random direction that leans to
+        where the curvature is large. Where they are not what the gradient does, differences take
+        their place, with their error in `error`. It costs two products, and with the first batch
+        two more, four gradients or a few times that, and two products where the faster method is
+        chosen.
+
+        Raises:
+            HessianError: the loss is not deterministic; its gradient is not the gradient of any
+                function, so that it has no Hessian; or the method that was asked for is wrong here.
+        """
+        probe = np.random.default_rng(0).standard_normal(self.size).astype(self.dtype)
+        product = self.check_deterministic(probe)
+        self.deterministic = False  # until all of it has been seen to
+        if self.method != FINITE_DIFFERENCES:
+            with self._one_batch():
+                self._check_against_gradient(probe)
+        if self.method == FINITE_DIFFERENCES:
+            self._calibrate(probe, product)
+        self.deterministic = True
+
+    @contextlib.contextmanager
+    def _one_batch(self) -> Iterator[None]:
+        """Inside, the loss is that of the first batch: what is so of one is so of all."""
+        every = self._batched
+        first = list(itertools.islice(every.batches(), 1))
+        self._batched = dataclasses.replace(every, batches=lambda: first)
+        try:
+            yield
+        finally:
+            self._batched = every
+
+    def _check_against_gradient(self, probe: NDArray[Any]) -> None:
+        product = np.asarray(self.apply(probe)[0])
+        seconds = self.last_seconds
+        found = self._gradient_difference(leaning(probe, product))
+        along = np.asarray(self.apply(found.direction)[0])
+        verdict = judge(found, along, probe, product, self._structure, self.dtype)
+        if not verdict.trusted:
+            if not self._undecided:
+                raise HessianError(
+                    f"Products by {self.method!r} are not those of the Hessian: "
+                    f'{verdict.sentence}. Take method="finite differences", or None to have that '
+                    f"found out."
+                )
+            self.method = FINITE_DIFFERENCES
+            return
+        if size := float(np.linalg.norm(along)):
+            self.error = CONDITION * self._moved_by_rounding(found.direction, along) / size
+            if self._structure.unsure:  # then nothing but the differences vouches for it
+                apart = float(np.linalg.norm(along - found.product))
+                self.error = max(self.error, apart / size)
+        if self._undecided and not self._structure.stops:  # forward, stops are not passed
+            self._choose_faster(probe, product, seconds)
+
+    def _choose_faster(self, probe: NDArray[Any], reverse: NDArray[Any], seconds: float) -> None:
+        self._undecided = faster = False
+        try:
+            self.method = "forward over reverse"
+            self.apply(probe)  # the first call of a function takes longer
+            difference = np.linalg.norm(np.asarray(self.apply(probe)[0]) - reverse)
+            agrees = difference <= 1e-3 * np.linalg.norm(reverse)
+            faster = bool(agrees and self.last_seconds <= CLEARLY * seconds)
+        except Exception:  # noqa: BLE001 - not every operation has a derivative of this kind
+            faster = False
+        finally:
+            self.method = "forward over reverse" if faster else "reverse over reverse"
+
+    def _moved_by_rounding(self, direction: NDArray[Any], product: NDArray[Any]) -> float:
+        """How far a product moves (2-norm) where each weight moves by its rounding."""
+        eps = float(np.finfo(self.dtype).eps)
+        with self._moving() as move_by:
+            weights = self.variables.flat(self.variables.variables).numpy()
+            signs = np.random.default_rng(1).choice(np.array([-eps, eps], self.dtype), self.size)
+            move_by(signs * weights)
+            return float(np.linalg.norm(np.asarray(self.apply(direction)[0]) - product))
+
+    def _calibrate(self, probe: NDArray[Any], product: NDArray[Any]) -> None:
+        """Find the step of differences, their error, and whether they are symmetric."""
+        found = self._gradient_difference(leaning(probe, product))
+        self._step = found.step
+        self.error = found.two_point_error / found.size if found.size else 0.0
+        require_symmetric(probe, np.asarray(self.apply(probe)[0]), found, self._structure)
+
+    def loss_and_gradient(self) -> tuple[float, NDArray[Any]]:
+        """The loss, and its gradient of shape [n], at the current weights.
+
+        Raises:
+            HessianError: the loss is not finite.
+        """
+        flat, loss = mean_over(self._batched, self._function("gradient"))
+        require_finite(loss)
+        return loss, flat.numpy()
+
+    def _product(self, vector: Any) -> tuple[Any, float]:
+        if self.method == FINITE_DIFFERENCES:
+            return self._two_point_difference(vector)
+        function = self._function(self.method)
+
+        def product(*batch: Any) -> tuple[Any, Any]:
+            result, _, loss = run(function, vector, *batch)
+            return result, loss
+
+        try:
+            return mean_over(self._batched, product)
+        except NoSecondDerivativeError:  # some operations tell no sooner than they run
+            if self.products or not self._undecided:
+                raise
+            self.method = FINITE_DIFFERENCES
+            return self._two_point_difference(vector)
+
+    def _two_point_difference(self, vector: Any) -> tuple[Any, float]:
+        """Central differences of the gradient."""
+        length = float(tf.norm(vector))
+        if not length:
+            return tf.zeros_like(vector), self._gradient()[1]
+        step = self._step or self._first_step()
+        gradients = []
+        with self._moving() as move_by:
+            for sign in (1.0, -1.0):
+                move_by(sign * step / length * vector)
+                gradients.append(self._gradient()[0])
+        difference = (gradients[0] - gradients[1]) * (length / (2 * step))
+        return difference, self._gradient()[1]
+
+    def _gradient_difference(self, direction: NDArray[Any]) -> Difference:
+        enough = 3e-3 if self.dtype == np.float32 else 1e-7
+        with self._moving() as move_by:
+
+            def gradient_at(vector: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+                moved = move_by(vector)
+                return self._gradient()[0].numpy(), moved
+
+            return difference(gradient_at, direction, self._first_step(), enough)
+
+    def _first_step(self) -> float:
+        """The step that balances rounding and bend where derivatives are of the order of one."""
+        weights = self.variables.flat(self.variables.variables)
+        types = {v.dtype.as_numpy_dtype for v in self.variables.variables}
+        coarsest = max(float(ml_dtypes.finfo(t).eps) for t in types)  # type: ignore[no-untyped-call]
+        if self._structure.quantised:
+            coarsest = max(coarsest, 2.0**-8)
+        length: float = coarsest ** (1 / 3) * max(1.0, float(tf.norm(weights)))
+        return length
+
+    @contextlib.contextmanager
+    def _moving(self) -> Iterator[Callable[[Any], NDArray[Any]]]:
+        """Moves the weights by a vector from where they are, and tells how far they went, rounded.
+
+        Afterwards every bit of them is as it was.
+        """
+        variables = self.variables
+        before = [tf.identity(v) for v in variables.variables]
+
+        def move_by(vector: Any) -> NDArray[Any]:
+            weights = variables.flat(before)
+            self._assign(variables.split(weights + tf.cast(vector, variables.tf_dtype)))
+            return np.asarray(variables.flat(variables.variables) - weights)
+
+        try:
+            yield move_by
+        finally:
+            self._assign(before)
+
+    def _gradient(self) -> tuple[Any, float]:
+        """The gradient and the loss, by a function that there is."""
+        if self.method == FINITE_DIFFERENCES or "gradient" in self._functions:
+            return mean_over(self._batched, self._function("gradient"))
+        function = self._function(self.method)
+        vector = tf.zeros([self.size], self.variables.tf_dtype)
+        return mean_over(self._batched, lambda *batch: function(vector, *batch)[1:])
+
+    def _assign(self, values: Sequence[Any]) -> None:
+        for variable, value in zip(self.variables.variables, values, strict=True):
+            variable.assign(value)
+
+    def _function(self, name: str) -> Any:
+        if name not in self._functions:
+            if name in ("gradient", FINITE_DIFFERENCES):
+                self._functions[name] = traced(self._traced_gradient, *self._batched.signature)
+            else:
+                body = {
+                    "reverse over reverse": self._traced_reverse,
+                    "forward over reverse": self._traced_forward,
+                }[name]
+                signature = self.variables.signature, *self._batched.signature
+                self._functions[name] = traced(body, *signature)
+        return self._functions[name]
+
+    def _traced_reverse(self, vector: Any, *batch: Any) -> tuple[Any, Any, Any]:
+        variables = self.variables.variables
+        with tf.GradientTape(watch_accessed_variables=False) as outer:
+            outer.watch(variables)
+            loss, gradients = self._loss_and_gradients(batch)
+            inner = self.variables.inner(gradients, vector)
+        if self._structure.stops:
+            # A tape has not seen what was stopped, the graph has.
+            differentiate_stops(tf.compat.v1.get_default_graph())
+            second = tf.gradients(inner, variables)
+        else:
+            second = outer.gradient(inner, variables)
+        return self.variables.flat(second), self.variables.flat(gradients), loss
+
+    def _traced_forward(self, vector: Any, *batch: Any) -> tuple[Any, Any, Any]:
+        variables = self.variables.variables
+        with tf.autodiff.ForwardAccumulator(variables, self.variables.split(vector)) as accumulator:
+            loss, gradients = self._loss_and_gradients(batch)
+            dense = [g if g is None else tf.convert_to_tensor(g) for g in gradients]
+        if self._structure.stops:
+            self._structure = dataclasses.replace(
+                self._structure, unsure=frozenset({"StopGradient"})
+            )
+        second = [g if g is None else accumulator.jvp(g) for g in dense]
+        return self.variables.flat(second), self.variables.flat(dense), loss
+
+    def _traced_gradient(self, *batch: Any) -> tuple[Any, Any]:
+        loss, gradients = self._loss_and_gradients(batch)
+        return self.variables.flat(gradients), loss
+
+    def _loss_and_gradients(self, batch: tuple[Any, ...]) -> tuple[Any, list[Any]]:
+        variables = self.variables.variables
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            loss = checked_scalar(self._batched.loss(*batch), self.variables.tf_dtype)
+        self._structure = structure(tf.compat.v1.get_default_graph())
+        gradients = tape.gradient(loss, variables)
+        if all(g is None for g in gradients):
+            raise HessianError(
+                "The loss depends on none of the variables: loss must compute from the variables "
+                "themselves (not from copies or NumPy values), and variables must be those it uses."
+            )
+        return loss, gradients
+
+
+def operator_of(loss: Any, variables: Sequence[Any] | None) -> SymmetricOperator:
+    """The operator that was given, or the Hessian of a loss.
+
+    Raises:
+        HessianError: there are both an operator and variables, or as HessianOperator says.
+    """
+    if not isinstance(loss, SymmetricOperator):
+        return HessianOperator(loss, () if variables is None else variables)
+    if variables is not None:
+        raise HessianError("Pass either an operator or loss and variables, not both.")
+    return loss

@@ -1,0 +1,100 @@
+"""Whether products are those of a Hessian: of the derivative of the gradient, and symmetric."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tbgrad.hessian.differences import Difference
+from tbgrad.hessian.errors import HessianError
+from tbgrad.hessian.tensorflow.structure import Structure
+
+
+class Verdict(NamedTuple):
+    """Whether products can be trusted, and in words why not."""
+
+    trusted: bool
+    sentence: str = ""
+
+
+def leaning(probe: NDArray[Any], product: NDArray[Any]) -> NDArray[Any]:
+    """A random direction and twice its product, as long: it leans to where curvature is large."""
+    size = np.linalg.norm(product)
+    direction: NDArray[Any] = probe / np.linalg.norm(probe)
+    if size:
+        direction = direction + 2 * product / size
+    return direction
+
+
+def asymmetry(
+    probe: NDArray[Any],
+    product_of_probe: NDArray[Any],
+    direction: NDArray[Any],
+    product: NDArray[Any],
+) -> float:
+    """|⟨u, A v⟩ − ⟨v, A u⟩| as a share of the larger, for the probe u and a direction v.
+
+    With v `leaning`, ⟨v, A u⟩ is at least as large as A u, which it is not for random ones.
+    """
+    crossed = float(product_of_probe @ direction), float(probe @ product)
+    largest = max(abs(c) for c in crossed)
+    return abs(crossed[0] - crossed[1]) / largest if largest else 0.0
+
+
+def judge(
+    found: Difference,
+    product: NDArray[Any],
+    probe: NDArray[Any],
+    product_of_probe: NDArray[Any],
+    structure: Structure,
+    dtype: np.dtype[Any],
+) -> Verdict:
+    """Whether a product is that of the differences of the gradient along its direction.
+
+    Gradients that jump, as those of ReLU do, have differences that no second derivative has. They
+    cannot refute products of operations whose derivatives are known to be right.
+    """
+    apart = float(np.linalg.norm(product - found.product))
+    size = max(found.size, float(np.linalg.norm(product)))
+    allowed = 1.5 * found.error + rounding_share(dtype) * size
+    lopsided = asymmetry(probe, product_of_probe, found.direction, product)
+    jumps = structure.kinks or not np.isfinite(found.error)
+    explained = apart <= allowed or (jumps and not structure.unsure)
+    if explained and lopsided <= 30 * rounding_share(dtype) and not structure.quantised:
+        return Verdict(True)
+    names = ", ".join(sorted(structure.unsure)) or "an operation"
+    return Verdict(
+        False,
+        f"along a random direction they differ from differences of the gradient by "
+        f"{apart / size:.1%} where rounding explains {allowed / size:.1%} ({names} in the loss has "
+        f"a second derivative that is not the derivative of its gradient)",
+    )
+
+
+def rounding_share(dtype: np.dtype[Any]) -> float:
+    """What rounding makes of a product at most, as a share of it."""
+    return 3e-4 if dtype == np.float32 else 1e-8
+
+
+def require_symmetric(
+    probe: NDArray[Any],
+    product_of_probe: NDArray[Any],
+    found: Difference,
+    structure: Structure,
+) -> None:
+    """Raise HessianError where differences are not symmetric by more than they are off."""
+    lopsided = asymmetry(probe, product_of_probe, found.direction, found.product)
+    size = float(np.linalg.norm(product_of_probe)) / float(np.linalg.norm(probe))
+    error = 3 * found.two_point_error / size if size else np.inf
+    if lopsided > error + 30 * rounding_share(product_of_probe.dtype):
+        stops = {"tf.stop_gradient"} if structure.stops else set()
+        names = ", ".join(sorted(structure.unsure | stops))
+        raise HessianError(
+            f"The gradient of this loss is not the gradient of any function, so there is no "
+            f"Hessian: its derivative is not symmetric (⟨u, A v⟩ and ⟨v, A u⟩ differ by "
+            f"{lopsided:.0%}). That comes of gradients that are written by hand, reversed or "
+            f"stopped{f' ({names})' if names else ''}: give a loss without them; what is to be "
+            f"held fixed, such as a target, compute outside of the loss."
+        )

@@ -1,0 +1,283 @@
+"""Periodic curvature estimates during training: what to estimate, on which data, and when."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tbgrad import hessian
+from tbgrad.keras.probe import is_dataset
+from tbgrad.log.records import CurvatureEstimate, Eigenvalue
+from tbgrad.monitoring.arguments import check_steps
+from tbgrad.monitoring.run_log import RunLog
+from tbgrad.monitoring.sentences import brief
+
+
+@dataclass(frozen=True)
+class Curvature:
+    """How the monitor estimates the curvature of the loss during training.
+
+    Args:
+        data: where the probe batch comes from, `(x, y)` or `(x, y, sample_weight)` as for
+            `model.fit`: arrays, or nested lists, tuples and dicts of them; or a `tf.data.Dataset`
+            of batches of these. The `class_weight` of `fit` counts for it, too. Not for
+            `GradientSummaryWriter.curvature`, which is given a loss.
+        every: steps between two estimates. There is one before the first step and one after the
+            last too.
+        samples: size of the probe batch, drawn once from `data`, of a dataset the first ones; all
+            of it where it has fewer.
+        k: eigenvalues of the Hessian at each end of its spectrum.
+        trace: whether to estimate its trace, too.
+        density_every: steps between two estimates of its spectral density, and of the shares of its
+            eigenvalues above and below zero; None for none. Up to 5,000 parameters they are exact
+            where the budget allows.
+        budget: wall-clock time that estimates may take, tracing their functions included, as a
+            share of what the training takes without them. Where they would take more, they come
+            less often than `every` says, and a note in the log says so. The first and the last come
+            in any case. None sets no limit.
+        tol: an eigenvalue has converged when its error bound is at most this share of it.
+        max_products: Hessian-vector products that one estimate of eigenvalues may take.
+
+    The estimate is of the compiled loss, regularisation included, with the model as in inference
+    (no dropout, BatchNorm with its moving averages), by Lanczos iteration started from the
+    eigenvectors of the estimate before. With Adam, AdamW and RMSprop there is one of the
+    preconditioned Hessian too, which their stability depends on. It takes the memory of ten vectors
+    of the size of the weights, or 64 MiB where that is more, besides that of a gradient.
+
+    Raises:
+        ValueError: a number is out of range, or `data` is not a tuple of two or three.
+    """
+
+    data: Any = None
+    every: int = 500
+    samples: int = 256
+    k: int = 1
+    trace: bool = False
+    density_every: int | None = None
+    budget: float | None = 0.05
+    tol: float = 1e-2
+    max_products: int = 60
+
+    def __post_init__(self) -> None:
+        check_steps("Curvature.every", self.every)
+        if self.density_every is not None:
+            check_steps("Curvature.density_every", self.density_every)
+        if (
+            self.data is not None
+            and not is_dataset(self.data)
+            and (not isinstance(self.data, tuple | list) or len(self.data) not in (2, 3))
+        ):
+            raise ValueError(
+                "Curvature.data is (x, y) or (x, y, sample_weight), as for model.fit, or a "
+                f"tf.data.Dataset of batches of these; not {type(self.data).__name__}"
+            )
+        if self.samples < 1:
+            raise ValueError(f"Curvature.samples is at least 1, not {self.samples}")
+        if self.k < 1:
+            raise ValueError(f"Curvature.k is at least 1, not {self.k}")
+        if self.budget is not None and not self.budget > 0:
+            raise ValueError(f"Curvature.budget is a share above 0 or None, not {self.budget}")
+        if not 0 < self.tol < 1:
+            raise ValueError(f"Curvature.tol is a share between 0 and 1, not {self.tol}")
+        if self.max_products < 2 * self.k:
+            raise ValueError(
+                f"Curvature.max_products is at least 2 k = {2 * self.k}, not {self.max_products}"
+            )
+
+
+class CurvatureProbe:
+    """Estimates the curvature of one loss and logs it, within a share of the time.
+
+    `make` gives the loss and its variables when the first estimate is due; `samples` is how many
+    samples the loss is of, 0 where that is not known.
+    """
+
+    def __init__(
+        self,
+        settings: Curvature,
+        make: Callable[[], tuple[Any, Sequence[Any]]],
+        optimizer: Any,
+        log: RunLog,
+        samples: int = 0,
+    ) -> None:
+        self._settings = settings
+        self._make = make
+        self._variables: Sequence[Any] = ()
+        self._optimizer = optimizer
+        self._log = log
+        self._samples = samples
+        self._operator: hessian.HessianOperator | None = None
+        self._preconditioned: hessian.PreconditionedOperator | None = None
+        self._starts: dict[str, Any] = {}
+        self._budget = TimeBudget(math.inf if settings.budget is None else settings.budget)
+        self._last: int | None = None
+        self._last_density: int | None = None
+        self._failed = False
+        self._not_finite = False
+        self._left_out = False
+
+    def due(self, step: int) -> bool:
+        """Whether an estimate is due between two steps, `step` updates being done."""
+        if self._failed:
+            return False
+        if self._last is None:
+            return True
+        if step // self._settings.every <= self._last // self._settings.every:
+            return False
+        if self._budget.allows():
+            return True
+        self._left_out = True
+        if step - self._last >= 2 * self._settings.every:
+            self._tell_left_out()
+        return False
+
+    def end(self) -> CurvatureEstimate | None:
+        """The last estimate, after the last step; says so where the budget left some out."""
+        if self._left_out:
+            self._tell_left_out()
+        return self.estimate()
+
+    def _tell_left_out(self) -> None:
+        if self._budget.tell():
+            self._log.note(
+                f"estimates of the curvature took {self._budget.spent:.2g} s, more than "
+                f"{self._settings.budget:.0%} of the time: they come less often than every "
+                f"{self._settings.every} steps. Curvature(budget=...) allows more"
+            )
+
+    def estimate(self) -> CurvatureEstimate | None:
+        """Estimate at the present weights and log it; a failure ends the estimates, no more."""
+        step = self._log.step
+        if self._failed or step == self._last:
+            return None
+        started = time.perf_counter()
+        self._log.drain()  # the steps before stand before the estimate in the log
+        try:
+            if self._operator is None:
+                loss, self._variables = self._make()
+                self._operator = hessian.HessianOperator(loss, self._variables)
+                self._operator.prepare()
+            traced = time.perf_counter()
+            found = self._eigenvalues(step, self._operator, started)
+            density = self._density(step, self._operator)
+            if density is not None:
+                shares = ("minimum_ratio", "negative_fraction", "zero_fraction")
+                found = replace(found, **{name: getattr(density, name) for name in shares})
+            grid = None if density is None else (density.grid, density.density)
+            self._log.add_curvature(step, found, grid)
+        except hessian.NotFiniteError as error:
+            self._last = step
+            if not self._not_finite:
+                self._log.note(f"no curvature at step {step}, and none until it is finite. {error}")
+            self._not_finite = True
+            return None
+        except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
+            self._failed = True
+            self._log.note(f"no curvature from step {step} on. {brief(error)}")
+            return None
+        self._budget.spend(time.perf_counter() - started, once=traced - started)
+        self._last, self._not_finite = step, False
+        return found
+
+    def _eigenvalues(
+        self, step: int, operator: hessian.HessianOperator, started: float
+    ) -> CurvatureEstimate:
+        settings = self._settings
+        both = self._extremes("plain", operator, step, min(2 * settings.k, operator.size), "BE")
+        threshold, formula = hessian.stability_threshold(self._optimizer)
+        preconditioned, converged, hvps = None, both.converged, both.hvps
+        adaptive = hessian.preconditioner(self._optimizer, self._variables)
+        if adaptive is not None:
+            if self._preconditioned is None:
+                diagonal = adaptive.diagonal
+                self._preconditioned = hessian.PreconditionedOperator(operator, diagonal)
+            self._preconditioned.precondition(adaptive.diagonal)
+            top = self._extremes("preconditioned", self._preconditioned, step, 1, "LA")
+            preconditioned = Eigenvalue(float(top.values[0]), float(top.residuals[0]))
+            threshold, formula = adaptive.threshold, adaptive.formula
+            converged, hvps = converged and top.converged, hvps + top.hvps
+        trace, error = math.nan, math.nan
+        if settings.trace:
+            found = hessian.trace(operator, seed=step, progress=False)
+            trace, error, hvps = found.value, found.standard_error, hvps + found.hvps
+        return CurvatureEstimate(
+            eigenvalues=tuple(
+                Eigenvalue(float(value), float(residual))
+                for value, residual in zip(both.values, both.residuals, strict=True)
+            ),
+            converged=bool(converged),
+            hvps=int(hvps),
+            seconds=time.perf_counter() - started,
+            loss=float(both.loss),
+            samples=self._samples,
+            stability_threshold=threshold,
+            threshold_formula=formula,
+            preconditioned=preconditioned,
+            trace=trace,
+            trace_error=error,
+            method=operator.method,
+        )
+
+    def _extremes(
+        self, name: str, operator: Any, step: int, k: int, which: Any
+    ) -> hessian.Eigenvalues:
+        """Extreme eigenvalues, started from those of the estimate before."""
+        found = hessian.eigenvalues(
+            operator,
+            k=k,
+            which=which,
+            tol=self._settings.tol,
+            start=self._starts.get(name),
+            max_products=self._settings.max_products,
+            seed=step,
+            progress=False,
+        )
+        self._starts[name] = found.vectors
+        return found
+
+    def _density(
+        self, step: int, operator: hessian.HessianOperator
+    ) -> hessian.SpectralDensity | None:
+        """The spectral density where it is due, exact where that costs no more than is allowed."""
+        every = self._settings.density_every
+        if every is None:
+            return None
+        if self._last_density is not None and step // every <= self._last_density // every:
+            return None
+        self._last_density = step
+        affordable = self._budget.affords(operator.size * operator.last_seconds)
+        if operator.size <= hessian.MAX_SIZE and affordable:
+            return hessian.spectrum(operator, progress=False).density()
+        return hessian.spectral_density(operator, seed=step, progress=False)
+
+
+class TimeBudget:
+    """Keeps what is done now and then within a share of the rest of the time."""
+
+    def __init__(self, share: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._share, self._clock = share, clock
+        self._begun = clock()
+        self.spent = self._cost = 0.0
+        self._told = False
+
+    def spend(self, seconds: float, once: float = 0.0) -> None:
+        """Count one time more; the part that was needed `once` will not be needed again."""
+        self.spent += seconds
+        self._cost = seconds - once
+
+    def allows(self) -> bool:
+        """Whether doing it once more, at the cost of the last time, keeps the share."""
+        return self.affords(self._cost)
+
+    def affords(self, seconds: float) -> bool:
+        """Whether so much more time keeps the share."""
+        rest = self._clock() - self._begun - self.spent
+        return self.spent + seconds <= self._share * max(rest, 1e-9)
+
+    def tell(self) -> bool:
+        """True the first time."""
+        told, self._told = self._told, True
+        return not told

@@ -1,0 +1,57 @@
+"""The signal-to-noise ratio of gradients, from the moments that an optimizer keeps anyway."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import tensorflow as tf
+
+from tbgrad.keras.graph import INFINITE, UNKNOWN
+
+Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
+
+
+def signal_to_noise(optimizer: Any, variables: Sequence[Any], more: int = 0) -> Tensor:
+    """Squared length of the mean gradient over its variance, for every variable: [P].
+
+    From the running means that Adam, AdamW, Nadam and LAMB keep, m of the gradient and v of its
+    squares, both corrected for their start at zero: E |m|² = |µ|² + c σ² and E Σv = |µ|² + σ²,
+    where c is the sum of the squared weights in m, solved for |µ|²/σ², at least 0. It is that of
+    the applied gradient and of about the last 1/(1-β₁) updates. UNKNOWN where the optimizer keeps
+    no such means, has not met the variable, or has made fewer than two updates; INFINITE where the
+    gradient has no variance. `more` are updates that it has made and not yet counted.
+
+    The batch size over this ratio estimates the simple gradient noise scale of McCandlish et al.,
+    "An empirical model of large-batch training", 2018.
+    """
+    children = getattr(optimizer, "optimizers", None)
+    if children is not None:  # each variable is known to one of them
+        found = [signal_to_noise(child, variables, more) for child in children]
+        return tf.reduce_max(tf.stack(found), axis=0)
+    known = all(hasattr(optimizer, name) for name in ("_momentums", "_velocities", "beta_2"))
+    if not known or not optimizer.beta_1 > 0:
+        return tf.fill([len(variables)], UNKNOWN)
+    updates = tf.cast(tf.convert_to_tensor(optimizer.iterations) + more, tf.float32)
+    counted = tf.maximum(updates, 2.0)
+    beta_1, beta_2 = tf.constant(optimizer.beta_1), tf.constant(optimizer.beta_2)
+    seen_1, seen_2 = 1.0 - beta_1**counted, 1.0 - beta_2**counted
+    memory = (1.0 - beta_1) * (2.0 - seen_1) / ((1.0 + beta_1) * seen_1)
+
+    def ratio(variable: Any) -> Tensor:
+        index = optimizer._trainable_variables_indices.get(optimizer._var_key(variable))
+        if index is None or optimizer._momentums[index] is None:
+            return tf.constant(UNKNOWN)
+        mean, square = (
+            tf.cast(tf.convert_to_tensor(moments[index]), tf.float32)
+            for moments in (optimizer._momentums, optimizer._velocities)
+        )
+        length = 2.0 * tf.nn.l2_loss(mean) / seen_1**2
+        power = tf.reduce_sum(square) / seen_2
+        noise = (power - length) / (1.0 - memory)
+        signal = tf.maximum(power - noise, 0.0)
+        found = tf.math.divide_no_nan(signal, noise)
+        return tf.where(noise > 0.0, found, tf.where(signal > 0.0, INFINITE, UNKNOWN))
+
+    ratios = tf.stack([ratio(variable) for variable in variables])
+    return tf.where(updates > 1.0, ratios, UNKNOWN)

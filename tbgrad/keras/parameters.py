@@ -1,0 +1,181 @@
+"""Trainable variables as `Parameter` records: names, owners, roles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+
+from tbgrad.log.records import Parameter, distinct
+
+_ROLES = {
+    "kernel": "kernel",
+    "recurrent_kernel": "kernel",
+    "depthwise_kernel": "kernel",
+    "pointwise_kernel": "kernel",
+    "bias": "bias",
+    "embeddings": "embedding",
+    "gamma": "normalization",
+    "beta": "normalization",
+}
+
+
+def tensorflow_variable(variable: Any) -> Any:
+    """The `tf.Variable` behind a Keras variable, or the argument itself where it is one."""
+    return variable.value if hasattr(variable, "path") else variable
+
+
+def trained(variables: Sequence[Any]) -> list[Any]:
+    """The variables without those that an optimizer overwrites with their gradient.
+
+    Keras keeps the scales of float8 layers so: a state among the weights, which no step descends.
+    """
+    return [v for v in variables if not getattr(v, "overwrite_with_gradient", False)]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which parameters are observed, by patterns of their paths as of a shell's file names.
+
+    `*` stands for anything, `/` included. Without `include` it is all; `exclude` takes from them.
+    """
+
+    include: tuple[str, ...] = ("*",)
+    exclude: tuple[str, ...] = ()
+
+    def of(self, variables: Sequence[Any]) -> list[Any]:
+        """Those of `variables` that are observed, and trained.
+
+        Raises:
+            ValueError: there are variables and none of them is.
+        """
+        chosen = [v for v in trained(variables) if self._has(name_of(v))]
+        if variables and not chosen:
+            names = ", ".join(map(name_of, variables[:5])) + (", …" if len(variables) > 5 else "")
+            raise ValueError(
+                f"include={list(self.include)} and exclude={list(self.exclude)} leave no "
+                f"parameter to observe; there are {names}"
+            )
+        return chosen
+
+    def has_any(self, variables: Sequence[Any]) -> bool:
+        """Whether one of `variables` is observed; also where there are none."""
+        return not variables or any(self._has(name_of(variable)) for variable in variables)
+
+    def _has(self, name: str) -> bool:
+        return any(fnmatchcase(name, pattern) for pattern in self.include) and not any(
+            fnmatchcase(name, pattern) for pattern in self.exclude
+        )
+
+
+def name_of(variable: Any) -> str:
+    """The path of a Keras variable, or the name of a `tf.Variable`."""
+    return getattr(variable, "path", None) or str(variable.name).removesuffix(":0")
+
+
+def describe(
+    variables: Sequence[Any], activations: Mapping[str, str] | None = None
+) -> tuple[Parameter, ...]:
+    """One record a variable, in the same order; repeated names get a number each.
+
+    `activations` are those of the layers that are known, by path.
+
+    Raises:
+        ValueError: there are no variables.
+    """
+    if not variables:
+        raise ValueError(
+            "variables is empty: the model has no trainable weights. Build it (call it on a batch) "
+            "and check that its layers are not frozen with trainable=False."
+        )
+    names = [name_of(variable) for variable in variables]
+    records = []
+    for variable, name, path in zip(variables, names, distinct(names), strict=True):
+        layer, _, attribute = name.rpartition("/")
+        shape = tuple(int(length) for length in variable.shape)
+        dtype = variable.dtype
+        records.append(
+            Parameter(
+                path=path,
+                layer=layer,
+                shape=shape,
+                size=int(np.prod(shape)),
+                dtype=dtype if isinstance(dtype, str) else dtype.name,
+                role=_ROLES.get(attribute, "other"),
+                activation=(activations or {}).get(layer, ""),
+            )
+        )
+    return tuple(records)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the real numbers of a gradient lie in memory.
+
+    `size` counts them. Where the tensor has output units, they are `units` in number, along an axis
+    of the gradient as [-1, units, after]; elsewhere `units` is None.
+    """
+
+    shape: tuple[int, ...]
+    size: int
+    units: int | None = None
+    after: int = 1
+
+
+def layouts(parameters: Sequence[Parameter]) -> tuple[Layout, ...]:
+    """The layout of every parameter; the others of its layer tell what its output units are.
+
+    Units are the columns of a dense layer, the filters of a convolution (channels of a depthwise
+    one), the cells of a recurrent layer with all their gates, the dimensions of each head in
+    attention, the dimensions of an embedding.
+    """
+    by_layer: dict[str, list[Parameter]] = {}
+    for parameter in parameters:
+        by_layer.setdefault(parameter.layer, []).append(parameter)
+    found = []
+    for parameter in parameters:
+        units, after = _units(parameter, by_layer[parameter.layer])
+        shape, size = parameter.shape, parameter.size
+        if parameter.dtype.startswith("complex"):
+            shape, size, after = (*shape, 2), 2 * size, 2 * after
+        found.append(Layout(shape, size, units, after))
+    return tuple(found)
+
+
+def _units(parameter: Parameter, layer: Sequence[Parameter]) -> tuple[int | None, int]:
+    """Number of output units and the numbers behind each of them."""
+    shape = parameter.shape
+    if parameter.role not in ("kernel", "bias", "embedding"):
+        return None, 1
+    if not shape:
+        return 1, 1
+    cells = {p.shape[-2] for p in layer if _attribute(p) == "recurrent_kernel" and len(p.shape) > 1}
+    if cells and parameter.role != "embedding":
+        return cells.pop(), 1
+    if parameter.role == "embedding" or len(shape) == 1:
+        return shape[-1], 1
+    if parameter.role == "bias":
+        return parameter.size, 1
+    name = parameter.layer.rpartition("/")[2]
+    if _attribute(parameter) == "depthwise_kernel" or "depthwise" in name:
+        return math.prod(shape[-2:]), 1
+    if "transpose" in name:
+        return shape[-2], shape[-1]
+    biases = {p.size for p in layer if p.role == "bias"}
+    if biases and shape[-1] not in biases:
+        if math.prod(shape[-2:]) in biases:
+            return math.prod(shape[-2:]), 1
+        if shape[-2] in biases:
+            return shape[-2], shape[-1]
+    if name in ("query", "key", "value") and len(shape) == 3:
+        return math.prod(shape[-2:]), 1
+    return shape[-1], 1
+
+
+def _attribute(parameter: Parameter) -> str:
+    """The name of the variable in its layer."""
+    return parameter.path.removeprefix(f"{parameter.layer}/").partition(" (")[0]

@@ -1,0 +1,287 @@
+"""`GradientSummaryWriter`: the monitor for training loops of one's own."""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tbgrad.diagnosis import AlertSettings
+from tbgrad.diagnosis.needs import OF_LOSS, silent
+from tbgrad.keras import replicas
+from tbgrad.keras.curvature import Curvature, CurvatureProbe
+from tbgrad.log.records import Alert, CurvatureEstimate
+from tbgrad.monitoring.arguments import (
+    check_alerts,
+    check_cadence,
+    check_gradients,
+    check_group,
+    check_logdir,
+    check_on_alert,
+    check_optimizer,
+    check_selection,
+)
+from tbgrad.monitoring.cadence import HISTOGRAMS
+from tbgrad.monitoring.run_log import ALARM_SECONDS, DRAIN_SECONDS, RunLog, updates_done
+
+
+class GradientSummaryWriter:
+    """Logs what the gradients of `variables` do, from a custom training loop.
+
+    Args:
+        logdir: directory of the run, which is created; also one that TensorFlow can write and
+            Python cannot, such as `gs://bucket/runs/a`, where the log is seen to grow every 30 s.
+            A loop that begins at step 0 where there is a log already is logged in `runs/a-2`, and
+            so on.
+        variables: the trainable variables (Keras or `tf.Variable`), one row of statistics each.
+        optimizer: the Keras optimizer of the loop. With it, the log has the learning rate, the
+            effect of clipping and the size of the updates too.
+        every: steps between two logged ones. Norms and non-finite values are taken at every step
+            whatever this is, and show as the largest of each window. A mapping is a schedule:
+            `{0: 1, 1000: 10}` logs each of the first 1,000 steps and every 10th from there on.
+        histograms_every: steps between two histograms of the gradients; by default 10 · `every`.
+        start_step: number of updates already done; the optimizer's own count by default.
+        include, exclude: patterns of parameter paths, one or several, as of file names in a shell:
+            `include="*/kernel"`. Parameters that are not included, or are excluded, are not
+            observed at all; the global norm is of the others. By default all are.
+        on_alert: called with a `tbgrad.Alert` when one opens and when it closes, in a
+            thread, so that it may take its time.
+        alerts: a `tbgrad.AlertSettings`, or the path of a TOML file of them: from what on the rules
+            raise an alert, and which are silenced, where.
+        group: name of these parameters in the run, for several writers that write to one `logdir`:
+            the generator and the discriminator of a GAN. Tags begin with it (`generator/loss`), and
+            the tab, the terminal app and `tbgrad.read` show each group as a run of its own.
+
+    The log is written by a thread that looks at the device every two seconds; the loop itself never
+    waits. Use it as a context manager, or call `close` at the end. Whatever fails while training
+    becomes one warning and a note in the log, and training goes on.
+
+    Raises:
+        ValueError: `variables` is empty or none of them is included, a cadence is not a whole
+            number from 1 on, or a schedule does not begin at step 0.
+        TypeError: `optimizer` is not one of Keras 3, or a pattern is not a string.
+        NotADirectoryError: `logdir` is a file.
+        OSError: `logdir` cannot be created.
+
+    Example::
+
+        with tbgrad.GradientSummaryWriter(
+            "runs/b", model.trainable_variables, optimizer=optimizer
+        ) as writer:
+
+            @tf.function
+            def train_step(x, y):
+                with tf.GradientTape() as tape:
+                    loss = loss_fn(y, model(x, training=True))
+                gradients = tape.gradient(loss, model.trainable_variables)
+                writer.observe(gradients, loss=loss)
+                optimizer.apply(gradients, model.trainable_variables)
+
+            for x, y in dataset:
+                train_step(x, y)
+    """
+
+    def __init__(
+        self,
+        logdir: str | Path,
+        variables: Sequence[Any],
+        *,
+        optimizer: Any = None,
+        every: int | Mapping[int, int] = 10,
+        histograms_every: int | Mapping[int, int] | None = None,
+        start_step: int | None = None,
+        include: str | Sequence[str] | None = None,
+        exclude: str | Sequence[str] | None = None,
+        on_alert: Callable[[Alert], object] | None = None,
+        alerts: AlertSettings | str | Path | None = None,
+        group: str = "",
+    ) -> None:
+        check_optimizer(optimizer)
+        if start_step is None:
+            start_step = 0 if optimizer is None else updates_done(optimizer)
+        begun_at = start_step
+        cadence = check_cadence("every", every)
+        self._log = RunLog(
+            check_logdir(logdir),
+            group=check_group(group),
+            optimizer=optimizer,
+            every=cadence,
+            histograms_every=(
+                cadence.times(HISTOGRAMS)
+                if histograms_every is None
+                else check_cadence("histograms_every", histograms_every)
+            ),
+            selection=check_selection(include, exclude),
+            on_alert=check_on_alert(on_alert),
+            alerts=check_alerts(alerts),
+            counted=lambda: begun_at,
+        )
+        self._variables = list(variables)
+        self._optimizer = optimizer
+        self._grouped = bool(group)
+        self._probe: CurvatureProbe | None = None
+        self._step = 0
+        if replicas.writes_summaries(self._variables):
+            replicas.outside(self._log.observer_for, self._variables)
+        self._log.attach()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(
+            target=_drain_until, args=(self._stop, self._log), name="tbgrad-drain", daemon=True
+        )
+        self._thread.start()
+        self._close = weakref.finalize(self, _shut, self._stop, self._thread, self._log)
+
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
+    def observe(self, gradients: Iterable[Any], *, loss: Any = None) -> None:
+        """Take in the gradients of one step, in the order of `variables`; None where there is none.
+
+        Call it in the training step (in a `tf.function`, under XLA, or eagerly) before
+        `optimizer.apply`. Nothing waits for the host. Pairs of gradients and variables, as for
+        `optimizer.apply_gradients`, may come in any order.
+
+        Raises:
+            ValueError: the gradients do not belong to the variables, by number or by shape.
+        """
+        self._log.observe(check_gradients(gradients, self._variables), self._variables, loss)
+
+    def curvature(
+        self, loss: Callable[[], Any], settings: Curvature | None = None, *, samples: int = 0
+    ) -> CurvatureEstimate | None:
+        """Estimate the curvature of a loss where that is due; call it between any two steps.
+
+        Args:
+            loss: callable without arguments that returns the loss of the `variables` on a fixed
+                batch, as a scalar tensor; see `tbgrad.hessian.HessianOperator`. That of the first
+                call counts.
+            settings: how often, how much and what, `tbgrad.Curvature()` by default; its `every`
+                counts calls.
+            samples: how many samples the loss is of, for the log; 0 where that is not known.
+
+        Returns:
+            The estimate, which is in the log, too; None where none is due. The last one is made
+            by `close`, after the last step.
+
+        A failure becomes one warning and a note in the log, as everywhere.
+
+        Example::
+
+            writer.curvature(lambda: loss_fn(y_probe, model(x_probe, training=False)))
+        """
+        if self._probe is None:
+            made = loss, self._variables
+            chosen = settings or Curvature()
+            self._probe = CurvatureProbe(chosen, lambda: made, self._optimizer, self._log, samples)
+            self._step = self._log.step
+        due = self._probe.due(self._step)
+        self._step += 1
+        return self._probe.estimate() if due else None
+
+    def validation_loss(self, loss: Any) -> None:
+        """Log the loss on data that is not trained on, at the newest step, as `val_loss`.
+
+        What `fit` does by itself; the rule `overfitting` looks at it.
+
+        Raises:
+            TypeError, ValueError: `loss` is not a single number.
+
+        Example::
+
+            writer.validation_loss(loss_fn(y_validation, model(x_validation)))
+        """
+        number = float(loss)
+        self._log.drain()
+        self._log.add_validation_loss(number)
+
+    @property
+    def latest(self) -> Mapping[str, Any] | None:
+        """The newest logged step that was drained, None before there is one.
+
+        A mapping from `step`, `loss`, `gradient/norm` and the other tags of the log to numbers, and
+        from `parameters` to every statistic of every parameter by name.
+        """
+        return self._log.latest
+
+    @property
+    def directory(self) -> str | Path:
+        """Where it logs: `logdir`, or that with a number behind it."""
+        return self._log.logdir
+
+    def flush(self) -> None:
+        """Bring everything observed so far to disk."""
+        self._log.drain()
+        self._log.flush()
+
+    def close(self) -> None:
+        """Write what is left, give the optimizer back, and close the file. Twice does nothing.
+
+        Ahead of that it makes the last estimate of the curvature, where there were others.
+        """
+        if self._close.alive:
+            if self._probe is not None:
+                self._probe.end()
+            self._log.drain()
+            self._tell_unseen()
+        self._close()
+
+    def _tell_unseen(self) -> None:
+        """Say what could not be seen, and which rules were silent for it."""
+        if not replicas.writes_summaries(self._variables):
+            return  # another worker does
+        if self._log.seen:
+            sentence = silent(OF_LOSS, self._log.logged)
+            if sentence and not self._grouped:
+                self._log.note(sentence)
+        elif not self._log.skipped:
+            self._log.note(
+                "no step was seen: call writer.observe(gradients, loss=loss) in the training step"
+                + (
+                    ", and make the writer before that is called for the first time, which is when "
+                    "it is traced"
+                    if self._optimizer is not None
+                    else ""
+                )
+            )
+
+    def __enter__(self) -> GradientSummaryWriter:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if exception and exception[0] is not None:
+            self._close()  # and nothing that takes its time
+        else:
+            self.close()
+
+
+def _drain_until(stop: threading.Event, log: RunLog) -> None:
+    """Drain every two seconds, sooner where the ring would fill up before or not all is finite."""
+    pause, before, then = 0.05, log.step, time.monotonic()
+    while not log.failed and not _wait(pause, stop, log):
+        log.drain()
+        done, now = log.step, time.monotonic()
+        steps_a_second = (done - before) / (now - then)
+        before, then = done, now
+        if steps_a_second > 0:  # else it may be compiling, and be fast afterwards
+            filled_in = log.max_steps_between_drains(done) / steps_a_second
+            pause = min(DRAIN_SECONDS, max(0.02, filled_in), 2 * pause)
+
+
+def _wait(seconds: float, stop: threading.Event, log: RunLog) -> bool:
+    """Wait until there is reason to drain; whether it was told to stop."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        if stop.wait(min(left, ALARM_SECONDS)):
+            return True
+        if log.alarmed:
+            break
+    return stop.is_set()
+
+
+def _shut(stop: threading.Event, thread: threading.Thread, log: RunLog) -> None:
+    stop.set()
+    thread.join(10.0)
+    log.close()

@@ -1,0 +1,230 @@
+"""Write an event file on a background thread: C checksum, no TensorFlow, never blocks training."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import os
+import queue
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+from tensorboard.compat.proto import event_pb2
+
+from tbgrad.log import encode
+from tbgrad.log.framing import frame
+from tbgrad.log.tags import NOTES
+from tbgrad.log.tail import Event
+
+_serial = itertools.count()
+
+_Item: TypeAlias = tuple[Event, Callable[[], Iterable[Any]]]  # what makes more values for it
+
+
+class File(Protocol):
+    """What an event file is written to."""
+
+    def write(self, data: bytes) -> None:
+        """Append `data`, all of it."""
+
+    def flush(self) -> None:
+        """Bring what was written to where readers see it."""
+
+    def close(self) -> None:
+        """Flush, and write no more."""
+
+
+class LocalFile:
+    """A new file on a disk; what was written is seen at once.
+
+    Raises:
+        OSError: it exists, or it or its directory cannot be made.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._path.open("xb", buffering=0)
+
+    def write(self, data: bytes) -> None:
+        """Append `data`; raises OSError where it cannot be, or the file was deleted."""
+        left = memoryview(data)
+        while left:
+            left = left[self._file.write(left) :]
+        if os.fstat(self._file.fileno()).st_nlink == 0:
+            raise FileNotFoundError(errno.ENOENT, "the event file was deleted", str(self._path))
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class EventFileWriter:
+    """Appends events to a new event file in `logdir`, in the order in which they are added.
+
+    The file is made by `create`, which is given its path.
+
+    Serialising, checksum and disk access happen on a daemon thread; events are on disk as soon as
+    the thread has caught up. Events that find the queue full are dropped, counted in `dropped`, and
+    told of in a note in the log. When writing fails, or the file is deleted, `on_error` is called
+    once with the exception (on that thread) and everything added later is dropped and counted.
+
+    Raises:
+        OSError: `logdir` cannot be created or written; from another `create`, what that raises.
+
+    >>> with EventFileWriter(Path("runs/a")) as writer:
+    ...     writer.add(step=1, values=[logformat.scalar("loss", 0.5)])
+    """
+
+    CAPACITY = 4096
+
+    def __init__(
+        self,
+        logdir: str | Path,
+        *,
+        start_step: int | None = None,
+        on_error: Callable[[Exception], None] | None = None,
+        create: Callable[[str], File] = LocalFile,
+    ) -> None:
+        host = "".join(c if c.isalnum() or c in "-." else "-" for c in socket.gethostname())
+        # Readers take files in the order of their names, those of one second too.
+        serial = f"{os.getpid()}.{next(_serial):06d}"
+        name = f"events.out.tfevents.{int(time.time()):010d}.{host}.{serial}"
+        self.dropped = 0
+        self._counting = threading.Lock()
+        self._told_dropped = 0
+        self._last_step = 0
+        self._failed = False
+        self._on_error = on_error
+        self._described: set[str] = set()
+        self._queue: queue.Queue[_Item | threading.Event | None] = queue.Queue(self.CAPACITY)
+        self.path = f"{logdir}/{name}"
+        self._file = create(self.path)
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="tbgrad-writer", daemon=True)
+        self._thread.start()
+        self._put(event_pb2.Event(wall_time=time.time(), file_version="brain.Event:2"))
+        if start_step is not None:
+            session = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+            self._put(event_pb2.Event(wall_time=time.time(), step=start_step, session_log=session))
+
+    def add(
+        self,
+        step: int,
+        values: Iterable[Any] | Callable[[], Iterable[Any]],
+        wall_time: float | None = None,
+    ) -> None:
+        """Queue one event with all `values` of a step; a full queue drops it and counts that.
+
+        A function that makes the values is called on the writer's thread.
+        """
+        event = event_pb2.Event(
+            wall_time=time.time() if wall_time is None else wall_time, step=step
+        )
+        if not callable(values):
+            event.summary.value.extend(values)
+        self._put(event, values if callable(values) else tuple)
+
+    def flush(self, timeout: float = 10.0) -> bool:
+        """Wait until everything added so far is on disk; False when that took too long."""
+        if self._closed:
+            return True
+        done = threading.Event()
+        try:
+            self._queue.put(done, timeout=timeout)
+        except queue.Full:
+            return False
+        return done.wait(timeout)
+
+    def close(self, timeout: float = 10.0) -> None:
+        """Write what is queued and close the file. Closing twice does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._queue.put(None, timeout=timeout)
+        except queue.Full:
+            return
+        self._thread.join(timeout)
+
+    def __enter__(self) -> EventFileWriter:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _put(self, event: Event, values: Callable[[], Iterable[Any]] = tuple) -> None:
+        if self._closed:
+            return
+        try:
+            self._queue.put_nowait((event, values))
+        except queue.Full:
+            self._drop()
+
+    def _drop(self) -> None:
+        with self._counting:  # on the writer's thread and on those of all who add
+            self.dropped += 1
+
+    def _run(self) -> None:
+        while (item := self._queue.get()) is not None:
+            if isinstance(item, threading.Event):
+                self._attempt(self._file.flush)
+                item.set()
+            else:
+                self._write_or_drop(item)
+        if self.dropped > self._told_dropped and not self._failed:
+            event = event_pb2.Event(wall_time=time.time(), step=self._last_step + 1)
+            self._write_or_drop((event, tuple))
+        if not self._failed:
+            self._attempt(self._file.close)
+        else:
+            with contextlib.suppress(Exception):
+                self._file.close()
+
+    def _write_or_drop(self, item: _Item) -> None:
+        if self._failed or not self._attempt(lambda: self._write(item)):
+            self._drop()
+
+    def _attempt(self, action: Callable[[], None]) -> bool:
+        """Whether `action` went well; a failure is reported, and is the last."""
+        try:
+            action()
+        except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
+            self._failed = True
+            self._report(error)
+        return not self._failed
+
+    def _report(self, error: Exception) -> None:
+        if self._on_error is not None:
+            with contextlib.suppress(Exception):
+                self._on_error(error)
+
+    def _write(self, item: _Item) -> None:
+        event, values = item
+        if made := tuple(values()):  # to touch the summary of an event makes it one of summaries
+            event.summary.value.extend(made)
+        self._last_step = event.step
+        if self.dropped > self._told_dropped and not _has_note(event):
+            self._told_dropped = self.dropped
+            text = f"{self.dropped:,} events so far were dropped: the disk is too slow"
+            event.summary.value.append(encode.note(text))
+        # TensorBoard keeps the metadata of the first value of a tag and strips it from the rest.
+        for value in event.summary.value:
+            if value.tag in self._described:
+                value.ClearField("metadata")
+            else:
+                self._described.add(value.tag)
+        self._file.write(frame(event.SerializeToString()))
+
+
+def _has_note(event: Event) -> bool:
+    """Whether another note of this step would be lost: readers keep one value a step and tag."""
+    return any(value.tag == NOTES for value in event.summary.value)

@@ -1,0 +1,253 @@
+"""The log format, version 1: record <-> Summary value. Needs no TensorFlow.
+
+The only door between records and protocol buffers: both faces and the writer come through here.
+The names stand in `tbgrad.log.tags`, the way back from value to record in `tbgrad.log.decode`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tensorboard.compat.proto import summary_pb2, tensor_pb2, types_pb2
+
+from tbgrad.log.decode import DTYPES, Value, decode, decode_json, unread
+from tbgrad.log.records import Alert, CurvatureEstimate, HistogramBins, Manifest
+from tbgrad.log.tags import (
+    ALERT_PLUGIN_NAME,
+    ALERTS,
+    CLIP_FACTOR,
+    CURVATURE,
+    ENDED,
+    GRADIENT_NORM,
+    GRADIENT_NORM_MAX,
+    HISTOGRAM_PLUGIN_NAME,
+    HISTOGRAM_PREFIX,
+    HISTOGRAMS,
+    LAMBDA_MAX,
+    LAMBDA_MIN,
+    LEARNING_RATE,
+    LOSS,
+    LOSS_SCALE,
+    MANIFEST,
+    MINIMUM_RATIO,
+    NEGATIVE_FRACTION,
+    NOTES,
+    PARAMETERS,
+    PLUGIN_NAME,
+    SKIPPED_UPDATES,
+    SPECTRUM,
+    STABILITY,
+    TRACE,
+    UPDATE_RATIO,
+    VALIDATION_LOSS,
+    FormatError,
+    Kind,
+)
+
+__all__ = [
+    "ALERTS",
+    "ALERT_PLUGIN_NAME",
+    "CLIP_FACTOR",
+    "CURVATURE",
+    "ENDED",
+    "GRADIENT_NORM",
+    "GRADIENT_NORM_MAX",
+    "HISTOGRAMS",
+    "HISTOGRAM_PLUGIN_NAME",
+    "HISTOGRAM_PREFIX",
+    "LAMBDA_MAX",
+    "LAMBDA_MIN",
+    "LEARNING_RATE",
+    "LOSS",
+    "LOSS_SCALE",
+    "MANIFEST",
+    "MINIMUM_RATIO",
+    "NEGATIVE_FRACTION",
+    "NOTES",
+    "PARAMETERS",
+    "PLUGIN_NAME",
+    "SKIPPED_UPDATES",
+    "SPECTRUM",
+    "STABILITY",
+    "TRACE",
+    "UPDATE_RATIO",
+    "VALIDATION_LOSS",
+    "FormatError",
+    "Kind",
+    "alerts",
+    "curvature",
+    "decode",
+    "decode_json",
+    "ended_at",
+    "histogram",
+    "histograms",
+    "manifest",
+    "native_buckets",
+    "note",
+    "parameters",
+    "scalar",
+    "spectrum",
+    "spectrum_of",
+    "to_jsonable",
+    "unread",
+]
+
+
+def scalar(tag: str, value: float) -> Value:
+    """A native scalar series, float32."""
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite there, as in training
+        number = np.float32(value)
+    return _value(tag, "scalars", summary_pb2.DATA_CLASS_SCALAR, number)
+
+
+def histogram(tag: str, buckets: NDArray[np.float64]) -> Value:
+    """A native histogram: rows of left edge, right edge, count; shape [k, 3]."""
+    return _value(
+        tag, "histograms", summary_pb2.DATA_CLASS_TENSOR, np.asarray(buckets, dtype=np.float64)
+    )
+
+
+def note(text: str) -> Value:
+    """A sentence from the monitor about itself, in TensorBoard's own text tab."""
+    return _text_value(NOTES, "text", text)
+
+
+def manifest(record: Manifest) -> Value:
+    """The manifest as JSON."""
+    content = asdict(record)
+    content["histogram_edges"] = list(content.pop("histogram_bins")["edges"])
+    return _text_value(MANIFEST, PLUGIN_NAME, _to_json(content))
+
+
+def parameters(statistics: NDArray[np.float32]) -> Value:
+    """Packed statistics: float32 [P, S]."""
+    return _value(
+        PARAMETERS,
+        PLUGIN_NAME,
+        summary_pb2.DATA_CLASS_TENSOR,
+        np.asarray(statistics, dtype=np.float32),
+    )
+
+
+def histograms(counts: NDArray[np.int32]) -> Value:
+    """Packed histograms: int32 [P, B]."""
+    return _value(
+        HISTOGRAMS,
+        HISTOGRAM_PLUGIN_NAME,
+        summary_pb2.DATA_CLASS_TENSOR,
+        np.asarray(counts, dtype=np.int32),
+    )
+
+
+def curvature(record: CurvatureEstimate) -> Value:
+    """One curvature estimate as JSON."""
+    return _text_value(CURVATURE, PLUGIN_NAME, _to_json(asdict(record)))
+
+
+def spectrum(grid: NDArray[Any], density: NDArray[Any]) -> Value:
+    """The spectral density: eigenvalues and density, float32 [2, G]."""
+    rows = np.stack([grid, density]).astype(np.float32)
+    return _value(SPECTRUM, PLUGIN_NAME, summary_pb2.DATA_CLASS_TENSOR, rows)
+
+
+def spectrum_of(rows: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Eigenvalues, rising, and their density: what `spectrum` wrote.
+
+    Raises:
+        FormatError: that is not what it holds.
+    """
+    fits = isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.shape[0] == 2
+    if not fits or rows.shape[1] < 2 or not (np.diff(rows[0]) > 0).all():
+        raise FormatError(f"{SPECTRUM!r} does not hold rising eigenvalues and their density")
+    grid, density = rows.astype(np.float64)
+    return grid, density
+
+
+def ended_at(notes: Iterable[tuple[int, str]], newest: int | None) -> int | None:
+    """The step at which the monitoring ended after a failure; None where it did not.
+
+    Args:
+        notes: step and text of the notes of a log, in any order.
+        newest: step of the newest gradient in it, which may be of a later session.
+    """
+    ends = [step for step, text in notes if ENDED in text]
+    if not ends or (newest is not None and newest > max(ends)):
+        return None
+    return max(ends)
+
+
+def alerts(records: Sequence[Alert]) -> Value:
+    """The alerts opened, updated or closed at one step, as JSON.
+
+    Under a plugin name of their own, so that a server can keep all of them: where one telling in
+    three is left out, alerts that were closed come back open.
+    """
+    return _text_value(ALERTS, ALERT_PLUGIN_NAME, _to_json([asdict(record) for record in records]))
+
+
+def native_buckets(
+    counts: NDArray[np.int32], bins: HistogramBins, abs_max: float
+) -> NDArray[np.float64]:
+    """TensorBoard's [k, 3] buckets from one packed histogram row, with the true edges.
+
+    Empty columns outside the range of the data are dropped; the open-ended outer columns end at
+    `abs_max`. Values that are not finite have no place on the axis and are left out.
+    """
+    used = np.flatnonzero(counts[:-1])
+    if used.size == 0:
+        return np.zeros((0, 3))
+    columns = slice(used[0], used[-1] + 1)
+    limit = abs_max if math.isfinite(abs_max) else float(np.finfo(np.float32).max)
+    edges = np.clip(bins.bounds[columns], -limit, limit)
+    return np.column_stack([edges, counts[columns]])
+
+
+def _value(tag: str, plugin: str, data_class: int, array: NDArray[Any] | np.generic) -> Value:
+    dtype = _DTYPE_NUMBERS[array.dtype.type]
+    tensor = tensor_pb2.TensorProto(dtype=dtype, tensor_content=array.tobytes())
+    for length in array.shape:
+        tensor.tensor_shape.dim.add(size=length)
+    sound = tag.encode(errors="replace").decode()  # the tag may hold a layer's name
+    return _with_metadata(summary_pb2.Summary.Value(tag=sound, tensor=tensor), plugin, data_class)
+
+
+def _text_value(tag: str, plugin: str, text: str) -> Value:
+    tensor = tensor_pb2.TensorProto(
+        dtype=types_pb2.DT_STRING, string_val=[text.encode(errors="replace")]
+    )
+    value = summary_pb2.Summary.Value(tag=tag, tensor=tensor)
+    return _with_metadata(value, plugin, summary_pb2.DATA_CLASS_TENSOR)
+
+
+def _with_metadata(value: Value, plugin: str, data_class: int) -> Value:
+    value.metadata.plugin_data.plugin_name = plugin
+    value.metadata.data_class = data_class
+    return value
+
+
+def _to_json(content: object) -> str:
+    return json.dumps(
+        to_jsonable(content), ensure_ascii=False, separators=(",", ":"), allow_nan=False
+    )
+
+
+def to_jsonable(content: Any) -> Any:
+    """JSON has no NaN and no infinity: write NaN as null and infinities as strings."""
+    if isinstance(content, float) and not math.isfinite(content):
+        return None if math.isnan(content) else ("inf" if content > 0 else "-inf")
+    if isinstance(content, Mapping):
+        return {str(key): to_jsonable(item) for key, item in content.items()}
+    if isinstance(content, list | tuple):
+        return [to_jsonable(item) for item in content]
+    if isinstance(content, np.generic):
+        return to_jsonable(content.item())
+    return content
+
+
+_DTYPE_NUMBERS = {dtype: number for number, (dtype, _) in DTYPES.items()}

@@ -1,0 +1,1 @@
+"""What every monitor of a training shares, whatever framework it watches."""

@@ -1,0 +1,189 @@
+"""Arguments that the callback and the writer share, checked with a sentence for the user."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from tbgrad.diagnosis import AlertSettings, check_rule
+from tbgrad.keras.gfile import is_remote
+from tbgrad.keras.parameters import Selection, name_of, tensorflow_variable
+from tbgrad.keras.supported import foreign
+from tbgrad.log.records import Alert
+from tbgrad.monitoring.cadence import Cadence
+
+_OnAlert: TypeAlias = Callable[[Alert], object]
+
+
+def check_steps(name: str, value: object) -> int:
+    """`value` as a number of steps.
+
+    Raises:
+        ValueError: it is not a whole number of at least 1.
+    """
+    if not _is_whole(value) or int(value) < 1:  # type: ignore[call-overload]
+        raise ValueError(f"{name} is a number of steps: a whole number from 1 on, not {value!r}")
+    return int(value)  # type: ignore[call-overload, no-any-return]
+
+
+def check_cadence(name: str, value: object) -> Cadence:
+    """`value`, a number of steps or a mapping from first steps to them, as a cadence.
+
+    Raises:
+        ValueError: a number is not whole or out of range, or the mapping has no step 0.
+    """
+    if not isinstance(value, Mapping):
+        return Cadence((check_steps(name, value),))
+    starts = list(value)
+    if not all(_is_whole(start) and start >= 0 for start in starts) or 0 not in starts:
+        raise ValueError(
+            f"{name} as a schedule names the step at which each part begins, the first of them 0: "
+            f"{name}={{0: 1, 1000: 10}}, not {value!r}"
+        )
+    starts = sorted(map(int, starts))
+    steps = tuple(check_steps(f"{name}[{start}]", value[start]) for start in starts)
+    return Cadence(steps, tuple(starts))
+
+
+def check_selection(
+    include: str | Sequence[str] | None, exclude: str | Sequence[str] | None
+) -> Selection:
+    """Patterns of parameter paths, one or several, as a selection.
+
+    Raises:
+        TypeError: one is not a string.
+    """
+    return Selection(
+        ("*",) if include is None else _patterns("include", include),
+        () if exclude is None else _patterns("exclude", exclude),
+    )
+
+
+def _patterns(name: str, value: str | Sequence[str]) -> tuple[str, ...]:
+    patterns = (value,) if isinstance(value, str) else tuple(value)
+    for pattern in patterns:
+        if not isinstance(pattern, str):
+            raise TypeError(
+                f"{name} is a pattern of parameter paths, or several: {name}='*/kernel', "
+                f"not {pattern!r}"
+            )
+    return patterns
+
+
+def check_on_alert(function: _OnAlert | None) -> _OnAlert | None:
+    """`function` as it is.
+
+    Raises:
+        TypeError: it cannot be called.
+    """
+    if function is not None and not callable(function):
+        raise TypeError(f"on_alert is a function of one alert, not {function!r}")
+    return function
+
+
+def check_optimizer(optimizer: Any) -> Any:
+    """`optimizer` as it is.
+
+    Raises:
+        TypeError: it is not one of Keras 3.
+    """
+    if optimizer is not None and (sentence := foreign(optimizer, "optimizer")):
+        raise TypeError(sentence)
+    return optimizer
+
+
+def check_alerts(alerts: AlertSettings | str | Path | None) -> AlertSettings:
+    """The settings that are given, or those in a TOML file, or the usual ones.
+
+    Raises:
+        TypeError: it is something else, or the file has a value that is not of its kind.
+        OSError: the file cannot be read.
+        ValueError: the file is not TOML, or has a table, threshold or rule that there is not.
+    """
+    if isinstance(alerts, str | Path):
+        return AlertSettings.read(alerts)
+    if alerts is not None and not isinstance(alerts, AlertSettings):
+        raise TypeError(
+            "alerts is a tbgrad.AlertSettings or the path of a TOML file, "
+            f"not {type(alerts).__name__}"
+        )
+    return alerts or AlertSettings()
+
+
+def check_rules(name: str, rules: Iterable[str]) -> frozenset[str]:
+    """These names of rules.
+
+    Raises:
+        ValueError: there is no such rule.
+        TypeError: it is a single name.
+    """
+    if isinstance(rules, str):
+        raise TypeError(f"{name} is a set of rules: {name}={{{rules!r}}}, not {rules!r}")
+    return frozenset(check_rule(name, rule) for rule in rules)
+
+
+def check_gradients(gradients: Iterable[Any], variables: Sequence[Any]) -> list[Any]:
+    """Gradients in the order of the variables, from such a list or from pairs in any order.
+
+    Raises:
+        ValueError: they do not belong to the variables, by number or by shape.
+    """
+    remedy = "pass tape.gradient(loss, variables) for the same variables as to the writer"
+    found = list(gradients)
+    if found and all(isinstance(each, tuple) and len(each) == 2 for each in found):
+        by_variable = {id(tensorflow_variable(variable)): each for each, variable in found}
+        known = [id(tensorflow_variable(variable)) for variable in variables]
+        if not set(by_variable) <= set(known):
+            raise ValueError(f"gradients has pairs with other variables: {remedy}")
+        found = [by_variable.get(each) for each in known]
+    if len(found) != len(variables):
+        raise ValueError(
+            f"gradients has {len(found)} entries for {len(variables)} variables: {remedy}"
+        )
+    for gradient, variable in zip(found, variables, strict=True):
+        shape = getattr(gradient, "shape", None)
+        known_shape = tuple(variable.shape)
+        if shape is None or getattr(shape, "rank", len(known_shape)) is None:
+            continue
+        lengths = tuple(shape)
+        fits = len(lengths) == len(known_shape) and all(
+            a is None or b is None or a == b for a, b in zip(lengths, known_shape, strict=True)
+        )
+        if not fits:
+            raise ValueError(
+                f"the gradient of {name_of(variable)} has shape {lengths}, the variable "
+                f"{known_shape}: {remedy}"
+            )
+    return found
+
+
+def check_group(group: str) -> str:
+    """`group` as it is.
+
+    Raises:
+        ValueError: it is not a name without `/`.
+    """
+    if not isinstance(group, str) or "/" in group:
+        raise ValueError(f"group is a name without '/', such as 'generator', not {group!r}")
+    return group
+
+
+def check_logdir(logdir: str | Path) -> str | Path:
+    """`logdir` as a path, or as it is where it is an address.
+
+    Raises:
+        NotADirectoryError: it is a file.
+    """
+    if is_remote(logdir):
+        return str(logdir).rstrip("/")
+    path = Path(logdir).expanduser()
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(f"logdir {path} is a file: give a directory for the event files")
+    return path
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)

@@ -1,0 +1,110 @@
+"""The event file of a run: one for all the groups of parameters that are logged side by side."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tbgrad.keras.gfile import RemoteFile, is_remote
+from tbgrad.log.append import EventFileWriter, LocalFile
+from tbgrad.log.tags import in_group
+from tbgrad.monitoring import run_directory
+
+_lock = threading.RLock()  # one thread may come back: a monitor is closed where it is collected
+_shared: dict[str, _File] = {}
+
+_Values = Iterable[Any] | Callable[[], Iterable[Any]]
+
+
+class RunFile:
+    """What one monitor writes of a run, with the name of its group before every tag.
+
+    With `choose` the directory is that which `rundirectory.choose` gives for this optimizer.
+    Monitors with different groups and the same directory write into one file, so that TensorBoard,
+    which follows one file a run, sees all of them. Readers drop what a former process wrote at and
+    after `start_step`; in a file of groups, which count their own steps, series by series.
+
+    Attributes:
+        logdir: the directory of the file.
+
+    Raises:
+        OSError: `logdir` cannot be created or written; where it is remote, an error of TensorFlow.
+    """
+
+    def __init__(
+        self,
+        logdir: str | Path,
+        *,
+        group: str,
+        start_step: int,
+        on_error: Callable[[Exception], None],
+        choose: bool = False,
+        optimizer: Any = None,
+    ) -> None:
+        self._group = group
+        self._on_error = on_error
+        with _lock:
+            if choose:
+                logdir = run_directory.choose(logdir, group, optimizer, start_step - 1)
+            key = run_directory.resolved(logdir)
+            file = _shared.get(key) if group else None
+            if file is None or group in file.writing:
+                file = _File(logdir, None if group else start_step)
+                if group:
+                    _shared[key] = file
+            file.writing.add(group)
+            file.told.append(on_error)
+        self._file = file
+        self.logdir = logdir
+
+    def add(self, step: int, values: _Values, wall_time: float | None = None) -> None:
+        """Queue one event with all `values` of a step, as `EventFileWriter.add` does."""
+        if self._group:
+            values = partial(self._named, values)
+        self._file.writer.add(step, values, wall_time)
+
+    def flush(self) -> None:
+        """Wait until everything added so far is on disk."""
+        self._file.writer.flush()
+
+    def close(self) -> None:
+        """Write what is queued; the last monitor closes the file."""
+        with _lock:
+            self._file.writing.remove(self._group)
+            last = not self._file.writing
+            for key in [key for key, file in _shared.items() if last and file is self._file]:
+                del _shared[key]
+        if last:
+            self._file.writer.close()
+        else:
+            self._file.writer.flush()
+        # Not before: what is queued may fail to be written, and its monitor has to say so.
+        self._file.told.remove(self._on_error)
+
+    def _named(self, values: _Values) -> Iterable[Any]:
+        for value in values() if callable(values) else values:
+            value.tag = in_group(self._group, value.tag)
+            yield value
+
+
+class _File:
+    """An open event file, the groups that write it, and what hears of its failure."""
+
+    def __init__(self, logdir: str | Path, start_step: int | None) -> None:
+        self.writing: set[str] = set()
+        self.told: list[Callable[[Exception], None]] = []
+        self.writer = EventFileWriter(
+            logdir,
+            start_step=start_step,
+            on_error=self._failed,
+            create=RemoteFile if is_remote(logdir) else LocalFile,
+        )
+
+    def _failed(self, error: Exception) -> None:
+        for on_error in list(self.told):
+            with contextlib.suppress(Exception):
+                on_error(error)

@@ -1,0 +1,1 @@
+"""From event files to runs: in bounded memory, through damage, while they are written."""

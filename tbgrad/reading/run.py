@@ -1,0 +1,139 @@
+"""What a reader hands out: a run, a mapping from tag to series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tbgrad.log.records import Damage, Manifest, Parameter
+from tbgrad.log.tags import PARAMETERS, Kind
+from tbgrad.reading.series import Series
+
+NAMED = 3
+"""So many series are named where many have left something out for one reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Values of a series that the file has and the series has not: how many, and why."""
+
+    tag: str
+    count: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{_values(self.count)} of {self.tag} {self.reason}"
+
+
+def left_out_lines(left_out: Iterable[LeftOut]) -> list[str]:
+    """What is left out, in words: a line for each reason."""
+    reasons: dict[str, list[LeftOut]] = {}
+    for each in left_out:
+        reasons.setdefault(each.reason, []).append(each)
+    lines = []
+    for reason, found in reasons.items():
+        if len(found) == 1:
+            lines.append(str(found[0]))
+            continue
+        found.sort(key=lambda each: -each.count)
+        named = [f"{each.tag} {each.count:,}" for each in found[:NAMED]]
+        named += ["…"] if len(found) > NAMED else []
+        total = _values(sum(each.count for each in found))
+        lines.append(f"{total} of {len(found):,} series {reason} ({', '.join(named)})")
+    return lines
+
+
+def _values(count: int) -> str:
+    return f"{count:,} {'value' if count == 1 else 'values'}"
+
+
+REPLACED = "gave way to later ones of the same or a lower step"
+
+
+@dataclass(frozen=True)
+class Run(Mapping[str, Series]):
+    """All that was read of one run: a mapping from tag to `Series`.
+
+    `manifest` is the newest one, None for a log without tbgrad series. `parameters` are the rows of
+    the packed series: those of the manifest, then those that only earlier manifests had; `names`
+    are their paths, each one different. `damage` lists what could not be read of all files of the
+    directory, also where these are several runs; `bytes_read` counts their bytes, and of groups and
+    of further names of a directory the first run has them. `left_out` counts what could be read and
+    is in no series: values that gave way to others, and those of kinds that are not read.
+    """
+
+    name: str
+    series: Mapping[str, Series]
+    manifest: Manifest | None = None
+    parameters: tuple[Parameter, ...] = ()
+    names: tuple[str, ...] = ()
+    damage: tuple[Damage, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    bytes_read: int = 0
+
+    def __getitem__(self, tag: str) -> Series:
+        return self.series[tag]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.series)
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    @property
+    def last_step(self) -> int:
+        """The highest step of any series, -1 where there is none."""
+        return max((int(s.steps[-1]) for s in self.series.values() if len(s)), default=-1)
+
+    @property
+    def last_wall_time(self) -> float:
+        """When the newest value was written, in seconds since the epoch; 0 where there is none."""
+        return max((float(s.wall_times[-1]) for s in self.series.values() if len(s)), default=0.0)
+
+    def to_pandas(self, tag: str | None = None) -> Any:
+        """A pandas DataFrame with one row a step: all scalars, or the packed statistics by `tag`.
+
+        Scalars have a column a tag, `tbgrad/parameters` one a parameter and statistic (MultiIndex).
+
+        Raises:
+            ImportError: pandas is not installed.
+            KeyError: the run has no such series.
+            ValueError: the series is neither.
+
+        >>> runs["a"].to_pandas()["gradient/norm"].rolling(100).max()
+        >>> runs["a"].to_pandas("tbgrad/parameters").xs("norm", axis=1, level="statistic")
+        """
+        import pandas
+
+        if tag is None:
+            scalars = {
+                tag: pandas.Series(series.values, index=series.steps)
+                for tag, series in sorted(self.series.items())
+                if series.kind is Kind.SCALAR
+            }
+            return pandas.DataFrame(scalars).rename_axis("step")
+        series = self.series[tag]
+        if series.kind is not Kind.PARAMETERS or self.manifest is None:
+            raise ValueError(
+                f"{tag!r} holds {series.kind.value}, which have no table; for a script: "
+                f"tbgrad export LOGDIR -o FILE --tag {tag!r}"
+            )
+        columns = pandas.MultiIndex.from_product(
+            [self.names, self.manifest.statistics], names=["parameter", "statistic"]
+        )
+        table = series.values.reshape(len(series), -1)
+        return pandas.DataFrame(table, pandas.Index(series.steps, name="step"), columns)
+
+    def statistic(self, name: str) -> NDArray[np.float32]:
+        """One statistic of every parameter over time: [T, P]; NaN where the log lacks it."""
+        packed = self.series.get(PARAMETERS)
+        if packed is None or self.manifest is None:
+            return np.zeros((0, len(self.parameters)), dtype=np.float32)
+        column = self.manifest.column(name)
+        if column < 0:
+            return np.full((len(packed), len(self.parameters)), np.nan, dtype=np.float32)
+        return packed.column(column)

@@ -1,0 +1,1 @@
+"""What is wrong in a log, and how its runs went: collected, and printed."""

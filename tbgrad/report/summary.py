@@ -1,0 +1,289 @@
+"""What a run came to: its figures at the end, its extremes, its curvature, its alerts, its damage.
+
+`build` is pure: a `Run` in, a `RunReport` out. `to_json` and `tbgrad.reporttext` turn it into
+something to read; none of them looks at the log again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tbgrad.diagnosis import AlertSettings
+from tbgrad.diagnosis.replay import judge
+from tbgrad.log import encode
+from tbgrad.log.records import FORMAT_VERSION, Alert, CurvatureEstimate, Damage
+from tbgrad.log.tags import CURVATURE, GRADIENT_NORM, NOTES, PARAMETERS, Kind
+from tbgrad.reading.run import LeftOut, Run
+from tbgrad.reading.series import Series
+
+MAX_LISTED = 20
+"""Notes and damages listed in full; the rest is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A value and the step at which it was logged."""
+
+    step: int
+    value: float
+
+
+@dataclass(frozen=True)
+class ScalarSummary:
+    """One scalar series: its first and last value, its extremes, and how many are not finite."""
+
+    count: int
+    first: Point
+    last: Point
+    smallest: Point | None
+    largest: Point | None
+    nonfinite: int
+
+
+@dataclass(frozen=True)
+class ParameterSummary:
+    """A parameter, or a whole layer, at the last logged step. What was not logged is None.
+
+    `state` is "trained", "no gradient" (the optimizer was handed none), or "not trained now" (it
+    was in an earlier manifest and is not in the newest).
+    """
+
+    path: str
+    layer: str
+    state: str
+    norm: float | None
+    norm_max: float | None
+    abs_max: float | None
+    zero_fraction: float | None
+    update_ratio: float | None
+    nonfinite: int
+
+
+@dataclass(frozen=True)
+class CurvatureSummary:
+    """The last curvature estimate, the last whose eigenvalues were counted, how many there are."""
+
+    step: int
+    estimates: int
+    unconverged: int
+    last: CurvatureEstimate
+    counted_step: int | None
+    counted: CurvatureEstimate | None
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """All that a report says about one run.
+
+    `first_step` and `last_step` are None where nothing was logged. `others` counts the series that
+    are no scalars, by what they hold; `left_out` says what is in no series, and `not_judged` what
+    the rules did not look at.
+    `seconds` is the time between the first and the last value. `scalars` holds every scalar series
+    of the run. `gradient_norm_max` covers the steps between two logged ones too. `parameters` come
+    in the order of the model, `layers` likewise.
+    """
+
+    name: str
+    monitored: bool
+    format_version: int | None
+    first_step: int | None
+    last_step: int | None
+    logged_steps: int
+    seconds: float
+    optimizer: Mapping[str, object]
+    alerts: tuple[Alert, ...]
+    not_judged: tuple[str, ...]
+    scalars: Mapping[str, ScalarSummary]
+    parameters: tuple[ParameterSummary, ...]
+    layers: tuple[ParameterSummary, ...]
+    parameters_step: int | None
+    curvature: CurvatureSummary | None
+    notes: tuple[tuple[int, str], ...]
+    monitoring_ended: int | None
+    damage: tuple[Damage, ...]
+    left_out: tuple[LeftOut, ...]
+    others: Mapping[str, int]
+
+    @property
+    def newer_format(self) -> bool:
+        """Whether the log was written by a newer version, which may say more than is shown."""
+        return self.format_version is not None and self.format_version > FORMAT_VERSION
+
+
+def build(run: Run, settings: AlertSettings | None = None) -> RunReport:
+    """The report of one run; with settings its alerts are found anew."""
+    logged = [series for series in run.values() if len(series)]
+    parameters, step = _parameters(run)
+    judgement = judge(run, settings)
+    times = [t for s in logged for t in (s.wall_times[0], s.wall_times[-1])]
+    steps = np.unique(np.concatenate([s.steps for s in logged])) if logged else np.zeros(0, int)
+    return RunReport(
+        name=run.name,
+        monitored=run.manifest is not None,
+        format_version=run.manifest.format_version if run.manifest is not None else None,
+        first_step=int(steps[0]) if steps.size else None,
+        last_step=int(steps[-1]) if steps.size else None,
+        # Of a long run not all steps are in memory; its longest series has most of them.
+        logged_steps=max([int(steps.size), *(s.total for s in logged)]),
+        seconds=float(max(times) - min(times)) if times else 0.0,
+        optimizer=run.manifest.optimizer if run.manifest is not None else {},
+        alerts=judgement.alerts,
+        not_judged=judgement.not_judged,
+        scalars={
+            tag: _scalar(series)
+            for tag, series in sorted(run.items())
+            if series.kind is Kind.SCALAR and len(series)
+        },
+        parameters=parameters,
+        layers=_layers(run, parameters),
+        parameters_step=step,
+        curvature=_curvature(run.get(CURVATURE)),
+        notes=_notes(run.get(NOTES)),
+        monitoring_ended=encode.ended_at(
+            _notes(run.get(NOTES)), _last_step(run.get(GRADIENT_NORM))
+        ),
+        damage=run.damage,
+        left_out=run.left_out,
+        others=Counter(s.kind.value for s in logged if s.kind is not Kind.SCALAR),
+    )
+
+
+def _scalar(series: Series) -> ScalarSummary:
+    def point(index: int) -> Point:
+        return Point(int(series.steps[index]), series.values[index].item())
+
+    finite = np.flatnonzero(np.isfinite(series.values))
+    return ScalarSummary(
+        count=series.total,
+        first=point(0),
+        last=point(-1),
+        smallest=point(int(finite[np.argmin(series.values[finite])])) if finite.size else None,
+        largest=point(int(finite[np.argmax(series.values[finite])])) if finite.size else None,
+        nonfinite=series.nonfinite,
+    )
+
+
+def _parameters(run: Run) -> tuple[tuple[ParameterSummary, ...], int | None]:
+    packed = run.get(PARAMETERS)
+    if packed is None or not len(packed) or run.manifest is None:
+        return (), None
+    last = {name: run.statistic(name)[-1] for name in run.manifest.statistics}
+    absent = np.full(len(run.parameters), np.nan, dtype=np.float32)
+
+    def column(name: str) -> NDArray[np.float32]:
+        return np.asarray(last.get(name, absent))
+
+    current = len(run.manifest.parameters)
+    nonfinite = np.nan_to_num(column("nonfinite"), nan=0.0)
+    rows = []
+    for i, parameter in enumerate(run.parameters):
+        norm, weight = column("norm")[i], column("weight_norm")[i]
+        trained = "no gradient" if math.isnan(norm) and not nonfinite[i] > 0 else "trained"
+        rows.append(
+            ParameterSummary(
+                path=run.names[i],
+                layer=parameter.layer,
+                state=trained if i < current else "not trained now",
+                norm=_known(norm, nonfinite[i]),
+                norm_max=_known(column("norm_max")[i], nonfinite[i]),
+                abs_max=_known(column("abs_max")[i], nonfinite[i]),
+                zero_fraction=_known(column("zero_fraction")[i]),
+                update_ratio=_ratio(column("update_norm")[i], weight),
+                nonfinite=int(nonfinite[i]),
+            )
+        )
+    return tuple(rows), int(packed.steps[-1])
+
+
+def _layers(run: Run, rows: Sequence[ParameterSummary]) -> tuple[ParameterSummary, ...]:
+    """Whole layers: norms add up in squares, shares of zeros by size."""
+    members: dict[str, list[int]] = {}
+    for i, row in enumerate(rows):
+        if row.state != "not trained now":
+            members.setdefault(row.layer, []).append(i)
+    return tuple(_layer(run, layer, rows, indices) for layer, indices in members.items())
+
+
+def _layer(
+    run: Run, layer: str, rows: Sequence[ParameterSummary], indices: Sequence[int]
+) -> ParameterSummary:
+    own = [rows[i] for i in indices]
+    norms = [row.norm for row in own if row.norm is not None]
+    maxima = [row.abs_max for row in own if row.abs_max is not None]
+    zeros = [(rows[i].zero_fraction, run.parameters[i].size) for i in indices]
+    sized = [(share, size) for share, size in zeros if share is not None]
+    update, weight = run.statistic("update_norm")[-1], run.statistic("weight_norm")[-1]
+    known = [i for i in indices if not math.isnan(update[i]) and not math.isnan(weight[i])]
+    return ParameterSummary(
+        path=layer,
+        layer=layer,
+        state="trained" if norms else "no gradient",
+        norm=math.hypot(*norms) if norms else None,
+        norm_max=None,
+        abs_max=float(np.max(maxima)) if maxima else None,
+        zero_fraction=(
+            sum(share * size for share, size in sized) / sum(size for _, size in sized)
+            if any(size for _, size in sized)
+            else None
+        ),
+        update_ratio=_ratio(math.hypot(*update[known]), math.hypot(*weight[known])),
+        nonfinite=sum(row.nonfinite for row in own),
+    )
+
+
+def _known(value: Any, nonfinite: float = 0.0) -> float | None:
+    """None for what does not apply; NaN stays where the gradient itself was not finite."""
+    return None if math.isnan(value) and not nonfinite > 0 else float(value)
+
+
+def _ratio(update: Any, weight: Any) -> float | None:
+    return float(update / weight) if weight > 0 and not math.isnan(update) else None
+
+
+def _curvature(series: Series | None) -> CurvatureSummary | None:
+    if series is None or not len(series):
+        return None
+    pairs = zip(series.steps.tolist(), series.values, strict=True)
+    counted = [(step, estimate) for step, estimate in pairs if estimate.minimum_ratio is not None]
+    counted_step, counted_last = counted[-1] if counted else (None, None)
+    return CurvatureSummary(
+        step=int(series.steps[-1]),
+        estimates=series.total,
+        unconverged=sum(not estimate.converged for estimate in series.values),
+        last=series.values[-1],
+        counted_step=counted_step,
+        counted=counted_last,
+    )
+
+
+def _last_step(series: Series | None) -> int | None:
+    return int(series.steps[-1]) if series is not None and len(series) else None
+
+
+def _notes(series: Series | None) -> tuple[tuple[int, str], ...]:
+    if series is None:
+        return ()
+    pairs = zip(series.steps, series.values, strict=True)
+    return tuple((int(step), str(text)) for step, text in pairs)
+
+
+def to_json(reports: Mapping[str, RunReport]) -> dict[str, Any]:
+    """`{"runs": {name: {…, "alerts": […]}}}`: NaN is null, infinities are "inf" and "-inf"."""
+    runs = {}
+    for name, report in reports.items():
+        content = asdict(report)
+        content["notes"] = [{"step": step, "text": text} for step, text in report.notes]
+        content["damage"] = {"count": len(report.damage), "listed": content["damage"][:MAX_LISTED]}
+        left_out = sum(each.count for each in report.left_out)
+        content["left_out"] = {"count": left_out, "listed": content["left_out"][:MAX_LISTED]}
+        if report.curvature is not None:
+            content["curvature"]["last"]["stability"] = report.curvature.last.stability
+        runs[name] = content
+    return {"runs": encode.to_jsonable(runs)}

@@ -1,5 +1,0 @@
-"""Where TensorFlow and Keras are imported, and nowhere else: observe, compute, write."""
-
-from tbgrad.training.world import check_installed
-
-check_installed()

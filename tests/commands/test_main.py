@@ -1,0 +1,313 @@
+"""The command line, run as people run it: a real process, a pipe or a pseudo-terminal."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tbgrad import __version__
+from tbgrad.commands import main
+from tests.support.events import NAME, event, write_events
+from tests.support.logs import write_run
+from tests.support.terminal import Terminal
+from tests.support.values import ALERT
+
+COMMAND = [str(Path(sys.executable).with_name("tbgrad"))]
+MODULE = [sys.executable, "-m", "tbgrad"]
+
+
+def run(*arguments, command=COMMAND, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*command, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+        **options,
+    )
+
+
+def refusal(*arguments, **options) -> str:
+    """What the command says on standard error when it refuses: one line, no traceback."""
+    done = run(*arguments, **options)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("tbgrad: ")
+    return line.removeprefix("tbgrad: ")
+
+
+@pytest.fixture
+def logdir(tmp_path):
+    write_run(tmp_path / "runs" / "a", steps=200)
+    write_run(tmp_path / "runs" / "nested" / "b", steps=100)
+    return tmp_path / "runs"
+
+
+@pytest.mark.parametrize("command", [COMMAND, MODULE], ids=["tbgrad", "python -m tbgrad"])
+def test_version(command):
+    done = run("--version", command=command)
+    assert (done.returncode, done.stdout) == (0, f"tbgrad {__version__}\n")
+
+
+def test_help_explains_commands_examples_and_statuses():
+    done = run("--help")
+    assert done.returncode == 0
+    for word in ("watch", "report", "export", "demo", "examples:", "exit status:", "130"):
+        assert word in done.stdout
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys; from tbgrad.commands.main import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'numpy', 'rich', 'google', 'tensorboard', 'textual', 'tensorflow'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    done = run("-c", code, command=[sys.executable])
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_check_is_status_1_on_an_alert_of_severity_error(tmp_path):
+    from tbgrad.log import encode
+    from tbgrad.log.append import EventFileWriter
+
+    write_run(tmp_path / "healthy", steps=100)
+    for severity, status in (("warning", 0), ("error", 1)):
+        with EventFileWriter(tmp_path / severity) as file:
+            alert = dataclasses.replace(ALERT, severity=severity)
+            file.add(1, [encode.scalar("loss", 1.0), encode.alerts([alert])])
+        assert run("report", tmp_path).returncode == 0
+        for more in ((), ("--json",)):
+            done = run("report", tmp_path, "--check", *more)
+            assert (done.returncode, done.stderr) == (status, "")
+            assert severity in done.stdout
+    assert run("report", tmp_path, "--check", "--run", "healthy").returncode == 0
+
+
+def test_wrong_usage_is_status_2():
+    for arguments in ([], ["paint"], ["report"], ["demo", "--epochs", "0"]):
+        done = run(*arguments)
+        assert done.returncode == 2, arguments
+        assert "usage: tbgrad" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_report_in_a_pipe_is_plain(logdir):
+    done = run("report", logdir)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\x1b" not in done.stdout
+    assert [line for line in done.stdout.splitlines() if line.startswith("run ")] == [
+        "run a",
+        "run nested/b",
+    ]
+    assert "λmax            70.0 ± 1.4" in done.stdout
+    assert all(line.isprintable() for line in done.stdout.splitlines())
+
+
+def test_report_of_chosen_runs(logdir):
+    done = run("report", logdir, "--run", "nested/*")
+    assert "run nested/b" in done.stdout
+    assert "run a" not in done.stdout
+    assert refusal("report", logdir, "--run", "zzz") == (
+        "no run matches 'zzz'; there are: a, nested/b"
+    )
+
+
+def test_report_as_json(logdir):
+    done = run("report", logdir, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    runs = json.loads(done.stdout, parse_constant=pytest.fail)["runs"]
+    assert set(runs) == {"a", "nested/b"}
+    assert runs["a"]["alerts"] == []
+    assert runs["a"]["last_step"] == 200
+    assert runs["a"]["scalars"]["loss"]["count"] == 20
+
+
+def on_a_terminal(*arguments, columns: int) -> str:
+    terminal = Terminal([*COMMAND, *map(str, arguments)], columns=columns)
+    assert terminal.ends() == 0
+    return terminal.received.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_report_on_a_terminal_has_rules_and_fits(logdir, columns):
+    text = on_a_terminal("report", logdir, "--run", "a", columns=columns)
+    assert "\x1b[1" in text
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    assert "───" in plain
+    assert max(map(len, plain.splitlines())) <= columns
+    assert "dense_0/kernel" in plain
+    row = next(line for line in plain.splitlines() if line.startswith("dense_3/kernel"))
+    assert row.split()[4:6] == ["10.0", "%"]
+
+
+def test_report_of_other_peoples_logs(tmp_path):
+    write_events(tmp_path / NAME, [event(1, 0.5, "accuracy"), event(2, 0.75, "accuracy")])
+    done = run("report", tmp_path)
+    assert done.returncode == 0
+    assert "add callbacks=[tbgrad.GradientMonitor" in done.stdout
+    assert "accuracy" in done.stdout
+
+
+def test_report_of_damaged_files_counts_and_shows_the_rest(logdir):
+    (path,) = (logdir / "a").iterdir()
+    whole = bytearray(path.read_bytes())
+    whole[len(whole) // 2] ^= 1
+    path.write_bytes(whole[:-3])
+    done = run("report", logdir, "--run", "a")
+    assert done.returncode == 0
+    assert "damage: 2 places could not be read" in done.stdout
+    assert f"{path}, byte " in done.stdout
+    assert "18 logged" in done.stdout
+    damage = json.loads(run("report", logdir, "--json").stdout)["runs"]["a"]["damage"]
+    assert damage["count"] == 2
+    assert [d["file"] for d in damage["listed"]] == [str(path)] * 2
+
+
+def test_bad_directories_are_refused_in_one_sentence(tmp_path):
+    assert refusal("report", tmp_path / "none") == (
+        f"{tmp_path / 'none'} does not exist: give the directory of the logs"
+    )
+    (tmp_path / "file").touch()
+    for command in ("report", "watch"):
+        sentence = refusal(command, tmp_path / "file")
+        assert sentence == (
+            f"{tmp_path / 'file'} is a file: give the directory that holds the event files, "
+            f"here {tmp_path}"
+        )
+    (tmp_path / "empty").mkdir()
+    assert refusal("report", tmp_path / "empty") == f"no event files below {tmp_path / 'empty'}"
+    hostile = tmp_path / "\x1b[2J\n"
+    assert refusal("report", hostile) == (
+        f"{tmp_path}/\\x1b[2J\\n does not exist: give the directory of the logs"
+    )
+
+
+def test_an_unreadable_directory_is_refused_in_one_sentence(tmp_path):
+    (tmp_path / "locked").mkdir(mode=0o000)
+    tmp_path.chmod(0o755)
+    code = (
+        "import contextlib, io, os, sys\n"
+        "from tbgrad.commands.main import main\n"
+        "with contextlib.redirect_stderr(io.StringIO()):\n"
+        "    main(['report', 'none'])\n"  # loads all while the interpreter's files are readable
+        "if os.getuid() == 0: os.setuid(65534)\n"
+        "sys.exit(main(['report', sys.argv[1]]))\n"
+    )
+    sentence = refusal("-c", code, "locked", command=[sys.executable], cwd=tmp_path)
+    assert sentence == "locked cannot be read: Permission denied"
+
+
+def test_a_part_that_cannot_be_read_is_told_and_the_rest_shown(logdir):
+    (logdir / "loop").symlink_to("loop")
+    (logdir / "a" / "tfevents.gone").symlink_to(logdir / "nowhere")
+    done = run("report", logdir)
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"not read: {logdir}/loop: Too many levels of symbolic links\n")
+    assert "run nested/b" in done.stdout
+    problems = json.loads(run("report", logdir, "--json").stdout)["problems"]
+    assert problems == {f"{logdir}/loop": "Too many levels of symbolic links"}
+
+
+def test_names_that_are_not_utf8_or_the_terminal_cannot_show(logdir):
+    os.rename(logdir / "a", os.fsencode(logdir) + b"/\xff")
+    for encoding in ("utf-8", "ascii"):
+        done = run("report", logdir, env={**os.environ, "PYTHONIOENCODING": encoding})
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "run \\udcff" in done.stdout
+    assert run("report", logdir, "--json").returncode == 0
+
+
+def test_watch_without_a_terminal_names_the_alternative(logdir):
+    assert refusal("watch", logdir, stdin=subprocess.DEVNULL) == (
+        f"watch needs a terminal; in a pipe or a script use: tbgrad report {logdir}"
+    )
+
+
+@pytest.mark.parametrize("options", [["--json"], []])
+def test_a_reader_that_goes_away_is_no_traceback(logdir, options):
+    child = subprocess.Popen(
+        [*COMMAND, "report", str(logdir), *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert child.stdout is not None
+    child.stdout.close()
+    _, stderr = child.communicate(timeout=30)
+    assert (child.returncode, stderr) == (main.BROKEN_PIPE, b"")
+
+
+def test_an_interrupt_is_no_traceback(tmp_path):
+    write_events(tmp_path / NAME, [event(1)])
+    code = (
+        "import signal, sys, tbgrad.reading.directory\n"
+        "from tbgrad.commands.main import main\n"
+        "def hang(self, seconds=0): print('reading', flush=True); signal.pause()\n"
+        "tbgrad.reading.directory.LogDirectory.poll = hang\n"
+        "sys.exit(main(['report', sys.argv[1]]))\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"reading\n"
+    child.send_signal(signal.SIGINT)
+    stdout, stderr = child.communicate(timeout=30)
+    assert (child.returncode, stdout, stderr) == (main.INTERRUPTED, b"", b"")
+
+
+def test_demo_and_watch_are_given_what_was_asked(monkeypatch, tmp_path):
+    import types
+
+    calls = []
+    demo = types.ModuleType("tbgrad.commands.demo")
+    demo.run = lambda **options: calls.append(options) or 0
+    monkeypatch.setitem(sys.modules, "tbgrad.commands.demo", demo)
+    assert main.main(["demo", "--plain", "--logdir", "x", "--epochs", "3", "--seed", "7"]) == 0
+    assert calls == [{"logdir": Path("x"), "plain": True, "epochs": 3, "seed": 7}]
+    assert main.main(["demo"]) == 0
+    assert calls[1]["logdir"] is None
+    assert calls[1]["plain"] is False
+
+    app = types.ModuleType("tbgrad_tui")
+    app.watch = lambda logdir: calls.append(logdir) or 5
+    monkeypatch.setitem(sys.modules, "tbgrad_tui", app)
+    monkeypatch.setattr("sys.stdin", TerminalStream())
+    monkeypatch.setattr("sys.stdout", TerminalStream())
+    assert main.main(["watch", str(tmp_path / "later")]) == 5
+    assert calls[2] == str(tmp_path / "later")
+
+
+class TerminalStream:
+    """Enough of a stream for the command to take it for a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def flush(self) -> None: ...
+
+
+def test_report_finds_alerts_anew_by_the_settings_of_a_file(logdir, tmp_path):
+    settings = tmp_path / "alerts.toml"
+    settings.write_text("[thresholds]\nexploding_gradient = 1e-6\n")
+    done = run("report", logdir, "--check", "--alerts", settings)
+    assert done.returncode == main.FOUND_ERRORS
+    assert "exploding_gradient" in done.stdout
+    settings.write_text(
+        '[silence]\nexploding_gradient = "*"\n[thresholds]\nexploding_gradient = 1e-6\n'
+    )
+    assert run("report", logdir, "--check", "--alerts", settings).returncode == 0
+    settings.write_text("[threshold]\n")
+    assert refusal("report", logdir, "--alerts", settings) == (
+        f"--alerts: {settings}: there is no table named 'threshold': did you mean 'thresholds'?"
+    )
+    assert "No such file" in refusal("report", logdir, "--alerts", tmp_path / "none.toml")

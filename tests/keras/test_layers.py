@@ -1,0 +1,85 @@
+"""What a model says of its layers: activations behind them, and which are held as they are."""
+
+from __future__ import annotations
+
+import keras
+import pytest
+
+import tbgrad
+from tbgrad.diagnosis import RULE_NAMES
+from tbgrad.keras.layers import activations, frozen
+
+pytestmark = pytest.mark.tensorflow
+layers = keras.layers
+
+
+def by_name(found):
+    return {path.rpartition("/")[2]: name for path, name in found.items()}
+
+
+def test_activations_of_their_own_belong_to_the_layer_before():
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(4, 3, activation="tanh", name="a"),
+            layers.Conv2D(4, 3, name="b"),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.Flatten(),
+            layers.Dense(4, name="c"),
+            layers.Dropout(0.5),
+            layers.Activation("sigmoid"),
+            layers.Dense(2, activation="softmax", name="d"),
+            layers.Dense(2, name="e"),
+        ]
+    )
+    found = {"a": "tanh", "b": "relu", "c": "sigmoid", "d": "softmax", "e": "linear"}
+    assert by_name(activations(model)) == found
+
+
+def test_layers_within_models_and_of_models_without_an_order():
+    inner = keras.Sequential([layers.Dense(4, activation="gelu", name="inner")])
+    entry = keras.Input((4,))
+    outer = keras.Model(entry, layers.Dense(1, name="outer")(inner(entry)))
+    assert by_name(activations(outer)) == {"inner": "gelu", "outer": "linear"}
+
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.first = layers.Dense(4, name="first")
+            self.act = layers.ReLU()  # called wherever call() likes
+            self.last = layers.Dense(1, activation="tanh", name="last")
+
+        def call(self, x):
+            return self.act(self.last(self.first(x)))
+
+    model = Own()
+    model(keras.ops.ones((2, 4)))
+    assert by_name(activations(model)) == {"first": "linear", "last": "tanh"}
+    assert activations(None) == {}
+
+
+def test_recurrent_layers_have_several():
+    model = keras.Sequential([keras.Input((5, 3)), layers.LSTM(4), layers.Dense(1, name="out")])
+    assert by_name(activations(model)) == {"out": "linear"}
+
+
+def test_layers_that_do_not_train_are_in_the_manifest(tmp_path):
+    model = keras.Sequential(
+        [
+            keras.Input((3,)),
+            layers.Dense(4, name="base", trainable=False),
+            layers.BatchNormalization(trainable=False),
+            layers.Dense(4, activation="tanh", name="head"),
+            layers.Dense(1),
+        ]
+    )
+    assert [path.rpartition("/")[2] for path in frozen(model)] == ["base"]
+    model.compile("sgd", "mse")
+    x = keras.random.normal((32, 3))
+    monitor = tbgrad.GradientMonitor(tmp_path, every=1)
+    model.fit(x, x[:, :1], verbose=0, callbacks=[monitor])
+    manifest = tbgrad.read(tmp_path)["."].manifest
+    assert [path.rpartition("/")[2] for path in manifest.frozen] == ["base"]
+    assert {p.layer.rpartition("/")[2]: p.activation for p in manifest.parameters}["head"] == "tanh"
+    assert manifest.rules == RULE_NAMES
