@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -14,21 +16,31 @@ import pytest
 import tbgrad
 from tests.support.logs import write_run
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory) -> zipfile.ZipFile:
-    """The wheel as pip would build it, with the build tool that is already there."""
-    target = tmp_path_factory.mktemp("wheel")
+def dist(tmp_path_factory) -> Path:
+    """Wheel and source distribution as pip would build them, by the build tool that is there."""
+    target = tmp_path_factory.mktemp("dist")
     subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(target)],
+        [sys.executable, "-m", "hatchling", "build", "-d", str(target)],
         cwd=ROOT,
         check=True,
         capture_output=True,
         timeout=120,
     )
-    (path,) = target.glob("*.whl")
+    return target
+
+
+@pytest.fixture(scope="module")
+def wheel(dist) -> zipfile.ZipFile:
+    (path,) = dist.glob("*.whl")
     return zipfile.ZipFile(path)
 
 
@@ -104,3 +116,78 @@ def test_the_command_works_from_the_installed_files(wheel, tmp_path):
     first, second = done.stdout.splitlines()[:2]
     assert first.count(str(tmp_path / "installed")) == 2
     assert second == "run ."
+
+
+def test_an_index_takes_both_distributions_without_a_warning(dist):
+    done = subprocess.run(
+        [sys.executable, "-m", "twine", "check", "--strict", *map(str, dist.iterdir())],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("PASSED") == 2
+
+
+def test_the_description_begins_with_how_to_install_and_leads_nowhere_relative(wheel):
+    _, _, description = metadata_file(wheel, "METADATA").partition("\n\n")
+    assert description.startswith("`pip install 'tbgrad[tensorflow]'`")
+    targets = re.findall(r"\]\(([^)]+)\)|src(?:set)?=\"([^\"]+)\"", description)
+    assert len(targets) > 10
+    assert [t for pair in targets for t in pair if t and not t.startswith("https://")] == []
+
+
+def test_what_is_imported_is_declared(wheel):
+    metadata = metadata_file(wheel, "METADATA")
+    declared = {
+        re.match(r"[\w-]+", line.removeprefix("Requires-Dist: "))[0].lower()
+        for line in metadata.splitlines()
+        if line.startswith("Requires-Dist: ")
+    }
+    modules = {"google": "protobuf", "google_crc32c": "google-crc32c", "sklearn": "scikit-learn",
+               "ml_dtypes": "ml-dtypes"}  # fmt: skip
+    imported = set()
+    for path in [*(ROOT / "tbgrad").rglob("*.py"), *(ROOT / "tui").rglob("*.py")]:
+        found = re.findall(r"^\s*(?:import|from) (\w+)", path.read_text(), re.MULTILINE)
+        imported |= set(found)
+    third_party = imported - set(sys.stdlib_module_names) - {"tbgrad", "tbgrad_tui"}
+    assert {modules.get(name, name) for name in third_party} <= declared
+    assert re.search(r"Requires-Dist: keras<[\d.]+,>=", metadata)  # no further than was tested
+
+
+def test_the_source_distribution_is_what_is_developed_in(dist, tmp_path):
+    (path,) = dist.glob("*.tar.gz")
+    with tarfile.open(path) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (root,) = tmp_path.iterdir()
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    tracked = set(listed.stdout.splitlines()) - {".gitignore", ".ci/run"}
+    there = {str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()}
+    assert tracked - there == set()
+    for command in ("demo", "test"):  # the README's
+        subprocess.run(["make", "-n", command], cwd=root, check=True, capture_output=True)
+    assert metadata_file_of(root)["project"]["scripts"] == {"tbgrad": "tbgrad.commands.main:main"}
+
+
+def metadata_file_of(root: Path) -> dict:
+    return tomllib.loads((root / "pyproject.toml").read_text())
+
+
+def test_a_program_with_strict_types_may_use_every_public_name(tmp_path):
+    """As a user's editor sees it: from the installed package, with no settings of ours."""
+    program = Path(__file__).parent / "support" / "typed_user.py"
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--config-file", os.devnull, str(program)],
+        cwd=tmp_path,
+        env={**os.environ, "MYPY_CACHE_DIR": str(ROOT / ".mypy_cache" / "user")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    mistakes = [line for line in done.stdout.splitlines() if "typed_user.py" in line]
+    assert mistakes == []
+    assert set(tbgrad.__all__) - set(re.findall(r"tbgrad\.(\w+)", program.read_text())) == set()

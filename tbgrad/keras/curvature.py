@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tbgrad import hessian
+from tbgrad.keras.attachment import Attachment
 from tbgrad.keras.probe import is_dataset
 from tbgrad.log.records import CurvatureEstimate, Eigenvalue
 from tbgrad.monitoring.arguments import check_steps
-from tbgrad.monitoring.run_log import RunLog
+from tbgrad.monitoring.schedule import EstimateSchedule
 from tbgrad.monitoring.sentences import brief
 
 
@@ -99,62 +100,53 @@ class CurvatureProbe:
         self,
         settings: Curvature,
         make: Callable[[], tuple[Any, Sequence[Any]]],
-        optimizer: Any,
-        log: RunLog,
+        attachment: Attachment,
         samples: int = 0,
     ) -> None:
         self._settings = settings
         self._make = make
         self._variables: Sequence[Any] = ()
-        self._optimizer = optimizer
-        self._log = log
+        self._attachment = attachment
+        self._optimizer, self._log = attachment.optimizer, attachment.log
         self._samples = samples
         self._operator: hessian.HessianOperator | None = None
         self._preconditioned: hessian.PreconditionedOperator | None = None
         self._starts: dict[str, Any] = {}
-        self._budget = TimeBudget(math.inf if settings.budget is None else settings.budget)
-        self._last: int | None = None
+        self._schedule = EstimateSchedule(settings.every, settings.budget, time.monotonic())
         self._last_density: int | None = None
-        self._failed = False
-        self._not_finite = False
-        self._left_out = False
+        self._failed = self._not_finite = False
 
-    def due(self, step: int) -> bool:
-        """Whether an estimate is due between two steps, `step` updates being done."""
-        if self._failed:
-            return False
-        if self._last is None:
-            return True
-        if step // self._settings.every <= self._last // self._settings.every:
-            return False
-        if self._budget.allows():
-            return True
-        self._left_out = True
-        if step - self._last >= 2 * self._settings.every:
+    def due(self, step: int, now: float) -> bool:
+        """Whether an estimate is due between two steps, `step` updates being done.
+
+        `now` is of `time.monotonic`. Says so once where the budget leaves out one after the other.
+        """
+        due = self._schedule.due(step, now)
+        if self._schedule.overdue:
             self._tell_left_out()
-        return False
+        return due
 
     def end(self) -> CurvatureEstimate | None:
         """The last estimate, after the last step; says so where the budget left some out."""
-        if self._left_out:
+        if self._schedule.left_out:
             self._tell_left_out()
         return self.estimate()
 
     def _tell_left_out(self) -> None:
-        if self._budget.tell():
-            self._log.note(
-                f"estimates of the curvature took {self._budget.spent:.2g} s, more than "
-                f"{self._settings.budget:.0%} of the time: they come less often than every "
-                f"{self._settings.every} steps. Curvature(budget=...) allows more"
-            )
+        self._log.note_once(
+            "budget",
+            f"estimates of the curvature took {self._schedule.spent:.2g} s, more than "
+            f"{self._settings.budget:.0%} of the time: they come less often than every "
+            f"{self._settings.every} steps. Curvature(budget=...) allows more",
+        )
 
     def estimate(self) -> CurvatureEstimate | None:
         """Estimate at the present weights and log it; a failure ends the estimates, no more."""
-        step = self._log.step
-        if self._failed or step == self._last:
+        step = self._attachment.step
+        if self._failed or self._schedule.has(step):
             return None
         started = time.perf_counter()
-        self._log.drain()  # the steps before stand before the estimate in the log
+        self._attachment.drain()  # the steps before stand before the estimate in the log
         try:
             if self._operator is None:
                 loss, self._variables = self._make()
@@ -169,17 +161,18 @@ class CurvatureProbe:
             grid = None if density is None else (density.grid, density.density)
             self._log.add_curvature(step, found, grid)
         except hessian.NotFiniteError as error:
-            self._last = step
+            self._schedule.missed(step)
             if not self._not_finite:
                 self._log.note(f"no curvature at step {step}, and none until it is finite. {error}")
             self._not_finite = True
             return None
         except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
             self._failed = True
+            self._schedule.end()
             self._log.note(f"no curvature from step {step} on. {brief(error)}")
             return None
-        self._budget.spend(time.perf_counter() - started, once=traced - started)
-        self._last, self._not_finite = step, False
+        self._schedule.done(step, time.perf_counter() - started, once=traced - started)
+        self._not_finite = False
         return found
 
     def _eigenvalues(
@@ -248,36 +241,8 @@ class CurvatureProbe:
         if self._last_density is not None and step // every <= self._last_density // every:
             return None
         self._last_density = step
-        affordable = self._budget.affords(operator.size * operator.last_seconds)
+        seconds = operator.size * operator.last_seconds
+        affordable = self._schedule.affords(seconds, time.monotonic())
         if operator.size <= hessian.MAX_SIZE and affordable:
             return hessian.spectrum(operator, progress=False).density()
         return hessian.spectral_density(operator, seed=step, progress=False)
-
-
-class TimeBudget:
-    """Keeps what is done now and then within a share of the rest of the time."""
-
-    def __init__(self, share: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._share, self._clock = share, clock
-        self._begun = clock()
-        self.spent = self._cost = 0.0
-        self._told = False
-
-    def spend(self, seconds: float, once: float = 0.0) -> None:
-        """Count one time more; the part that was needed `once` will not be needed again."""
-        self.spent += seconds
-        self._cost = seconds - once
-
-    def allows(self) -> bool:
-        """Whether doing it once more, at the cost of the last time, keeps the share."""
-        return self.affords(self._cost)
-
-    def affords(self, seconds: float) -> bool:
-        """Whether so much more time keeps the share."""
-        rest = self._clock() - self._begun - self.spent
-        return self.spent + seconds <= self._share * max(rest, 1e-9)
-
-    def tell(self) -> bool:
-        """True the first time."""
-        told, self._told = self._told, True
-        return not told

@@ -6,13 +6,10 @@ import time
 
 import tensorflow as tf
 
+from tbgrad.monitoring.storage import LocalStorage, Storage, is_remote
+
 FLUSH_SECONDS = 30.0
 """Object stores take a file as a whole each time it is flushed."""
-
-
-def is_remote(logdir: object) -> bool:
-    """Whether a log directory is an address rather than a path."""
-    return "://" in str(logdir)
 
 
 class RemoteFile:
@@ -41,3 +38,31 @@ class RemoteFile:
     def close(self) -> None:
         """Flush, and write no more."""
         self._file.close()
+
+
+class RemoteStorage:
+    """Directories that TensorFlow can reach; errors are those of Python where there is one."""
+
+    def create(self, path: str) -> RemoteFile:
+        """A new file; raises tensorflow.errors.OpError where it cannot be made."""
+        return RemoteFile(path)
+
+    def names(self, directory: str) -> list[str]:
+        """The names in a directory; raises OSError where it cannot be listed."""
+        try:
+            return [str(name) for name in tf.io.gfile.listdir(directory)]
+        except tf.errors.OpError as error:
+            raise OSError(str(error)) from error
+
+    def head(self, path: str, size: int) -> bytes:
+        """The first bytes of a file; raises OSError where it cannot be read."""
+        try:
+            with tf.io.gfile.GFile(path, "rb") as file:
+                return bytes(file.read(size))
+        except tf.errors.OpError as error:
+            raise OSError(str(error)) from error
+
+
+def storage_of(logdir: object) -> Storage:
+    """What reaches a log directory."""
+    return RemoteStorage() if is_remote(logdir) else LocalStorage()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+
+from tbgrad.keras import internals
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
 
@@ -30,7 +31,7 @@ def in_xla() -> bool:
     """Whether what is traced now will be compiled by XLA."""
     graph = tf.compat.v1.get_default_graph()
     while graph is not None:
-        context = graph._get_control_flow_context()
+        context = internals.control_flow_context(graph)
         while context is not None:
             if context.IsXLAContext():
                 return True
@@ -51,6 +52,5 @@ def rarely(condition: Tensor, rare: Callable[[], Any], usual: Callable[[], Any])
     result = tf.cond(condition, rare, usual)
     for op in graph.get_operations():
         if op.type in ("If", "StatelessIf") and op.name not in before:
-            with contextlib.suppress(AttributeError):  # an optimisation, without a public name
-                op._set_attr("_lower_using_switch_merge", tf.compat.v1.AttrValue(b=False))
+            internals.keep_as_call(op)
     return result

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import keras
+
+from tbgrad.keras import internals
 
 _ACTIVATION_LAYERS = (
     keras.layers.Activation,
@@ -26,7 +27,7 @@ def activations(model: Any) -> dict[str, str]:
     ordered = isinstance(model, keras.Sequential) or hasattr(model, "operations")
     found: dict[str, str] = {}
     last = None
-    for layer in _flat(model):
+    for layer in internals.layers(model):
         if ordered and isinstance(layer, _ACTIVATION_LAYERS):
             if last is not None and found[last] == "linear":
                 found[last] = _name(getattr(layer, "activation", type(layer)))
@@ -42,7 +43,7 @@ def halved(model: Any) -> frozenset[str]:
     """Paths of the layers that compute in 16 bits."""
     return frozenset(
         layer.path
-        for layer in _flat(model)
+        for layer in internals.layers(model)
         if getattr(layer, "compute_dtype", "") in ("float16", "bfloat16")
     )
 
@@ -51,14 +52,9 @@ def frozen(model: Any) -> tuple[str, ...]:
     """Paths of the layers that have weights to train and were told not to: `trainable=False`."""
     return tuple(
         layer.path
-        for layer in _flat(model)
+        for layer in internals.layers(model)
         if not layer.trainable and any(hasattr(layer, name) for name in ("kernel", "embeddings"))
     )
-
-
-def _flat(model: Any) -> Iterator[Any]:
-    if hasattr(model, "_flatten_layers"):
-        yield from model._flatten_layers(include_self=False)
 
 
 def _name(activation: Any) -> str:

@@ -7,7 +7,9 @@ from typing import Any, TypeAlias
 
 import tensorflow as tf
 
+from tbgrad.keras import internals
 from tbgrad.keras.graph import INFINITE, UNKNOWN
+from tbgrad.keras.optimizers import children
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
 
@@ -25,12 +27,10 @@ def signal_to_noise(optimizer: Any, variables: Sequence[Any], more: int = 0) -> 
     The batch size over this ratio estimates the simple gradient noise scale of McCandlish et al.,
     "An empirical model of large-batch training", 2018.
     """
-    children = getattr(optimizer, "optimizers", None)
-    if children is not None:  # each variable is known to one of them
-        found = [signal_to_noise(child, variables, more) for child in children]
+    if parts := children(optimizer):  # each variable is known to one of them
+        found = [signal_to_noise(part, variables, more) for part in parts]
         return tf.reduce_max(tf.stack(found), axis=0)
-    known = all(hasattr(optimizer, name) for name in ("_momentums", "_velocities", "beta_2"))
-    if not known or not optimizer.beta_1 > 0:
+    if not internals.keeps_moments(optimizer) or not optimizer.beta_1 > 0:
         return tf.fill([len(variables)], UNKNOWN)
     updates = tf.cast(tf.convert_to_tensor(optimizer.iterations) + more, tf.float32)
     counted = tf.maximum(updates, 2.0)
@@ -39,13 +39,10 @@ def signal_to_noise(optimizer: Any, variables: Sequence[Any], more: int = 0) -> 
     memory = (1.0 - beta_1) * (2.0 - seen_1) / ((1.0 + beta_1) * seen_1)
 
     def ratio(variable: Any) -> Tensor:
-        index = optimizer._trainable_variables_indices.get(optimizer._var_key(variable))
-        if index is None or optimizer._momentums[index] is None:
+        moments = internals.moments(optimizer, variable)
+        if moments is None:
             return tf.constant(UNKNOWN)
-        mean, square = (
-            tf.cast(tf.convert_to_tensor(moments[index]), tf.float32)
-            for moments in (optimizer._momentums, optimizer._velocities)
-        )
+        mean, square = (tf.cast(tf.convert_to_tensor(moment), tf.float32) for moment in moments)
         length = 2.0 * tf.nn.l2_loss(mean) / seen_1**2
         power = tf.reduce_sum(square) / seen_2
         noise = (power - length) / (1.0 - memory)

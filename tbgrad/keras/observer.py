@@ -19,10 +19,11 @@ from tbgrad.keras import replicas, sketch
 from tbgrad.keras.graph import UNKNOWN, in_xla, rarely
 from tbgrad.keras.parameters import layouts, tensorflow_variable
 from tbgrad.keras.partial_updates import PartOfUpdates
-from tbgrad.keras.ring import NUMBERS, Drained, StatisticsRing, own_variable
+from tbgrad.keras.ring import NUMBERS, StatisticsRing, own_variable
 from tbgrad.keras.window import Window, peak, root
 from tbgrad.log.records import STATISTICS, HistogramBins, Parameter
 from tbgrad.monitoring.cadence import Cadence
+from tbgrad.monitoring.logged_step import Drained
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
 
@@ -203,6 +204,11 @@ class GradientObserver:
         if self.looks:
             function = self._finish_eagerly if tf.executing_eagerly() else self._finish
             function(before, signal_to_noise, self._parts.get(self._rows))
+
+    @property
+    def count(self) -> int:
+        """Updates observed so far, those before it was there included; waits for the device."""
+        return int(self.step.numpy())
 
     @property
     def nonfinite(self) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
 
 from tbgrad.log.records import Parameter, distinct
+from tbgrad.monitoring.selection import Selection
 
 _ROLES = {
     "kernel": "kernel",
@@ -37,39 +37,20 @@ def trained(variables: Sequence[Any]) -> list[Any]:
     return [v for v in variables if not getattr(v, "overwrite_with_gradient", False)]
 
 
-@dataclass(frozen=True)
-class Selection:
-    """Which parameters are observed, by patterns of their paths as of a shell's file names.
+def selected(variables: Sequence[Any], selection: Selection) -> list[Any]:
+    """Those of `variables` that are observed, and trained.
 
-    `*` stands for anything, `/` included. Without `include` it is all; `exclude` takes from them.
+    Raises:
+        ValueError: there are variables and none of them is.
     """
-
-    include: tuple[str, ...] = ("*",)
-    exclude: tuple[str, ...] = ()
-
-    def of(self, variables: Sequence[Any]) -> list[Any]:
-        """Those of `variables` that are observed, and trained.
-
-        Raises:
-            ValueError: there are variables and none of them is.
-        """
-        chosen = [v for v in trained(variables) if self._has(name_of(v))]
-        if variables and not chosen:
-            names = ", ".join(map(name_of, variables[:5])) + (", …" if len(variables) > 5 else "")
-            raise ValueError(
-                f"include={list(self.include)} and exclude={list(self.exclude)} leave no "
-                f"parameter to observe; there are {names}"
-            )
-        return chosen
-
-    def has_any(self, variables: Sequence[Any]) -> bool:
-        """Whether one of `variables` is observed; also where there are none."""
-        return not variables or any(self._has(name_of(variable)) for variable in variables)
-
-    def _has(self, name: str) -> bool:
-        return any(fnmatchcase(name, pattern) for pattern in self.include) and not any(
-            fnmatchcase(name, pattern) for pattern in self.exclude
+    chosen = [v for v in trained(variables) if selection.has(name_of(v))]
+    if variables and not chosen:
+        names = ", ".join(map(name_of, variables[:5])) + (", …" if len(variables) > 5 else "")
+        raise ValueError(
+            f"include={list(selection.include)} and exclude={list(selection.exclude)} leave no "
+            f"parameter to observe; there are {names}"
         )
+    return chosen
 
 
 def name_of(variable: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import tensorflow as tf
 
+from tbgrad.keras import internals
 from tbgrad.keras.parameters import tensorflow_variable
 
 T = TypeVar("T")
@@ -44,7 +45,7 @@ def writes_summaries(variables: Sequence[Any]) -> bool:
 
 def several_workers(strategy: Any) -> bool:
     """Whether the replicas are in several processes."""
-    return bool(strategy.extended._in_multi_worker_mode())
+    return internals.several_workers(strategy)
 
 
 def outside(function: Callable[..., T], *args: Any) -> T:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,6 +11,7 @@ from numpy.typing import NDArray
 
 from tbgrad.keras.graph import UNKNOWN, outside_graph, rarely
 from tbgrad.log.records import STATISTICS, HistogramBins
+from tbgrad.monitoring.logged_step import Drained, LoggedStep
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
 
@@ -22,39 +21,8 @@ MIN_ROWS, MAX_ROWS = 16, 256
 NUMBERS = ("loss", "learning_rate", "norm", "norm_max", "applied_norm", "loss_scale", "skipped")
 """What a row has besides its table."""
 
-
 AFTER_UPDATE = ("update_norm", "snr")
 """Statistics that are known no sooner than the update is done."""
-
-
-@dataclass(frozen=True)
-class LoggedStep:
-    """One row of the ring on the host.
-
-    `table` is float32 [P, S] with the columns of `records.STATISTICS`, `numbers` holds those of
-    `NUMBERS` that are known: `norm` is the global norm of the true gradient,
-    `norm_max` its largest value since the logged step before, `applied_norm` the norm after
-    clipping, `skipped` the updates left out since then because the scaled loss overflowed.
-    """
-
-    step: int
-    numbers: Mapping[str, float]
-    table: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Drained:
-    """What gathered on the device since the last drain; `lost` logged steps were overwritten.
-
-    `nonfinite` is the first step with a gradient that is not finite, logged or not, and the path of
-    the first such parameter. `skipped` are the updates left out since the newest logged step.
-    """
-
-    steps: tuple[LoggedStep, ...]
-    histograms: tuple[tuple[int, NDArray[np.int32]], ...]
-    lost: int
-    nonfinite: tuple[int, str] | None = None
-    skipped: int = 0
 
 
 class StatisticsRing:

@@ -5,19 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
+from tbgrad.keras import internals
+from tbgrad.keras.optimizers import children, innermost
 from tbgrad.keras.update_watch import UpdateWatch
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
-
-
-def innermost(optimizer: Any) -> Any:
-    """The optimizer that updates the variables, inside any `LossScaleOptimizer`."""
-    while hasattr(optimizer, "inner_optimizer"):
-        optimizer = optimizer.inner_optimizer
-    return optimizer
-
-
-_SKIPS = "_stateful_handle_non_finite_grads"
 
 
 class OptimizerTap:
@@ -51,13 +43,13 @@ class OptimizerTap:
         if watch not in self.watches:
             self.watches.append(watch)
         self._shadow(watch.outer, "scale_loss", self._scale_loss)
-        if hasattr(watch.outer, _SKIPS):
-            self._shadow(watch.outer, _SKIPS, self._skip)
+        if hasattr(watch.outer, internals.SKIP):
+            self._shadow(watch.outer, internals.SKIP, self._skip)
         self._shadow(self._inner, "apply", self._apply)
-        if not hasattr(self._inner, "optimizers"):
-            self._shadow(self._inner, "_clip_gradients", self._clip_gradients)
-            self._shadow(self._inner, "_all_reduce_sum_gradients", self._all_reduce_sum_gradients)
-            self._shadow(self._inner, "_backend_update_step", self._backend_update_step)
+        if not children(self._inner):
+            self._shadow(self._inner, internals.CLIP, self._clip_gradients)
+            self._shadow(self._inner, internals.REDUCE, self._all_reduce_sum_gradients)
+            self._shadow(self._inner, internals.UPDATE, self._backend_update_step)
 
     def remove(self, watch: UpdateWatch) -> None:
         """Show it nothing more; the last one gives the optimizer its own methods back."""
@@ -97,7 +89,7 @@ class OptimizerTap:
         grads = list(grads)
         variables = trainable_variables
         if variables is None:
-            variables = self._inner._trainable_variables
+            variables = internals.variables(self._inner)
         variables = list(variables)
         for watch in self._all:
             watch.begin(grads, variables)

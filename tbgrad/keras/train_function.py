@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from tbgrad.keras.fit_call import Fit
+from tbgrad.keras.observer import GradientObserver
 from tbgrad.keras.returned_loss import ReturnedLoss
 
 
@@ -78,10 +79,10 @@ class WatchedFunction:
         self._passing = self._made() if may_pass else None
         self.passes = False
 
-    @property
-    def may_pass(self) -> bool:
-        """Whether there is a function for steps at which there is nothing to log."""
-        return self._passing is not None
+    def look(self, observer: GradientObserver, step: int) -> None:
+        """Choose the function for this step: where nothing is logged one costs less that cannot."""
+        observer.looks = self._passing is None or observer.due(step)
+        self.passes = not observer.looks
 
     def never_pass(self) -> None:
         """Look at every step from now on."""

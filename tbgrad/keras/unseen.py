@@ -5,14 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import tensorflow as tf
 
-from tbgrad.keras.tap import innermost
-
-
-def calls_of(optimizer: Any) -> int:
-    """How often the optimizer was applied; of gradients that it accumulates, for each part."""
-    return int(tf.convert_to_tensor(innermost(optimizer)._iterations))
+from tbgrad.keras.optimizers import calls_of
 
 
 def updates_unseen(model: Any, optimizer: Any, calls: int, batches: int) -> str:

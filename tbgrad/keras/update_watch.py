@@ -10,9 +10,10 @@ from typing import Any, TypeAlias
 
 import tensorflow as tf
 
-from tbgrad.keras import replicas
+from tbgrad.keras import internals, replicas
 from tbgrad.keras.moments import signal_to_noise
 from tbgrad.keras.observer import GradientObserver
+from tbgrad.keras.optimizers import children, learning_rate
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
 
@@ -140,12 +141,12 @@ class UpdateWatch:
             decays_before = replicas.count() > 1 and self.inner.weight_decay
             if (accumulates and not step.ends_here) or decays_before:
                 step.values = step.observer.values()
-        if accumulates and step.loss is not None and not hasattr(self.inner, "optimizers"):
+        if accumulates and step.loss is not None and not children(self.inner):
             (loss,) = replicas.sums([step.loss]) if replicas.count() > 1 else (step.loss,)
             if step.observer is not None:
-                first = tf.equal(self.inner._iterations % accumulates, 0)
+                first = tf.equal(internals.calls(self.inner) % accumulates, 0)
                 step.loss = step.observer.mean_loss(loss, first)
-        if hasattr(self.inner, "optimizers"):
+        if children(self.inner):
             self._see_all([gradient for gradient, _ in trained])
 
     def _see_all(self, grads: list[Any]) -> None:
@@ -194,14 +195,6 @@ class UpdateWatch:
             self._failed = True
             self._on_error(error)
             return ()
-
-
-def learning_rate(optimizer: Any) -> Tensor:
-    """That of the coming update; of a `MultiOptimizer` the largest of its children."""
-    if not hasattr(optimizer, "optimizers"):
-        return optimizer.learning_rate
-    rates = [tf.cast(child.learning_rate, tf.float32) for child in optimizer.optimizers]
-    return tf.reduce_max(tf.stack(rates))
 
 
 @dataclass

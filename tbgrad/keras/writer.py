@@ -14,20 +14,23 @@ import tensorflow as tf
 from tbgrad.diagnosis import AlertSettings
 from tbgrad.diagnosis.needs import OF_LOSS, silent
 from tbgrad.keras import replicas
+from tbgrad.keras.arguments import check_gradients, check_optimizer
+from tbgrad.keras.attachment import Attachment
 from tbgrad.keras.curvature import Curvature, CurvatureProbe
+from tbgrad.keras.gfile import storage_of
+from tbgrad.keras.optimizers import updates_done
 from tbgrad.log.records import Alert, CurvatureEstimate
 from tbgrad.monitoring.arguments import (
     check_alerts,
     check_cadence,
-    check_gradients,
     check_group,
     check_logdir,
     check_on_alert,
-    check_optimizer,
     check_selection,
 )
-from tbgrad.monitoring.cadence import HISTOGRAMS
-from tbgrad.monitoring.run_log import ALARM_SECONDS, DRAIN_SECONDS, RunLog, updates_done
+from tbgrad.monitoring.cadence import HISTOGRAMS, Cadences
+from tbgrad.monitoring.run_log import RunLog
+from tbgrad.monitoring.schedule import CHECK_SECONDS, Action, Schedule
 
 
 class GradientSummaryWriter:
@@ -102,39 +105,45 @@ class GradientSummaryWriter:
         group: str = "",
     ) -> None:
         check_optimizer(optimizer)
-        if start_step is None:
-            start_step = 0 if optimizer is None else updates_done(optimizer)
-        begun_at = start_step
+        done = updates_done(optimizer) if start_step is None else start_step
         cadence = check_cadence("every", every)
-        self._log = RunLog(
-            check_logdir(logdir),
-            group=check_group(group),
-            optimizer=optimizer,
-            every=cadence,
-            histograms_every=(
+        directory = check_logdir(logdir)
+        log = RunLog(
+            directory,
+            Cadences(
+                cadence,
                 cadence.times(HISTOGRAMS)
                 if histograms_every is None
-                else check_cadence("histograms_every", histograms_every)
+                else check_cadence("histograms_every", histograms_every),
             ),
-            selection=check_selection(include, exclude),
+            group=check_group(group),
             on_alert=check_on_alert(on_alert),
             alerts=check_alerts(alerts),
-            counted=lambda: begun_at,
+            storage=storage_of(directory),
+        )
+        self._attachment = Attachment(
+            log,
+            optimizer=optimizer,
+            selection=check_selection(include, exclude),
+            counted=lambda: done,
         )
         self._variables = list(variables)
-        self._optimizer = optimizer
         self._grouped = bool(group)
         self._probe: CurvatureProbe | None = None
         self._step = 0
         if replicas.writes_summaries(self._variables):
-            replicas.outside(self._log.observer_for, self._variables)
-        self._log.attach()
+            replicas.outside(self._attachment.observer_for, self._variables)
+            self._attachment.begin()
+        self._attachment.attach()
         self._stop = threading.Event()
         self._thread = threading.Thread(
-            target=_drain_until, args=(self._stop, self._log), name="tbgrad-drain", daemon=True
+            target=_drain_until,
+            args=(self._stop, self._attachment),
+            name="tbgrad-drain",
+            daemon=True,
         )
         self._thread.start()
-        self._close = weakref.finalize(self, _shut, self._stop, self._thread, self._log)
+        self._close = weakref.finalize(self, _shut, self._stop, self._thread, self._attachment)
 
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def observe(self, gradients: Iterable[Any], *, loss: Any = None) -> None:
@@ -147,7 +156,8 @@ class GradientSummaryWriter:
         Raises:
             ValueError: the gradients do not belong to the variables, by number or by shape.
         """
-        self._log.observe(check_gradients(gradients, self._variables), self._variables, loss)
+        checked = check_gradients(gradients, self._variables)
+        self._attachment.observe(checked, self._variables, loss)
 
     def curvature(
         self, loss: Callable[[], Any], settings: Curvature | None = None, *, samples: int = 0
@@ -175,9 +185,9 @@ class GradientSummaryWriter:
         if self._probe is None:
             made = loss, self._variables
             chosen = settings or Curvature()
-            self._probe = CurvatureProbe(chosen, lambda: made, self._optimizer, self._log, samples)
-            self._step = self._log.step
-        due = self._probe.due(self._step)
+            self._probe = CurvatureProbe(chosen, lambda: made, self._attachment, samples)
+            self._step = self._attachment.step
+        due = self._probe.due(self._step, time.monotonic())
         self._step += 1
         return self._probe.estimate() if due else None
 
@@ -194,27 +204,27 @@ class GradientSummaryWriter:
             writer.validation_loss(loss_fn(y_validation, model(x_validation)))
         """
         number = float(loss)
-        self._log.drain()
-        self._log.add_validation_loss(number)
+        self._attachment.drain()
+        self._attachment.add_validation_loss(number)
 
     @property
     def latest(self) -> Mapping[str, Any] | None:
-        """The newest logged step that was drained, None before there is one.
+        """The newest logged step that was written, None before there is one.
 
         A mapping from `step`, `loss`, `gradient/norm` and the other tags of the log to numbers, and
         from `parameters` to every statistic of every parameter by name.
         """
-        return self._log.latest
+        return self._attachment.log.latest
 
     @property
     def directory(self) -> str | Path:
         """Where it logs: `logdir`, or that with a number behind it."""
-        return self._log.logdir
+        return self._attachment.log.directory
 
     def flush(self) -> None:
         """Bring everything observed so far to disk."""
-        self._log.drain()
-        self._log.flush()
+        self._attachment.drain()
+        self._attachment.log.flush()
 
     def close(self) -> None:
         """Write what is left, give the optimizer back, and close the file. Twice does nothing.
@@ -224,7 +234,7 @@ class GradientSummaryWriter:
         if self._close.alive:
             if self._probe is not None:
                 self._probe.end()
-            self._log.drain()
+            self._attachment.drain()
             self._tell_unseen()
         self._close()
 
@@ -232,19 +242,19 @@ class GradientSummaryWriter:
         """Say what could not be seen, and which rules were silent for it."""
         if not replicas.writes_summaries(self._variables):
             return  # another worker does
-        if self._log.seen:
-            sentence = silent(OF_LOSS, self._log.logged)
+        attachment, log = self._attachment, self._attachment.log
+        if attachment.seen:
+            sentence = silent(OF_LOSS, log.logged)
             if sentence and not self._grouped:
-                self._log.note(sentence)
-        elif not self._log.skipped:
-            self._log.note(
+                log.note(sentence)
+        elif not attachment.skipped:
+            early = (
+                ", and make the writer before that is called for the first time, which is when it "
+                "is traced"
+            )
+            log.note(
                 "no step was seen: call writer.observe(gradients, loss=loss) in the training step"
-                + (
-                    ", and make the writer before that is called for the first time, which is when "
-                    "it is traced"
-                    if self._optimizer is not None
-                    else ""
-                )
+                + (early if attachment.optimizer is not None else "")
             )
 
     def __enter__(self) -> GradientSummaryWriter:
@@ -257,31 +267,22 @@ class GradientSummaryWriter:
             self.close()
 
 
-def _drain_until(stop: threading.Event, log: RunLog) -> None:
-    """Drain every two seconds, sooner where the ring would fill up before or not all is finite."""
-    pause, before, then = 0.05, log.step, time.monotonic()
-    while not log.failed and not _wait(pause, stop, log):
-        log.drain()
-        done, now = log.step, time.monotonic()
-        steps_a_second = (done - before) / (now - then)
-        before, then = done, now
-        if steps_a_second > 0:  # else it may be compiling, and be fast afterwards
-            filled_in = log.max_steps_between_drains(done) / steps_a_second
-            pause = min(DRAIN_SECONDS, max(0.02, filled_in), 2 * pause)
+def _drain_until(stop: threading.Event, attachment: Attachment) -> None:
+    """Drain where the schedule says so, until told to stop."""
+    schedule = Schedule(attachment.step, time.monotonic())
+    while not attachment.log.failed:
+        step = attachment.step
+        pause = schedule.pause(step, time.monotonic(), attachment.room(step))
+        if stop.wait(min(pause, CHECK_SECONDS)):
+            return
+        step, now = attachment.step, time.monotonic()
+        action = schedule.next_action(step, now, attachment.room(step))
+        if action is Action.DRAIN or (action is Action.CHECK and attachment.alarmed):
+            attachment.drain()
+            schedule.drained(attachment.step, time.monotonic())
 
 
-def _wait(seconds: float, stop: threading.Event, log: RunLog) -> bool:
-    """Wait until there is reason to drain; whether it was told to stop."""
-    until = time.monotonic() + seconds
-    while (left := until - time.monotonic()) > 0:
-        if stop.wait(min(left, ALARM_SECONDS)):
-            return True
-        if log.alarmed:
-            break
-    return stop.is_set()
-
-
-def _shut(stop: threading.Event, thread: threading.Thread, log: RunLog) -> None:
+def _shut(stop: threading.Event, thread: threading.Thread, attachment: Attachment) -> None:
     stop.set()
     thread.join(10.0)
-    log.close()
+    attachment.close()

@@ -124,7 +124,8 @@ class EventFileWriter:
     ) -> None:
         """Queue one event with all `values` of a step; a full queue drops it and counts that.
 
-        A function that makes the values is called on the writer's thread.
+        A function that makes the values is called on the writer's thread; where it makes none,
+        nothing is written.
         """
         event = event_pb2.Event(
             wall_time=time.time() if wall_time is None else wall_time, step=step
@@ -209,7 +210,10 @@ class EventFileWriter:
 
     def _write(self, item: _Item) -> None:
         event, values = item
-        if made := tuple(values()):  # to touch the summary of an event makes it one of summaries
+        made = tuple(values())
+        if not made and values is not tuple:
+            return
+        if made:  # to touch the summary of an event makes it one of summaries
             event.summary.value.extend(made)
         self._last_step = event.step
         if self.dropped > self._told_dropped and not _has_note(event):

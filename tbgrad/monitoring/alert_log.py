@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-
-import numpy as np
+from typing import Any
 
 from tbgrad.diagnosis import RULES, AlertSettings, Diagnosis, Record
 from tbgrad.diagnosis.rules.gradients import NONFINITE_GRADIENT
-from tbgrad.keras.ring import Drained
 from tbgrad.log import encode
 from tbgrad.log.records import STATISTICS, Alert
-from tbgrad.monitoring.run_file import RunFile
 from tbgrad.monitoring.sentences import brief, logger
 
 _RULES = tuple(rule for rule in RULES if rule is not NONFINITE_GRADIENT)
@@ -26,10 +23,12 @@ SOUND = 20
 class AlertLog:
     """The alerts of one run: those of the rules, and that a gradient is not finite.
 
+    All of it runs on the thread that writes the log: its methods give the values to write at a step
+    and warn of new alerts that are no mere hints; `on_alert` is called about new and closed ones.
     `note` warns and leaves a note in the log, where a part of this fails.
 
     Attributes:
-        opened: the rules that have opened an alert.
+        opened: the rules that have opened an alert; whoever begins a session clears it.
     """
 
     def __init__(
@@ -47,29 +46,29 @@ class AlertLog:
         self._known: set[tuple[str, int]] = set()
         self._calls = Calls(on_alert, self._call_failed) if on_alert is not None else None
 
-    def begin(self, step: int, file: RunFile) -> None:
+    def begin(self, step: int) -> list[Any]:
         """Begin a session of the same run: what was open in the last one is closed."""
         closed = self._alarm.end() + (self._diagnosis.end() if self._diagnosis else [])
-        self._tell([(step, alert) for alert in closed], file)
+        values = self._values(step, closed)
         self._diagnosis = Diagnosis(self._settings, _RULES)
         self._alarm = NonfiniteAlarm(self._settings)
-        self.opened.clear()
+        return values
 
-    def after(self, drained: Drained, records: Sequence[Record], file: RunFile) -> None:
-        """Log the alerts of what was drained, whose logged steps are `records`."""
-        manifest = records[0].manifest if records else None
-        told = self._alarm.update(drained, manifest.names if manifest is not None else ())
-        told += [(record.step, alert) for record in records for alert in self._found(record)]
-        self._tell(told, file)
+    def nonfinite(self, step: int, path: str) -> list[Any]:
+        """A gradient was not finite at this step, which need not be logged, first of `path`."""
+        return self._values(step, self._alarm.begin(step, path))
 
-    def after_estimate(self, record: Record, file: RunFile) -> None:
-        """Log the alerts of an estimate of the curvature, or of a validation."""
-        self._tell([(record.step, alert) for alert in self._found(record)], file)
+    def logged(self, record: Record) -> list[Any]:
+        """A step was logged."""
+        return self._values(record.step, self._alarm.update(record) + self._found(record))
 
-    def end(self, file: RunFile) -> None:
-        """Log how long the alerts that are still open have lasted."""
-        if self._diagnosis is not None:
-            self._tell([(alert.last_step, alert) for alert in self._diagnosis.open], file)
+    def estimated(self, record: Record) -> list[Any]:
+        """The curvature was estimated, or there was a validation."""
+        return self._values(record.step, self._found(record))
+
+    def end(self, step: int) -> list[Any]:
+        """How long the alerts that are still open have lasted."""
+        return self._values(step, self._diagnosis.open if self._diagnosis else [])
 
     def wait(self) -> None:
         """Give the calls of the user's function that are under way some time to end."""
@@ -90,26 +89,23 @@ class AlertLog:
             self._note(f"a rule failed and is left out. {self._diagnosis.failures.pop()}")
         return told
 
-    def _tell(self, told: list[tuple[int, Alert]], file: RunFile) -> None:
-        """Log alerts; warn of new ones that are no mere hints; call about new and closed ones."""
-        for step, alert in sorted(told, key=lambda pair: pair[0]):
-            # Readers keep one value a step and series, and drop those after a step that goes back.
-            last, before = self._last
-            step = max(step, last)
-            self._last = step, [*before, alert] if step == last else [alert]
-            file.add(step, [encode.alerts(self._last[1])])
-            new = self._is_new(alert)
+    def _values(self, step: int, alerts: list[Alert]) -> list[Any]:
+        """These alerts as what is to be written, with those told at the same step before."""
+        if not alerts:
+            return []
+        last, before = self._last
+        # Readers keep one value a step and series.
+        self._last = step, [*before, *alerts] if step == last else alerts
+        for alert in alerts:
+            new = alert.key not in self._known
+            self._known.add(alert.key)
             if new:
                 self.opened.add(alert.rule)
                 if alert.severity != "info":
                     logger.warning("tbgrad: step %d, %s: %s", step, alert.rule, alert.evidence)
             if self._calls is not None and (new or alert.state == "closed"):
                 self._calls.about(alert)
-
-    def _is_new(self, alert: Alert) -> bool:
-        new = alert.key not in self._known
-        self._known.add(alert.key)
-        return new
+        return [encode.alerts(self._last[1])]
 
     def _call_failed(self, error: Exception) -> None:
         self._note(f"on_alert failed and is not called again. {brief(error)}")
@@ -125,44 +121,53 @@ class NonfiniteAlarm:
 
     def __init__(self, settings: AlertSettings) -> None:
         self._settings = settings
-        self._open: Alert | None = None
+        self._alert: Alert | None = None
+        self._unheard: int | None = None
         self._patience = 0
         self._sound = 0
 
-    def update(self, drained: Drained, names: Sequence[str] = ()) -> list[tuple[int, Alert]]:
-        """What is to be told after a drain, each at a step of its own; `names` are those of rows.
+    def begin(self, step: int, path: str) -> list[Alert]:
+        """The alert, where one opens with this step, `path` being the first such parameter."""
+        self._sound = 0
+        if self._alert is not None:
+            return []
+        if self._silenced(path):
+            self._unheard = step  # others may be met by it, too
+            return []
+        return [self._open(step, path)]
 
-        The alert as it opens (with `last_step` where it begins), as it lasts, as it closes.
-        """
-        told: list[tuple[int, Alert]] = []
-        column = STATISTICS.index("nonfinite")
-        if drained.nonfinite is not None:
-            step, first = drained.nonfinite
-            tables = [s.table[:, column] > 0 for s in drained.steps]
-            rows = {int(i) for table in tables for i in np.flatnonzero(table)}
-            every = [first, *(names[i] for i in sorted(rows) if i < len(names))]
-            path = next((name for name in every if not self._silenced(name)), None)
-            if self._open is None and path is not None:
-                self._open = _nonfinite(step, path)
-                self._patience = 2 * self._patience or SOUND
-                told.append((step, self._open))
+    def update(self, record: Record) -> list[Alert]:
+        """The alert, where it opens, lasts or closes with this logged step."""
+        assert record.table is not None
+        bad = record.table[:, STATISTICS.index("nonfinite")] > 0
+        if self._alert is None:
+            names = record.manifest.names if record.manifest is not None else ()
+            heard = (name for name, is_bad in zip(names, bad, strict=False) if is_bad)
+            path = next((name for name in heard if not self._silenced(name)), None)
+            if self._unheard is None or path is None:
+                return []
+            opened = self._open(self._unheard, path)
+            self._alert = replace(opened, last_step=max(opened.last_step, record.step))
+            return [self._alert]
+        if record.step <= self._alert.last_step:
+            return []
+        if bad.any():
             self._sound = 0
-        if self._open is None:
-            return told
-        bad = [s.step for s in drained.steps if np.nansum(s.table[:, column]) > 0]
-        if bad and bad[-1] > self._open.last_step:
-            self._open = replace(self._open, last_step=bad[-1])
-            told.append((bad[-1], self._open))
-        last = self._open.last_step
-        self._sound += sum(logged.step > last for logged in drained.steps)
-        if self._sound >= self._patience:
-            told += [(drained.steps[-1].step, alert) for alert in self.end()]
-        return told
+            self._alert = replace(self._alert, last_step=record.step)
+            return [self._alert]
+        self._sound += 1
+        return self.end() if self._sound >= self._patience else []
 
     def end(self) -> list[Alert]:
         """Close the alert, if there is one."""
-        alert, self._open, self._sound = self._open, None, 0
+        alert, self._alert, self._sound = self._alert, None, 0
         return [] if alert is None else [replace(alert, state="closed")]
+
+    def _open(self, step: int, path: str) -> Alert:
+        self._unheard = None
+        self._alert = _nonfinite(step, path)
+        self._patience = 2 * self._patience or SOUND
+        return self._alert
 
     def _silenced(self, path: str) -> bool:
         return any(self._settings.silences("nonfinite", ("*", path)))

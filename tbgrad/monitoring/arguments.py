@@ -1,19 +1,18 @@
-"""Arguments that the callback and the writer share, checked with a sentence for the user."""
+"""Arguments that all monitors share, checked with a sentence for the user."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
 from tbgrad.diagnosis import AlertSettings, check_rule
-from tbgrad.keras.gfile import is_remote
-from tbgrad.keras.parameters import Selection, name_of, tensorflow_variable
-from tbgrad.keras.supported import foreign
 from tbgrad.log.records import Alert
 from tbgrad.monitoring.cadence import Cadence
+from tbgrad.monitoring.selection import Selection
+from tbgrad.monitoring.storage import is_remote
 
 _OnAlert: TypeAlias = Callable[[Alert], object]
 
@@ -84,17 +83,6 @@ def check_on_alert(function: _OnAlert | None) -> _OnAlert | None:
     return function
 
 
-def check_optimizer(optimizer: Any) -> Any:
-    """`optimizer` as it is.
-
-    Raises:
-        TypeError: it is not one of Keras 3.
-    """
-    if optimizer is not None and (sentence := foreign(optimizer, "optimizer")):
-        raise TypeError(sentence)
-    return optimizer
-
-
 def check_alerts(alerts: AlertSettings | str | Path | None) -> AlertSettings:
     """The settings that are given, or those in a TOML file, or the usual ones.
 
@@ -123,41 +111,6 @@ def check_rules(name: str, rules: Iterable[str]) -> frozenset[str]:
     if isinstance(rules, str):
         raise TypeError(f"{name} is a set of rules: {name}={{{rules!r}}}, not {rules!r}")
     return frozenset(check_rule(name, rule) for rule in rules)
-
-
-def check_gradients(gradients: Iterable[Any], variables: Sequence[Any]) -> list[Any]:
-    """Gradients in the order of the variables, from such a list or from pairs in any order.
-
-    Raises:
-        ValueError: they do not belong to the variables, by number or by shape.
-    """
-    remedy = "pass tape.gradient(loss, variables) for the same variables as to the writer"
-    found = list(gradients)
-    if found and all(isinstance(each, tuple) and len(each) == 2 for each in found):
-        by_variable = {id(tensorflow_variable(variable)): each for each, variable in found}
-        known = [id(tensorflow_variable(variable)) for variable in variables]
-        if not set(by_variable) <= set(known):
-            raise ValueError(f"gradients has pairs with other variables: {remedy}")
-        found = [by_variable.get(each) for each in known]
-    if len(found) != len(variables):
-        raise ValueError(
-            f"gradients has {len(found)} entries for {len(variables)} variables: {remedy}"
-        )
-    for gradient, variable in zip(found, variables, strict=True):
-        shape = getattr(gradient, "shape", None)
-        known_shape = tuple(variable.shape)
-        if shape is None or getattr(shape, "rank", len(known_shape)) is None:
-            continue
-        lengths = tuple(shape)
-        fits = len(lengths) == len(known_shape) and all(
-            a is None or b is None or a == b for a, b in zip(lengths, known_shape, strict=True)
-        )
-        if not fits:
-            raise ValueError(
-                f"the gradient of {name_of(variable)} has shape {lengths}, the variable "
-                f"{known_shape}: {remedy}"
-            )
-    return found
 
 
 def check_group(group: str) -> str:

@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
-from tbgrad.keras.gfile import is_remote
+from tbgrad.monitoring.storage import Storage, is_remote
 
 _HEAD = 1024
 """So far from the start of an event file of ours is the name of the manifest."""
@@ -21,7 +19,9 @@ _by_optimizer: weakref.WeakKeyDictionary[Any, dict[tuple[str, str], str | Path]]
 )
 
 
-def choose(logdir: str | Path, group: str, optimizer: Any, start_step: int) -> str | Path:
+def choose(
+    logdir: str | Path, group: str, optimizer: Any, start_step: int, storage: Storage
+) -> str | Path:
     """The directory for a training that has done `start_step` updates and is to be in `logdir`.
 
     One whose optimizer has counted on goes on with its run: that of the same optimizer, or else the
@@ -32,12 +32,12 @@ def choose(logdir: str | Path, group: str, optimizer: Any, start_step: int) -> s
     last, groups = _runs.get(asked, (None, set[str]()))
     known = _by_optimizer.get(optimizer, {}).get((asked, group)) if optimizer is not None else None
     if start_step > 0:
-        taken = list(_taken(logdir))
+        taken = list(_taken(logdir, storage))
         found = known or (last if group else None) or (taken[-1] if taken else logdir)
     elif group and last is not None and group not in groups:
         found = last
     else:
-        found = _free(logdir)
+        found = _free(logdir, storage)
     _runs[asked] = found, {group} | (groups if found == last else set())
     if optimizer is not None:
         _by_optimizer.setdefault(optimizer, {})[asked, group] = found
@@ -49,8 +49,8 @@ def resolved(logdir: str | Path) -> str:
     return str(logdir) if is_remote(logdir) else str(Path(logdir).resolve())
 
 
-def _free(logdir: str | Path) -> str | Path:
-    number = 1 + sum(1 for _ in _taken(logdir))
+def _free(logdir: str | Path, storage: Storage) -> str | Path:
+    number = 1 + sum(1 for _ in _taken(logdir, storage))
     if number == 1 or is_remote(logdir):
         return _numbered(logdir, number)
     while True:
@@ -63,9 +63,9 @@ def _free(logdir: str | Path) -> str | Path:
             return found
 
 
-def _taken(logdir: str | Path) -> Iterator[str | Path]:
+def _taken(logdir: str | Path, storage: Storage) -> Iterator[str | Path]:
     number = 1
-    while _has_log(candidate := _numbered(logdir, number)):
+    while _has_log(candidate := _numbered(logdir, number), storage):
         yield candidate
         number += 1
 
@@ -80,24 +80,17 @@ def _numbered(logdir: str | Path, number: int) -> str | Path:
     return path.with_name(f"{path.name}-{number}")
 
 
-def _has_log(directory: str | Path) -> bool:
+def _has_log(directory: str | Path, storage: Storage) -> bool:
     """Whether a monitor has logged there; event files of others may lie beside."""
     try:
-        if is_remote(directory):
-            names = tf.io.gfile.listdir(str(directory))
-        else:
-            names = [path.name for path in Path(directory).iterdir()]
-    except (OSError, tf.errors.OpError):
+        names = storage.names(str(directory))
+    except OSError:
         return False
-    return any(_is_ours(f"{directory}/{name}") for name in names if ".tfevents." in name)
+    return any(_is_ours(f"{directory}/{name}", storage) for name in names if ".tfevents." in name)
 
 
-def _is_ours(file: str) -> bool:
+def _is_ours(file: str, storage: Storage) -> bool:
     try:
-        if is_remote(file):
-            with tf.io.gfile.GFile(file, "rb") as opened:
-                return b"tbgrad/" in opened.read(_HEAD)
-        with Path(file).open("rb") as opened:
-            return b"tbgrad/" in opened.read(_HEAD)
-    except (OSError, tf.errors.OpError):
+        return b"tbgrad/" in storage.head(file, _HEAD)
+    except OSError:
         return False

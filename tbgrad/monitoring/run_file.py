@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tbgrad.keras.gfile import RemoteFile, is_remote
-from tbgrad.log.append import EventFileWriter, LocalFile
+from tbgrad.log.append import EventFileWriter
 from tbgrad.log.tags import in_group
 from tbgrad.monitoring import run_directory
+from tbgrad.monitoring.storage import LocalStorage, Storage
 
 _lock = threading.RLock()  # one thread may come back: a monitor is closed where it is collected
 _shared: dict[str, _File] = {}
@@ -23,7 +23,7 @@ _Values = Iterable[Any] | Callable[[], Iterable[Any]]
 class RunFile:
     """What one monitor writes of a run, with the name of its group before every tag.
 
-    With `choose` the directory is that which `rundirectory.choose` gives for this optimizer.
+    With `choose` the directory is that which `run_directory.choose` gives for this optimizer.
     Monitors with different groups and the same directory write into one file, so that TensorBoard,
     which follows one file a run, sees all of them. Readers drop what a former process wrote at and
     after `start_step`; in a file of groups, which count their own steps, series by series.
@@ -44,16 +44,18 @@ class RunFile:
         on_error: Callable[[Exception], None],
         choose: bool = False,
         optimizer: Any = None,
+        storage: Storage | None = None,
     ) -> None:
         self._group = group
         self._on_error = on_error
+        storage = storage or LocalStorage()
         with _lock:
             if choose:
-                logdir = run_directory.choose(logdir, group, optimizer, start_step - 1)
+                logdir = run_directory.choose(logdir, group, optimizer, start_step - 1, storage)
             key = run_directory.resolved(logdir)
             file = _shared.get(key) if group else None
             if file is None or group in file.writing:
-                file = _File(logdir, None if group else start_step)
+                file = _File(logdir, None if group else start_step, storage)
                 if group:
                     _shared[key] = file
             file.writing.add(group)
@@ -94,14 +96,14 @@ class RunFile:
 class _File:
     """An open event file, the groups that write it, and what hears of its failure."""
 
-    def __init__(self, logdir: str | Path, start_step: int | None) -> None:
+    def __init__(self, logdir: str | Path, start_step: int | None, storage: Storage) -> None:
         self.writing: set[str] = set()
         self.told: list[Callable[[Exception], None]] = []
         self.writer = EventFileWriter(
             logdir,
             start_step=start_step,
             on_error=self._failed,
-            create=RemoteFile if is_remote(logdir) else LocalFile,
+            create=storage.create,
         )
 
     def _failed(self, error: Exception) -> None:

@@ -257,7 +257,7 @@ def device_memory(variant: Variant) -> str:
     monitor = variant.callbacks[0] if variant.callbacks else None
     if not isinstance(monitor, tbgrad.GradientMonitor):
         return ""
-    observer = monitor._log.observer
+    observer = monitor._session._attachment.tap
     ring, rest = (
         sum(
             int(np.prod(value.shape)) * value.dtype.size

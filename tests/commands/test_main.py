@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tbgrad import __version__
-from tbgrad.commands import main
+from tbgrad.commands import main, report
 from tests.support.events import NAME, event, write_events
 from tests.support.logs import write_run
 from tests.support.terminal import Terminal
@@ -269,9 +269,9 @@ def test_demo_and_watch_are_given_what_was_asked(monkeypatch, tmp_path):
     import types
 
     calls = []
-    demo = types.ModuleType("tbgrad.commands.demo")
-    demo.run = lambda **options: calls.append(options) or 0
-    monkeypatch.setitem(sys.modules, "tbgrad.commands.demo", demo)
+    training = types.ModuleType("tbgrad.commands.demo_training")
+    training.train_and_watch = lambda **options: calls.append(options) or 0
+    monkeypatch.setitem(sys.modules, "tbgrad.commands.demo_training", training)
     assert main.main(["demo", "--plain", "--logdir", "x", "--epochs", "3", "--seed", "7"]) == 0
     assert calls == [{"logdir": Path("x"), "plain": True, "epochs": 3, "seed": 7}]
     assert main.main(["demo"]) == 0
@@ -300,7 +300,7 @@ def test_report_finds_alerts_anew_by_the_settings_of_a_file(logdir, tmp_path):
     settings = tmp_path / "alerts.toml"
     settings.write_text("[thresholds]\nexploding_gradient = 1e-6\n")
     done = run("report", logdir, "--check", "--alerts", settings)
-    assert done.returncode == main.FOUND_ERRORS
+    assert done.returncode == report.FOUND_ERRORS
     assert "exploding_gradient" in done.stdout
     settings.write_text(
         '[silence]\nexploding_gradient = "*"\n[thresholds]\nexploding_gradient = 1e-6\n'

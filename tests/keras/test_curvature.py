@@ -11,7 +11,6 @@ import pytest
 import tensorflow as tf
 
 import tbgrad
-from tbgrad.keras.curvature import TimeBudget
 from tests.keras.conftest import BATCH, STEPS, fit
 from tests.support.linear_model import (
     COMPILED,
@@ -200,33 +199,6 @@ def test_the_schedule_stretches_itself_to_keep_the_budget(tmp_path, caplog):
     notes = tbgrad.read(tmp_path)["."]["tbgrad/notes"].values
     (told,) = [text for text in notes if "come less often" in text]
     assert "more than 20% of the time: they come less often than every 1 steps" in told
-
-
-def test_a_budget_of_time():
-    now = 0.0
-    budget = TimeBudget(0.1, clock=lambda: now)
-    assert budget.allows()  # what it costs is not known yet
-    now = 1.0
-    budget.spend(1.0, once=0.0)
-    assert not budget.allows()
-    now = 20.9  # two seconds of these, the one to come included, beside 19.9 others
-    assert not budget.allows()
-    now = 21.1
-    assert budget.allows()
-    budget.spend(1.0)
-    assert not budget.allows()
-    budget.spend(0.01)  # a cheaper one
-    now = 22.1
-    assert not budget.allows()
-    now = 22.3
-    assert budget.allows()
-    budget.spend(2.0, once=1.99)  # will be a cheap one
-    now = 44.1
-    assert not budget.allows()
-    now = 44.3
-    assert budget.allows()
-    assert [budget.tell(), budget.tell()] == [True, False]
-    assert TimeBudget(float("inf"), clock=lambda: 0.0).allows()
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,13 @@ import tensorflow as tf
 
 import tbgrad
 from tbgrad.diagnosis import Diagnosis, Record
-from tbgrad.keras.ring import Drained
+from tbgrad.log.append import EventFileWriter
 from tbgrad.log.records import STATISTICS, CurvatureEstimate, Eigenvalue
 from tbgrad.log.tags import ALERTS, CURVATURE, NOTES
 from tbgrad.monitoring import alert_log
 from tbgrad.monitoring.alert_log import AlertLog
-from tbgrad.monitoring.cadence import Cadence
-from tbgrad.monitoring.run_file import RunFile
+from tbgrad.monitoring.cadence import Cadence, Cadences
+from tbgrad.monitoring.rounding import Rounding
 from tbgrad.monitoring.run_log import RunLog
 from tbgrad.report import summary
 from tests.support.logs import manifest
@@ -114,21 +114,21 @@ def test_two_alerts_at_one_step_are_both_in_the_log(tmp_path):
     top = CurvatureEstimate((Eigenvalue(50.0, 0.1),), True, 9, 0.1, 1.0, 8, 20.0, "2 / η")
     told = []
     alerts = AlertLog(None, told.append)
-    file = RunFile(tmp_path, group="", start_step=1, on_error=told.append)
-    for step in (1, 2, 3):
-        alerts.after(Drained((), (), 0), [Record(step, {}, table, described)], file)
-        if step > 1:
-            alerts.after_estimate(Record(step, {}, curvature=top), file)
-    alerts.end(file)
-    file.close()
+    with EventFileWriter(tmp_path) as file:
+        for step in (1, 2, 3):
+            file.add(step, alerts.logged(Record(step, {}, table, described)))
+            if step > 1:
+                file.add(step, alerts.estimated(Record(step, {}, curvature=top)))
+        file.add(3, alerts.end(3))
     (found,) = tbgrad.read(tmp_path)["."][ALERTS].values
     assert {alert.rule for alert in found} == {"no_gradient", "edge_of_stability"}
     assert told == []
 
 
 def test_two_notes_of_one_step_are_both_in_the_log(tmp_path):
-    log = RunLog(tmp_path, every=Cadence((1,)), histograms_every=Cadence((1,)))
-    log._file = RunFile(tmp_path, group="", start_step=1, on_error=log.give_up)
+    log = RunLog(tmp_path, Cadences(Cadence((1,)), Cadence((1,))))
+    log.describe(0, manifest(2), Rounding(()))
+    log.open(0)
     log.note("the first")
     log.note("the second")
     log.close()

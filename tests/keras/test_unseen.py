@@ -11,8 +11,9 @@ import pytest
 import tensorflow as tf
 
 import tbgrad
+from tbgrad.keras.attachment import Attachment
 from tbgrad.log.tags import CURVATURE, NOTES
-from tbgrad.monitoring.cadence import Cadence
+from tbgrad.monitoring.cadence import Cadence, Cadences
 from tbgrad.monitoring.run_log import RunLog
 from tests.support.linear_model import (
     BATCH,
@@ -201,8 +202,10 @@ def test_a_failure_is_one_sentence_and_the_rest_is_for_those_who_look(tmp_path, 
 
 
 def test_what_several_threads_have_to_say_at_one_step_is_all_in_the_log(tmp_path):
-    log = RunLog(tmp_path, every=Cadence((1,)), histograms_every=Cadence((1,)))
-    log.observer_for(linear().trainable_variables)
+    log = RunLog(tmp_path, Cadences(Cadence((1,)), Cadence((1,))))
+    attachment = Attachment(log)
+    attachment.observer_for(linear().trainable_variables)
+    attachment.begin()
     names = [f"note {number}" for number in range(40)]
     threads = [threading.Thread(target=log.note, args=(name,)) for name in names]
     for thread in threads:
@@ -215,8 +218,8 @@ def test_what_several_threads_have_to_say_at_one_step_is_all_in_the_log(tmp_path
 
 def test_a_gradient_that_is_not_finite_is_marked_again_after_it_was_told(tmp_path):
     variable = tf.Variable([1.0])
-    log = RunLog(tmp_path, every=Cadence((100,)), histograms_every=Cadence((100,)))
-    observer = log.observer_for([variable])
+    attachment = Attachment(RunLog(tmp_path, Cadences(Cadence((100,)), Cadence((100,)))))
+    observer = attachment.observer_for([variable])
     step = tf.function(lambda x: observer.observe([x], [variable]))
     told = []
     for value in (1.0, np.nan, np.nan, 1.0, np.inf):
@@ -230,4 +233,4 @@ def test_a_gradient_that_is_not_finite_is_marked_again_after_it_was_told(tmp_pat
         (False, None, False),
         (True, (5, name), False),
     ]
-    log.close()
+    attachment.close()

@@ -12,11 +12,11 @@ import pytest
 import tensorflow as tf
 
 import tbgrad
-from tbgrad.keras import callback, gradient_statistics
-from tbgrad.keras import writer as writer_module
+from tbgrad.keras import gradient_statistics
+from tbgrad.keras.attachment import Attachment
 from tbgrad.keras.train_function import WatchedFunction
-from tbgrad.monitoring import alert_log
-from tbgrad.monitoring.cadence import Cadence
+from tbgrad.monitoring import alert_log, schedule
+from tbgrad.monitoring.cadence import Cadence, Cadences
 from tbgrad.monitoring.run_file import RunFile
 from tbgrad.monitoring.run_log import RunLog
 from tbgrad.report import summary
@@ -210,8 +210,8 @@ def test_a_full_disk_ends_in_one_warning(tmp_path, batches, tiny_model, caplog):
         def on_train_batch_begin(self, batch, logs=None):
             if batch == 3:
                 self.device = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
-                monitor._log._file._file.writer._file.close()
-                monitor._log._file._file.writer._file = self.device
+                monitor._session.log._file._file.writer._file.close()
+                monitor._session.log._file._file.writer._file = self.device
 
     monitor = tbgrad.GradientMonitor(tmp_path, every=1)
     model = tiny_model(steps_per_execution=1)
@@ -397,8 +397,7 @@ def test_an_on_alert_that_is_no_function_is_refused(tmp_path):
 def test_a_step_that_is_not_finite_is_told_long_before_the_next_drain(
     kind, tmp_path, batches, tiny_model, monkeypatch
 ):
-    for module in (callback, writer_module):
-        monkeypatch.setattr(module, "DRAIN_SECONDS", 3600.0)
+    monkeypatch.setattr(schedule, "DRAIN_SECONDS", 3600.0)
     x, labels = batches
     x = x.copy()
     x[BATCH * 12 + 3, 0] = np.nan
@@ -413,7 +412,7 @@ def test_a_step_that_is_not_finite_is_told_long_before_the_next_drain(
             if batch >= 13:
                 time.sleep(0.3)
             if batch == 16:
-                monitor._log.flush()
+                monitor._session.log.flush()
                 found.append(told())
 
     found = []
@@ -456,8 +455,10 @@ def test_an_exception_in_fit_closes_the_log_and_frees_the_optimizer(
 
 
 def test_two_failures_at_one_step_are_both_told(tmp_path, batches, tiny_model):
-    log = RunLog(tmp_path, every=Cadence((8,)), histograms_every=Cadence((100,)))
-    log.observer_for(tiny_model().trainable_variables)
+    log = RunLog(tmp_path, Cadences(Cadence((8,)), Cadence((100,))))
+    attachment = Attachment(log)
+    attachment.observer_for(tiny_model().trainable_variables)
+    attachment.begin()
     log.note("first")
     log.note("second")
     log.close()
