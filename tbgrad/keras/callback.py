@@ -10,7 +10,8 @@ from tbgrad.diagnosis import AlertSettings, Record
 from tbgrad.keras.arguments import check_optimizer
 from tbgrad.keras.curvature import Curvature
 from tbgrad.keras.fit_call import Callback
-from tbgrad.keras.fit_session import FitSession, Settings
+from tbgrad.keras.fit_session import FitSession
+from tbgrad.keras.settings import Settings
 from tbgrad.keras.supported import foreign
 from tbgrad.log.records import Alert
 from tbgrad.monitoring.arguments import (

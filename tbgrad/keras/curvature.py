@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tbgrad import hessian
 from tbgrad.keras.attachment import Attachment
-from tbgrad.keras.probe import is_dataset
+from tbgrad.keras.probe import check_fixed, is_dataset, probe_batch, with_weights
 from tbgrad.log.records import CurvatureEstimate, Eigenvalue
 from tbgrad.monitoring.arguments import check_steps
 from tbgrad.monitoring.schedule import EstimateSchedule
@@ -246,3 +246,25 @@ class CurvatureProbe:
         if operator.size <= hessian.MAX_SIZE and affordable:
             return hessian.spectrum(operator, progress=False).density()
         return hessian.spectral_density(operator, seed=step, progress=False)
+
+
+def probe_of_fit(
+    curvature: Curvature, model: Any, attachment: Attachment, arguments: Mapping[str, Any]
+) -> CurvatureProbe | None:
+    """The probe for a `fit` with these arguments; None, and a note, where there can be none."""
+    log = attachment.log
+    try:
+        batch, samples = probe_batch(curvature.data, curvature.samples)
+        check_fixed(model, samples)
+        batch, sentence = with_weights(batch, arguments)
+        if sentence:
+            log.note_once("weights", sentence)
+    except Exception as error:  # noqa: BLE001 - the gradients are logged all the same
+        log.note(f"no curvature. {brief(error)}")
+        return None
+    return CurvatureProbe(
+        curvature,
+        lambda: (hessian.model_loss(model, *batch), model.trainable_variables),
+        attachment,
+        samples,
+    )

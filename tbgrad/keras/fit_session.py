@@ -5,47 +5,24 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from tbgrad import hessian
-from tbgrad.diagnosis import AlertSettings, Record
+from tbgrad.diagnosis import Record
 from tbgrad.diagnosis.needs import OF_LOSS, silent
 from tbgrad.keras import replicas
 from tbgrad.keras.attachment import Attachment
-from tbgrad.keras.curvature import Curvature, CurvatureProbe
+from tbgrad.keras.curvature import CurvatureProbe, probe_of_fit
 from tbgrad.keras.fit_call import Fit
-from tbgrad.keras.gfile import storage_of
-from tbgrad.keras.optimizers import calls_of, updates_done
-from tbgrad.keras.probe import check_fixed, probe_batch, with_weights
+from tbgrad.keras.optimizers import calls_of
+from tbgrad.keras.settings import Settings
 from tbgrad.keras.train_function import WatchedFunction
 from tbgrad.keras.unseen import updates_unseen
-from tbgrad.log.records import Alert
 from tbgrad.log.tags import CURVATURE, VALIDATION_LOSS
-from tbgrad.monitoring.cadence import HISTOGRAMS, NEVER, SHORTEST, Cadence, Cadences
+from tbgrad.monitoring.cadence import HISTOGRAMS, NEVER, SHORTEST, Cadence
 from tbgrad.monitoring.cadence_search import CadenceSearch
 from tbgrad.monitoring.run_log import RunLog
 from tbgrad.monitoring.schedule import Action, Schedule
-from tbgrad.monitoring.selection import Selection
 from tbgrad.monitoring.sentences import brief, logger
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a `GradientMonitor` was asked for, checked."""
-
-    logdir: str | Path
-    every: Cadence | None
-    histograms_every: Cadence | None
-    curvature: Curvature | None
-    overhead: float
-    selection: Selection
-    on_alert: Callable[[Alert], object] | None
-    alerts: AlertSettings
-    stop_on: frozenset[str]
-    optimizer: Any
-    group: str
 
 
 class FitSession:
@@ -131,7 +108,9 @@ class FitSession:
         self._epoch_start = attachment.step
         self._batches, self._calls_before = 0, calls_of(optimizer)
         if self._settings.curvature is not None and self._probe is None:
-            self._probe = self._new_probe(self._settings.curvature, attachment)
+            self._probe = probe_of_fit(
+                self._settings.curvature, model, attachment, self._fit_arguments
+            )
         self._schedule.estimate_due = None if self._probe is None else self._probe.due
         self._schedule.restart(self._epoch_start, time.monotonic())
         self._fit_arguments = {}
@@ -230,32 +209,7 @@ class FitSession:
     def _new_attachment(self, optimizer: Any, former: Attachment | None) -> Attachment:
         """A log of this model; it goes on where `former` is one of the same model."""
         settings, model = self._settings, self._model
-        done = 0 if former is None else former.step
-        every = settings.every or self._found or Cadence((SHORTEST,))
-        logdir = settings.logdir if former is None else former.log.directory
-        log = RunLog(
-            logdir,
-            Cadences(
-                every,
-                settings.histograms_every or every.times(HISTOGRAMS),
-                settings.curvature.every if settings.curvature else 0,
-            ),
-            own=former is None,
-            group=settings.group,
-            on_alert=settings.on_alert,
-            alerts=settings.alerts,
-            listeners=self._listeners,
-            storage=storage_of(logdir),
-        )
-        attachment = Attachment(
-            log,
-            model=model,
-            optimizer=optimizer,
-            selection=settings.selection,
-            counted=lambda: done + updates_done(optimizer),
-            steps_per_execution=model.steps_per_execution,
-            compiled_by_xla=bool(model.jit_compile),
-        )
+        attachment = settings.attachment(model, optimizer, former, self._found, self._listeners)
         self._updates_a_batch = 1 / attachment.batches_per_update
         search = None
         if not (settings.every or self._found):
@@ -264,24 +218,6 @@ class FitSession:
         self._schedule = Schedule(0, time.monotonic(), search=search)
         self._probe = None
         return attachment
-
-    def _new_probe(self, curvature: Curvature, attachment: Attachment) -> CurvatureProbe | None:
-        model, log = self._model, attachment.log
-        try:
-            batch, samples = probe_batch(curvature.data, curvature.samples)
-            check_fixed(model, samples)
-            batch, sentence = with_weights(batch, self._fit_arguments)
-            if sentence:
-                log.note_once("weights", sentence)
-        except Exception as error:  # noqa: BLE001 - the gradients are logged all the same
-            log.note(f"no curvature. {brief(error)}")
-            return None
-        return CurvatureProbe(
-            curvature,
-            lambda: (hessian.model_loss(model, *batch), model.trainable_variables),
-            attachment,
-            samples,
-        )
 
     def _settle(self) -> None:
         """Wait for the device and for the event file."""

@@ -257,16 +257,16 @@ def device_memory(variant: Variant) -> str:
     monitor = variant.callbacks[0] if variant.callbacks else None
     if not isinstance(monitor, tbgrad.GradientMonitor):
         return ""
-    observer = monitor._session._attachment.tap
-    ring, rest = (
+    graph = monitor._session._attachment.tap._graph
+    ring, *rest = (
         sum(
             int(np.prod(value.shape)) * value.dtype.size
             for value in vars(owner).values()
             if isinstance(value, tf.Variable)
         )
-        for owner in (observer._ring, observer)
+        for owner in (graph.ring, graph, graph.window)
     )
-    return f"{ring / 1024:,.0f} + {rest / 1024:,.1f}"
+    return f"{ring / 1024:,.0f} + {sum(rest) / 1024:,.1f}"
 
 
 def table_of(title: str, found: list[Variant]) -> list[str]:

@@ -28,7 +28,10 @@ def test_every_name_is_where_it_is_relied_on(model: keras.Model) -> None:
     owners = [
         (model.optimizer, internals.OPTIMIZER),
         (model.optimizer, internals.ADAM),
-        (keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD()), internals.LOSS_SCALE_OPTIMIZER),
+        (
+            keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD()),
+            internals.LOSS_SCALE_OPTIMIZER,
+        ),
         (model.layers[0], internals.LAYER),
         (model, internals.MODEL),
         (tf.distribute.get_strategy().extended, internals.STRATEGY),
