@@ -6,14 +6,15 @@
 from tbgrad.diagnosis.engine import Diagnosis
 from tbgrad.diagnosis.record import SCALARS, Record
 from tbgrad.diagnosis.rule import Moment, Rule
-from tbgrad.diagnosis.rules import RULES
-from tbgrad.diagnosis.settings import RULE_NAMES, AlertSettings, check_rule
+from tbgrad.diagnosis.rules import RULE_NAMES, RULES, SHOWS
+from tbgrad.diagnosis.settings import AlertSettings, check_rule
 from tbgrad.diagnosis.stability import STANDINGS, standing
 
 __all__ = [
     "RULES",
     "RULE_NAMES",
     "SCALARS",
+    "SHOWS",
     "STANDINGS",
     "AlertSettings",
     "Diagnosis",

@@ -4,18 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 
+from tbgrad.diagnosis.rules import RULES
 from tbgrad.log.tags import CLIP_FACTOR, CURVATURE, LOSS, LOSS_SCALE, VALIDATION_LOSS
 
-NEEDS = {
-    "loss_diverging": LOSS,
-    "loss_oscillating": LOSS,
-    "loss_stuck": LOSS,
-    "overfitting": VALIDATION_LOSS,
-    "edge_of_stability": CURVATURE,
-    "critical_point": CURVATURE,
-    "loss_scale_collapse": LOSS_SCALE,
-    "clipping_always": CLIP_FACTOR,
-}
+NEEDS = {rule.name: rule.needs for rule in RULES if rule.needs}
 """By rule, the series without which it never says anything."""
 
 OF_LOSS = frozenset(rule for rule, tag in NEEDS.items() if tag == LOSS)

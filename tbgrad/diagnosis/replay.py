@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from tbgrad.diagnosis.engine import Diagnosis
 from tbgrad.diagnosis.record import SCALARS, Record
 from tbgrad.diagnosis.rule import Rule
-from tbgrad.diagnosis.rules import RULES
-from tbgrad.diagnosis.settings import RULE_NAMES, AlertSettings
+from tbgrad.diagnosis.rules import RULE_NAMES, RULES
+from tbgrad.diagnosis.settings import AlertSettings
 from tbgrad.log.records import SEVERITIES, Alert, Manifest
 from tbgrad.log.tags import ALERTS, CURVATURE, PARAMETERS, Kind
 from tbgrad.reading.run import Run

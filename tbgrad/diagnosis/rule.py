@@ -39,10 +39,13 @@ class Rule:
     for `closes_after` of them, twice as many each time it has come back. `evidence` says in words
     what was measured, in these rows, in the record that opened the alert or tells it again;
     `severity` and `advice` may depend on that, too. Where such records are few, `told_always` has
-    an alert that lasts told again at each, with what is measured there.
+    an alert that lasts told again at each, with what is measured there. `shows` is the scalar (by
+    tag) or the statistic of the layers (by name) in which faces show the fault, `needs` the series
+    without which the rule never says anything.
     """
 
     name: str
+    shows: str
     severity: Severity | Callable[[Moment], Severity]
     applies: Callable[[Moment], Any]
     evidence: Callable[[Moment, Rows], str]
@@ -51,6 +54,7 @@ class Rule:
     opens_after: int = 1
     closes_after: int = 1
     told_always: bool = False
+    needs: str = ""
     names: Callable[[Manifest], tuple[str, ...]] = lambda manifest: manifest.names
 
 

@@ -16,31 +16,6 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-RULE_NAMES = (
-    "nonfinite",
-    "loss_diverging",
-    "exploding_gradient",
-    "dead_units",
-    "loss_scale_collapse",
-    "no_gradient",
-    "vanishing_gradient",
-    "saturated_layer",
-    "update_too_large",
-    "frozen_parameter",
-    "not_trainable",
-    "loss_oscillating",
-    "loss_stuck",
-    "overfitting",
-    "gradient_spike",
-    "clipping_always",
-    "edge_of_stability",
-    "critical_point",
-    "layer_rate_mismatch",
-    "noise_dominated",
-    "batch_too_large",
-)
-"""Every rule, the graver ones first."""
-
 
 @dataclass(frozen=True)
 class AlertSettings:
@@ -199,6 +174,8 @@ def check_rule(argument: str, rule: object) -> str:
     Raises:
         ValueError: there is no such rule.
     """
+    from tbgrad.diagnosis.rules import RULE_NAMES  # which look at these settings
+
     return _check(f"rule in {argument}", rule, RULE_NAMES)
 
 

@@ -30,9 +30,9 @@ from rich.progress import track
 from rich.table import Table
 
 import tbgrad
-from tbgrad.diagnosis import RULE_NAMES, SEVERITIES, Diagnosis
+from tbgrad.diagnosis import RULE_NAMES, Diagnosis
 from tbgrad.diagnosis.replay import records
-from tbgrad.log.records import Alert
+from tbgrad.log.records import SEVERITIES, Alert
 from tests.clinic.aside import aside
 from tests.clinic.case import Case
 from tests.clinic.healthy import healthy

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tbgrad.diagnosis import RULE_NAMES, RULES, AlertSettings, Diagnosis, Record, Rule
 from tbgrad.diagnosis.replay import diagnose, newest
-from tbgrad.log import encode
+from tbgrad.log import encode, tags
 from tbgrad.log.append import EventFileWriter
 from tbgrad.log.records import STATISTICS, Alert, CurvatureEstimate, Eigenvalue
 from tbgrad.reading.directory import read
@@ -195,7 +195,7 @@ def test_other_parameters_end_the_alerts_of_the_former() -> None:
 
 
 RULE = Rule(
-    name="loss_stuck", severity="info", applies=lambda moment: moment.record.scalars.get("hit"),
+    name="loss_stuck", shows="loss", severity="info", applies=lambda moment: moment.record.scalars.get("hit"),
     evidence=lambda *_: "planted", causes=(), advice="", opens_after=2, closes_after=3,
 )  # fmt: skip
 
@@ -262,6 +262,7 @@ def test_every_rule_says_why_and_what_to_do() -> None:
     for rule in RULES:
         assert rule.causes
         assert rule.advice
+        assert rule.shows in STATISTICS or rule.shows in vars(tags).values()
         assert callable(rule.severity) or rule.severity in ("info", "warning", "error")
 
 

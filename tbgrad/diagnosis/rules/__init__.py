@@ -28,4 +28,9 @@ RULES = (
 )
 """Every rule, the graver ones first."""
 
-__all__ = ["RULES"]
+RULE_NAMES = tuple(dict.fromkeys(rule.name for rule in RULES))
+
+SHOWS = {rule.name: rule.shows for rule in RULES}
+"""By name of a rule, the scalar or statistic that shows it; of two of one name that of the run."""
+
+__all__ = ["RULES", "RULE_NAMES", "SHOWS"]

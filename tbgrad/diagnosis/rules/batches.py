@@ -55,6 +55,7 @@ def _too_large_evidence(moment: Moment, _: Rows) -> str:
 
 NOISY = Rule(
     name="noise_dominated",
+    shows="snr",
     severity="info",
     applies=_noisy,
     evidence=_noisy_evidence,
@@ -69,6 +70,7 @@ NOISY = Rule(
 )
 TOO_LARGE = Rule(
     name="batch_too_large",
+    shows="snr",
     severity="info",
     applies=_too_large,
     evidence=_too_large_evidence,

@@ -9,6 +9,7 @@ import numpy as np
 
 from tbgrad.diagnosis.rule import Moment, Rows, Rule
 from tbgrad.log.records import Eigenvalue
+from tbgrad.log.tags import CURVATURE, LAMBDA_MIN, STABILITY
 from tbgrad.log.text import measured
 
 MOST = 0.5
@@ -127,6 +128,8 @@ def _critical_advice(moment: Moment, _: Rows) -> str:
 
 EDGE = Rule(
     name="edge_of_stability",
+    shows=STABILITY,
+    needs=CURVATURE,
     severity="warning",
     applies=_edge,
     evidence=_edge_evidence,
@@ -141,6 +144,8 @@ EDGE = Rule(
 )
 CRITICAL = Rule(
     name="critical_point",
+    shows=LAMBDA_MIN,
+    needs=CURVATURE,
     severity="info",
     applies=_critical,
     evidence=_critical_evidence,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tbgrad.diagnosis.rule import Moment, Rows, Rule, share
-from tbgrad.log.tags import CLIP_FACTOR, GRADIENT_NORM_MAX, LOSS
+from tbgrad.log.tags import CLIP_FACTOR, GRADIENT_NORM, GRADIENT_NORM_MAX, LOSS
 
 
 def _sensitivity(moment: Moment) -> Any:
@@ -168,6 +168,7 @@ def _clipping(moment: Moment) -> Any:
 
 VANISHING = Rule(
     name="vanishing_gradient",
+    shows="norm",
     severity="warning",
     applies=_vanishing,
     evidence=_vanishing_evidence,
@@ -183,6 +184,7 @@ VANISHING = Rule(
 )
 EXPLODING = Rule(
     name="exploding_gradient",
+    shows=GRADIENT_NORM,
     severity="error",
     applies=_exploding,
     evidence=_exploding_evidence,
@@ -200,6 +202,7 @@ EXPLODING = Rule(
 )
 NONFINITE_GRADIENT = Rule(
     name="nonfinite",
+    shows="nonfinite",
     severity="error",
     applies=_nonfinite,
     evidence=lambda moment, rows: f"the gradient is not finite in {share(moment, rows)}",
@@ -214,6 +217,7 @@ NONFINITE_GRADIENT = Rule(
 )
 NONFINITE_LOSS = Rule(
     name="nonfinite",
+    shows=LOSS,
     severity="error",
     applies=_nonfinite_loss,
     evidence=lambda moment, _: f"the loss is {moment.record.scalars[LOSS]}",
@@ -223,6 +227,7 @@ NONFINITE_LOSS = Rule(
 )
 NO_GRADIENT = Rule(
     name="no_gradient",
+    shows="zero_fraction",
     severity="warning",
     applies=_no_gradient,
     evidence=_no_gradient_evidence,
@@ -238,6 +243,7 @@ NO_GRADIENT = Rule(
 )
 SPIKE = Rule(
     name="gradient_spike",
+    shows=GRADIENT_NORM_MAX,
     severity="warning",
     applies=_spike,
     evidence=_spike_evidence,
@@ -252,6 +258,8 @@ SPIKE = Rule(
 )
 CLIPPING = Rule(
     name="clipping_always",
+    shows=CLIP_FACTOR,
+    needs=CLIP_FACTOR,
     severity="warning",
     applies=_clipping,
     evidence=lambda moment, _: (

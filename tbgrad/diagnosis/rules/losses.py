@@ -162,6 +162,8 @@ def _overfitting_evidence(moment: Moment, _: Rows) -> str:
 
 DIVERGING = Rule(
     name="loss_diverging",
+    shows=LOSS,
+    needs=LOSS,
     severity=_diverging_severity,
     applies=_diverging,
     evidence=_diverging_evidence,
@@ -176,6 +178,8 @@ DIVERGING = Rule(
 )
 OSCILLATING = Rule(
     name="loss_oscillating",
+    shows=LOSS,
+    needs=LOSS,
     severity="warning",
     applies=_oscillating,
     evidence=_oscillating_evidence,
@@ -189,6 +193,8 @@ OSCILLATING = Rule(
 )
 STUCK = Rule(
     name="loss_stuck",
+    shows=LOSS,
+    needs=LOSS,
     severity="warning",
     applies=_stuck,
     evidence=_stuck_evidence,
@@ -204,6 +210,8 @@ STUCK = Rule(
 )
 OVERFITTING = Rule(
     name="overfitting",
+    shows=VALIDATION_LOSS,
+    needs=VALIDATION_LOSS,
     severity="warning",
     applies=_overfitting,
     evidence=_overfitting_evidence,

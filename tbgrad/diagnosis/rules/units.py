@@ -89,6 +89,7 @@ def _saturated_evidence(moment: Moment, rows: Rows) -> str:
 
 DEAD = Rule(
     name="dead_units",
+    shows="dead_fraction",
     severity=_dead_severity,
     applies=_dead,
     evidence=_dead_evidence,
@@ -105,6 +106,7 @@ DEAD = Rule(
 )
 SATURATED = Rule(
     name="saturated_layer",
+    shows="zero_fraction",
     severity="warning",
     applies=_saturated,
     evidence=_saturated_evidence,

@@ -130,6 +130,7 @@ def _not_trainable(moment: Moment) -> Any:
 
 TOO_LARGE = Rule(
     name="update_too_large",
+    shows="update_norm",
     severity="warning",
     applies=_too_large,
     evidence=_too_large_evidence,
@@ -143,6 +144,7 @@ TOO_LARGE = Rule(
 )
 FROZEN = Rule(
     name="frozen_parameter",
+    shows="update_norm",
     severity="warning",
     applies=_frozen,
     evidence=lambda moment, rows: (
@@ -162,6 +164,7 @@ FROZEN = Rule(
 )
 NOT_TRAINABLE = Rule(
     name="not_trainable",
+    shows="weight_norm",
     severity="info",
     applies=_not_trainable,
     evidence=lambda _, rows: f"{len(rows)} layers do not train: trainable=False",
@@ -171,6 +174,7 @@ NOT_TRAINABLE = Rule(
 )
 MISMATCH = Rule(
     name="layer_rate_mismatch",
+    shows="update_norm",
     severity="info",
     applies=_mismatch,
     evidence=_mismatch_evidence,
@@ -184,6 +188,8 @@ MISMATCH = Rule(
 )
 LOSS_SCALE_COLLAPSE = Rule(
     name="loss_scale_collapse",
+    shows=LOSS_SCALE,
+    needs=LOSS_SCALE,
     severity="error",
     applies=_loss_scale,
     evidence=_loss_scale_evidence,
