@@ -195,7 +195,8 @@ def test_other_parameters_end_the_alerts_of_the_former() -> None:
 
 
 RULE = Rule(
-    name="loss_stuck", shows="loss", severity="info", applies=lambda moment: moment.record.scalars.get("hit"),
+    name="loss_stuck", shows="loss", severity="info",
+    applies=lambda moment: moment.record.scalars.get("hit"),
     evidence=lambda *_: "planted", causes=(), advice="", opens_after=2, closes_after=3,
 )  # fmt: skip
 
