@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +10,26 @@ from numpy.typing import NDArray
 
 from tbgrad.hessian.differences import Difference
 from tbgrad.hessian.errors import HessianError
-from tbgrad.hessian.tensorflow.structure import Structure
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What the computation of a loss is made of, where that decides about its derivatives.
+
+    Attributes:
+        kinks: whether first derivatives may jump, as those of ReLU do. Differences of the gradient
+            then see the jumps, which a second derivative at a point does not.
+        quantised: whether weights or activations are rounded to few values, so that the gradient is
+            a staircase, which has a slope only over many of its steps.
+        stops: whether gradients are stopped in the graph itself.
+        unsure: operations whose second derivative may be another one than that of the gradient:
+            gradients written by hand, Python functions, quantisation, stops inside a function.
+    """
+
+    kinks: bool
+    quantised: bool
+    stops: bool
+    unsure: frozenset[str]
 
 
 class Verdict(NamedTuple):
@@ -44,7 +64,7 @@ def asymmetry(
 
 
 def judge(
-    found: Difference,
+    reference: Difference,
     product: NDArray[Any],
     probe: NDArray[Any],
     product_of_probe: NDArray[Any],
@@ -56,11 +76,11 @@ def judge(
     Gradients that jump, as those of ReLU do, have differences that no second derivative has. They
     cannot refute products of operations whose derivatives are known to be right.
     """
-    apart = float(np.linalg.norm(product - found.product))
-    size = max(found.size, float(np.linalg.norm(product)))
-    allowed = 1.5 * found.error + rounding_share(dtype) * size
-    lopsided = asymmetry(probe, product_of_probe, found.direction, product)
-    jumps = structure.kinks or not np.isfinite(found.error)
+    apart = float(np.linalg.norm(product - reference.product))
+    size = max(reference.size, float(np.linalg.norm(product)))
+    allowed = 1.5 * reference.error + rounding_share(dtype) * size
+    lopsided = asymmetry(probe, product_of_probe, reference.direction, product)
+    jumps = structure.kinks or not np.isfinite(reference.error)
     explained = apart <= allowed or (jumps and not structure.unsure)
     if explained and lopsided <= 30 * rounding_share(dtype) and not structure.quantised:
         return Verdict(True)
@@ -81,13 +101,13 @@ def rounding_share(dtype: np.dtype[Any]) -> float:
 def require_symmetric(
     probe: NDArray[Any],
     product_of_probe: NDArray[Any],
-    found: Difference,
+    reference: Difference,
     structure: Structure,
 ) -> None:
     """Raise HessianError where differences are not symmetric by more than they are off."""
-    lopsided = asymmetry(probe, product_of_probe, found.direction, found.product)
+    lopsided = asymmetry(probe, product_of_probe, reference.direction, reference.product)
     size = float(np.linalg.norm(product_of_probe)) / float(np.linalg.norm(probe))
-    error = 3 * found.two_point_error / size if size else np.inf
+    error = 3 * reference.two_point_error / size if size else np.inf
     if lopsided > error + 30 * rounding_share(product_of_probe.dtype):
         stops = {"tf.stop_gradient"} if structure.stops else set()
         names = ", ".join(sorted(structure.unsure | stops))
