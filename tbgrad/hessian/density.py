@@ -147,20 +147,20 @@ def _density(
     broadening: float | None,
     zero: float | None,
 ) -> SpectralDensity:
-    every = [q.nodes_and_weights for q in quadratures]
-    nodes = np.concatenate([nodes for nodes, _ in every])
-    weights = np.concatenate([weights for _, weights in every]) / len(every)
+    pairs = [q.nodes_and_weights for q in quadratures]
+    nodes = np.concatenate([nodes for nodes, _ in pairs])
+    weights = np.concatenate([weights for _, weights in pairs]) / len(pairs)
     points, width = grid_over(nodes, broadening)
     if grid is not None:
         points = np.asarray(grid, dtype=np.float64)
     noise = max(q.noise for q in quadratures)
     zero = noise if zero is None else zero
     first, second = (
-        np.mean([gaussians(*pair, points, width, power) for pair in every], axis=0)
+        np.mean([gaussians(*pair, points, width, power) for pair in pairs], axis=0)
         for power in (1, 2)
     )
     size = computation.operator.size
-    variance = 2 * np.maximum(second - first**2, 0) / (size + 2) / len(every)
+    variance = 2 * np.maximum(second - first**2, 0) / (size + 2) / len(pairs)
     mirrored = [replace(q, diagonal=-q.diagonal) for q in quadratures]
     above, below = (
         _share_above(zero, side, noise / NOISE_FACTOR, size) for side in (quadratures, mirrored)

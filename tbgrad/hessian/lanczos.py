@@ -76,19 +76,11 @@ def extreme_eigenpairs(
 
 
 class _Estimate(NamedTuple):
-    """What the basis tells of the wanted values, [k] or fewer.
+    """All Ritz `values`, rising, their `coefficients` as columns, and the wanted pairs, falling.
 
-    Attributes:
-        values: all Ritz values, rising.
-        coefficients: of all Ritz vectors in the basis, as columns.
-        theta: the wanted values, falling.
-        chosen: which of the `values` they are.
-        residual_vectors: H y − θ y, one row a wanted pair.
-        raw: their 2-norms.
-        noise: by how much rounding may have shortened them.
-        allowed: norms with which the wanted pairs have converged.
-        missed: a direction in which an eigenvalue further out may have been missed, where all
-            residuals have converged; None where that is excluded.
+    Those are `chosen` among all, of values `theta`, with `residual_vectors` H y − θ y as rows, and
+    their 2-norms `raw`, off by `noise` at most and converged up to `allowed`. Where all have,
+    `missed` is a direction that may hide an eigenvalue further out; None where that is excluded.
     """
 
     values: NDArray[np.float64]

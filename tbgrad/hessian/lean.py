@@ -29,7 +29,8 @@ KEPT = 0.8
 """Share of the basis that goes on after a restart: with little room, the more the better."""
 
 AIM = 0.7
-"""Bounds are to be so much below the tolerance before the eigenvectors are put together."""
+"""The search ends at bounds of this share of the tolerance: putting the eigenvectors together from
+rows of half precision adds to them."""
 
 _CHUNK = 1 << 13
 

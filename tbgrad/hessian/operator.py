@@ -40,6 +40,9 @@ class SymmetricOperator(ABC):
         method: how products are computed.
         error: how far a product with a unit vector may be off (2-norm), as a share of the largest
             eigenvalue.
+
+    Raises:
+        HessianError: the dtype is not one of floating-point numbers.
     """
 
     method: str = "exact"
@@ -47,6 +50,8 @@ class SymmetricOperator(ABC):
 
     def __init__(self, size: int, dtype: np.dtype[Any]) -> None:
         self.size, self.dtype = size, np.dtype(dtype)
+        if self.dtype.kind != "f":
+            raise HessianError(f"An operator is of floating-point numbers, not of {dtype}.")
         self.products = 0
         self.deterministic = False
         self.last_seconds = 0.0
@@ -96,6 +101,7 @@ class SymmetricOperator(ABC):
             )
         begun = time.perf_counter()
         result, loss = self.multiply(vector)
+        result = self._as_vector(result)
         finite = self._is_finite(result)
         self.last_seconds = time.perf_counter() - begun
         self.products += 1

@@ -107,7 +107,7 @@ class LanczosQuadrature(Iteration[Quadrature]):
         self._diagonal: list[float] = []
         self._beside: list[float] = []
         self._lost = 0.0  # of orthogonality to the rows, before it was restored
-        self._q = self._rows.orthonormalise(rng.standard_normal(operator.size))
+        self._q: Vector = self._rows.orthonormalise(rng.standard_normal(operator.size))
         self._before: Vector = None
 
     @property
@@ -122,9 +122,9 @@ class LanczosQuadrature(Iteration[Quadrature]):
         if rows.count < self._capacity:
             rows.add(q)
         self._diagonal.append(rows.inner(q, w))
-        w = rows.vector(w) - rows.number(self._diagonal[-1]) * q
+        w = w - self._diagonal[-1] * q
         if self._before is not None:
-            w = w - rows.number(self._beside[-1]) * self._before
+            w = w - self._beside[-1] * self._before
         rest = rows.project_out(w)
         self._lost = max(self._lost, math.sqrt(rows.inner(w - rest, w - rest)))
         w = rows.project_out(rest)
@@ -137,7 +137,7 @@ class LanczosQuadrature(Iteration[Quadrature]):
         if not length or len(self._diagonal) == self._operator.size:
             self._beside[-1] = 0.0
             return "converged"
-        self._before, self._q = q, w / rows.number(length)
+        self._before, self._q = q, w / length
         return "budget" if len(self._diagonal) == self._steps else None
 
     def finish(self, reason: Reason) -> Quadrature:

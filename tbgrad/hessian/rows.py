@@ -33,10 +33,6 @@ class Rows(ABC):
     count: int = 0
 
     @abstractmethod
-    def number(self, value: float) -> Any:
-        """A number in the precision of the vectors."""
-
-    @abstractmethod
     def vector(self, values: Any) -> Vector:
         """Numbers [n] as a vector of this kind and precision."""
 
@@ -93,9 +89,6 @@ class HostRows(Rows):
         self._within = rounding_within(dtype)
         self._q = np.empty((capacity, size), dtype)
         self._w = self._q[:0]  # room for products is made when there is one
-
-    def number(self, value: float) -> Any:
-        return self._q.dtype.type(value)
 
     def vector(self, values: Any) -> Vector:
         return np.asarray(values, dtype=self._q.dtype)

@@ -25,17 +25,17 @@ WORKING = 2
 """Vectors that a sample works with besides those of the basis."""
 
 MIN_SAMPLES = 8
-"""So many random samples there are at least."""
+"""Random samples before the stopping rule is checked for the first time."""
 
 PRIOR = 24
-"""The bound of the variance counts as much as so many samples."""
+"""The bound of the variance has the weight of so many samples in the standard error."""
 
 MORE = 1.25
-"""Whether the samples are enough is asked each time there are so many times more: who asks after
-each of them stops where their spread happens to look small."""
+"""The stopping rule is checked each time the samples have become so many times more. Checked after
+each of them, it would stop too early, where their spread happens to look small."""
 
 LOOK_BACK = 5
-"""Over so many directions it is judged whether more of them are worth their products."""
+"""What a further direction would gain is judged by the last so many of them."""
 
 
 @dataclass(frozen=True, eq=False)

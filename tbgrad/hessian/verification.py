@@ -39,8 +39,8 @@ class Verdict(NamedTuple):
     sentence: str = ""
 
 
-def leaning(probe: NDArray[Any], product: NDArray[Any]) -> NDArray[Any]:
-    """A random direction and twice its product, as long: it leans to where curvature is large."""
+def towards_large_curvature(probe: NDArray[Any], product: NDArray[Any]) -> NDArray[Any]:
+    """The direction of a random probe plus twice that of its product: [n]."""
     size = np.linalg.norm(product)
     direction: NDArray[Any] = probe / np.linalg.norm(probe)
     if size:
@@ -56,7 +56,8 @@ def asymmetry(
 ) -> float:
     """|⟨u, A v⟩ − ⟨v, A u⟩| as a share of the larger, for the probe u and a direction v.
 
-    With v `leaning`, ⟨v, A u⟩ is at least as large as A u, which it is not for random ones.
+    With v `towards_large_curvature`, ⟨v, A u⟩ is at least as large as A u; for a random v it may be
+    far smaller, and rounding a large share of it.
     """
     crossed = float(product_of_probe @ direction), float(probe @ product)
     largest = max(abs(c) for c in crossed)
@@ -79,10 +80,10 @@ def judge(
     apart = float(np.linalg.norm(product - reference.product))
     size = max(reference.size, float(np.linalg.norm(product)))
     allowed = 1.5 * reference.error + rounding_share(dtype) * size
-    lopsided = asymmetry(probe, product_of_probe, reference.direction, product)
+    skew = asymmetry(probe, product_of_probe, reference.direction, product)
     jumps = structure.kinks or not np.isfinite(reference.error)
     explained = apart <= allowed or (jumps and not structure.unsure)
-    if explained and lopsided <= 30 * rounding_share(dtype) and not structure.quantised:
+    if explained and skew <= 30 * rounding_share(dtype) and not structure.quantised:
         return Verdict(True)
     names = ", ".join(sorted(structure.unsure)) or "an operation"
     return Verdict(
@@ -105,16 +106,16 @@ def require_symmetric(
     structure: Structure,
 ) -> None:
     """Raise HessianError where differences are not symmetric by more than they are off."""
-    lopsided = asymmetry(probe, product_of_probe, reference.direction, reference.product)
+    skew = asymmetry(probe, product_of_probe, reference.direction, reference.product)
     size = float(np.linalg.norm(product_of_probe)) / float(np.linalg.norm(probe))
     error = 3 * reference.two_point_error / size if size else np.inf
-    if lopsided > error + 30 * rounding_share(product_of_probe.dtype):
+    if skew > error + 30 * rounding_share(product_of_probe.dtype):
         stops = {"tf.stop_gradient"} if structure.stops else set()
         names = ", ".join(sorted(structure.unsure | stops))
         raise HessianError(
             f"The gradient of this loss is not the gradient of any function, so there is no "
             f"Hessian: its derivative is not symmetric (⟨u, A v⟩ and ⟨v, A u⟩ differ by "
-            f"{lopsided:.0%}). That comes of gradients that are written by hand, reversed or "
+            f"{skew:.0%}). That comes of gradients that are written by hand, reversed or "
             f"stopped{f' ({names})' if names else ''}: give a loss without them; what is to be "
             f"held fixed, such as a target, compute outside of the loss."
         )

@@ -5,6 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import numpy as np
+import pytest
+
+from tbgrad import hessian
+from tests.hessian.operators import MatrixOperator
+
 PROGRAM = """
 import sys
 import numpy as np
@@ -40,3 +46,8 @@ assert not {"tensorflow", "keras"} & set(sys.modules)
 
 def test_all_of_it_for_a_matrix_in_numpy() -> None:
     subprocess.run([sys.executable, "-c", PROGRAM], check=True, timeout=120)
+
+
+def test_an_operator_of_integers_is_refused() -> None:
+    with pytest.raises(hessian.HessianError, match="floating-point numbers, not of int64"):
+        MatrixOperator(np.eye(3, dtype=np.int64))

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tbgrad.hessian.batches import BatchedLoss
 from tbgrad.hessian.errors import HessianError
 from tbgrad.hessian.tensorflow.operator import checked_scalar, traced
-from tbgrad.hessian.tensorflow.structure import differentiate_stops, structure
+from tbgrad.hessian.tensorflow.structure import differentiate_stops, structure_of
 from tbgrad.hessian.tensorflow.variables import FlatVariables
 from tbgrad.hessian.verification import Structure
 
@@ -89,7 +89,7 @@ class Derivatives:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(variables)
             loss = checked_scalar(self._loss.loss(*batch), self._variables.tf_dtype)
-        self.structure = structure(tf.compat.v1.get_default_graph())
+        self.structure = structure_of(tf.compat.v1.get_default_graph())
         gradients = tape.gradient(loss, variables)
         if all(g is None for g in gradients):
             raise HessianError(

@@ -20,7 +20,7 @@ from tbgrad.hessian.operator import require_finite
 from tbgrad.hessian.tensorflow.derivatives import Derivatives
 from tbgrad.hessian.tensorflow.operator import TensorFlowOperator, run_graph
 from tbgrad.hessian.tensorflow.variables import FlatVariables
-from tbgrad.hessian.verification import judge, leaning, require_symmetric
+from tbgrad.hessian.verification import judge, require_symmetric, towards_large_curvature
 
 Method = Literal["reverse over reverse", "forward over reverse", "finite differences"]
 
@@ -137,7 +137,7 @@ class HessianOperator(TensorFlowOperator):
     def _check_against_gradient(self, probe: NDArray[Any]) -> None:
         product = np.asarray(self.apply(probe)[0])
         seconds = self.last_seconds
-        reference = self._gradient_difference(leaning(probe, product))
+        reference = self._gradient_difference(towards_large_curvature(probe, product))
         along = np.asarray(self.apply(reference.direction)[0])
         structure = self._derivatives.structure
         verdict = judge(reference, along, probe, product, structure, self.dtype)
@@ -182,7 +182,7 @@ class HessianOperator(TensorFlowOperator):
 
     def _calibrate(self, probe: NDArray[Any], product: NDArray[Any]) -> None:
         """Find the step of differences, their error, and whether they are symmetric."""
-        reference = self._gradient_difference(leaning(probe, product))
+        reference = self._gradient_difference(towards_large_curvature(probe, product))
         self._step = reference.step
         self.error = reference.two_point_error / reference.size if reference.size else 0.0
         product = np.asarray(self.apply(probe)[0])

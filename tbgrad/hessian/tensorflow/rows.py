@@ -23,9 +23,6 @@ class DeviceRows(Rows):
         self._graphs = _graphs(self._dtype)
         self._q, self._w = (tf.zeros([0, size], self._dtype) for _ in range(2))
 
-    def number(self, value: float) -> Any:
-        return tf.constant(value, self._dtype)
-
     def vector(self, values: Any) -> Vector:
         return tf.cast(values, self._dtype)
 

@@ -20,7 +20,7 @@ _FOREIGN = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc"})
 _STOPS = "StopGradient"
 
 
-def structure(graph: Any) -> Structure:
+def structure_of(graph: Any) -> Structure:
     """The structure of a graph that has been built as far as the loss."""
     kinks = quantised = stops = False
     unsure: set[str] = set()
