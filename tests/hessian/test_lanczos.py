@@ -63,7 +63,8 @@ def check(found: Eigenvalues, matrix: np.ndarray, k: int, which: str, tol: float
 @pytest.mark.parametrize("name", SPECTRA)
 def test_eigenvalues_lie_within_their_residuals(name: str, dtype: Any, place: Place) -> None:
     matrix = matrix_of(SPECTRA[name], dtype)
-    for k, which in TASKS:
+    # What differs on a device is the arithmetic of rows, which two of the tasks go all through.
+    for k, which in TASKS if place is MatrixOperator else TASKS[2:4]:
         if k > len(matrix):
             continue
         found = solve(matrix, k, which, place)
