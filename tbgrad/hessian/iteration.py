@@ -34,7 +34,7 @@ class Iteration(ABC, Generic[Result_co]):
         """Do one step more, and tell why it was the last; None where it was not.
 
         Raises:
-            Interrupted: during the product, before anything in the state has changed.
+            Interrupted: during the product; what `finish` would return is as before the step.
         """
 
     @abstractmethod
