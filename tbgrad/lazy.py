@@ -10,7 +10,7 @@ from typing import Any
 NEEDED = ("tensorflow", "keras")
 """What of the modules that watch a training not every install has."""
 
-_TRAINING = ("tbgrad.keras", "tbgrad.hessian")
+_TRAINING = ("tbgrad.keras", "tbgrad.hessian.tensorflow")
 
 
 def lazy(

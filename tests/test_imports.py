@@ -87,6 +87,12 @@ def test_the_room_of_the_hessian_can_be_imported_and_waits_with_tensorflow():
     assert "tensorflow" not in modules_after("import tbgrad.hessian; from tbgrad import hessian")
 
 
+def test_the_numerics_of_the_hessian_load_no_tensorflow():
+    room = ROOT / "tbgrad" / "hessian"
+    names = [f"tbgrad.hessian.{path.stem}" for path in room.glob("*.py") if "__" not in path.stem]
+    assert not modules_after(f"import {', '.join(names)}") & {"tensorflow", "keras"}
+
+
 def test_a_type_checker_sees_misspelt_names(tmp_path):
     right = "tbgrad.read('x')", "tbgrad.GradientMonitor", "tbgrad.hessian.trace", "trace"
     wrong = "tbgrad.raed('x')", "tbgrad.GradientMonitr", "tbgrad.hessian.trce", "tbgrad.nonsense"
@@ -134,7 +140,9 @@ def test_help_on_an_install_without_tensorflow(base_install):
     [
         "import tbgrad; tbgrad.GradientMonitor",
         "from tbgrad import Curvature",
-        "from tbgrad.hessian import eigenvalues",
+        "from tbgrad.hessian import HessianOperator",
+        "from tbgrad.hessian import eigenvalues; eigenvalues(lambda: 0.0, [])",
+        "from tbgrad.hessian import layer_eigenvalues; layer_eigenvalues(lambda: 0.0, [])",
     ],
 )
 def test_without_tensorflow_one_sentence_says_what_to_install(base_install, code):

@@ -5,7 +5,8 @@
     operator = HessianOperator(model_loss(model, x, y), model.trainable_variables)
     eigenvalues(operator, k=3).values
 
-The names load on first use, and with them TensorFlow.
+The names load on first use; what is of TensorFlow loads TensorFlow, and nothing else does. Products
+of a matrix of any other origin come from a `SymmetricOperator` of `tbgrad.hessian.operator`.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     from tbgrad.hessian.extremes import Eigenvalues, eigenvalues
     from tbgrad.hessian.tensorflow.adaptive import Preconditioner, preconditioner
     from tbgrad.hessian.tensorflow.gauss_newton import GaussNewtonOperator
+    from tbgrad.hessian.tensorflow.hessian import HessianOperator
     from tbgrad.hessian.tensorflow.losses import model_loss, model_outputs
     from tbgrad.hessian.tensorflow.preconditioned import PreconditionedOperator
-    from tbgrad.hessian.tensorflow.product import HessianOperator
     from tbgrad.hessian.tensorflow.thresholds import stability_threshold
     from tbgrad.hessian.trace_estimate import Trace, trace
     from tbgrad.log.records import Share
@@ -62,7 +63,7 @@ _MODULES = {
     "Eigenvalues": "tbgrad.hessian.extremes",
     "GaussNewtonOperator": "tbgrad.hessian.tensorflow.gauss_newton",
     "HessianError": "tbgrad.hessian.errors",
-    "HessianOperator": "tbgrad.hessian.tensorflow.product",
+    "HessianOperator": "tbgrad.hessian.tensorflow.hessian",
     "NotFiniteError": "tbgrad.hessian.errors",
     "PreconditionedOperator": "tbgrad.hessian.tensorflow.preconditioned",
     "Preconditioner": "tbgrad.hessian.tensorflow.adaptive",

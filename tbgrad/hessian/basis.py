@@ -6,31 +6,28 @@ import math
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
-from tbgrad.hessian.rows import Rows, Vector, rows_for
+from tbgrad.hessian.operator import SymmetricOperator
+from tbgrad.hessian.rows import Rows, Vector
+
+ASYMMETRIC = 1e-2
+"""An operator counts as not symmetric where ⟨u, A v⟩ and ⟨v, A u⟩ differ by more than this share of
+its largest eigenvalue, and by ten times what its products are known to be off."""
 
 
 class Basis:
     """Orthonormal rows q, their products w = H q, and the projected matrix Q H Qᵀ.
 
-    Rows have `size` entries of `dtype`; there is room for `capacity` of them. They are tensors
-    `on_device`, NumPy arrays otherwise.
+    There is room for `capacity` rows of the operator's size, where the operator keeps them.
     """
 
-    def __init__(
-        self,
-        size: int,
-        dtype: np.dtype[Any],
-        capacity: int,
-        on_device: bool = False,
-        error: float = 0.0,
-    ) -> None:
+    def __init__(self, operator: SymmetricOperator, capacity: int) -> None:
         self.capacity = capacity
-        self.size = size
-        self.rows: Rows = rows_for(size, dtype, capacity, on_device)
-        self._eps, self._error = float(np.finfo(dtype).eps), error
+        self.size = operator.size
+        self.rows: Rows = operator.rows(capacity)
+        self._operator = operator
+        self._eps, self._error = float(np.finfo(operator.dtype).eps), operator.error
         self._projected = np.zeros((capacity, capacity))
         self._asymmetry = np.zeros(capacity)
         self._largest_asymmetry = 0.0
@@ -47,6 +44,11 @@ class Basis:
         return self.count == self.capacity
 
     @property
+    def complete(self) -> bool:
+        """Whether the rows span the whole space."""
+        return self.count == self.size
+
+    @property
     def projected(self) -> NDArray[np.float64]:
         """Q H Qᵀ: [count, count]."""
         inside: NDArray[np.float64] = self._projected[: self.count, : self.count]
@@ -60,7 +62,7 @@ class Basis:
     def new_direction(self, proposal: Vector, rng: np.random.Generator) -> Vector:
         """The proposal orthogonal to the basis; a random one where it lies within the basis."""
         for _ in range(4):
-            q = self.rows.outside(proposal)
+            q = self.rows.orthonormalise(proposal)
             if q is not None:
                 return q
             proposal = rng.standard_normal(self.size)
@@ -84,8 +86,12 @@ class Basis:
         rounding = max(self._eps * scale, math.sqrt(self._largest_asymmetry))
         return max(4 * rounding, self._error * scale)
 
-    def missed(self, outposts: list[float], unseen: float, noise: float) -> Vector | None:
-        """Where to look for an eigenvector beyond an outpost; None if it would have been seen.
+    def asymmetric(self, scale: float) -> bool:
+        """Whether the operator is not symmetric by more than its products may be off."""
+        return math.sqrt(self._largest_asymmetry) > max(ASYMMETRIC, 10 * self._error) * scale
+
+    def direction_beyond(self, levels: list[float], unseen: float, noise: float) -> Vector | None:
+        """Where to look for an eigenvector of a value beyond a level; None if there is none.
 
         Let v be a unit eigenvector of eigenvalue μ. With A = Qᵀ H Q, the start q_0 and
         c = (μ − A)⁻¹ e_0, (μ − H) Q c = q_0 − u where u = (I − Q Qᵀ) H Q c, and the product of
@@ -97,7 +103,7 @@ class Basis:
         a = self.projected
         scale = float(np.abs(a).max())
         identity = np.eye(self.count)
-        for mu in outposts:
+        for mu in levels:
             c = np.linalg.solve((mu / scale) * identity - a / scale, identity[0])
             u, length = self.rows.difference(c[None], (a @ c)[None])
             if length[0] > max(unseen * scale, noise * float(np.linalg.norm(c))):
@@ -106,11 +112,7 @@ class Basis:
 
     def ritz(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Ritz values, rising, and their coefficients in the basis as columns."""
-        # NumPy's eigh wakes the threads of OpenBLAS from 26 rows on, and beside a training they
-        # wait for a core 50 times longer than they work.
-        with tf.device("CPU:0"):
-            values, s = tf.linalg.eigh(self.projected)
-        return values.numpy(), s.numpy()
+        return self._operator.eigh(self.projected)
 
     def residuals(
         self, theta: NDArray[np.float64], s: NDArray[np.float64]

@@ -9,7 +9,6 @@ import numpy as np
 
 from tbgrad.hessian.batches import BatchedLoss, Loss
 from tbgrad.hessian.extremes import Eigenvalues, eigenvalues
-from tbgrad.keras.parameters import describe, trained
 
 
 def layer_eigenvalues(
@@ -31,6 +30,8 @@ def layer_eigenvalues(
     >>> w, b = tf.Variable([1.0, 2.0], name="w"), tf.Variable(3.0, name="b")
     >>> blocks = layer_eigenvalues(lambda: tf.reduce_sum(w**3) + b**2, [w, b])
     """
+    from tbgrad.keras.parameters import describe, trained  # its package asks for TensorFlow
+
     blocks: dict[str, list[Any]] = {}
     variables = trained(variables)
     for variable, parameter in zip(variables, describe(variables), strict=True):

@@ -1,4 +1,4 @@
-"""One computation with an operator: what it costs, how far it is, and that the loss keeps still."""
+"""One computation with an operator: what it costs, how far it is, whether the loss stays."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tbgrad.hessian.batches import BatchedLoss, Loss
 from tbgrad.hessian.errors import Interrupted
+from tbgrad.hessian.operator import SymmetricOperator, operator_of
 from tbgrad.hessian.rows import Vector
-from tbgrad.hessian.tensorflow.linear import SymmetricOperator
-from tbgrad.hessian.tensorflow.product import operator_of
 
 LONG_SECONDS = 1.0
 """A computation shows how far it is from this time on."""
@@ -34,10 +33,11 @@ class Computation:
             computation takes longer than a second. With False, Ctrl-C goes on to whoever called,
             as a training that is to end; otherwise a computation returns what it has.
 
-    Use as a context manager. `hvps`, `seconds` and `loss` describe what was done so far.
+    Use as a context manager. `hvps`, `seconds` and `loss` describe what was done so far. `total` is
+    how many products there will be, for the terminal, or at most if `at_most`.
 
     Raises:
-        HessianError: as `operator_of` says.
+        HessianError, ImportError: as `operator_of` says.
     """
 
     def __init__(
@@ -46,12 +46,15 @@ class Computation:
         variables: Sequence[Any] | None,
         title: str,
         progress: bool | None = None,
+        at_most: int | None = None,
     ) -> None:
         self._begun = time.perf_counter()
         self.operator = operator_of(loss, variables)
         self._products = self.operator.products
         self._losses: list[float] = []
         self._title = title
+        self.total = at_most
+        self._detail = "" if at_most is None else "products at most"
         self._silent = progress is False
         self._wanted = sys.stderr.isatty() if progress is None else progress
         self._delay = LONG_SECONDS if progress is None else 0.0
@@ -75,16 +78,17 @@ class Computation:
         return self._losses[0]
 
     def product(self, vector: Vector) -> Vector:
-        """The operator's product; raises HessianError where the loss does not keep still."""
+        """The operator's product; raises HessianError where the loss has changed."""
         operator = self.operator
         result, value = self._interruptible(operator.apply, vector)
         self._losses.append(value)
         # The loss comes with each product, so that watching it is free.
         if abs(value - self.loss) > 1e3 * np.finfo(operator.dtype).eps * abs(self.loss):
             operator.check_deterministic(vector)
+        self._show()
         return result
 
-    def show(self, done: int, total: int | None = None, detail: str = "") -> None:
+    def _show(self) -> None:
         """Tell the terminal how far it is."""
         if not self._wanted or self.seconds < self._delay:
             return
@@ -98,8 +102,8 @@ class Computation:
                 transient=True,
             )
             self._progress.start()
-            self._task = self._progress.add_task(self._title, total=total, detail=detail)
-        self._progress.update(self._task, completed=done, total=total, detail=detail)
+            self._task = self._progress.add_task(self._title, detail=self._detail)
+        self._progress.update(self._task, completed=len(self._losses), total=self.total)
 
     def _interruptible(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """The result of a function that does products; raises Interrupted for Ctrl-C."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from tbgrad.hessian.batches import BatchedLoss, Loss
 from tbgrad.hessian.computation import Computation
 from tbgrad.hessian.errors import HessianError, Interrupted
-from tbgrad.hessian.quadrature import NOISE_FACTOR, Quadrature, gaussians, quadrature
-from tbgrad.hessian.tensorflow.linear import SymmetricOperator
+from tbgrad.hessian.iteration import Reason, run
+from tbgrad.hessian.operator import SymmetricOperator
+from tbgrad.hessian.quadrature import NOISE_FACTOR, LanczosQuadrature, Quadrature, gaussians
 from tbgrad.log.records import Share, rest_of
 
 GRID_POINTS = 512
@@ -38,6 +39,8 @@ class SpectralDensity:
             "minimal ratio" of deep-learning courses' exercises on critical points).
         negative_fraction: share of eigenvalues below zero.
         zero_fraction: share of those that count as zero. A more precise loss would tell their sign.
+        reason: why there are no more nodes: "converged" where they are all the eigenvalues that the
+            random vectors see, "budget" (steps) or "interrupted".
         hvps: Hessian–vector products spent, with those that an operator spends once.
         seconds: wall-clock time spent.
         loss: value of the loss at the weights of the estimate.
@@ -53,6 +56,7 @@ class SpectralDensity:
     minimum_ratio: Share
     negative_fraction: Share
     zero_fraction: Share
+    reason: Reason
     hvps: int
     seconds: float
     loss: float
@@ -109,48 +113,74 @@ def spectral_density(
     if broadening is not None and not broadening > 0:
         raise HessianError(f"broadening must be above 0, got {broadening}.")
     with Computation(loss, variables, "spectral density", progress) as computation:
-        found: list[Quadrature] = []
-        length = min(steps, computation.operator.size)
-        try:
-            for probe in range(probes):
-                rng, done = np.random.default_rng((seed, probe)), probe * length
-                found.append(quadrature(computation, length, rng, max_bytes, done, probes * length))
-        except Interrupted:
-            if not found:
-                raise
-        both = [q.nodes_and_weights for q in found]
-        nodes = np.concatenate([nodes for nodes, _ in both])
-        weights = np.concatenate([weights for _, weights in both]) / len(found)
-        points, width = grid_over(nodes, broadening)
-        if grid is not None:
-            points = np.asarray(grid, dtype=np.float64)
-        noise = max(q.noise for q in found)
-        zero = noise if zero is None else zero
-        first, second = (
-            np.mean([gaussians(*q.nodes_and_weights, points, width, power) for q in found], axis=0)
-            for power in (1, 2)
-        )
-        size = computation.operator.size
-        variance = 2 * np.maximum(second - first**2, 0) / (size + 2) / len(found)
-        mirrored = [Quadrature(-q.diagonal, q.beside, q.noise) for q in found]
-        above, below = (
-            _share(each, zero, noise / NOISE_FACTOR, size) for each in (found, mirrored)
-        )
-        return SpectralDensity(
-            grid=points,
-            density=first,
-            standard_error=np.sqrt(variance),
-            broadening=width,
-            nodes=nodes,
-            weights=weights,
-            zero=zero,
-            minimum_ratio=above,
-            negative_fraction=below,
-            zero_fraction=rest_of(above, below),
-            hvps=computation.hvps,
-            seconds=computation.seconds,
-            loss=computation.loss,
-        )
+        quadratures, reason = _quadratures(computation, probes, steps, max_bytes, seed)
+        return _density(computation, quadratures, reason, grid, broadening, zero)
+
+
+def _quadratures(
+    computation: Computation, probes: int, steps: int, max_bytes: int | None, seed: int
+) -> tuple[list[Quadrature], Reason]:
+    """One a random vector, and why there are no more, or no longer ones."""
+    operator = computation.operator
+    computation.total = probes * min(steps, operator.size)
+    quadratures: list[Quadrature] = []
+    try:
+        for probe in range(probes):
+            rng = np.random.default_rng((seed, probe))
+            quadratures.append(
+                run(LanczosQuadrature(computation.product, operator, steps, rng, max_bytes))
+            )
+    except Interrupted:
+        if not quadratures:
+            raise
+        return quadratures, "interrupted"
+    if quadratures[-1].reason == "interrupted":
+        return quadratures, "interrupted"
+    return quadratures, "converged" if all(q.complete for q in quadratures) else "budget"
+
+
+def _density(
+    computation: Computation,
+    quadratures: Sequence[Quadrature],
+    reason: Reason,
+    grid: NDArray[Any] | Sequence[float] | None,
+    broadening: float | None,
+    zero: float | None,
+) -> SpectralDensity:
+    pairs = [q.nodes_and_weights for q in quadratures]
+    nodes = np.concatenate([nodes for nodes, _ in pairs])
+    weights = np.concatenate([weights for _, weights in pairs]) / len(pairs)
+    points, width = grid_over(nodes, broadening)
+    if grid is not None:
+        points = np.asarray(grid, dtype=np.float64)
+    noise = max(q.noise for q in quadratures)
+    zero = noise if zero is None else zero
+    first, second = (
+        np.mean([gaussians(*pair, points, width, power) for pair in pairs], axis=0)
+        for power in (1, 2)
+    )
+    size = computation.operator.size
+    variance = 2 * np.maximum(second - first**2, 0) / (size + 2) / len(pairs)
+    mirrored = [replace(q, diagonal=-q.diagonal) for q in quadratures]
+    above, below = (
+        _share_above(zero, side, noise / NOISE_FACTOR, size) for side in (quadratures, mirrored)
+    )
+    return SpectralDensity(
+        grid=points,
+        density=first,
+        standard_error=np.sqrt(variance),
+        broadening=width,
+        nodes=nodes,
+        weights=weights,
+        zero=zero,
+        minimum_ratio=above,
+        negative_fraction=below,
+        zero_fraction=rest_of(above, below),
+        reason=reason,
+        hvps=computation.hvps,
+        seconds=computation.seconds,
+        loss=computation.loss,
+    )
 
 
 def grid_over(
@@ -162,16 +192,18 @@ def grid_over(
     return np.linspace(low - 4 * width, high + 4 * width, GRID_POINTS), width
 
 
-def _share(found: Sequence[Quadrature], level: float, off: float, size: int) -> Share:
-    """The share of eigenvalues above a level, of which they may be `off` in the quadratures."""
-    least = float(np.mean([q.above(level + off)[0] for q in found]))
-    most = float(np.mean([q.above(level - off)[1] for q in found]))
-    if all(len(q.diagonal) == size for q in found):
-        nodes = found[0].nodes_and_weights[0]
-        return Share.between(np.mean(nodes > level + off), np.mean(nodes > level - off))
+def _share_above(
+    level: float, quadratures: Sequence[Quadrature], uncertain: float, size: int
+) -> Share:
+    """The share of eigenvalues above a level; nodes are known up to what is `uncertain`."""
+    least = float(np.mean([q.above(level + uncertain)[0] for q in quadratures]))
+    most = float(np.mean([q.above(level - uncertain)[1] for q in quadratures]))
+    if all(len(q.diagonal) == size for q in quadratures):
+        nodes = quadratures[0].nodes_and_weights[0]
+        return Share.between(np.mean(nodes > level + uncertain), np.mean(nodes > level - uncertain))
     # A random vector's part in p n dimensions of n is of a beta distribution of mean p.
     deviations = []
     for share in (least, most):
-        spread = 2 * (share + 2 / size) * (1 - share + 2 / size) / (size + 2) / len(found)
+        spread = 2 * (share + 2 / size) * (1 - share + 2 / size) / (size + 2) / len(quadratures)
         deviations.append(DEVIATIONS * math.sqrt(spread))
     return Share.between(least - deviations[0], most + deviations[1])

@@ -1,4 +1,4 @@
-"""The derivative of the gradient along a direction, by differences of it, with their error."""
+"""The derivative of the gradient along a direction by finite differences, with their error."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 TRIES = 4
-"""So many lengths of a step are tried at most."""
+"""Lengths of a step that are tried at most."""
 
 LEAP = 30.0
-"""The next is at most so many times as long, or as short."""
+"""A step is at most so many times longer or shorter than the one tried before it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,16 +78,16 @@ def difference(
     unit = direction / np.linalg.norm(direction)
     best: Difference | None = None
     for _ in range(TRIES):
-        found = _at_step(gradient_at, unit, step)
-        if best is None or not found.two_point_error >= best.two_point_error:
-            best = found
-        if found.two_point_error <= enough * found.size:
+        tried = _at_step(gradient_at, unit, step)
+        if best is None or not tried.two_point_error >= best.two_point_error:
+            best = tried
+        if tried.two_point_error <= enough * tried.size:
             break
-        if not math.isfinite(found.bend):  # over the edge of what the loss is defined for
+        if not math.isfinite(tried.bend):  # over the edge of what the loss is defined for
             step /= LEAP
             continue
         # Rounding falls as 1 / step and the bend rises as its square: where the two are equal.
-        ratio = found.rounding / found.step / max(found.bend, np.finfo(np.float64).tiny)
+        ratio = tried.rounding / tried.step / max(tried.bend, np.finfo(np.float64).tiny)
         factor = float(np.clip(ratio ** (1 / 3), 1 / LEAP, LEAP))
         if 0.5 < factor < 2:
             break

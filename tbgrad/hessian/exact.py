@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
 from tbgrad.hessian.batches import BatchedLoss, Loss
 from tbgrad.hessian.computation import Computation
 from tbgrad.hessian.density import SpectralDensity, grid_over
 from tbgrad.hessian.errors import HessianError
+from tbgrad.hessian.operator import SymmetricOperator
 from tbgrad.hessian.quadrature import gaussians
-from tbgrad.hessian.tensorflow.linear import SymmetricOperator
 from tbgrad.log.records import Share, rest_of
 
 MAX_SIZE = 5_000
@@ -78,6 +77,7 @@ class Spectrum:
             minimum_ratio=self.minimum_ratio,
             negative_fraction=self.negative_fraction,
             zero_fraction=self.zero_fraction,
+            reason="converged",
             hvps=self.hvps,
             seconds=self.seconds,
             loss=self.loss,
@@ -114,8 +114,8 @@ def matrix(
     array([[2., 2.],
            [2., 2.]], dtype=float32)
     """
-    found, _ = _rows(loss, variables, max_size, progress)
-    symmetric: NDArray[Any] = (found + found.T) / 2
+    rows, _ = _rows(loss, variables, max_size, progress)
+    symmetric: NDArray[Any] = (rows + rows.T) / 2
     return symmetric
 
 
@@ -133,12 +133,10 @@ def spectrum(
     array([0., 4.])
     """
     rows, computation = _rows(loss, variables, max_size, progress)
-    found = rows.astype(np.float64)
-    # NumPy's solver wakes the threads of OpenBLAS, which wait for the cores of a training.
-    with tf.device("CPU:0"):
-        values = tf.linalg.eigvalsh((found + found.T) / 2).numpy()
+    wide = rows.astype(np.float64)
+    values = computation.operator.eigvalsh((wide + wide.T) / 2)
     # Of a symmetric matrix with errors E on top: |Δλ| ≤ ‖E‖, and E is as large as E − Eᵀ tells.
-    rounding = float(np.linalg.norm(found - found.T)) / math.sqrt(2)
+    rounding = float(np.linalg.norm(wide - wide.T)) / math.sqrt(2)
     largest = float(np.abs(values).max())
     zero = max(rounding, float(np.finfo(rows.dtype).eps) * largest)
     cost = computation.hvps, computation.seconds, computation.loss
@@ -155,11 +153,11 @@ def _rows(
                 f"The Hessian of {size:,} parameters has {size**2:,} entries, and max_size is "
                 f"{max_size:,}: raise it, or use eigenvalues, trace or spectral_density."
             )
+        computation.total = size
         rows = np.empty((size, size), computation.operator.dtype)
         unit = np.zeros(size, rows.dtype)
         for i in range(size):
             unit[i] = 1
             rows[i] = computation.product(unit)
             unit[i] = 0
-            computation.show(i + 1, size)
         return rows, computation

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from tbgrad.hessian.batches import BatchedLoss, Loss
 from tbgrad.hessian.computation import Computation
 from tbgrad.hessian.errors import HessianError
-from tbgrad.hessian.lanczos import Which, extreme_eigenpairs
-from tbgrad.hessian.rows import Vector
-from tbgrad.hessian.tensorflow.linear import SymmetricOperator
+from tbgrad.hessian.iteration import Reason
+from tbgrad.hessian.lanczos import Limits, extreme_eigenpairs
+from tbgrad.hessian.operator import SymmetricOperator
+from tbgrad.hessian.ritz import Wanted, Which
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +28,8 @@ class Eigenvalues:
             it converged from a cold start, the largest (smallest) of all lies within that of the
             largest (smallest) value, as far as the tolerance lets tell.
         vectors: [k, n], unit eigenvectors as rows; pass as `start` to the next estimate.
-        converged: whether every residual met the tolerance that was asked for.
+        reason: why the computation ended: "converged", "budget" (max_products), "noise floor" (more
+            products would not help), "not symmetric" or "interrupted".
         hvps: Hessian–vector products spent, with those that an operator spends once to see that
             the loss is deterministic and which method is faster.
         seconds: wall-clock time spent.
@@ -38,11 +40,16 @@ class Eigenvalues:
     values: NDArray[np.float64]
     residuals: NDArray[np.float64]
     vectors: NDArray[Any]
-    converged: bool
+    reason: Reason
     hvps: int
     seconds: float
     loss: float
     method: str = ""
+
+    @property
+    def converged(self) -> bool:
+        """Whether every residual met the tolerance that was asked for."""
+        return self.reason == "converged"
 
 
 def eigenvalues(
@@ -88,52 +95,25 @@ def eigenvalues(
         it has: not converged, with true residuals, and fewer than k values after fewer products.
 
     Raises:
-        HessianError: the loss or the variables do not have a usable Hessian (see
-            HessianOperator), the loss is not deterministic, or an argument is out of range.
+        HessianError: there is no usable Hessian (see HessianOperator), the loss is not
+            deterministic, or an argument is out of range.
 
     >>> w = tf.Variable([1.0, 2.0])
     >>> eigenvalues(lambda: tf.reduce_sum(w**3), [w]).values
     array([12.])
     """
-    with Computation(loss, variables, "Hessian eigenvalues", progress) as computation:
-        operator = computation.operator
-        start = _checked(operator.size, k, which, tol, start, max_products)
-
-        def product(vector: Vector) -> Vector:
-            result = computation.product(vector)
-            computation.show(computation.hvps, max_products, "products at most")
-            return result
-
-        found = extreme_eigenpairs(
-            product,
-            operator.size,
-            k=k,
-            which=which,
-            tol=tol,
-            rng=np.random.default_rng(seed),
-            dtype=operator.dtype,
-            start=start,
-            max_products=max_products,
-            max_basis=max_basis,
-            max_bytes=max_bytes,
-            on_device=operator.on_device,
-            error=operator.error,
-        )
-        return Eigenvalues(
-            values=found.values,
-            residuals=found.residuals,
-            vectors=found.vectors,
-            converged=found.converged,
-            hvps=computation.hvps,
-            seconds=computation.seconds,
-            loss=computation.loss,
-            method=operator.method,
-        )
+    with Computation(loss, variables, "Hessian eigenvalues", progress, max_products) as computed:
+        wanted, start = _checked(computed.operator.size, k, which, tol, start, max_products)
+        limits = Limits(max_products, max_basis, max_bytes)
+        rng = np.random.default_rng(seed)
+        pairs = extreme_eigenpairs(computed.product, computed.operator, wanted, limits, rng, start)
+        cost = computed.hvps, computed.seconds, computed.loss
+        return Eigenvalues(*pairs, *cost, computed.operator.method)
 
 
 def _checked(
-    size: int, k: int, which: str, tol: float, start: Any, max_products: int
-) -> NDArray[Any] | None:
+    size: int, k: int, which: Which, tol: float, start: Any, max_products: int
+) -> tuple[Wanted, NDArray[Any] | None]:
     if which not in get_args(Which):
         raise HessianError(f'which must be "LA", "SA", "LM" or "BE", got {which!r}.')
     if not 1 <= k <= size:
@@ -142,12 +122,10 @@ def _checked(
         raise HessianError(f"tol must be above 0, got {tol}.")
     if max_products < k:
         raise HessianError(f"max_products must be at least k = {k}, got {max_products}.")
-    if start is None:
-        return None
-    vectors: NDArray[Any] = np.atleast_2d(np.asarray(start))
-    if vectors.ndim != 2 or vectors.shape[1] != size:
+    start = None if start is None else np.atleast_2d(np.asarray(start))
+    if start is not None and (start.ndim != 2 or start.shape[1] != size):
         raise HessianError(
-            f"start must have shape [any, {size}], one row a vector, got {vectors.shape}: pass the "
+            f"start must have shape [any, {size}], one row a vector, got {start.shape}: pass the "
             f"vectors of an estimate with the same variables, or None."
         )
-    return vectors
+    return Wanted(k, which, tol, size, warm=start is not None), start

@@ -12,11 +12,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tbgrad.hessian.errors import Interrupted
+from tbgrad.hessian.iteration import Iteration, Reason
+from tbgrad.hessian.ritz import RitzPairs, Wanted
+from tbgrad.hessian.rows import Vector
 
 HALF_FROM = 100_000
 """Vectors of so many entries are kept in half precision: in fewer, its rounding has a direction."""
@@ -25,7 +29,8 @@ KEPT = 0.8
 """Share of the basis that goes on after a restart: with little room, the more the better."""
 
 AIM = 0.7
-"""Bounds are to be so much below the tolerance before the eigenvectors are put together."""
+"""The search ends at bounds of this share of the tolerance: putting the eigenvectors together from
+rows of half precision adds to them."""
 
 _CHUNK = 1 << 13
 
@@ -33,8 +38,8 @@ _CHUNK = 1 << 13
 class LeanBasis:
     """Orthonormal rows in host memory, long ones in half precision, and Q H Qᵀ.
 
-    After `step`, `projected` [count, count] and `beta` describe the Krylov relation, and `last` is
-    the direction to multiply next.
+    After `append`, `projected` [count, count] and `beta`, the length of the last residual, describe
+    the Krylov relation.
     """
 
     def __init__(self, size: int, dtype: np.dtype[np.floating], capacity: int) -> None:
@@ -54,18 +59,20 @@ class LeanBasis:
         inside: NDArray[np.float64] = self._a[: self.count, : self.count]
         return inside
 
-    def step(self, q: NDArray[np.floating], w: NDArray[np.floating]) -> NDArray[np.floating] | None:
-        """Add a unit row and take its product in; the next row, None where there is none."""
+    def append(
+        self, q: NDArray[np.floating], w: NDArray[np.floating]
+    ) -> NDArray[np.floating] | None:
+        """Add a unit row and its product; the next row to multiply, None where there is none."""
         m = self.count
         np.multiply(q, self._scale, out=self._rows[m], casting="unsafe")
         self.count += 1
         w = np.array(w, self._dtype)  # what was given may not be written to
-        found = np.zeros(m + 1)
+        total = np.zeros(m + 1)
         for _ in range(2):  # once more for what rounding within the rows has left
             part = self.coefficients(w)
             self._subtract(part, w)
-            found += part
-        self._a[m, : m + 1] = self._a[: m + 1, m] = found
+            total += part
+        self._a[m, : m + 1] = self._a[: m + 1, m] = total
         self.beta = _length(w)
         if self.beta <= 4 * self._eps * float(np.abs(self.projected).max()):
             return None
@@ -79,132 +86,173 @@ class LeanBasis:
     def restart(self, values: NDArray[np.float64], s: NDArray[np.float64]) -> None:
         """Go on with the Ritz vectors of the coefficients `s` [count, kept] alone."""
         kept = s.shape[1]
-        for i in range(0, self.size, _CHUNK):
-            chunk = slice(i, i + _CHUNK)
+        for chunk in _chunks(self.size):
             self._rows[:kept, chunk] = s.T.astype(self._dtype) @ self._block(chunk)
         self._a[:] = 0.0
         self._a[np.arange(kept), np.arange(kept)] = values
         self.count, self.restarted = kept, True
 
-    def last_of(self, coefficients: NDArray[np.float64]) -> NDArray[np.floating]:
+    def into_vectors(self, coefficients: NDArray[np.float64]) -> NDArray[np.floating]:
         """Unit vectors [k, n]: combinations of the rows by coefficients [k, count].
 
         It is the end of the rows: their memory is free.
         """
-        found = np.empty((len(coefficients), self.size), self._dtype)
-        for i in range(0, self.size, _CHUNK):
-            chunk = slice(i, i + _CHUNK)
-            found[:, chunk] = coefficients.astype(self._dtype) @ self._block(chunk)
-        for row in found:
+        vectors = np.empty((len(coefficients), self.size), self._dtype)
+        for chunk in _chunks(self.size):
+            vectors[:, chunk] = coefficients.astype(self._dtype) @ self._block(chunk)
+        for row in vectors:
             row /= self._dtype.type(_length(row))
         self._rows = self._rows[:0].copy()
-        return found
+        return vectors
 
     def coefficients(self, x: NDArray[np.floating]) -> NDArray[np.float64]:
         """The inner products of all rows with a vector."""
         total = np.zeros(self.count)
-        for i in range(0, self.size, _CHUNK):
-            chunk = slice(i, i + _CHUNK)
+        for chunk in _chunks(self.size):
             total += np.einsum("ij,j->i", self._block(chunk), x[chunk])
         return total / self._scale
 
+    def excludes_beyond(self, levels: list[float], unseen: float, noise: float) -> bool:
+        """Whether an eigenvector of a value beyond a level would have been seen.
+
+        It is as `Basis.direction_beyond` has it: in a Krylov space the part of H Q c that is
+        outside of the basis is its last coefficient alone.
+        """
+        a = self.projected
+        scale = float(np.abs(a).max())
+        identity = np.eye(self.count)
+        for mu in levels:
+            c = np.linalg.solve((mu / scale) * identity - a / scale, identity[0])
+            if self.beta * abs(c[-1]) > max(unseen * scale, noise * float(np.linalg.norm(c))):
+                return False
+        return True
+
     def _subtract(self, coefficients: NDArray[np.float64], x: NDArray[np.floating]) -> None:
         factors = (coefficients / self._scale).astype(self._dtype)
-        for i in range(0, self.size, _CHUNK):
-            chunk = slice(i, i + _CHUNK)
+        for chunk in _chunks(self.size):
             x[chunk] -= np.einsum("i,ij->j", factors, self._block(chunk))
 
     def _block(self, chunk: slice) -> NDArray[np.floating]:
         return self._rows[: self.count, chunk].astype(self._dtype)
 
 
+def _chunks(size: int) -> list[slice]:
+    return [slice(i, i + _CHUNK) for i in range(0, size, _CHUNK)]
+
+
 def _length(x: NDArray[np.floating]) -> float:
     return math.sqrt(float(np.einsum("i,i->", x, x, dtype=np.float64)))
 
 
-def lean_eigenpairs(
-    product: Callable[[NDArray[np.floating]], NDArray[np.floating]],
-    basis: LeanBasis,
-    start: NDArray[np.floating],
-    *,
-    wanted: Callable[[NDArray[np.float64], int], NDArray[np.intp]],
-    beyond: Callable[[NDArray[np.float64]], list[float]],
-    k: int,
-    tol: float,
-    scale_floor: float,
-    unseen: float,
-    error: float,
-    max_products: int,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.floating], bool, int]:
-    """Values, bounds, vectors [k, n], whether they have converged, and the products spent.
+class _Estimate(NamedTuple):
+    """All Ritz `values`, rising, their `coefficients` as columns, and of the `chosen` the bounds.
+
+    `allowed` are bounds with which they have converged, `noise` is in all of them.
+    """
+
+    values: NDArray[np.float64]
+    coefficients: NDArray[np.float64]
+    chosen: NDArray[np.intp]
+    bounds: NDArray[np.float64]
+    allowed: NDArray[np.float64]
+    noise: float
+
+
+class LeanLanczos(Iteration[RitzPairs]):
+    """The state of a search for extreme eigenpairs in little memory.
 
     Args:
-        product: H v for a unit vector in host memory.
+        product: H v for a unit vector, which is in host memory.
         basis: with room for more rows than twice k, and none yet.
         start: [n], not zero.
-        wanted: indices of the k wanted among rising values, in falling order.
-        beyond: outside of which values a missed one would make the answer wrong.
-        k, tol, scale_floor, max_products: as for `extreme_eigenpairs`.
-        unseen: how small the part of an eigenvector in the start may be and go unseen.
+        wanted: which eigenvalues.
+        max_products: at which to stop, with those for the vectors of the result.
         error: products may be off by this share of the largest eigenvalue.
     """
-    start /= np.linalg.norm(start)
-    q: NDArray[np.floating] | None = start
-    products = 0
-    while q is not None:
-        try:
-            following = basis.step(q, product(q))
-            products += 1
-        except Interrupted:
-            if not basis.count:
-                raise
-            max_products, following = 0, None
-        values, s = np.linalg.eigh(basis.projected)
-        chosen = wanted(values, k)
-        scale = float(np.abs(values).max())
-        noise = max(basis.noise(scale), error * scale)
-        allowed = tol * np.maximum(np.abs(values[chosen]), scale_floor * scale)
-        bounds = basis.beta * np.abs(s[-1, chosen]) + noise
+
+    def __init__(
+        self,
+        product: Callable[[Vector], Vector],
+        basis: LeanBasis,
+        start: NDArray[np.floating],
+        wanted: Wanted,
+        max_products: int,
+        error: float,
+    ) -> None:
+        self._product, self._basis, self._wanted = product, basis, wanted
+        self._max_products, self._error = max_products, error
+        start /= np.linalg.norm(start)
+        self._next = start
+        self._estimate: _Estimate | None = None
+        self._products = 0
+
+    @property
+    def started(self) -> bool:
+        """Whether there is a Ritz pair."""
+        return self._estimate is not None
+
+    def step(self) -> Reason | None:
+        """Multiply the next direction, and look at what the basis tells then."""
+        basis, wanted, last = self._basis, self._wanted, self._estimate
+        w = self._product(self._next)
+        self._products += 1
+        if last is not None and basis.count == basis.capacity:
+            kept = wanted.indices(last.values, max(wanted.k, int(KEPT * basis.capacity)))
+            basis.restart(last.values[kept], last.coefficients[:, kept])
+        following = basis.append(self._next, w)
+        estimate = self._estimate = self._estimated()
+        enough = len(estimate.chosen) == wanted.k
         # The rounding of the basis comes on top in the end.
-        settled = len(chosen) == k and bool((bounds <= AIM * allowed).all())
+        settled = enough and bool((estimate.bounds <= AIM * estimate.allowed).all())
         if settled and not basis.restarted:
-            settled = _nothing_beyond(basis, beyond(values), unseen, noise)
-        stalled = len(chosen) == k and bool((bounds <= 2 * noise).all())
-        if settled or stalled or following is None or products + len(chosen) >= max_products:
-            break
-        if basis.count == basis.capacity:
-            kept = wanted(values, max(k, int(KEPT * basis.capacity)))
-            basis.restart(values[kept], s[:, kept])
-        q = following
-    vectors = basis.last_of(s[:, chosen].T)
-    theta, residuals = values[chosen].copy(), np.empty(len(chosen))
-    for i, y in enumerate(vectors):
-        try:
-            w = product(y)
-        except Interrupted:
-            residuals[i] = bounds[i]
-            continue
-        products += 1
-        theta[i] = float(np.einsum("i,i->", y, w, dtype=np.float64))
-        along = w.dtype.type(theta[i])
-        square = 0.0
-        for j in range(0, basis.size, _CHUNK):
-            away = w[j : j + _CHUNK] - along * y[j : j + _CHUNK]
-            square += float(np.einsum("i,i->", away, away, dtype=np.float64))
-        residuals[i] = math.sqrt(square) + noise
-    return theta, residuals, vectors, settled and bool((residuals <= allowed).all()), products
+            levels = wanted.levels_beyond(estimate.values)
+            settled = basis.excludes_beyond(levels, wanted.unseen, estimate.noise)
+        if settled:
+            return "converged"
+        if following is None or (enough and (estimate.bounds <= 2 * estimate.noise).all()):
+            return "noise floor"
+        self._next = following
+        spent = self._products + len(estimate.chosen) >= self._max_products
+        return "budget" if spent else None
+
+    def finish(self, reason: Reason) -> RitzPairs:
+        """The wanted Ritz pairs, with their residuals by a product with each vector."""
+        assert self._estimate is not None
+        estimate, wanted = self._estimate, self._wanted
+        chosen = estimate.chosen
+        vectors = self._basis.into_vectors(estimate.coefficients[:, chosen].T)
+        theta, residuals = estimate.values[chosen].copy(), estimate.bounds.copy()
+        for i, y in enumerate(vectors):
+            try:
+                w = np.asarray(self._product(y))
+            except Interrupted:
+                continue  # the bound of the basis is what is known
+            theta[i] = float(np.einsum("i,i->", y, w, dtype=np.float64))
+            residuals[i] = _distance(w, theta[i], y) + estimate.noise
+        if reason == "converged" and not (residuals <= estimate.allowed).all():
+            reason = "noise floor"
+        if reason == "converged" and not wanted.warm:
+            # That no eigenvalue lies beyond is known to the tolerance alone.
+            known = wanted.allowed(theta, float(np.abs(theta).max()))
+            for i, _ in wanted.extremes:
+                residuals[i] = max(residuals[i], known[i])
+        return RitzPairs(theta, residuals, vectors, reason)
+
+    def _estimated(self) -> _Estimate:
+        values, s = np.linalg.eigh(self._basis.projected)
+        chosen = self._wanted.indices(values)
+        scale = float(np.abs(values).max())
+        noise = max(self._basis.noise(scale), self._error * scale)
+        bounds = self._basis.beta * np.abs(s[-1, chosen]) + noise
+        allowed = self._wanted.allowed(values[chosen], scale)
+        return _Estimate(values, s, chosen, bounds, allowed, noise)
 
 
-def _nothing_beyond(basis: LeanBasis, outposts: list[float], unseen: float, noise: float) -> bool:
-    """Whether an eigenvector beyond an outpost would have been seen, as `Basis.missed` has it.
-
-    In a Krylov space the part of H Q c that is outside of the basis is its last coefficient alone.
-    """
-    a = basis.projected
-    scale = float(np.abs(a).max())
-    identity = np.eye(basis.count)
-    for mu in outposts:
-        c = np.linalg.solve((mu / scale) * identity - a / scale, identity[0])
-        if basis.beta * abs(c[-1]) > max(unseen * scale, noise * float(np.linalg.norm(c))):
-            return False
-    return True
+def _distance(w: NDArray[np.floating], theta: float, y: NDArray[np.floating]) -> float:
+    """‖w − θ y‖, in chunks, so that no vector more is needed."""
+    factor = w.dtype.type(theta)
+    square = 0.0
+    for chunk in _chunks(len(y)):
+        away = w[chunk] - factor * y[chunk]
+        square += float(np.einsum("i,i->", away, away, dtype=np.float64))
+    return math.sqrt(square)

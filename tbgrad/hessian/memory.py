@@ -10,10 +10,10 @@ import numpy as np
 from tbgrad.hessian.errors import HessianError
 
 VECTORS = 10
-"""So many vectors of the size of the weights any computation may have."""
+"""What a computation may take by default, in vectors of the size of the weights."""
 
 SMALL_BYTES = 64 * 2**20
-"""And so many bytes, which is more for models of less than 1.7 million float32 weights."""
+"""The same in bytes where that is more: for models of less than 1.7 million float32 weights."""
 
 
 def vectors_in(max_bytes: int | None, size: int, dtype: np.dtype[Any]) -> int:
@@ -22,9 +22,9 @@ def vectors_in(max_bytes: int | None, size: int, dtype: np.dtype[Any]) -> int:
     Args:
         max_bytes: bytes in all; None for those of VECTORS vectors or SMALL_BYTES, if that is more.
     """
-    each = size * np.dtype(dtype).itemsize
-    allowed = max(VECTORS * each, SMALL_BYTES) if max_bytes is None else max_bytes
-    return int(allowed // each)
+    vector_bytes = size * np.dtype(dtype).itemsize
+    allowed = max(VECTORS * vector_bytes, SMALL_BYTES) if max_bytes is None else max_bytes
+    return int(allowed // vector_bytes)
 
 
 def not_enough(k: int, size: int, dtype: np.dtype[Any], vectors: int) -> str:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tbgrad.hessian.computation import Computation
-from tbgrad.hessian.errors import Interrupted
+from tbgrad.hessian.iteration import Iteration, Reason
 from tbgrad.hessian.memory import vectors_in
-from tbgrad.hessian.rows import Rows, Vector, rows_for
+from tbgrad.hessian.operator import SymmetricOperator
+from tbgrad.hessian.rows import Rows, Vector
 
 NOISE_FACTOR = 4.0
 """The noise is so many times the rounding that was seen."""
@@ -29,11 +30,13 @@ class Quadrature:
         diagonal: [m], of the tridiagonal matrix.
         beside: [m], beside it; the last is what leads to one step more, 0 where there is none.
         noise: eigenvalues are known up to so much: the rounding of the products.
+        reason: why there are no more steps, "converged" where `complete`.
     """
 
     diagonal: NDArray[np.float64]
     beside: NDArray[np.float64]
     noise: float
+    reason: Reason
 
     @property
     def complete(self) -> bool:
@@ -70,62 +73,81 @@ class Quadrature:
         return least, min(1.0, least + float(weights[there]))
 
 
-def quadrature(
-    computation: Computation,
-    steps: int,
-    rng: np.random.Generator,
-    max_bytes: int | None,
-    done: int = 0,
-    total: int = 0,
-) -> Quadrature:
-    """Lanczos from one random vector; Ctrl-C leaves the steps there are.
+class LanczosQuadrature(Iteration[Quadrature]):
+    """The state of Lanczos from one random vector.
 
     The first vectors are kept, as many as there is memory for, and all later ones are made
     orthogonal to them: they hold the outliers, whose directions rounding brings back again and
     again. What is lost of the orthogonality of the others makes clusters of nodes in the place of
     one, whose weights add up to its weight (Greenbaum, "Behavior of slightly perturbed Lanczos and
     conjugate-gradient recurrences", Linear Algebra and its Applications 113, 1989).
+
+    Args:
+        product: A v for a unit vector v.
+        operator: A.
+        steps: at which to stop.
+        rng: of the random vector.
+        max_bytes: as for `spectral_density`.
     """
-    operator = computation.operator
-    steps = min(steps, operator.size)
-    room = vectors_in(max_bytes, operator.size, operator.dtype) - LAST
-    capacity = max(1, min(steps, room))
-    rows: Rows = rows_for(operator.size, operator.dtype, capacity, operator.on_device)
-    diagonal: list[float] = []
-    beside: list[float] = []
-    lost = 0.0
-    q = rows.outside(rng.standard_normal(operator.size))
-    before: Vector = None
-    while q is not None and len(diagonal) < steps:
-        try:
-            w = computation.product(q)
-        except Interrupted:
-            if not diagonal:
-                raise
-            break
-        computation.show(done + len(diagonal) + 1, total)
-        if rows.count < capacity:
+
+    def __init__(
+        self,
+        product: Callable[[Vector], Vector],
+        operator: SymmetricOperator,
+        steps: int,
+        rng: np.random.Generator,
+        max_bytes: int | None = None,
+    ) -> None:
+        self._product, self._operator = product, operator
+        self._eps = float(np.finfo(operator.dtype).eps)
+        self._steps = min(steps, operator.size)
+        room = vectors_in(max_bytes, operator.size, operator.dtype) - LAST
+        self._capacity = max(1, min(self._steps, room))
+        self._rows: Rows = operator.rows(self._capacity)
+        self._diagonal: list[float] = []
+        self._beside: list[float] = []
+        self._lost = 0.0  # of orthogonality to the rows, before it was restored
+        self._q: Vector = self._rows.orthonormalise(rng.standard_normal(operator.size))
+        self._before: Vector = None
+
+    @property
+    def started(self) -> bool:
+        """Whether there is a node."""
+        return bool(self._diagonal)
+
+    def step(self) -> Reason | None:
+        """One step of the three-term recurrence."""
+        rows, q = self._rows, self._q
+        w = self._product(q)
+        if rows.count < self._capacity:
             rows.add(q)
-        diagonal.append(rows.inner(q, w))
-        w = rows.vector(w) - rows.number(diagonal[-1]) * q
-        if before is not None:
-            w = w - rows.number(beside[-1]) * before
-        rest = rows.remainder(w)
-        lost = max(lost, math.sqrt(rows.inner(w - rest, w - rest)))
-        w = rows.remainder(rest)
-        before, length = q, math.sqrt(rows.inner(w, w))
-        scale = max(map(abs, diagonal))
+        self._diagonal.append(rows.inner(q, w))
+        w = w - self._diagonal[-1] * q
+        if self._before is not None:
+            w = w - self._beside[-1] * self._before
+        rest = rows.project_out(w)
+        self._lost = max(self._lost, math.sqrt(rows.inner(w - rest, w - rest)))
+        w = rows.project_out(rest)
+        length = math.sqrt(rows.inner(w, w))
+        scale = max(map(abs, self._diagonal))
         # Below its rounding what is left is no direction.
-        small = 4 * float(np.finfo(operator.dtype).eps) * max(scale, *beside, length)
-        q = w / rows.number(length) if length > small else None
-        beside.append(length if q is not None else 0.0)
-    if len(diagonal) == operator.size:
-        beside[-1] = 0.0
-    nodes, _ = _tridiagonal(np.array(diagonal), np.array(beside[:-1]))
-    size = float(np.abs(nodes).max())
-    rounding = max(float(np.finfo(operator.dtype).eps) * size, lost)
-    noise = max(NOISE_FACTOR * rounding, operator.error * size)
-    return Quadrature(np.array(diagonal), np.array(beside), noise)
+        if not length > 4 * self._eps * max(scale, *self._beside, length):
+            length = 0.0
+        self._beside.append(length)
+        if not length or len(self._diagonal) == self._operator.size:
+            self._beside[-1] = 0.0
+            return "converged"
+        self._before, self._q = q, w / length
+        return "budget" if len(self._diagonal) == self._steps else None
+
+    def finish(self, reason: Reason) -> Quadrature:
+        """The quadrature by the steps so far."""
+        diagonal, beside = np.array(self._diagonal), np.array(self._beside)
+        nodes, _ = _tridiagonal(diagonal, beside[:-1])
+        size = float(np.abs(nodes).max())
+        rounding = max(self._eps * size, self._lost)
+        noise = max(NOISE_FACTOR * rounding, self._operator.error * size)
+        return Quadrature(diagonal, beside, noise, reason)
 
 
 def gaussians(
@@ -138,8 +160,8 @@ def gaussians(
     """At each point, the weighted sum of a power of the Gaussians about the nodes."""
     away = (points[:, None] - nodes) / width
     normal = np.exp(-0.5 * away**2) / (width * math.sqrt(2 * math.pi))
-    found: NDArray[np.float64] = normal**power @ weights
-    return found
+    sums: NDArray[np.float64] = normal**power @ weights
+    return sums
 
 
 def _tridiagonal(

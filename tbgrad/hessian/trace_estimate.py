@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from tbgrad.hessian.basis import Basis
 from tbgrad.hessian.batches import BatchedLoss, Loss
 from tbgrad.hessian.computation import Computation
-from tbgrad.hessian.errors import HessianError, Interrupted
+from tbgrad.hessian.errors import HessianError
+from tbgrad.hessian.iteration import Iteration, Reason, run
 from tbgrad.hessian.memory import vectors_in
+from tbgrad.hessian.operator import SymmetricOperator
 from tbgrad.hessian.rows import Vector
-from tbgrad.hessian.tensorflow.linear import SymmetricOperator
 
 Method = Literal["hutch++", "hutchinson"]
 
@@ -24,17 +25,17 @@ WORKING = 2
 """Vectors that a sample works with besides those of the basis."""
 
 MIN_SAMPLES = 8
-"""So many random samples there are at least."""
+"""Random samples before the stopping rule is checked for the first time."""
 
 PRIOR = 24
-"""The bound of the variance counts as much as so many samples."""
+"""The bound of the variance has the weight of so many samples in the standard error."""
 
 MORE = 1.25
-"""Whether the samples are enough is asked each time there are so many times more: who asks after
-each of them stops where their spread happens to look small."""
+"""The stopping rule is checked each time the samples have become so many times more. Checked after
+each of them, it would stop too early, where their spread happens to look small."""
 
 LOOK_BACK = 5
-"""Over so many directions it is judged whether more of them are worth their products."""
+"""What a further direction would gain is judged by the last so many of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,7 @@ class Trace:
         value: the estimate; unbiased but for when it stops.
         standard_error: of the value. The truth lies within one in two thirds of the cases, within
             two in 95 of 100 or more, however few the samples.
-        converged: whether the standard error met the tolerance.
+        reason: why it ended: "converged", "budget" or "interrupted".
         samples: [m] what the mean was taken of; each estimates the trace.
         hvps: Hessian–vector products spent, with those that an operator spends once.
         seconds: wall-clock time spent.
@@ -54,11 +55,16 @@ class Trace:
 
     value: float
     standard_error: float
-    converged: bool
+    reason: Reason
     samples: NDArray[np.float64]
     hvps: int
     seconds: float
     loss: float
+
+    @property
+    def converged(self) -> bool:
+        """Whether the standard error met the tolerance."""
+        return self.reason == "converged"
 
 
 def trace(
@@ -105,98 +111,135 @@ def trace(
     >>> round(trace(lambda: tf.reduce_sum(w**3), [w]).value, 4)
     18.0
     """
+    _check(method, tol, max_products)
+    with Computation(loss, variables, "Hessian trace", progress, at_most=max_products) as computed:
+        operator = computed.operator
+        pairs = (vectors_in(max_bytes, operator.size, operator.dtype) - WORKING) // 2
+        basis = Basis(operator, min(operator.size, max_basis, max_products // 2, max(1, pairs)))
+        rng = np.random.default_rng(seed)
+        deflate = method == "hutch++"
+        mean = run(SampledTrace(computed.product, basis, tol, max_products, rng, deflate))
+        return Trace(*mean, computed.hvps, computed.seconds, computed.loss)
+
+
+def _check(method: str, tol: float, max_products: int) -> None:
     if method not in get_args(Method):
         raise HessianError(f"method is one of {get_args(Method)}, got {method!r}.")
     if not tol > 0:
         raise HessianError(f"tol must be above 0, got {tol}.")
     if max_products < 2:
         raise HessianError(f"max_products must be at least 2, got {max_products}.")
-    with Computation(loss, variables, "Hessian trace", progress) as computation:
-        operator = computation.operator
-        rng = np.random.default_rng(seed)
-        samples: list[float] = []
-        squares: list[float] = []
-        spent = 0
-        pairs = (vectors_in(max_bytes, operator.size, operator.dtype) - WORKING) // 2
-        room = min(operator.size, max_basis, max_products // 2, max(1, pairs))
-        basis = Basis(operator.size, operator.dtype, room, operator.on_device, operator.error)
-        try:
-            if method == "hutch++":
-                for spent in _deflate(basis, computation, tol, rng):
-                    computation.show(spent, max_products, "products at most")
-            complete = basis.count == operator.size
-            wanted = MIN_SAMPLES
-            while not complete and spent < max_products:
-                sample, square = _sample(basis, computation, rng)
-                samples.append(sample)
-                squares.append(square)
-                spent += 1
-                computation.show(spent, max_products, "products at most")
-                if len(samples) >= wanted:
-                    if _error(samples, squares) <= tol * abs(np.mean(samples)):
-                        break
-                    wanted = math.ceil(MORE * wanted)
-        except Interrupted:
-            if not samples:
-                raise
-            complete = False
-        every = np.array([basis.trace] if complete else samples)
-        error = 0.0 if complete else _error(samples, squares)
-        return Trace(
-            value=float(every.mean()),
-            standard_error=error,
-            converged=error <= tol * abs(float(every.mean())),
-            samples=every,
-            hvps=computation.hvps,
-            seconds=computation.seconds,
-            loss=computation.loss,
-        )
 
 
-def _deflate(
-    basis: Basis, computation: Computation, tol: float, rng: np.random.Generator
-) -> Iterator[int]:
-    """Fill the basis with a Krylov space while that saves samples; yields the products spent."""
-    z = _signs(basis, rng)
-    proposal, sizes = computation.product(z), [0.0]
-    first = abs(basis.rows.inner(z, proposal))  # a sample of the trace
-    yield 1
-    while not basis.full:
-        q = basis.rows.outside(proposal)
+class _Mean(NamedTuple):
+    value: float
+    standard_error: float
+    reason: Reason
+    samples: NDArray[np.float64]
+
+
+class SampledTrace(Iteration[_Mean]):
+    """The state of an estimate of a trace: a basis that grows first if `deflate`, then samples."""
+
+    def __init__(
+        self,
+        product: Callable[[Vector], Vector],
+        basis: Basis,
+        tol: float,
+        max_products: int,
+        rng: np.random.Generator,
+        deflate: bool,
+    ) -> None:
+        self._product, self._basis, self._rng = product, basis, rng
+        self._tol, self._max_products = tol, max_products
+        self._growing = deflate
+        self._proposal: Vector = None  # what may be the next direction of the basis
+        self._first = 0.0
+        self._squares_in_basis: list[float] = []
+        self._samples: list[float] = []
+        self._squares: list[float] = []
+        self._asked_at = MIN_SAMPLES
+        self._products = 0
+
+    @property
+    def started(self) -> bool:
+        """Whether there is a sample."""
+        return bool(self._samples)
+
+    def step(self) -> Reason | None:
+        """A direction more in the basis, or a sample more."""
+        if self._growing:
+            self._growing = self._grow()
+        else:
+            self._sample()
+        if self._basis.complete or self._enough():
+            return "converged"
+        spent = self._products >= self._max_products and not self._growing
+        return "budget" if spent else None
+
+    def finish(self, reason: Reason) -> _Mean:
+        """The mean of the samples; exact where the basis is all there is."""
+        exact = self._basis.complete
+        samples = np.array([self._basis.trace] if exact else self._samples)
+        error = 0.0 if exact else _standard_error(self._samples, self._squares)
+        value = float(samples.mean())
+        if error <= self._tol * abs(value):
+            reason = "converged"
+        return _Mean(value, error, reason, samples)
+
+    def _grow(self) -> bool:
+        """Add a direction of a Krylov space to the basis; whether another one saves samples."""
+        rows, sizes = self._basis.rows, self._squares_in_basis
+        if not sizes:
+            z = self._signs()
+            self._proposal = self._product(z)
+            self._products += 1
+            self._first = abs(rows.inner(z, self._proposal))  # a sample of the trace
+            sizes.append(0.0)
+            return not self._basis.full
+        q = rows.orthonormalise(self._proposal)
         if q is None:
-            return  # H makes nothing new of it
-        proposal = computation.product(q)
-        basis.append(q, proposal)
-        yield 1 + basis.count
-        sizes.append(float(np.sum(basis.projected**2)))
-        if len(sizes) > LOOK_BACK:
-            # Taking out a part of squared Frobenius norm g saves 2 g / (tol · trace)² samples.
-            gain = (sizes[-1] - sizes[-1 - LOOK_BACK]) / LOOK_BACK
-            if 2 * gain < (tol * max(first, abs(basis.trace))) ** 2:
-                return
+            return False  # H makes nothing new of it
+        self._proposal = self._product(q)
+        self._products += 1
+        self._basis.append(q, self._proposal)
+        sizes.append(float(np.sum(self._basis.projected**2)))
+        if self._basis.full:
+            return False
+        if len(sizes) <= LOOK_BACK:
+            return True
+        # Taking out a part of squared Frobenius norm g saves 2 g / (tol · trace)² samples.
+        gain = (sizes[-1] - sizes[-1 - LOOK_BACK]) / LOOK_BACK
+        return 2 * gain >= (self._tol * max(self._first, abs(self._basis.trace))) ** 2
+
+    def _sample(self) -> None:
+        """One unbiased estimate of the trace: exact within the basis, random outside of it.
+
+        And one of the squared Frobenius norm of what is outside of it.
+        """
+        rows = self._basis.rows
+        z = self._signs()
+        for _ in range(2):  # once more for what rounding left
+            z = rows.project_out(z)
+        product = self._product(z)
+        self._products += 1
+        rest = rows.project_out(product)
+        self._samples.append(self._basis.trace + rows.inner(z, product))
+        self._squares.append(rows.inner(rest, rest))
+
+    def _enough(self) -> bool:
+        if len(self._samples) < self._asked_at:
+            return False
+        self._asked_at = math.ceil(MORE * self._asked_at)
+        error = _standard_error(self._samples, self._squares)
+        return bool(error <= self._tol * abs(np.mean(self._samples)))
+
+    def _signs(self) -> Vector:
+        signs = self._rng.choice(np.array([-1.0, 1.0]), self._basis.size)
+        return self._basis.rows.vector(signs)
 
 
-def _sample(
-    basis: Basis, computation: Computation, rng: np.random.Generator
-) -> tuple[float, float]:
-    """One unbiased estimate of the trace: exact within the basis, random outside of it.
-
-    And one of the squared Frobenius norm of what is outside of it.
-    """
-    z = _signs(basis, rng)
-    for _ in range(2):  # once more for what rounding left
-        z = basis.rows.remainder(z)
-    product = computation.product(z)
-    outside = basis.rows.remainder(product)
-    sample = basis.trace + basis.rows.inner(z, product)
-    return sample, basis.rows.inner(outside, outside)
-
-
-def _signs(basis: Basis, rng: np.random.Generator) -> Vector:
-    return basis.rows.vector(rng.choice(np.array([-1.0, 1.0]), basis.size))
-
-
-def _error(samples: Sequence[float], squares: Sequence[float]) -> float:
+def _standard_error(samples: Sequence[float], squares: Sequence[float]) -> float:
     """The standard error of their mean.
 
     From few samples their own spread is known badly. Their variance is at most 2 ‖A‖², for A

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +10,26 @@ from numpy.typing import NDArray
 
 from tbgrad.hessian.differences import Difference
 from tbgrad.hessian.errors import HessianError
-from tbgrad.hessian.tensorflow.structure import Structure
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What the computation of a loss is made of, where that decides about its derivatives.
+
+    Attributes:
+        kinks: whether first derivatives may jump, as those of ReLU do. Differences of the gradient
+            then see the jumps, which a second derivative at a point does not.
+        quantised: whether weights or activations are rounded to few values, so that the gradient is
+            a staircase, which has a slope only over many of its steps.
+        stops: whether gradients are stopped in the graph itself.
+        unsure: operations whose second derivative may be another one than that of the gradient:
+            gradients written by hand, Python functions, quantisation, stops inside a function.
+    """
+
+    kinks: bool
+    quantised: bool
+    stops: bool
+    unsure: frozenset[str]
 
 
 class Verdict(NamedTuple):
@@ -19,8 +39,8 @@ class Verdict(NamedTuple):
     sentence: str = ""
 
 
-def leaning(probe: NDArray[Any], product: NDArray[Any]) -> NDArray[Any]:
-    """A random direction and twice its product, as long: it leans to where curvature is large."""
+def towards_large_curvature(probe: NDArray[Any], product: NDArray[Any]) -> NDArray[Any]:
+    """The direction of a random probe plus twice that of its product: [n]."""
     size = np.linalg.norm(product)
     direction: NDArray[Any] = probe / np.linalg.norm(probe)
     if size:
@@ -36,7 +56,8 @@ def asymmetry(
 ) -> float:
     """|⟨u, A v⟩ − ⟨v, A u⟩| as a share of the larger, for the probe u and a direction v.
 
-    With v `leaning`, ⟨v, A u⟩ is at least as large as A u, which it is not for random ones.
+    With v `towards_large_curvature`, ⟨v, A u⟩ is at least as large as A u; for a random v it may be
+    far smaller, and rounding a large share of it.
     """
     crossed = float(product_of_probe @ direction), float(probe @ product)
     largest = max(abs(c) for c in crossed)
@@ -44,7 +65,7 @@ def asymmetry(
 
 
 def judge(
-    found: Difference,
+    reference: Difference,
     product: NDArray[Any],
     probe: NDArray[Any],
     product_of_probe: NDArray[Any],
@@ -56,13 +77,13 @@ def judge(
     Gradients that jump, as those of ReLU do, have differences that no second derivative has. They
     cannot refute products of operations whose derivatives are known to be right.
     """
-    apart = float(np.linalg.norm(product - found.product))
-    size = max(found.size, float(np.linalg.norm(product)))
-    allowed = 1.5 * found.error + rounding_share(dtype) * size
-    lopsided = asymmetry(probe, product_of_probe, found.direction, product)
-    jumps = structure.kinks or not np.isfinite(found.error)
+    apart = float(np.linalg.norm(product - reference.product))
+    size = max(reference.size, float(np.linalg.norm(product)))
+    allowed = 1.5 * reference.error + rounding_share(dtype) * size
+    skew = asymmetry(probe, product_of_probe, reference.direction, product)
+    jumps = structure.kinks or not np.isfinite(reference.error)
     explained = apart <= allowed or (jumps and not structure.unsure)
-    if explained and lopsided <= 30 * rounding_share(dtype) and not structure.quantised:
+    if explained and skew <= 30 * rounding_share(dtype) and not structure.quantised:
         return Verdict(True)
     names = ", ".join(sorted(structure.unsure)) or "an operation"
     return Verdict(
@@ -81,20 +102,20 @@ def rounding_share(dtype: np.dtype[Any]) -> float:
 def require_symmetric(
     probe: NDArray[Any],
     product_of_probe: NDArray[Any],
-    found: Difference,
+    reference: Difference,
     structure: Structure,
 ) -> None:
     """Raise HessianError where differences are not symmetric by more than they are off."""
-    lopsided = asymmetry(probe, product_of_probe, found.direction, found.product)
+    skew = asymmetry(probe, product_of_probe, reference.direction, reference.product)
     size = float(np.linalg.norm(product_of_probe)) / float(np.linalg.norm(probe))
-    error = 3 * found.two_point_error / size if size else np.inf
-    if lopsided > error + 30 * rounding_share(product_of_probe.dtype):
+    error = 3 * reference.two_point_error / size if size else np.inf
+    if skew > error + 30 * rounding_share(product_of_probe.dtype):
         stops = {"tf.stop_gradient"} if structure.stops else set()
         names = ", ".join(sorted(structure.unsure | stops))
         raise HessianError(
             f"The gradient of this loss is not the gradient of any function, so there is no "
             f"Hessian: its derivative is not symmetric (⟨u, A v⟩ and ⟨v, A u⟩ differ by "
-            f"{lopsided:.0%}). That comes of gradients that are written by hand, reversed or "
+            f"{skew:.0%}). That comes of gradients that are written by hand, reversed or "
             f"stopped{f' ({names})' if names else ''}: give a loss without them; what is to be "
             f"held fixed, such as a target, compute outside of the loss."
         )

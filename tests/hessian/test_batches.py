@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -37,34 +38,38 @@ def network(**settings: Any) -> Any:
     return model
 
 
-@pytest.mark.parametrize("weights", [None, WEIGHTS])
-@pytest.mark.parametrize("batch_size", [1, 7, 16, 50, 1000])
-def test_micro_batches_give_the_hessian_of_all(batch_size: int, weights: Any) -> None:
+@cache
+def of_all(weighted: bool) -> tuple[Any, Any, float]:
+    """The network, the Hessian of its loss on all samples at once, and its largest eigenvalue."""
     model = network()
-    variables = model.trainable_variables
-    whole = hessian.model_loss(model, X, Y, weights)
+    whole = hessian.model_loss(model, X, Y, WEIGHTS if weighted else None)
+    operator = hessian.HessianOperator(whole, model.trainable_variables)
+    return model, operator, hessian.eigenvalues(operator).values[0]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("batch_size", [1, 7, 16, 50, 1000])
+def test_micro_batches_give_the_hessian_of_all(batch_size: int, weighted: bool) -> None:
+    model, expected, largest = of_all(weighted)
+    weights = WEIGHTS if weighted else None
     parts = hessian.model_loss(model, X, Y, weights, batch_size=batch_size)
-    expected = hessian.HessianOperator(whole, variables)
-    found = hessian.HessianOperator(parts, variables)
+    found = hessian.HessianOperator(parts, model.trainable_variables)
     vector = RNG.normal(size=expected.size)
     np.testing.assert_allclose(found.product(vector), expected.product(vector), atol=2e-6)
     loss, gradient = expected.loss_and_gradient()
     np.testing.assert_allclose(found.loss_and_gradient()[1], gradient, atol=1e-6)
     assert found.loss_and_gradient()[0] == pytest.approx(loss, rel=1e-6)
     top = hessian.eigenvalues(found)
-    assert top.values[0] == pytest.approx(hessian.eigenvalues(expected).values[0], rel=0.02)
+    assert top.values[0] == pytest.approx(largest, rel=0.02)
     assert top.loss == pytest.approx(loss, rel=1e-6)
 
 
 @pytest.mark.parametrize("shuffled", [False, True])
 def test_a_dataset_is_gone_through_whole(shuffled: bool) -> None:
-    model = network()
+    model, expected, _ = of_all(weighted=True)
     data = tf.data.Dataset.from_tensor_slices((X, Y, WEIGHTS))
     data = (data.shuffle(SAMPLES) if shuffled else data).batch(16)
     found = hessian.HessianOperator(hessian.model_loss(model, data), model.trainable_variables)
-    expected = hessian.HessianOperator(
-        hessian.model_loss(model, X, Y, WEIGHTS), model.trainable_variables
-    )
     vector = RNG.normal(size=expected.size)
     np.testing.assert_allclose(found.product(vector), expected.product(vector), atol=2e-6)
     assert hessian.eigenvalues(found).converged

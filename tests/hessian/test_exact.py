@@ -7,7 +7,7 @@ import pytest
 
 from tests.hessian.operators import MatrixOperator
 from tests.hessian.oracle import NumpyMLP
-from tests.hessian.test_lanczos import SPECTRA, matrix_of
+from tests.hessian.spectra import SPECTRA, matrix_of
 from tests.hessian.test_operator import mlp_operator
 
 pytestmark = pytest.mark.tensorflow

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -54,9 +56,8 @@ def targets() -> list[np.ndarray]:
 
 
 class Estimates(keras.callbacks.Callback):
-    def __init__(self, early: bool) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.early = early
         self.operator: Any = None
         self.found: Any = None
 
@@ -77,24 +78,26 @@ class Estimates(keras.callbacks.Callback):
         self.estimate()
 
 
+def train(run_eagerly: bool, callbacks: Sequence[Any], early: bool = False) -> tuple[Any, Any]:
+    model = everything()
+    model.run_eagerly = run_eagerly
+    model.jit_compile = False
+    if early:  # before fit has built the loss and the metrics
+        loss = hessian.model_loss(model, X, targets())
+        hessian.eigenvalues(loss, model.trainable_variables)
+    history = model.fit(X, targets(), batch_size=16, epochs=2, callbacks=[*callbacks], verbose=0)
+    return history.history, [w.numpy() for w in model.weights]
+
+
+plain_training = cache(partial(train, callbacks=()))
+
+
 @pytest.mark.parametrize("run_eagerly", [False, True])
 @pytest.mark.parametrize("early", [False, True])
 def test_a_training_is_the_same_bit_for_bit(run_eagerly: bool, early: bool) -> None:
-    def train(callbacks: list[Any]) -> tuple[Any, list[np.ndarray]]:
-        model = everything()
-        model.run_eagerly = run_eagerly
-        model.jit_compile = False
-        if callbacks and early:  # before fit has built the loss and the metrics
-            loss = hessian.model_loss(model, X, targets())
-            hessian.eigenvalues(loss, model.trainable_variables)
-        history = model.fit(
-            X, targets(), batch_size=16, epochs=2, callbacks=callbacks, verbose=0
-        ).history
-        return history, [w.numpy() for w in model.weights]
-
-    plain, plain_weights = train([])
-    estimates = Estimates(early)
-    watched, watched_weights = train([estimates])
+    plain, plain_weights = plain_training(run_eagerly)
+    estimates = Estimates()
+    watched, watched_weights = train(run_eagerly, [estimates], early)
     assert estimates.found.hvps > 1
     assert set(plain) >= {"loss", "a_loss", "b_loss", "a_accuracy", "b_mae"}
     assert plain == watched

@@ -18,7 +18,7 @@ keras = pytest.importorskip("keras")
 hessian = pytest.importorskip("tbgrad.hessian")
 
 
-def mlp_operator(oracle: NumpyMLP, dtype: str, **settings: Any) -> Any:
+def mlp_operator(oracle: NumpyMLP, dtype: str, kind: Any = None, **settings: Any) -> Any:
     """The same network in TensorFlow, with plain variables."""
     x, y = tf.constant(oracle.x, dtype), tf.constant(oracle.labels)
     weights = [tf.Variable(w, dtype=dtype) for w in oracle.weights]
@@ -30,7 +30,7 @@ def mlp_operator(oracle: NumpyMLP, dtype: str, **settings: Any) -> Any:
             tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits)
         )
 
-    return hessian.HessianOperator(loss, weights, **settings)
+    return (kind or hessian.HessianOperator)(loss, weights, **settings)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-9), ("float32", 2e-6)])
@@ -249,7 +249,7 @@ def test_check_deterministic_accepts_what_is() -> None:
 @pytest.mark.parametrize(
     "module",
     [
-        "extremes", "trace_estimate", "density", "exact", "by_layer", "tensorflow.product",
+        "extremes", "trace_estimate", "density", "exact", "by_layer", "tensorflow.hessian",
         "tensorflow.thresholds", "tensorflow.gauss_newton",
     ],
 )  # fmt: skip

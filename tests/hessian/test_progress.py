@@ -14,27 +14,26 @@ import pytest
 from tbgrad import hessian
 from tbgrad.hessian.basis import Basis
 from tests.hessian.operators import MatrixOperator
-from tests.hessian.test_lanczos import SPECTRA, matrix_of
+from tests.hessian.spectra import SPECTRA, matrix_of
 from tests.support.terminal import Terminal
-
-pytestmark = pytest.mark.tensorflow
 
 PROGRAM = """
 import sys, time
 import numpy as np
 from tbgrad import hessian
 from tests.hessian.operators import MatrixOperator
-from tests.hessian.test_lanczos import SPECTRA, matrix_of
+from tests.hessian.spectra import SPECTRA, matrix_of
 
 class Slow(MatrixOperator):
-    def _product(self, vector):
+    def multiply(self, vector):
         time.sleep(0.1 if sys.argv[1] == "eigenvalues" else 0.02)
-        return super()._product(vector)
+        return super().multiply(vector)
 
 operator = Slow(matrix_of(SPECTRA["spread"], np.float64))
 compute = {
     "eigenvalues": lambda: hessian.eigenvalues(operator, tol=1e-15, max_products=10_000),
-    "trace": lambda: hessian.trace(operator, tol=1e-9, max_products=10_000),
+    # Few directions, so that there are samples when the bar is seen, however slow the machine.
+    "trace": lambda: hessian.trace(operator, tol=1e-9, max_products=10_000, max_basis=5),
     "density": lambda: hessian.spectral_density(operator, probes=500, steps=20),
 }[sys.argv[1]]
 print("begun", flush=True)

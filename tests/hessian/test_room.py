@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import pkgutil
 
 import pytest
@@ -26,5 +28,9 @@ def test_names_can_be_imported_from_it() -> None:
 
 
 def test_no_function_shadows_a_module() -> None:
-    modules = {module.name for module in pkgutil.iter_modules(hessian.__path__)}
-    assert modules & set(hessian.__all__) == set()
+    modules = [m.name for m in pkgutil.walk_packages(hessian.__path__, "tbgrad.hessian.")]
+    names = {name.rpartition(".")[2] for name in modules}
+    assert names & set(hessian.__all__) == set()
+    for module in map(importlib.import_module, modules):
+        own = {n for n, value in vars(module).items() if inspect.isfunction(value)}
+        assert own & names == set()

@@ -9,6 +9,7 @@ import pytest
 
 pytestmark = pytest.mark.tensorflow
 
+tf = pytest.importorskip("tensorflow")
 keras = pytest.importorskip("keras")
 hessian = pytest.importorskip("tbgrad.hessian")
 
@@ -19,10 +20,14 @@ def growth(settings: dict[str, Any], sharpness: float, steps: int = 400) -> floa
     """How much |w| grows when Keras' own optimizer iterates on ½ λ w²."""
     optimizer = SGD(**settings)
     w = keras.Variable(1.0, dtype="float64")
-    sizes = []
-    for _ in range(steps):
+    optimizer.build([w])
+
+    @tf.function(autograph=False)
+    def step() -> Any:
         optimizer.apply([sharpness * w.value], [w])
-        sizes.append(abs(float(w)))
+        return tf.abs(w.value)
+
+    sizes = [float(step()) for _ in range(steps)]
     # The amplitude, not one value of an oscillation.
     return max(sizes[-20:]) / max(sizes[:20])
 

@@ -56,13 +56,13 @@ def preconditioner(optimizer: Any, variables: Sequence[Any]) -> Preconditioner |
     if kind is None or type(optimizer).update_step is not kind.update_step:
         return None
     eta = float(tf.convert_to_tensor(optimizer.learning_rate))
-    found = [_index(optimizer, variable) for variable in trained(variables)]
+    indices = [_index(optimizer, variable) for variable in trained(variables)]
     updated = int(tf.convert_to_tensor(optimizer.iterations)) > 0
-    if not updated or not eta > 0 or None in found:
+    if not updated or not eta > 0 or None in indices:
         return None
     adam = kind is keras.optimizers.Adam
     diagonal = _adam if adam else _rmsprop
-    parts = [diagonal(optimizer, index) for index in found if index is not None]
+    parts = [diagonal(optimizer, index) for index in indices if index is not None]
     beta = float(optimizer.beta_1 if adam else optimizer.momentum)
     step, formula = decayed(optimizer, eta)
     threshold = step * (1 + beta) / (1 - beta if adam else 1)

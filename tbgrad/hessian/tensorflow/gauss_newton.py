@@ -8,11 +8,16 @@ from typing import Any
 import tensorflow as tf
 
 from tbgrad.hessian.errors import HessianError
-from tbgrad.hessian.tensorflow.linear import SymmetricOperator, checked_scalar, run, traced
+from tbgrad.hessian.tensorflow.operator import (
+    TensorFlowOperator,
+    checked_scalar,
+    run_graph,
+    traced,
+)
 from tbgrad.hessian.tensorflow.variables import FlatVariables
 
 
-class GaussNewtonOperator(SymmetricOperator):
+class GaussNewtonOperator(TensorFlowOperator):
     """G = Jᵀ L J, with J the Jacobian of the outputs and L the Hessian of the loss by the outputs.
 
     Positive semi-definite where the loss is convex in the outputs, as mean squared error and cross
@@ -47,8 +52,9 @@ class GaussNewtonOperator(SymmetricOperator):
         self._outputs, self._loss = outputs, loss
         self._function = traced(self._traced_product, self.variables.signature)
 
-    def _product(self, vector: Any) -> tuple[Any, float]:
-        flat, loss = run(self._function, vector)
+    def multiply_tensor(self, vector: Any) -> tuple[Any, float]:
+        """G v and the loss, for a tensor v [n]."""
+        flat, loss = run_graph(self._function, vector)
         return flat, float(loss)
 
     def _traced_product(self, vector: Any) -> tuple[Any, Any]:

@@ -150,12 +150,12 @@ def _batched(loss: Callable[..., Any], like: Any, batches: Callable[[], Any]) ->
         nested = keras.tree.pack_sequence_as(like, leaves)
         return loss(*nested) if isinstance(nested, tuple) else loss(nested)
 
-    def each() -> Iterator[tuple[tuple[Any, ...], float]]:
+    def weighted() -> Iterator[tuple[tuple[Any, ...], float]]:
         for batch in batches():
             leaves = [_tensor(item) for item in keras.tree.flatten(batch) if item is not None]
             yield tuple(leaves), float(len(leaves[0]))
 
-    return BatchedLoss(of_tensors, each, signature)
+    return BatchedLoss(of_tensors, weighted, signature)
 
 
 @contextlib.contextmanager

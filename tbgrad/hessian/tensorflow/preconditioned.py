@@ -9,10 +9,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tbgrad.hessian.errors import HessianError
-from tbgrad.hessian.tensorflow.linear import SymmetricOperator
+from tbgrad.hessian.tensorflow.operator import TensorFlowOperator
 
 
-class PreconditionedOperator(SymmetricOperator):
+class PreconditionedOperator(TensorFlowOperator):
     """D^−½ A D^−½ of an operator A and a positive diagonal D, with the eigenvalues of D⁻¹A.
 
     Args:
@@ -23,7 +23,7 @@ class PreconditionedOperator(SymmetricOperator):
         HessianError: the diagonal has another shape, or is not positive.
     """
 
-    def __init__(self, operator: SymmetricOperator, diagonal: NDArray[Any]) -> None:
+    def __init__(self, operator: TensorFlowOperator, diagonal: NDArray[Any]) -> None:
         super().__init__(operator.variables)
         self._operator = operator
         self.deterministic, self.method = operator.deterministic, operator.method
@@ -41,7 +41,8 @@ class PreconditionedOperator(SymmetricOperator):
             raise HessianError("The diagonal of a preconditioner is finite and above zero.")
         self._scale = tf.constant(1 / np.sqrt(diagonal), self.variables.tf_dtype)
 
-    def _product(self, vector: Any) -> tuple[Any, float]:
-        flat, loss = self._operator._product(self._scale * vector)
+    def multiply_tensor(self, vector: Any) -> tuple[Any, float]:
+        """D^−½ A D^−½ v and the loss, for a tensor v [n]."""
+        flat, loss = self._operator.multiply_tensor(self._scale * vector)
         self._operator.products += 1
         return self._scale * flat, loss

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
+
+from tbgrad.hessian.verification import Structure
 
 _KINKS = frozenset(
     {"Relu", "Relu6", "LeakyRelu", "Selu", "Abs", "Sign", "Floor", "Ceil", "Round", "Rint"}
@@ -19,27 +20,7 @@ _FOREIGN = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc"})
 _STOPS = "StopGradient"
 
 
-@dataclass(frozen=True)
-class Structure:
-    """What was found in a graph and in the functions that it calls.
-
-    Attributes:
-        kinks: whether first derivatives may jump, as those of ReLU do. Differences of the gradient
-            then see the jumps, which a second derivative at a point does not.
-        quantised: whether weights or activations are rounded to few values, so that the gradient is
-            a staircase, which has a slope only over many of its steps.
-        stops: whether gradients are stopped in the graph itself.
-        unsure: operations whose second derivative may be another one than that of the gradient:
-            gradients written by hand, Python functions, quantisation, stops inside a function.
-    """
-
-    kinks: bool
-    quantised: bool
-    stops: bool
-    unsure: frozenset[str]
-
-
-def structure(graph: Any) -> Structure:
+def structure_of(graph: Any) -> Structure:
     """The structure of a graph that has been built as far as the loss."""
     kinks = quantised = stops = False
     unsure: set[str] = set()

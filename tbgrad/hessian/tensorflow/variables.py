@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from tbgrad.hessian.errors import HessianError
 from tbgrad.keras.parameters import trained
@@ -44,7 +46,6 @@ class FlatVariables:
         wide = any(v.dtype == tf.float64 for v in self.variables)
         self.tf_dtype = tf.float64 if wide else tf.float32
         self.dtype: np.dtype[Any] = np.dtype(self.tf_dtype.as_numpy_dtype)
-
         self.on_device = not all(":CPU:" in v.device for v in self.variables)
 
     @property
@@ -79,6 +80,28 @@ class FlatVariables:
                 flat = tf.reshape(tf.cast(tensor, self.tf_dtype), [-1])
                 total += tf.reduce_sum(flat * part)
         return total
+
+    @contextlib.contextmanager
+    def moving(self) -> Iterator[Callable[[Any], NDArray[Any]]]:
+        """Inside, moves the variables by a vector from where they were; tells how far, rounded.
+
+        Afterwards every bit of them is as it was.
+        """
+        before = [tf.identity(v) for v in self.variables]
+
+        def move_by(vector: Any) -> NDArray[Any]:
+            weights = self.flat(before)
+            self._assign(self.split(weights + tf.cast(vector, self.tf_dtype)))
+            return np.asarray(self.flat(self.variables) - weights)
+
+        try:
+            yield move_by
+        finally:
+            self._assign(before)
+
+    def _assign(self, values: Sequence[Any]) -> None:
+        for variable, value in zip(self.variables, values, strict=True):
+            variable.assign(value)
 
 
 def _backend_variable(variable: Any) -> Any:

@@ -1,51 +1,78 @@
-"""What operators on the variables of a loss have in common: they are known by their products."""
+"""Symmetric operators that are known by their products, of any framework or of none."""
 
 from __future__ import annotations
 
 import math
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
-from tbgrad.hessian.errors import HessianError, NoSecondDerivativeError, NotFiniteError
-from tbgrad.hessian.tensorflow.variables import FlatVariables
+from tbgrad.hessian.errors import HessianError, NotFiniteError
+from tbgrad.hessian.rows import HostRows, Rows, Vector
 
 
 class SymmetricOperator(ABC):
-    """A symmetric operator A on the flattened variables of a loss.
+    """A symmetric matrix A [n, n] that is known by its products A v.
+
+    A class derived from it says how to multiply:
+
+        class MatrixOperator(SymmetricOperator):
+            def __init__(self, matrix):
+                super().__init__(len(matrix), matrix.dtype)
+                self.matrix = matrix
+
+            def multiply(self, vector):
+                return self.matrix @ vector, 0.0
+
+    Where vectors are not arrays in host memory, it says too how long vectors are kept (`rows`) and
+    who solves the small eigenproblems (`eigh`, `eigvalsh`).
 
     Attributes:
-        size: n, the number of scalar parameters.
-        dtype: of the products.
-        on_device: whether vectors stay tensors on a device with memory of its own.
+        size: n.
+        dtype: of the products, float32 or float64.
         products: number of products computed so far.
-        deterministic: whether `check_deterministic` has passed.
+        deterministic: whether `prepare` has passed.
         last_seconds: wall-clock time that the last product took.
         method: how products are computed.
         error: how far a product with a unit vector may be off (2-norm), as a share of the largest
             eigenvalue.
+
+    Raises:
+        HessianError: the dtype is not one of floating-point numbers.
     """
 
     method: str = "exact"
     error: float = 0.0
 
-    def __init__(self, variables: FlatVariables) -> None:
-        self.variables = variables
-        self.size, self.dtype = variables.size, variables.dtype
-        self.on_device = variables.on_device
+    def __init__(self, size: int, dtype: np.dtype[Any]) -> None:
+        self.size, self.dtype = size, np.dtype(dtype)
+        if self.dtype.kind != "f":
+            raise HessianError(f"An operator is of floating-point numbers, not of {dtype}.")
         self.products = 0
         self.deterministic = False
         self.last_seconds = 0.0
 
     @abstractmethod
-    def _product(self, vector: Any) -> tuple[Any, float]:
-        """A v and the loss, for a tensor v [n]."""
+    def multiply(self, vector: Vector) -> tuple[Vector, float]:
+        """A v and the value of the loss that A is the Hessian of; any constant if of none."""
+
+    def rows(self, capacity: int) -> Rows:
+        """Room for `capacity` vectors of n entries, where the products are."""
+        return HostRows(self.size, self.dtype, capacity)
+
+    def eigh(self, matrix: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Eigenvalues [m], rising, and unit eigenvectors [m, m] as columns of a small matrix."""
+        values, vectors = np.linalg.eigh(matrix)
+        return values, vectors
+
+    def eigvalsh(self, matrix: NDArray[Any]) -> NDArray[Any]:
+        """Eigenvalues [m], rising, of a symmetric matrix [m, m]."""
+        values: NDArray[Any] = np.linalg.eigvalsh(matrix)
+        return values
 
     def product(self, vector: Any) -> NDArray[Any]:
         """A v at the current weights: shape [n], for `vector` of shape [n].
@@ -60,22 +87,22 @@ class SymmetricOperator(ABC):
             self.prepare()
         return np.asarray(self.apply(vector)[0])
 
-    def apply(self, vector: Any) -> tuple[Any, float]:
-        """A v as `product` gives it, a tensor if `on_device`, and the loss, which costs nothing."""
-        if not tf.is_tensor(vector):
-            vector = np.asarray(vector, dtype=self.dtype)
+    def apply(self, vector: Any) -> tuple[Vector, float]:
+        """A v where the products are, and the loss, which costs nothing.
+
+        Raises:
+            HessianError: `vector` has another shape, or the loss or the product is not finite.
+        """
+        vector = self._as_vector(vector)
         if vector.shape != (self.size,):
             raise HessianError(
                 f"vector has shape {tuple(vector.shape)}, but the variables have {self.size} "
                 f"entries: pass shape ({self.size},)."
             )
         begun = time.perf_counter()
-        result, loss = self._product(tf.cast(vector, self.variables.tf_dtype))
-        if self.on_device:
-            finite = bool(_all_finite(result))
-        else:
-            result = result.numpy()
-            finite = bool(np.isfinite(result).all())
+        result, loss = self.multiply(vector)
+        result = self._as_vector(result)
+        finite = self._is_finite(result)
         self.last_seconds = time.perf_counter() - begun
         self.products += 1
         require_finite(loss)
@@ -126,26 +153,28 @@ class SymmetricOperator(ABC):
             (self.size, self.size), matvec=lambda v: self.product(v.ravel()), dtype=self.dtype
         )
 
+    def _as_vector(self, vector: Any) -> Vector:
+        return np.asarray(vector, dtype=self.dtype)
 
-@partial(tf.function, autograph=False, reduce_retracing=True)
-def _all_finite(vector: Any) -> Any:
-    return tf.reduce_all(tf.math.is_finite(vector))
-
-
-def traced(function: Callable[..., Any], *signature: Any) -> Any:
-    """The function as a graph; raises NoSecondDerivativeError where that is what it lacks."""
-    try:
-        return tf.function(function, autograph=False).get_concrete_function(*signature)
-    except (LookupError, NotImplementedError) as error:
-        raise NoSecondDerivativeError(error) from error
+    def _is_finite(self, vector: Vector) -> bool:
+        return bool(np.isfinite(vector).all())
 
 
-def run(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What a graph makes of its arguments; raises as `traced` does."""
-    try:
-        return function(*arguments)
-    except (tf.errors.UnimplementedError, tf.errors.NotFoundError) as error:
-        raise NoSecondDerivativeError(error) from error
+def operator_of(loss: Any, variables: Sequence[Any] | None) -> SymmetricOperator:
+    """The operator that was given, or the Hessian of a loss, which takes TensorFlow.
+
+    Raises:
+        HessianError: there are both an operator and variables, or as HessianOperator says.
+        ImportError: TensorFlow is needed and not installed.
+    """
+    if not isinstance(loss, SymmetricOperator):
+        # The one place where the numerics ask for a framework: through the door, which is lazy.
+        from tbgrad import hessian
+
+        return hessian.HessianOperator(loss, () if variables is None else variables)
+    if variables is not None:
+        raise HessianError("Pass either an operator or loss and variables, not both.")
+    return loss
 
 
 def require_finite(loss: float) -> None:
@@ -155,18 +184,3 @@ def require_finite(loss: float) -> None:
             f"The loss is {loss} at the current weights, so its Hessian means nothing: "
             f"check the weights and the batch for non-finite values."
         )
-
-
-def checked_scalar(value: Any, dtype: Any) -> Any:
-    """What a loss returned, in `dtype`; raises HessianError where it is no scalar."""
-    if not (tf.is_tensor(value) and value.dtype.is_floating and value.shape.rank == 0):
-        what = (
-            f"a {value.dtype.name} tensor of shape {value.shape}"
-            if tf.is_tensor(value)
-            else type(value).__name__
-        )
-        raise HessianError(
-            f"loss must return a scalar floating-point tensor, got {what}: reduce it, "
-            f"for example with tf.reduce_mean."
-        )
-    return tf.cast(value, dtype)

@@ -1,11 +1,11 @@
-"""The Hessian of a loss as a linear operator: traced functions, never the matrix."""
+"""The Hessian of a loss as a linear operator: products that are checked, never the matrix."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, get_args
 
 import ml_dtypes
@@ -16,16 +16,11 @@ from numpy.typing import NDArray
 from tbgrad.hessian.batches import BatchedLoss, Loss, mean_over, whole
 from tbgrad.hessian.differences import Difference, difference
 from tbgrad.hessian.errors import HessianError, NoSecondDerivativeError
-from tbgrad.hessian.tensorflow.linear import (
-    SymmetricOperator,
-    checked_scalar,
-    require_finite,
-    run,
-    traced,
-)
-from tbgrad.hessian.tensorflow.structure import Structure, differentiate_stops, structure
+from tbgrad.hessian.operator import require_finite
+from tbgrad.hessian.tensorflow.derivatives import Derivatives
+from tbgrad.hessian.tensorflow.operator import TensorFlowOperator, run_graph
 from tbgrad.hessian.tensorflow.variables import FlatVariables
-from tbgrad.hessian.verification import judge, leaning, require_symmetric
+from tbgrad.hessian.verification import judge, require_symmetric, towards_large_curvature
 
 Method = Literal["reverse over reverse", "forward over reverse", "finite differences"]
 
@@ -39,7 +34,7 @@ CLEARLY = 0.85
 """Forward over reverse is taken where its time is at most this share of the other's."""
 
 
-class HessianOperator(SymmetricOperator):
+class HessianOperator(TensorFlowOperator):
     """H = d²loss/dvariables² at the current values of the variables, as products H v.
 
     The variables are captured and not copied: every product sees the weights of that moment.
@@ -93,18 +88,17 @@ class HessianOperator(SymmetricOperator):
             raise HessianError(f"method is one of {get_args(Method)} or None, got {method!r}.")
         super().__init__(FlatVariables(variables))
         self._batched = loss if isinstance(loss, BatchedLoss) else whole(loss)
-        self._functions: dict[str, Any] = {}
+        self._derivatives = Derivatives(self._batched, self.variables)
         self.method: Method = method or "reverse over reverse"
         self._undecided = method is None
-        self._structure = Structure(False, False, False, frozenset())
         self._step = 0.0
         try:
-            self._function(self.method)
+            self._derivatives.graph(self.method)
         except NoSecondDerivativeError:
             if method is not None:
                 raise
             self.method = FINITE_DIFFERENCES
-            self._function(self.method)
+            self._derivatives.graph(self.method)
 
     def prepare(self) -> None:
         """See, once, that the loss is deterministic and that products are those of its Hessian.
@@ -143,9 +137,10 @@ class HessianOperator(SymmetricOperator):
     def _check_against_gradient(self, probe: NDArray[Any]) -> None:
         product = np.asarray(self.apply(probe)[0])
         seconds = self.last_seconds
-        found = self._gradient_difference(leaning(probe, product))
-        along = np.asarray(self.apply(found.direction)[0])
-        verdict = judge(found, along, probe, product, self._structure, self.dtype)
+        reference = self._gradient_difference(towards_large_curvature(probe, product))
+        along = np.asarray(self.apply(reference.direction)[0])
+        structure = self._derivatives.structure
+        verdict = judge(reference, along, probe, product, structure, self.dtype)
         if not verdict.trusted:
             if not self._undecided:
                 raise HessianError(
@@ -156,11 +151,11 @@ class HessianOperator(SymmetricOperator):
             self.method = FINITE_DIFFERENCES
             return
         if size := float(np.linalg.norm(along)):
-            self.error = CONDITION * self._moved_by_rounding(found.direction, along) / size
-            if self._structure.unsure:  # then nothing but the differences vouches for it
-                apart = float(np.linalg.norm(along - found.product))
+            self.error = CONDITION * self._moved_by_rounding(reference.direction, along) / size
+            if structure.unsure:  # then nothing but the differences vouches for it
+                apart = float(np.linalg.norm(along - reference.product))
                 self.error = max(self.error, apart / size)
-        if self._undecided and not self._structure.stops:  # forward, stops are not passed
+        if self._undecided and not structure.stops:  # forward, stops are not passed
             self._choose_faster(probe, product, seconds)
 
     def _choose_faster(self, probe: NDArray[Any], reverse: NDArray[Any], seconds: float) -> None:
@@ -179,7 +174,7 @@ class HessianOperator(SymmetricOperator):
     def _moved_by_rounding(self, direction: NDArray[Any], product: NDArray[Any]) -> float:
         """How far a product moves (2-norm) where each weight moves by its rounding."""
         eps = float(np.finfo(self.dtype).eps)
-        with self._moving() as move_by:
+        with self.variables.moving() as move_by:
             weights = self.variables.flat(self.variables.variables).numpy()
             signs = np.random.default_rng(1).choice(np.array([-eps, eps], self.dtype), self.size)
             move_by(signs * weights)
@@ -187,10 +182,11 @@ class HessianOperator(SymmetricOperator):
 
     def _calibrate(self, probe: NDArray[Any], product: NDArray[Any]) -> None:
         """Find the step of differences, their error, and whether they are symmetric."""
-        found = self._gradient_difference(leaning(probe, product))
-        self._step = found.step
-        self.error = found.two_point_error / found.size if found.size else 0.0
-        require_symmetric(probe, np.asarray(self.apply(probe)[0]), found, self._structure)
+        reference = self._gradient_difference(towards_large_curvature(probe, product))
+        self._step = reference.step
+        self.error = reference.two_point_error / reference.size if reference.size else 0.0
+        product = np.asarray(self.apply(probe)[0])
+        require_symmetric(probe, product, reference, self._derivatives.structure)
 
     def loss_and_gradient(self) -> tuple[float, NDArray[Any]]:
         """The loss, and its gradient of shape [n], at the current weights.
@@ -198,17 +194,18 @@ class HessianOperator(SymmetricOperator):
         Raises:
             HessianError: the loss is not finite.
         """
-        flat, loss = mean_over(self._batched, self._function("gradient"))
+        flat, loss = mean_over(self._batched, self._derivatives.graph("gradient"))
         require_finite(loss)
         return loss, flat.numpy()
 
-    def _product(self, vector: Any) -> tuple[Any, float]:
+    def multiply_tensor(self, vector: Any) -> tuple[Any, float]:
+        """H v and the loss, for a tensor v [n]."""
         if self.method == FINITE_DIFFERENCES:
             return self._two_point_difference(vector)
-        function = self._function(self.method)
+        function = self._derivatives.graph(self.method)
 
         def product(*batch: Any) -> tuple[Any, Any]:
-            result, _, loss = run(function, vector, *batch)
+            result, _, loss = run_graph(function, vector, *batch)
             return result, loss
 
         try:
@@ -226,7 +223,7 @@ class HessianOperator(SymmetricOperator):
             return tf.zeros_like(vector), self._gradient()[1]
         step = self._step or self._first_step()
         gradients = []
-        with self._moving() as move_by:
+        with self.variables.moving() as move_by:
             for sign in (1.0, -1.0):
                 move_by(sign * step / length * vector)
                 gradients.append(self._gradient()[0])
@@ -235,7 +232,7 @@ class HessianOperator(SymmetricOperator):
 
     def _gradient_difference(self, direction: NDArray[Any]) -> Difference:
         enough = 3e-3 if self.dtype == np.float32 else 1e-7
-        with self._moving() as move_by:
+        with self.variables.moving() as move_by:
 
             def gradient_at(vector: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
                 moved = move_by(vector)
@@ -248,108 +245,15 @@ class HessianOperator(SymmetricOperator):
         weights = self.variables.flat(self.variables.variables)
         types = {v.dtype.as_numpy_dtype for v in self.variables.variables}
         coarsest = max(float(ml_dtypes.finfo(t).eps) for t in types)  # type: ignore[no-untyped-call]
-        if self._structure.quantised:
+        if self._derivatives.structure.quantised:
             coarsest = max(coarsest, 2.0**-8)
         length: float = coarsest ** (1 / 3) * max(1.0, float(tf.norm(weights)))
         return length
 
-    @contextlib.contextmanager
-    def _moving(self) -> Iterator[Callable[[Any], NDArray[Any]]]:
-        """Moves the weights by a vector from where they are, and tells how far they went, rounded.
-
-        Afterwards every bit of them is as it was.
-        """
-        variables = self.variables
-        before = [tf.identity(v) for v in variables.variables]
-
-        def move_by(vector: Any) -> NDArray[Any]:
-            weights = variables.flat(before)
-            self._assign(variables.split(weights + tf.cast(vector, variables.tf_dtype)))
-            return np.asarray(variables.flat(variables.variables) - weights)
-
-        try:
-            yield move_by
-        finally:
-            self._assign(before)
-
     def _gradient(self) -> tuple[Any, float]:
         """The gradient and the loss, by a function that there is."""
-        if self.method == FINITE_DIFFERENCES or "gradient" in self._functions:
-            return mean_over(self._batched, self._function("gradient"))
-        function = self._function(self.method)
+        if self.method == FINITE_DIFFERENCES or self._derivatives.has_gradient:
+            return mean_over(self._batched, self._derivatives.graph("gradient"))
+        function = self._derivatives.graph(self.method)
         vector = tf.zeros([self.size], self.variables.tf_dtype)
         return mean_over(self._batched, lambda *batch: function(vector, *batch)[1:])
-
-    def _assign(self, values: Sequence[Any]) -> None:
-        for variable, value in zip(self.variables.variables, values, strict=True):
-            variable.assign(value)
-
-    def _function(self, name: str) -> Any:
-        if name not in self._functions:
-            if name in ("gradient", FINITE_DIFFERENCES):
-                self._functions[name] = traced(self._traced_gradient, *self._batched.signature)
-            else:
-                body = {
-                    "reverse over reverse": self._traced_reverse,
-                    "forward over reverse": self._traced_forward,
-                }[name]
-                signature = self.variables.signature, *self._batched.signature
-                self._functions[name] = traced(body, *signature)
-        return self._functions[name]
-
-    def _traced_reverse(self, vector: Any, *batch: Any) -> tuple[Any, Any, Any]:
-        variables = self.variables.variables
-        with tf.GradientTape(watch_accessed_variables=False) as outer:
-            outer.watch(variables)
-            loss, gradients = self._loss_and_gradients(batch)
-            inner = self.variables.inner(gradients, vector)
-        if self._structure.stops:
-            # A tape has not seen what was stopped, the graph has.
-            differentiate_stops(tf.compat.v1.get_default_graph())
-            second = tf.gradients(inner, variables)
-        else:
-            second = outer.gradient(inner, variables)
-        return self.variables.flat(second), self.variables.flat(gradients), loss
-
-    def _traced_forward(self, vector: Any, *batch: Any) -> tuple[Any, Any, Any]:
-        variables = self.variables.variables
-        with tf.autodiff.ForwardAccumulator(variables, self.variables.split(vector)) as accumulator:
-            loss, gradients = self._loss_and_gradients(batch)
-            dense = [g if g is None else tf.convert_to_tensor(g) for g in gradients]
-        if self._structure.stops:
-            self._structure = dataclasses.replace(
-                self._structure, unsure=frozenset({"StopGradient"})
-            )
-        second = [g if g is None else accumulator.jvp(g) for g in dense]
-        return self.variables.flat(second), self.variables.flat(dense), loss
-
-    def _traced_gradient(self, *batch: Any) -> tuple[Any, Any]:
-        loss, gradients = self._loss_and_gradients(batch)
-        return self.variables.flat(gradients), loss
-
-    def _loss_and_gradients(self, batch: tuple[Any, ...]) -> tuple[Any, list[Any]]:
-        variables = self.variables.variables
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(variables)
-            loss = checked_scalar(self._batched.loss(*batch), self.variables.tf_dtype)
-        self._structure = structure(tf.compat.v1.get_default_graph())
-        gradients = tape.gradient(loss, variables)
-        if all(g is None for g in gradients):
-            raise HessianError(
-                "The loss depends on none of the variables: loss must compute from the variables "
-                "themselves (not from copies or NumPy values), and variables must be those it uses."
-            )
-        return loss, gradients
-
-
-def operator_of(loss: Any, variables: Sequence[Any] | None) -> SymmetricOperator:
-    """The operator that was given, or the Hessian of a loss.
-
-    Raises:
-        HessianError: there are both an operator and variables, or as HessianOperator says.
-    """
-    if not isinstance(loss, SymmetricOperator):
-        return HessianOperator(loss, () if variables is None else variables)
-    if variables is not None:
-        raise HessianError("Pass either an operator or loss and variables, not both.")
-    return loss
