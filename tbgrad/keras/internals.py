@@ -29,6 +29,8 @@ DTYPE_POLICY = "_dtype_policy"
 _VARIABLES = "_trainable_variables"
 _CALLS = "_iterations"
 _FIRST_MOMENTS, _SECOND_MOMENTS = "_momentums", "_velocities"
+_LARGEST_SECOND_MOMENTS = "_velocity_hats"
+_MEANS = "_average_gradients"
 _INDICES, _KEY = "_trainable_variables_indices", "_var_key"
 _LAYERS = "_flatten_layers"
 _WORKERS = "_in_multi_worker_mode"
@@ -37,6 +39,8 @@ _SET_ATTRIBUTE, _LOWER = "_set_attr", "_lower_using_switch_merge"
 
 OPTIMIZER = (CLIP, REDUCE, UPDATE, _VARIABLES, _CALLS, _INDICES, _KEY)
 ADAM = (_FIRST_MOMENTS, _SECOND_MOMENTS)
+AMSGRAD = (_LARGEST_SECOND_MOMENTS,)
+RMSPROP = (_SECOND_MOMENTS, _MEANS)
 LOSS_SCALE_OPTIMIZER = (SKIP,)
 LAYER = (DTYPE_POLICY,)
 MODEL = (_LAYERS,)
@@ -73,10 +77,21 @@ def moments(optimizer: Any, variable: Any) -> tuple[Any, Any] | None:
     return None if at is None or first[at] is None else (first[at], second[at])
 
 
-def layers(model: Any) -> Iterator[Any]:
+def squares(optimizer: Any, index: int, *, largest: bool = False) -> Any:
+    """The running mean of a gradient's squares that Adam or RMSprop divides by, or its largest."""
+    name = _LARGEST_SECOND_MOMENTS if largest else _SECOND_MOMENTS
+    return getattr(optimizer, name)[index]
+
+
+def mean(optimizer: Any, index: int) -> Any:
+    """The running mean of a gradient that a centred RMSprop keeps."""
+    return getattr(optimizer, _MEANS)[index]
+
+
+def layers(model: Any, *, itself: bool = False) -> Iterator[Any]:
     """All layers of a model, those within others included; none of what is no model."""
     if hasattr(model, _LAYERS):
-        yield from getattr(model, _LAYERS)(include_self=False)
+        yield from getattr(model, _LAYERS)(include_self=itself)
 
 
 def several_workers(strategy: Any) -> bool:

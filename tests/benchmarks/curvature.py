@@ -31,8 +31,7 @@ from sklearn.datasets import load_digits
 from threadpoolctl import threadpool_limits
 
 import tbgrad
-from tbgrad.hessian import HessianOperator, extremes, trace_estimate
-from tbgrad.hessian.tensorflow import losses
+from tbgrad.hessian import HessianOperator, eigenvalues, model_loss, trace
 
 TOLERANCE = 1e-2
 SAMPLES, BATCH, STEPS = 256, 64, 50
@@ -105,7 +104,7 @@ def build(make: Callable[[], tuple[Any, Any]], dtype: str, momentum: float) -> t
         keras.optimizers.SGD(0.1, momentum=momentum),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
-    loss = losses(model, x[:SAMPLES], load_digits().target[:SAMPLES])
+    loss = model_loss(model, x[:SAMPLES], load_digits().target[:SAMPLES])
     operator = HessianOperator(loss, model.trainable_variables)
     operator.prepare()
     keras.config.set_floatx("float32")
@@ -172,11 +171,11 @@ def measure(
     for name in ("ours, cold", "ours, warm"):
         start = state.get("LA") if name == "ours, warm" else None
         begun, before = time.perf_counter(), operator.products
-        found = extremes(operator, tol=TOLERANCE, start=start, seed=seed)
+        found = eigenvalues(operator, tol=TOLERANCE, start=start, seed=seed)
         within = abs(found.values[0] - truth["LA"]) <= found.residuals[0]
         note(name, begun, before, float(found.values[0]), found.converged, bool(within))
         cut_short = (
-            float(extremes(operator, tol=1e-9, start=start, seed=seed, max_products=p).values[0])
+            float(eigenvalues(operator, tol=1e-9, start=start, seed=seed, max_products=p).values[0])
             for p in range(1, 40)
         )
         rows[name].to_one_percent.append(first_within(cut_short, truth["LA"]))
@@ -196,7 +195,7 @@ def measure(
     for name in ("ours, both ends, cold", "ours, both ends, warm"):
         start = state.get("BE") if name.endswith("warm") else None
         begun, before = time.perf_counter(), operator.products
-        found = extremes(operator, k=2, which="BE", tol=TOLERANCE, start=start, seed=seed)
+        found = eigenvalues(operator, k=2, which="BE", tol=TOLERANCE, start=start, seed=seed)
         errors = np.abs(found.values - [truth["LA"], truth["SA"]])
         within = bool((errors <= found.residuals).all())
         note(name, begun, before, float(found.values[0]), found.converged, within)
@@ -206,7 +205,7 @@ def measure(
 def trace_products(operator: HessianOperator, seed: int, spent: dict[str, list[int]]) -> None:
     """Products until the standard error of the trace is 5 %, by both methods."""
     for method in ("hutch++", "hutchinson"):
-        found = trace_estimate(operator, method=method, seed=seed, max_products=2000)
+        found = trace(operator, method=method, seed=seed, max_products=2000)
         spent.setdefault(method, []).append(found.hvps)
 
 

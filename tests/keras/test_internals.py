@@ -21,6 +21,11 @@ def model() -> keras.Model:
     return model
 
 
+def built(optimizer: keras.optimizers.Optimizer, model: keras.Model) -> keras.optimizers.Optimizer:
+    optimizer.build(model.trainable_variables)
+    return optimizer
+
+
 def test_every_name_is_where_it_is_relied_on(model: keras.Model) -> None:
     graph = tf.Graph()
     with graph.as_default():
@@ -28,6 +33,8 @@ def test_every_name_is_where_it_is_relied_on(model: keras.Model) -> None:
     owners = [
         (model.optimizer, internals.OPTIMIZER),
         (model.optimizer, internals.ADAM),
+        (built(keras.optimizers.Adam(amsgrad=True), model), internals.AMSGRAD),
+        (built(keras.optimizers.RMSprop(centered=True), model), internals.RMSPROP),
         (
             keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD()),
             internals.LOSS_SCALE_OPTIMIZER,

@@ -12,6 +12,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from tbgrad.hessian.tensorflow.thresholds import decayed, innermost
+from tbgrad.keras import internals
 from tbgrad.keras.parameters import trained
 
 
@@ -56,7 +57,7 @@ def preconditioner(optimizer: Any, variables: Sequence[Any]) -> Preconditioner |
     if kind is None or type(optimizer).update_step is not kind.update_step:
         return None
     eta = float(tf.convert_to_tensor(optimizer.learning_rate))
-    indices = [_index(optimizer, variable) for variable in trained(variables)]
+    indices = [internals.index(optimizer, variable) for variable in trained(variables)]
     updated = int(tf.convert_to_tensor(optimizer.iterations)) > 0
     if not updated or not eta > 0 or None in indices:
         return None
@@ -73,24 +74,19 @@ def preconditioner(optimizer: Any, variables: Sequence[Any]) -> Preconditioner |
     return Preconditioner(np.concatenate(parts), threshold, formula)
 
 
-def _index(optimizer: Any, variable: Any) -> int | None:
-    index: int | None = optimizer._trainable_variables_indices.get(optimizer._var_key(variable))
-    return index
-
-
 def _adam(optimizer: Any, index: int) -> NDArray[np.float64]:
     updates = int(tf.convert_to_tensor(optimizer.iterations))
-    squares = optimizer._velocity_hats if optimizer.amsgrad else optimizer._velocities
+    squares = internals.squares(optimizer, index, largest=optimizer.amsgrad)
     seen, seen_squares = 1 - optimizer.beta_1**updates, 1 - optimizer.beta_2**updates
-    root = np.sqrt(_flat(squares[index])) + optimizer.epsilon
+    root = np.sqrt(_flat(squares)) + optimizer.epsilon
     diagonal: NDArray[np.float64] = root * seen / np.sqrt(seen_squares)
     return diagonal
 
 
 def _rmsprop(optimizer: Any, index: int) -> NDArray[np.float64]:
-    squares = _flat(optimizer._velocities[index])
+    squares = _flat(internals.squares(optimizer, index))
     if optimizer.centered:
-        squares = np.maximum(squares - _flat(optimizer._average_gradients[index]) ** 2, 0)
+        squares = np.maximum(squares - _flat(internals.mean(optimizer, index)) ** 2, 0)
     diagonal: NDArray[np.float64] = np.sqrt(squares + optimizer.epsilon)
     return diagonal
 

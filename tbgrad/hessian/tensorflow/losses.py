@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tbgrad.hessian.batches import BatchedLoss, Loss
 from tbgrad.hessian.errors import HessianError
+from tbgrad.keras import internals
 from tbgrad.keras.supported import foreign
 
 
@@ -173,11 +174,11 @@ def _as_it_is(model: Any, batch_statistics: bool = False) -> Iterator[None]:
         layer.__dict__[name] = value
 
     try:
-        for layer in model._flatten_layers():
+        for layer in internals.layers(model, itself=True):
             policy = layer.dtype_policy
             quantised = getattr(policy, "quantization_mode", None) == "float8"
             if policy.compute_dtype != policy.variable_dtype or quantised:
-                shadow(layer, "_dtype_policy", keras.DTypePolicy(policy.variable_dtype))
+                shadow(layer, internals.DTYPE_POLICY, keras.DTypePolicy(policy.variable_dtype))
             if batch_statistics and isinstance(layer, keras.layers.BatchNormalization):
                 shadow(layer, "call", partial(_call_in_training, layer))
         # An assignment to any Keras variable is kept by the scope and forgotten. Regularisers read
