@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tbgrad.diagnosis.network import Layers
+from tbgrad.diagnosis.network import Network
 from tbgrad.diagnosis.record import Record
 from tbgrad.diagnosis.rule import Moment, Rule
 from tbgrad.diagnosis.rules import RULES
@@ -35,7 +35,7 @@ class Diagnosis:
         self._cases = [_Case(rule, chosen) for rule in rules if not chosen.silences(rule.name)[0]]
         self._trend = Trend()
         self._manifest: Manifest | None = None
-        self._layers: Layers | None = None
+        self._layers: Network | None = None
         self.failures: list[str] = []
 
     def update(self, record: Record) -> list[Alert]:
@@ -46,7 +46,7 @@ class Diagnosis:
         among `failures`.
         """
         if record.manifest is not None and record.manifest is not self._manifest:
-            self._manifest, self._layers = record.manifest, Layers(record.manifest)
+            self._manifest, self._layers = record.manifest, Network(record.manifest)
         with np.errstate(all="ignore"):  # a diverging training has numbers of every kind
             self._trend.before(record)
             moment = Moment(record, self._trend, self._settings, self._layers)
@@ -93,14 +93,14 @@ class _Case:
 
     def update(self, moment: Moment) -> list[Alert]:
         """Take in the next moment; what there is to tell."""
-        found, record = self._rule.applies(moment), moment.record
-        if found is None:
+        applies, record = self._rule.applies(moment), moment.record
+        if applies is None:
             return []
-        if not self._pending and (found is False or not np.any(found)):
+        if not self._pending and (applies is False or not np.any(applies)):
             return []
         told: list[Alert] = []
-        of_run = np.ndim(found) == 0
-        hit = np.array(found, dtype=np.bool_, ndmin=1)
+        of_run = np.ndim(applies) == 0
+        hit = np.array(applies, dtype=np.bool_, ndmin=1)
         if len(hit) != len(self._hits) or (self._manifest is not record.manifest and not of_run):
             names = () if of_run or record.manifest is None else self._rule.names(record.manifest)
             if len(hit) != len(self._hits) or names != self._names:

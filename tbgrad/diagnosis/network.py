@@ -11,7 +11,7 @@ from tbgrad.log.records import Manifest
 SATURATING = frozenset({"sigmoid", "tanh", "softsign", "hard_sigmoid", "hard_tanh"})
 
 
-class Layers:
+class Network:
     """What of a manifest does not change from record to record.
 
     Attributes:

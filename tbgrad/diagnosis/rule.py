@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tbgrad.diagnosis.network import Layers
+from tbgrad.diagnosis.network import Network
 from tbgrad.diagnosis.record import Record
 from tbgrad.diagnosis.settings import AlertSettings
 from tbgrad.diagnosis.trend import Trend
@@ -26,7 +26,7 @@ class Moment:
     record: Record
     trend: Trend
     settings: AlertSettings
-    layers: Layers | None = None
+    layers: Network | None = None
 
 
 @dataclass(frozen=True)

@@ -27,18 +27,18 @@ def check_gradients(gradients: Iterable[Any], variables: Sequence[Any]) -> list[
         ValueError: they do not belong to the variables, by number or by shape.
     """
     remedy = "pass tape.gradient(loss, variables) for the same variables as to the writer"
-    found = list(gradients)
-    if found and all(isinstance(each, tuple) and len(each) == 2 for each in found):
-        by_variable = {id(tensorflow_variable(variable)): each for each, variable in found}
+    in_order = list(gradients)
+    if in_order and all(isinstance(each, tuple) and len(each) == 2 for each in in_order):
+        by_variable = {id(tensorflow_variable(variable)): each for each, variable in in_order}
         known = [id(tensorflow_variable(variable)) for variable in variables]
         if not set(by_variable) <= set(known):
             raise ValueError(f"gradients has pairs with other variables: {remedy}")
-        found = [by_variable.get(each) for each in known]
-    if len(found) != len(variables):
+        in_order = [by_variable.get(each) for each in known]
+    if len(in_order) != len(variables):
         raise ValueError(
-            f"gradients has {len(found)} entries for {len(variables)} variables: {remedy}"
+            f"gradients has {len(in_order)} entries for {len(variables)} variables: {remedy}"
         )
-    for gradient, variable in zip(found, variables, strict=True):
+    for gradient, variable in zip(in_order, variables, strict=True):
         shape = getattr(gradient, "shape", None)
         known_shape = tuple(variable.shape)
         if shape is None or getattr(shape, "rank", len(known_shape)) is None:
@@ -52,4 +52,4 @@ def check_gradients(gradients: Iterable[Any], variables: Sequence[Any]) -> list[
                 f"the gradient of {name_of(variable)} has shape {lengths}, the variable "
                 f"{known_shape}: {remedy}"
             )
-    return found
+    return in_order

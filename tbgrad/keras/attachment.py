@@ -105,7 +105,7 @@ class Attachment(TappedRun):
                 if replicas.count() > 1:
                     *gradients, loss = replicas.sums([*gradients, loss])
                 if replicas.index() == 0 and not self.log.failed:
-                    observer = replicas.outside(self.observer_for, variables)
+                    observer = replicas.outside_tracing(self.observer_for, variables)
                     observer.observe(gradients, variables, loss=loss)
                     observer.finish(None)
         except Exception as error:  # noqa: BLE001 - whatever it is, training goes on

@@ -153,13 +153,13 @@ class CurvatureProbe:
                 self._operator = hessian.HessianOperator(loss, self._variables)
                 self._operator.prepare()
             traced = time.perf_counter()
-            found = self._eigenvalues(step, self._operator, started)
+            estimate = self._eigenvalues(step, self._operator, started)
             density = self._density(step, self._operator)
             if density is not None:
                 shares = ("minimum_ratio", "negative_fraction", "zero_fraction")
-                found = replace(found, **{name: getattr(density, name) for name in shares})
+                estimate = replace(estimate, **{name: getattr(density, name) for name in shares})
             grid = None if density is None else (density.grid, density.density)
-            self._log.add_curvature(step, found, grid)
+            self._log.add_curvature(step, estimate, grid)
         except hessian.NotFiniteError as error:
             self._schedule.missed(step)
             if not self._not_finite:
@@ -173,7 +173,7 @@ class CurvatureProbe:
             return None
         self._schedule.done(step, time.perf_counter() - started, once=traced - started)
         self._not_finite = False
-        return found
+        return estimate
 
     def _eigenvalues(
         self, step: int, operator: hessian.HessianOperator, started: float
@@ -194,8 +194,12 @@ class CurvatureProbe:
             converged, hvps = converged and top.converged, hvps + top.hvps
         trace, error = math.nan, math.nan
         if settings.trace:
-            found = hessian.trace(operator, seed=step, progress=False)
-            trace, error, hvps = found.value, found.standard_error, hvps + found.hvps
+            trace_estimate = hessian.trace(operator, seed=step, progress=False)
+            trace, error, hvps = (
+                trace_estimate.value,
+                trace_estimate.standard_error,
+                hvps + trace_estimate.hvps,
+            )
         return CurvatureEstimate(
             eigenvalues=tuple(
                 Eigenvalue(float(value), float(residual))
@@ -218,7 +222,7 @@ class CurvatureProbe:
         self, name: str, operator: Any, step: int, k: int, which: Any
     ) -> hessian.Eigenvalues:
         """Extreme eigenvalues, started from those of the estimate before."""
-        found = hessian.eigenvalues(
+        eigenvalues = hessian.eigenvalues(
             operator,
             k=k,
             which=which,
@@ -228,8 +232,8 @@ class CurvatureProbe:
             seed=step,
             progress=False,
         )
-        self._starts[name] = found.vectors
-        return found
+        self._starts[name] = eigenvalues.vectors
+        return eigenvalues
 
     def _density(
         self, step: int, operator: hessian.HessianOperator

@@ -58,17 +58,17 @@ class GradientNormEarlyStopping(Callback):
         if foreign(self.model, "model"):
             return  # its monitor has said so
         known = getattr(callback_list(), "callbacks", [])
-        found = [c for c in known if isinstance(c, GradientMonitor)]
+        monitors = [c for c in known if isinstance(c, GradientMonitor)]
         if self.monitor is not None:
-            found = [c for c in found if c is self.monitor]
-        if not found:
+            monitors = [c for c in monitors if c is self.monitor]
+        if not monitors:
             raise ValueError(
                 "GradientNormEarlyStopping reads the gradient norm from a GradientMonitor: add "
                 f"{'one' if self.monitor is None else 'that of monitor='} to callbacks, "
                 'callbacks=[tbgrad.GradientMonitor("runs/a"), …]'
             )
         self.stopped_step = self._before = self._calm = 0
-        self._heard = found[0]
+        self._heard = monitors[0]
         self._heard.listen(self._take)
 
     def on_train_end(self, logs: Any = None) -> None:  # noqa: ARG002

@@ -38,10 +38,10 @@ class Fit:
         frame = _frame()
         self._thread = threading.get_ident()
         self._frame = None if frame is None else id(frame)
-        found = {} if frame is None else frame.f_locals
-        callbacks = found.get("callbacks")
+        local_variables = {} if frame is None else frame.f_locals
+        callbacks = local_variables.get("callbacks")
         self._callbacks = None if callbacks is None else weakref.ref(callbacks)
-        self.arguments = {name: found.get(name) for name in _OF_USE}
+        self.arguments = {name: local_variables.get(name) for name in _OF_USE}
 
     @property
     def callbacks(self) -> Any:

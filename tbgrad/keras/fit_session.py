@@ -103,7 +103,7 @@ class FitSession:
             attachment.go_on()
         elif model.built and optimizer is model.optimizer:
             # Those of another optimizer are known when it is first applied.
-            replicas.outside(attachment.observer_for, model.trainable_variables)
+            replicas.outside_tracing(attachment.observer_for, model.trainable_variables)
             attachment.begin()
         self._epoch_start = attachment.step
         self._batches, self._calls_before = 0, calls_of(optimizer)
@@ -194,7 +194,7 @@ class FitSession:
         if self._attachment is not None:
             self._attachment.close()
             if self._attachment.tap is not None:
-                self._attachment.tap.looks = True
+                self._attachment.tap.may_log = True
         if self._function is not None:
             self._function.exit(self)
 
@@ -253,12 +253,12 @@ class FitSession:
         if not stop_on or log is None or self._model.stop_training:
             return
         alerted = log.alerted
-        found = sorted(stop_on & alerted)
+        reasons = sorted(stop_on & alerted)
         if "loss_diverging" in stop_on and "nonfinite" in alerted and log.loss_is_lost:
-            found = ["nonfinite, of the loss"]  # which has diverged for good
-        if found:
+            reasons = ["nonfinite, of the loss"]  # which has diverged for good
+        if reasons:
             self._model.stop_training = True
-            log.note(f"training was stopped, as stop_on asks, by the alert {', '.join(found)}")
+            log.note(f"training was stopped, as stop_on asks, by the alert {', '.join(reasons)}")
 
     def _tell_unseen(self) -> None:
         """Say once what of this training cannot be seen, and which rules are silent for it."""

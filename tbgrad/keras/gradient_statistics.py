@@ -175,11 +175,11 @@ def column_statistics(blocks: Blocks) -> dict[str, Tensor]:
     is the population's), the zero fraction counts exact zeros, the dead fraction output units all
     of whose gradients are exactly zero; it is UNKNOWN where the tensor has no such units.
     """
-    found = [
+    of_blocks = [
         _block_statistics(stacked, layout)
         for stacked, layout in zip(blocks.stacked, blocks.layouts, strict=True)
     ]
-    return {name: blocks.in_order([each[name] for each in found]) for name in found[0]}
+    return {name: blocks.in_order([each[name] for each in of_blocks]) for name in of_blocks[0]}
 
 
 def _block_statistics(stacked: Tensor, layout: Layout) -> dict[str, Tensor]:

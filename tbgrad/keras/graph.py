@@ -21,7 +21,7 @@ INFINITE = np.finfo(np.float32).max
 """What is beyond all numbers, inside the graph, likewise."""
 
 
-def outside_graph(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def from_graph(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Values that were computed in the graph, with NaN and infinity in their own right."""
     values = np.where(values == UNKNOWN, np.float32(np.nan), values)
     return np.where(values == INFINITE, np.float32(np.inf), values)
@@ -40,7 +40,7 @@ def in_xla() -> bool:
     return False
 
 
-def rarely(condition: Tensor, rare: Callable[[], Any], usual: Callable[[], Any]) -> Any:
+def conditional_call(condition: Tensor, rare: Callable[[], Any], usual: Callable[[], Any]) -> Any:
     """`tf.cond` that costs next to nothing when `condition` is false.
 
     Outside XLA, TensorFlow turns a conditional into one Switch for each of its inputs, which run at

@@ -28,8 +28,8 @@ def signal_to_noise(optimizer: Any, variables: Sequence[Any], more: int = 0) -> 
     "An empirical model of large-batch training", 2018.
     """
     if parts := children(optimizer):  # each variable is known to one of them
-        found = [signal_to_noise(part, variables, more) for part in parts]
-        return tf.reduce_max(tf.stack(found), axis=0)
+        by_part = [signal_to_noise(part, variables, more) for part in parts]
+        return tf.reduce_max(tf.stack(by_part), axis=0)
     if not internals.keeps_moments(optimizer) or not optimizer.beta_1 > 0:
         return tf.fill([len(variables)], UNKNOWN)
     updates = tf.cast(tf.convert_to_tensor(optimizer.iterations) + more, tf.float32)
@@ -47,8 +47,8 @@ def signal_to_noise(optimizer: Any, variables: Sequence[Any], more: int = 0) -> 
         power = tf.reduce_sum(square) / seen_2
         noise = (power - length) / (1.0 - memory)
         signal = tf.maximum(power - noise, 0.0)
-        found = tf.math.divide_no_nan(signal, noise)
-        return tf.where(noise > 0.0, found, tf.where(signal > 0.0, INFINITE, UNKNOWN))
+        quotient = tf.math.divide_no_nan(signal, noise)
+        return tf.where(noise > 0.0, quotient, tf.where(signal > 0.0, INFINITE, UNKNOWN))
 
     ratios = tf.stack([ratio(variable) for variable in variables])
     return tf.where(updates > 1.0, ratios, UNKNOWN)

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tbgrad.keras import replicas
 from tbgrad.keras.graph import in_xla
 from tbgrad.keras.parameters import tensorflow_variable
-from tbgrad.keras.partial_updates import PartOfUpdates
+from tbgrad.keras.partial_updates import PartialUpdates
 from tbgrad.keras.ring import own_variable
 from tbgrad.keras.step_graph import StepGraph
 from tbgrad.log.records import STATISTICS, HistogramBins, Parameter
@@ -66,11 +66,11 @@ class GradientObserver:
             steps_per_execution=steps_per_execution,
         )
         self._loss_sum = own_variable([0.0, 0.0], tf.float32)
-        self._parts: dict[tuple[int, ...], PartOfUpdates] = {}
+        self._parts: dict[tuple[int, ...], PartialUpdates] = {}
         self._rows: tuple[int, ...] = ()
         self._absent = np.zeros(len(parameters), np.int64)
         self.losses: bool | None = None
-        self.looks = True
+        self.may_log = True
         self._pass_eagerly = tf.function(self._graph.pass_by, autograph=False)
         self._observe_eagerly = tf.function(self._graph.observe, autograph=False)
         self._finish_eagerly = tf.function(self._graph.finish, autograph=False)
@@ -119,7 +119,7 @@ class GradientObserver:
     ) -> list[Tensor] | None:
         """Take in the gradients of one step; call in the training step, before the update.
 
-        What is traced while `looks` is False never logs: it is for steps that are known not to be
+        What is traced while `may_log` is False never logs: it is for steps that are known not to be
         due, and costs less than finding out. `gradients` belong to `variables`; variables that are
         not given have no gradient. `applied` are the gradients after clipping, where they were
         clipped. `with_values` returns the values of all variables, in row order, for `finish`.
@@ -135,7 +135,7 @@ class GradientObserver:
         part = self._part(rows)
         true = [gradients[by_row[row]] for row in rows]
         self.losses = bool(self.losses) or loss is not None
-        if not self.looks:
+        if not self.may_log:
             function = self._pass_eagerly if tf.executing_eagerly() else self._graph.pass_by
             function(true, rows)
             return None
@@ -166,7 +166,7 @@ class GradientObserver:
 
     def complete(self, loss: Tensor) -> None:
         """Give the newest logged step the loss that is known no sooner than after it."""
-        if self.looks:
+        if self.may_log:
             eager = tf.executing_eagerly()
             (self._complete_eagerly if eager else self._graph.ring.complete)(loss)
 
@@ -181,7 +181,7 @@ class GradientObserver:
         `before` are the values that `observe` returned; `signal_to_noise` is asked for the column
         of that name [P], by variables in row order, where the step is logged.
         """
-        if self.looks:
+        if self.may_log:
             function = self._finish_eagerly if tf.executing_eagerly() else self._graph.finish
             function(before, signal_to_noise, self._parts.get(self._rows))
 
@@ -234,13 +234,13 @@ class GradientObserver:
             met[[row for rows in self._parts for row in rows]] = True
             table[absent & met & (self._absent <= TURN), column] = 0.0
 
-    def _part(self, rows: tuple[int, ...]) -> PartOfUpdates | None:
+    def _part(self, rows: tuple[int, ...]) -> PartialUpdates | None:
         """What is kept of updates of these rows alone; nothing of those of all rows."""
         count = len(self.parameters)
         if len(rows) == count:
             return None
         if rows not in self._parts:
-            self._parts[rows] = replicas.outside(
-                PartOfUpdates, rows, count, self.bins.columns, self._parts
+            self._parts[rows] = replicas.outside_tracing(
+                PartialUpdates, rows, count, self.bins.columns, self._parts
             )
         return self._parts[rows]

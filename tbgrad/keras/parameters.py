@@ -117,14 +117,14 @@ def layouts(parameters: Sequence[Parameter]) -> tuple[Layout, ...]:
     by_layer: dict[str, list[Parameter]] = {}
     for parameter in parameters:
         by_layer.setdefault(parameter.layer, []).append(parameter)
-    found = []
+    layouts_of_rows = []
     for parameter in parameters:
         units, after = _units(parameter, by_layer[parameter.layer])
         shape, size = parameter.shape, parameter.size
         if parameter.dtype.startswith("complex"):
             shape, size, after = (*shape, 2), 2 * size, 2 * after
-        found.append(Layout(shape, size, units, after))
-    return tuple(found)
+        layouts_of_rows.append(Layout(shape, size, units, after))
+    return tuple(layouts_of_rows)
 
 
 def _units(parameter: Parameter, layer: Sequence[Parameter]) -> tuple[int | None, int]:

@@ -14,7 +14,7 @@ from tbgrad.log.records import STATISTICS
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
 
 
-class PartOfUpdates:
+class PartialUpdates:
     """The updates of some of the variables: when they are sampled, and what is kept until logged.
 
     All parts of an observer share what is kept.
@@ -25,7 +25,7 @@ class PartOfUpdates:
         rows: tuple[int, ...],
         count: int,
         columns: int,
-        others: dict[tuple[int, ...], PartOfUpdates],
+        others: dict[tuple[int, ...], PartialUpdates],
     ) -> None:
         mask = np.zeros((count, 1), np.bool_)
         mask[list(rows)] = True
@@ -63,7 +63,7 @@ class PartOfUpdates:
         self._counts.assign(whole)
         return whole
 
-    def take_counts(self, whole: Tensor) -> Tensor:
+    def counts_to_log(self, whole: Tensor) -> Tensor:
         """What is logged of them, whereupon nothing is kept any more."""
         self._counts.assign(tf.zeros_like(whole))
         return whole
@@ -73,7 +73,7 @@ class PartOfUpdates:
         """Whether the update under way is sampled."""
         return self._sampled.read_value() > 0
 
-    def put_after(self, after: Tensor, logs: Tensor) -> Tensor:
+    def put_after_update(self, after: Tensor, logs: Tensor) -> Tensor:
         """Keep what is known after the update, [S', P]; that of all parts.
 
         Where this update is logged, it stands for those that did not come since the last time, too,

@@ -48,7 +48,7 @@ def several_workers(strategy: Any) -> bool:
     return internals.several_workers(strategy)
 
 
-def outside(function: Callable[..., T], *args: Any) -> T:
+def outside_tracing(function: Callable[..., T], *args: Any) -> T:
     """Call `function` as if no graph were under construction and no strategy in force.
 
     A variable made inside a replica would be one on every replica; the monitor's are on one device.

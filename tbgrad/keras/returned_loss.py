@@ -59,9 +59,9 @@ class ReturnedLoss:
             return update(values, *args, **kwargs)
 
         def shown() -> Any:
-            found = result()
-            self._results.append((found, id(metric)))
-            return found
+            value = result()
+            self._results.append((value, id(metric)))
+            return value
 
         # Past __setattr__, which would make Keras track the attribute.
         metric.__dict__["update_state"] = update_state

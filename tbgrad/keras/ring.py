@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from tbgrad.keras.graph import UNKNOWN, outside_graph, rarely
+from tbgrad.keras.graph import UNKNOWN, conditional_call, from_graph
 from tbgrad.log.records import STATISTICS, HistogramBins
 from tbgrad.monitoring.logged_step import Drained, LoggedStep
 
@@ -118,7 +118,7 @@ class StatisticsRing:
         known = tf.gather(self._numbers.read_value(), newest)[column]
         missing = tf.equal(known, UNKNOWN) & (logged > 0)
         at = [[newest, tf.constant(column, tf.int64)]]
-        rarely(missing, lambda: _written(self._numbers, at, loss), lambda: None)
+        conditional_call(missing, lambda: _written(self._numbers, at, loss), lambda: None)
 
     def forget(self) -> None:
         """Leave out what has gathered so far."""
@@ -133,7 +133,7 @@ class StatisticsRing:
         raw, table = self._numbers.numpy(), self._table.numpy().copy()
         columns = [STATISTICS.index(name) for name in AFTER_UPDATE]
         table[:, :, columns] = self._after_update.numpy()[:-1].transpose(0, 2, 1)
-        numbers, table = outside_graph(raw), outside_graph(table)
+        numbers, table = from_graph(raw), from_graph(table)
         at = self._step.numpy()
         # Steps that ran meanwhile may have overwritten the oldest rows, or even all of them.
         first = max(self._drained, min(logged, int(self._logged.numpy()) + 1 - self.rows))

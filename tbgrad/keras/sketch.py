@@ -80,5 +80,5 @@ def cosine(a: Tensor, b: Tensor) -> Tensor:
     a, b = (x / tf.where(known, scale, 1.0) for x, scale in zip((a, b), largest, strict=True))
     lengths = tf.norm(a, axis=1) * tf.norm(b, axis=1)
     known = known[:, 0] & (lengths > 0)
-    found = tf.reduce_sum(a * b, axis=1) / tf.where(known, lengths, 1.0)
-    return tf.where(known, tf.clip_by_value(found, -1.0, 1.0), UNKNOWN)
+    cosines = tf.reduce_sum(a * b, axis=1) / tf.where(known, lengths, 1.0)
+    return tf.where(known, tf.clip_by_value(cosines, -1.0, 1.0), UNKNOWN)

@@ -16,8 +16,8 @@ import tensorflow as tf
 from tbgrad.keras import gradient_statistics as statistics
 from tbgrad.keras import sketch
 from tbgrad.keras.device_cadence import DeviceCadence
-from tbgrad.keras.graph import UNKNOWN, rarely
-from tbgrad.keras.partial_updates import PartOfUpdates
+from tbgrad.keras.graph import UNKNOWN, conditional_call
+from tbgrad.keras.partial_updates import PartialUpdates
 from tbgrad.keras.ring import NUMBERS, StatisticsRing, own_variable
 from tbgrad.keras.step_table import StepTable
 from tbgrad.keras.window import Window, WindowOnDevice, peak, root
@@ -81,7 +81,7 @@ class StepGraph:
         self,
         true: list[Any],
         rows: tuple[int, ...],
-        part: PartOfUpdates | None,
+        part: PartialUpdates | None,
         numbers: dict[str, Tensor],
         clipped: list[Any] | None,
         with_values: bool,
@@ -132,7 +132,7 @@ class StepGraph:
                     return
                 whole = part.put_counts(counts)
                 write = partial(self.ring.write_histograms, step)
-                tf.cond(histograms_due, lambda: write(part.take_counts(whole)), _nothing)
+                tf.cond(histograms_due, lambda: write(part.counts_to_log(whole)), _nothing)
 
             tf.cond(sampled, sample, lambda: self.window.keep(window))
             tf.cond(counted, count, _nothing)
@@ -142,7 +142,7 @@ class StepGraph:
             self.window.add_finite(seen.spread, seen.total)
             return [tf.zeros([0], v.dtype) for v in self._variables] if with_values else []
 
-        values: list[Tensor] = rarely(sampled | counted | ~seen.finite, look, pass_by)
+        values: list[Tensor] = conditional_call(sampled | counted | ~seen.finite, look, pass_by)
         return values
 
     def pass_by(self, true: list[Any], rows: tuple[int, ...]) -> None:
@@ -161,7 +161,7 @@ class StepGraph:
             self.step.assign_add(1)
             self.window.add_finite(seen.spread, seen.total)
 
-        rarely(~seen.finite, count, usual)
+        conditional_call(~seen.finite, count, usual)
 
     def _seen(self, true: list[Any], rows: tuple[int, ...]) -> _Seen:
         gradients = [statistics.prepare(gradient) for gradient in true]
@@ -206,7 +206,7 @@ class StepGraph:
         self,
         before: Sequence[Tensor] | None,
         signal_to_noise: Callable[[Sequence[Any]], Tensor] | None,
-        part: PartOfUpdates | None,
+        part: PartialUpdates | None,
     ) -> None:
         """Finish what is logged of the step, once the update is done."""
 
@@ -226,12 +226,12 @@ class StepGraph:
         def take() -> None:
             # Without a conditional in this one, which takes XLA long to compile.
             assert part is not None
-            self.ring.finish(part.put_after(after(), self.ring.begun))
+            self.ring.finish(part.put_after_update(after(), self.ring.begun))
 
         if part is None:
-            rarely(self.ring.begun, close, _nothing)
+            conditional_call(self.ring.begun, close, _nothing)
         else:
-            rarely(part.sampled, take, _nothing)
+            conditional_call(part.sampled, take, _nothing)
 
 
 @dataclass(frozen=True)

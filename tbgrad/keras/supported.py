@@ -43,10 +43,10 @@ def foreign(thing: Any, kind: str) -> str:
     if isinstance(thing, known):
         return ""
     module = type(thing).__module__.partition(".")[0]
-    found = f"this {kind} is of {module}, {type(thing).__name__}"
+    what = f"this {kind} is of {module}, {type(thing).__name__}"
     if module in ("tf_keras", "keras"):
-        found += " (as tf.keras is under TF_USE_LEGACY_KERAS=1)"
-    return f"tbgrad watches Keras 3, and {found}: make it with `import keras`"
+        what += " (as tf.keras is under TF_USE_LEGACY_KERAS=1)"
+    return f"tbgrad watches Keras 3, and {what}: make it with `import keras`"
 
 
 def _backend(name: str, trouble: str) -> str:

@@ -81,8 +81,8 @@ class WatchedFunction:
 
     def look(self, observer: GradientObserver, step: int) -> None:
         """Choose the function for this step: where nothing is logged one costs less that cannot."""
-        observer.looks = self._passing is None or observer.due(step)
-        self.passes = not observer.looks
+        observer.may_log = self._passing is None or observer.due(step)
+        self.passes = not observer.may_log
 
     def never_pass(self) -> None:
         """Look at every step from now on."""

@@ -127,7 +127,7 @@ class UpdateWatch:
         ]
         step.variables = [variable for _, variable in trained]
         if replicas.index() == 0:
-            self._observer = step.observer = replicas.outside(self._observer_for, variables)
+            self._observer = step.observer = replicas.outside_tracing(self._observer_for, variables)
         accumulates = self.inner.gradient_accumulation_steps
         if step.observer is not None:
             # In a conditional, out of which `_observe` can hand nothing: all there is to see is

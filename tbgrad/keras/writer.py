@@ -132,7 +132,7 @@ class GradientSummaryWriter:
         self._probe: CurvatureProbe | None = None
         self._step = 0
         if replicas.writes_summaries(self._variables):
-            replicas.outside(self._attachment.observer_for, self._variables)
+            replicas.outside_tracing(self._attachment.observer_for, self._variables)
             self._attachment.begin()
         self._attachment.attach()
         self._stop = threading.Event()

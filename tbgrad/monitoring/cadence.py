@@ -64,5 +64,10 @@ class Cadences:
 
     def at(self, step: int) -> dict[str, int]:
         """What holds at a step, as a manifest says it."""
-        found = {"every": self.every.at(step), "histograms_every": self.histograms_every.at(step)}
-        return found | ({"curvature_every": self.curvature_every} if self.curvature_every else {})
+        cadences = {
+            "every": self.every.at(step),
+            "histograms_every": self.histograms_every.at(step),
+        }
+        return cadences | (
+            {"curvature_every": self.curvature_every} if self.curvature_every else {}
+        )

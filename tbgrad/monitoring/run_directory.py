@@ -33,15 +33,15 @@ def choose(
     known = _by_optimizer.get(optimizer, {}).get((asked, group)) if optimizer is not None else None
     if start_step > 0:
         taken = list(_taken(logdir, storage))
-        found = known or (last if group else None) or (taken[-1] if taken else logdir)
+        chosen = known or (last if group else None) or (taken[-1] if taken else logdir)
     elif group and last is not None and group not in groups:
-        found = last
+        chosen = last
     else:
-        found = _free(logdir, storage)
-    _runs[asked] = found, {group} | (groups if found == last else set())
+        chosen = _free(logdir, storage)
+    _runs[asked] = chosen, {group} | (groups if chosen == last else set())
     if optimizer is not None:
-        _by_optimizer.setdefault(optimizer, {})[asked, group] = found
-    return found
+        _by_optimizer.setdefault(optimizer, {})[asked, group] = chosen
+    return chosen
 
 
 def resolved(logdir: str | Path) -> str:
@@ -54,13 +54,13 @@ def _free(logdir: str | Path, storage: Storage) -> str | Path:
     if number == 1 or is_remote(logdir):
         return _numbered(logdir, number)
     while True:
-        found = _numbered(logdir, number)
+        candidate = _numbered(logdir, number)
         try:  # at once, before another process finds it free, too
-            Path(found).mkdir(parents=True)
+            Path(candidate).mkdir(parents=True)
         except FileExistsError:
             number += 1
         else:
-            return found
+            return candidate
 
 
 def _taken(logdir: str | Path, storage: Storage) -> Iterator[str | Path]:

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tbgrad.keras import gradient_statistics as statistics
-from tbgrad.keras.graph import UNKNOWN, outside_graph
+from tbgrad.keras.graph import UNKNOWN, from_graph
 from tbgrad.keras.parameters import describe, layouts
 from tbgrad.log.records import HistogramBins, Parameter
 
@@ -75,7 +75,7 @@ def test_gradients_of_one_shape_are_taken_together_in_their_order(compiled):
         np.nan if role == "other" else (v.reshape(-1, v.shape[-1]) == 0).all(0).mean()
         for v, role in zip(exact, roles, strict=True)
     ]
-    found = outside_graph(columns["dead_fraction"].numpy())
+    found = from_graph(columns["dead_fraction"].numpy())
     np.testing.assert_allclose(found, dead, atol=1e-6)
 
 

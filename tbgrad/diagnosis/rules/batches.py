@@ -19,17 +19,17 @@ def _noise_scale(moment: Moment) -> float:
 
 
 def _noisy(moment: Moment) -> Any:
-    found, trend = _noise_scale(moment), moment.trend
-    if moment.record.table is None or math.isnan(found) or math.isnan(trend.first_loss):
+    scale, trend = _noise_scale(moment), moment.trend
+    if moment.record.table is None or math.isnan(scale) or math.isnan(trend.first_loss):
         return None
     overshoots = trend.mean_cosine < -0.15
     converged = trend.recent_loss < 0.5 * trend.first_loss
-    return found > moment.settings.noise_scale and not overshoots and not converged
+    return scale > moment.settings.noise_scale and not overshoots and not converged
 
 
 def _noisy_evidence(moment: Moment, _: Rows) -> str:
-    found = _noise_scale(moment)
-    scale = f"{found:,.0f} times the batch" if found < 1e4 else "far larger than the batch"
+    noise = _noise_scale(moment)
+    scale = f"{noise:,.0f} times the batch" if noise < 1e4 else "far larger than the batch"
     return (
         f"successive gradients have next to nothing in common (cosine "
         f"{moment.trend.mean_cosine:.3f} on average): the gradient noise scale is {scale} "
@@ -38,10 +38,10 @@ def _noisy_evidence(moment: Moment, _: Rows) -> str:
 
 
 def _too_large(moment: Moment) -> Any:
-    found = _noise_scale(moment)
-    if moment.record.table is None or math.isnan(found):
+    scale = _noise_scale(moment)
+    if moment.record.table is None or math.isnan(scale):
         return None
-    return found < moment.settings.useful_batch
+    return scale < moment.settings.useful_batch
 
 
 def _too_large_evidence(moment: Moment, _: Rows) -> str:

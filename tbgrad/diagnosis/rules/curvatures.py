@@ -98,12 +98,12 @@ def _may_fall(moment: Moment) -> bool:
 def _critical_evidence(moment: Moment, _: Rows) -> str:
     estimate, trend = moment.record.curvature, moment.trend
     assert estimate is not None
-    found, small = kind(moment), ""
-    if found != "saddle":
+    place, small = kind(moment), ""
+    if place != "saddle":
         now = np.median(list(trend.norms)[-10:])
         small = f"the gradient norm is {now:.2g} after {trend.first_norm:.2g} at first, "
     said = (
-        f"{found}: the loss has not fallen of late, {small}and the eigenvalues of the "
+        f"{place}: the loss has not fallen of late, {small}and the eigenvalues of the "
         f"Hessian lie between {measured(*_pair(estimate.lambda_min))} and "
         f"{measured(*_pair(estimate.lambda_max))}"
     )

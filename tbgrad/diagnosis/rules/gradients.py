@@ -25,27 +25,27 @@ def _sensitivity(moment: Moment) -> Any:
 
 
 def _vanishing(moment: Moment) -> Any:
-    found, layers = _sensitivity(moment), moment.layers
-    if found is None or layers is None:
+    products, layers = _sensitivity(moment), moment.layers
+    if products is None or layers is None:
         return None
-    known = np.isfinite(found)
+    known = np.isfinite(products)
     if known.sum() < 3:
         return None
-    found = found[known]
-    later = np.maximum.accumulate(found[::-1])[::-1]
-    weak = found < moment.settings.vanishing_gradient * later
+    products = products[known]
+    later = np.maximum.accumulate(products[::-1])[::-1]
+    weak = products < moment.settings.vanishing_gradient * later
     rows = np.zeros(layers.count, np.bool_)
     rows[layers.kernels[known]] = np.logical_and.accumulate(weak)
     return rows
 
 
 def _vanishing_evidence(moment: Moment, _: Rows) -> str:
-    found = _sensitivity(moment)
-    found = found[np.isfinite(found)]
+    products = _sensitivity(moment)
+    products = products[np.isfinite(products)]
     limit = moment.settings.vanishing_gradient
     return (
-        f"gradient norm times weight norm falls from {found.max():.2g} to {found[0]:.2g} "
-        f"towards the input, by a factor of {_quotient(found.max(), found[0])} "
+        f"gradient norm times weight norm falls from {products.max():.2g} to {products[0]:.2g} "
+        f"towards the input, by a factor of {_quotient(products.max(), products[0])} "
         f"(alert above {1 / limit:,.0f})"
     )
 

@@ -17,18 +17,18 @@ def _dead_shares(moment: Moment) -> Any:
         return None
     if not (norms > 0).any():
         return None  # a loss that is constant, or zero already, says nothing of single units
-    found = np.zeros(layers.count)
+    shares = np.zeros(layers.count)
     told = dead[layers.heads]
-    found[layers.heads] = np.where(np.isnan(told), dead[layers.bodies], told)
-    return found
+    shares[layers.heads] = np.where(np.isnan(told), dead[layers.bodies], told)
+    return shares
 
 
 def _dead(moment: Moment) -> Any:
     shares, layers = _dead_shares(moment), moment.layers
     if shares is None or layers is None:
         return None
-    found = shares >= moment.settings.dead_units
-    return found & ~layers.saturating
+    dead = shares >= moment.settings.dead_units
+    return dead & ~layers.saturating
 
 
 def _dead_evidence(moment: Moment, rows: Rows) -> str:
@@ -59,10 +59,10 @@ def _saturation(moment: Moment) -> Any:
 
 
 def _saturated(moment: Moment) -> Any:
-    found = _saturation(moment)
-    if found is None or moment.layers is None:
+    saturation = _saturation(moment)
+    if saturation is None or moment.layers is None:
         return None
-    shares, scales = found
+    shares, scales = saturation
     limits = moment.settings
     flat = (shares >= limits.saturated_units) | (scales >= limits.saturated_weights)
     return flat & moment.layers.saturating

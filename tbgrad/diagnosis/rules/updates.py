@@ -20,9 +20,9 @@ def _ratios(moment: Moment, least: float = 0.0) -> Any:
     if updates is None or weights is None or moment.layers is None:
         return None
     rows, units = moment.layers.kernels, moment.layers.units
-    found = np.full(moment.layers.count, np.nan)
-    found[rows] = updates[rows] / np.maximum(weights[rows], least * np.sqrt(units[rows]))
-    return np.where(np.isfinite(found), found, np.nan)
+    ratios = np.full(moment.layers.count, np.nan)
+    ratios[rows] = updates[rows] / np.maximum(weights[rows], least * np.sqrt(units[rows]))
+    return np.where(np.isfinite(ratios), ratios, np.nan)
 
 
 def _steps(moment: Moment) -> Any:
@@ -31,10 +31,10 @@ def _steps(moment: Moment) -> Any:
 
 
 def _too_large(moment: Moment) -> Any:
-    found = _steps(moment)
-    if found is None or np.isnan(found).all():
+    steps = _steps(moment)
+    if steps is None or np.isnan(steps).all():
         return None
-    return found > moment.settings.update_ratio
+    return steps > moment.settings.update_ratio
 
 
 def _too_large_evidence(moment: Moment, rows: Rows) -> str:
@@ -66,10 +66,10 @@ def _frozen(moment: Moment) -> Any:
 
 
 def _mismatch(moment: Moment) -> Any:
-    found = _ratios(moment)
-    if found is None or (found > 0).sum() < 3:
+    ratios = _ratios(moment)
+    if ratios is None or (ratios > 0).sum() < 3:
         return None
-    return (found > 0) & (found * moment.settings.rate_mismatch < _usual(found))
+    return (ratios > 0) & (ratios * moment.settings.rate_mismatch < _usual(ratios))
 
 
 def _usual(ratios: Any) -> float:
@@ -78,8 +78,8 @@ def _usual(ratios: Any) -> float:
 
 
 def _mismatch_evidence(moment: Moment, rows: Rows) -> str:
-    found = _ratios(moment)
-    usual, slow = _usual(found), float(np.nanmin(found[rows]))
+    ratios = _ratios(moment)
+    usual, slow = _usual(ratios), float(np.nanmin(ratios[rows]))
     return (
         f"the relative update of these layers is down to {slow:.1g}, that of the others "
         f"{usual:.1g}, {usual / slow:,.0f} times as large "
@@ -88,9 +88,9 @@ def _mismatch_evidence(moment: Moment, rows: Rows) -> str:
 
 
 def _mismatch_advice(moment: Moment, rows: Rows) -> str:
-    found, manifest = _ratios(moment), moment.record.manifest
+    ratios, manifest = _ratios(moment), moment.record.manifest
     assert manifest is not None
-    factors = [f"{manifest.names[row]} × {_usual(found) / found[row]:,.0f}" for row in rows[:3]]
+    factors = [f"{manifest.names[row]} × {_usual(ratios) / ratios[row]:,.0f}" for row in rows[:3]]
     return (
         f"raise the learning rate of single layers ({', '.join(factors)}), or use Adam, which "
         "scales each by itself; where a normalization follows, begin with smaller weights"
