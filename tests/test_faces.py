@@ -13,7 +13,7 @@ from tbgrad_tui.widgets.bars import Summary
 from tbgrad.log import encode
 from tbgrad.log.append import EventFileWriter
 from tbgrad.log.records import Share
-from tbgrad.log.tags import CURVATURE, ENDED, GRADIENT_NORM, HISTOGRAMS, PARAMETERS, SPECTRUM
+from tbgrad.log.tags import CURVATURE, DENSITY, ENDED, GRADIENT_NORM, HISTOGRAMS, PARAMETERS
 from tbgrad.reading.directory import read
 from tbgrad.report.summary import build
 from tests.plugin import logs
@@ -74,7 +74,7 @@ async def test_both_faces_show_the_same(name, tmp_path):
         adaptive = estimate.preconditioned
         assert answer["preconditioned"] == (None if adaptive is None else asdict(adaptive))
         assert ("preconditioned λmax" in words) == (adaptive is not None)
-    series = run.get(SPECTRUM)
+    series = run.get(DENSITY)
     densities = api.get("curvature", run=name)["densities"]
     assert [d["step"] for d in densities] == (series.steps[[0, -1]].tolist() if series else [])
     for answer, i in zip(densities, (0, -1), strict=False):

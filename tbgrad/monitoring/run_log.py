@@ -351,7 +351,7 @@ class RunLog:
         scalars |= {tag: share.value for tag, share in shares.items() if share and share.known}
         values = [encode.scalar(tag, x) for tag, x in scalars.items() if not math.isnan(x)]
         if density is not None:
-            values.append(encode.spectrum(*density))
+            values.append(encode.density(*density))
         known = {tag: x for tag, x in scalars.items() if tag in shares}
         with self._lock:
             if self._file is not None:

@@ -32,18 +32,18 @@ class LeftOut:
 def left_out_lines(left_out: Iterable[LeftOut]) -> list[str]:
     """What is left out, in words: a line for each reason."""
     reasons: dict[str, list[LeftOut]] = {}
-    for each in left_out:
-        reasons.setdefault(each.reason, []).append(each)
+    for entry in left_out:
+        reasons.setdefault(entry.reason, []).append(entry)
     lines = []
-    for reason, found in reasons.items():
-        if len(found) == 1:
-            lines.append(str(found[0]))
+    for reason, entries in reasons.items():
+        if len(entries) == 1:
+            lines.append(str(entries[0]))
             continue
-        found.sort(key=lambda each: -each.count)
-        named = [f"{each.tag} {each.count:,}" for each in found[:NAMED]]
-        named += ["…"] if len(found) > NAMED else []
-        total = _values(sum(each.count for each in found))
-        lines.append(f"{total} of {len(found):,} series {reason} ({', '.join(named)})")
+        entries.sort(key=lambda entry: -entry.count)
+        named = [f"{entry.tag} {entry.count:,}" for entry in entries[:NAMED]]
+        named += ["…"] if len(entries) > NAMED else []
+        total = _values(sum(entry.count for entry in entries))
+        lines.append(f"{total} of {len(entries):,} series {reason} ({', '.join(named)})")
     return lines
 
 

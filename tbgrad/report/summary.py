@@ -1,6 +1,6 @@
 """What a run came to: its figures at the end, its extremes, its curvature, its alerts, its damage.
 
-`build` is pure: a `Run` in, a `RunReport` out. `to_json` and `tbgrad.reporttext` turn it into
+`build` is pure: a `Run` in, a `RunReport` out. `to_json` and `tbgrad.report.print` turn it into
 something to read; none of them looks at the log again.
 """
 
@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from tbgrad.diagnosis import AlertSettings
 from tbgrad.diagnosis.replay import judge
-from tbgrad.log import encode
+from tbgrad.log.decode import ended_at
+from tbgrad.log.encode import to_jsonable
 from tbgrad.log.records import FORMAT_VERSION, Alert, CurvatureEstimate, Damage
 from tbgrad.log.tags import CURVATURE, GRADIENT_NORM, NOTES, PARAMETERS, Kind
 from tbgrad.reading.run import LeftOut, Run
@@ -146,9 +147,7 @@ def build(run: Run, settings: AlertSettings | None = None) -> RunReport:
         parameters_step=step,
         curvature=_curvature(run.get(CURVATURE)),
         notes=_notes(run.get(NOTES)),
-        monitoring_ended=encode.ended_at(
-            _notes(run.get(NOTES)), _last_step(run.get(GRADIENT_NORM))
-        ),
+        monitoring_ended=ended_at(_notes(run.get(NOTES)), _last_step(run.get(GRADIENT_NORM))),
         damage=run.damage,
         left_out=run.left_out,
         others=Counter(s.kind.value for s in logged if s.kind is not Kind.SCALAR),
@@ -281,9 +280,9 @@ def to_json(reports: Mapping[str, RunReport]) -> dict[str, Any]:
         content = asdict(report)
         content["notes"] = [{"step": step, "text": text} for step, text in report.notes]
         content["damage"] = {"count": len(report.damage), "listed": content["damage"][:MAX_LISTED]}
-        left_out = sum(each.count for each in report.left_out)
+        left_out = sum(entry.count for entry in report.left_out)
         content["left_out"] = {"count": left_out, "listed": content["left_out"][:MAX_LISTED]}
         if report.curvature is not None:
             content["curvature"]["last"]["stability"] = report.curvature.last.stability
         runs[name] = content
-    return {"runs": encode.to_jsonable(runs)}
+    return {"runs": to_jsonable(runs)}

@@ -140,10 +140,9 @@ def test_reading_in_any_pieces_equals_reading_whole(tmp_path_factory, data):
     ]
 
 
-def test_an_abandoned_read_goes_on_where_it_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr(log_tail, "BATCH_RECORDS", 2)
+def test_an_abandoned_read_goes_on_where_it_stopped(tmp_path):
     path = write_events(tmp_path / NAME, [event(step) for step in range(1, 6)])
-    tail = EventFileTail(path)
+    tail = EventFileTail(path, batch_records=2)
     reading = tail.read()
     assert next(reading).contents == [event(step).SerializeToString() for step in (1, 2)]
     reading.close()

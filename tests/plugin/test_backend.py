@@ -17,7 +17,7 @@ from tbgrad.log.encode import to_jsonable
 from tbgrad.log.tags import in_group
 from tbgrad.plugin import Loader
 from tbgrad.plugin.source import LogSource
-from tbgrad.plugin.views import MAX_ALERTS
+from tbgrad.plugin.views.alerts import MAX_ALERTS
 from tests.plugin import logs
 from tests.plugin.conftest import PROVIDERS, Api, poll, rust_provider
 from tests.support.logs import write_groups, write_run
@@ -158,7 +158,7 @@ def test_a_record_that_fits_no_manifest_is_told_and_the_rest_is_shown(api: Api) 
     assert len(layers["steps"]) == 59
     assert 30 not in layers["steps"]
     assert layers["problems"] == [
-        "step 30: a packed record of float32 (3, 2) does not fit its manifest, "
+        "step 30: parameters of shape (3, 2) do not fit the manifest, "
         "which has 4 parameters and 12 columns"
     ]
 

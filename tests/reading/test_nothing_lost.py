@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, types_pb2
 
-from tbgrad.log import encode, tail
+from tbgrad.log import encode
 from tbgrad.log.framing import frame
+from tbgrad.reading.columns import Limits
 from tbgrad.reading.directory import LogDirectory, UnreadWarning, read
 from tbgrad.reading.run import REPLACED, LeftOut, Run, left_out_lines
 from tests.support.events import NAME, event, snapshot, write_events
@@ -69,15 +70,14 @@ def test_a_session_that_goes_back_far_replaces_what_came_after(tmp_path: Path) -
 @pytest.mark.parametrize("seed", range(30))
 @pytest.mark.parametrize("bounded", [False, True])
 def test_no_value_is_lost_uncounted_and_every_look_agrees(
-    tmp_path: Path, seed: int, bounded: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, seed: int, bounded: bool
 ) -> None:
     """Two files of a run, each with steps that fall now and then, grow in turns."""
-    monkeypatch.setattr(tail, "BATCH_RECORDS", 7)
     rng = random.Random(seed)
     paths = [tmp_path / f"{NAME}.{i}" for i in (1, 2)]
     steps = [{"loss": 0, "other": 0, f"own {i}": 0} for i in (1, 2)]
     written: dict[str, int] = {}
-    log = LogDirectory(tmp_path, bounded=bounded)
+    log = LogDirectory(tmp_path, bounded=Limits(merging=bounded, batch_records=7))
     for path in paths:
         path.touch()
     for _ in range(40):
@@ -184,12 +184,9 @@ def test_many_runs_are_read_at_one_look_however_long_the_listing_takes(
     assert len(log.runs) > 1  # it was one a look
 
 
-def test_a_run_is_shown_as_it_was_until_its_new_file_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tail, "BATCH_RECORDS", 64)
+def test_a_run_is_shown_as_it_was_until_its_new_file_is_read(tmp_path: Path) -> None:
     path = write_events(tmp_path / NAME, [event(s, 1.0) for s in range(400)])
-    log = LogDirectory(tmp_path)
+    log = LogDirectory(tmp_path, bounded=Limits(batch_records=64))
     log.poll()
     os.replace(write_events(tmp_path / "new", [event(s, 2.0) for s in range(500)]), path)
     sizes = []

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from tbgrad.diagnosis import STANDINGS, standing
 from tbgrad.diagnosis.replay import Judgement, judge
-from tbgrad.log import encode
+from tbgrad.log.decode import decode_density, ended_at
 from tbgrad.log.records import Alert, CurvatureEstimate, Damage
-from tbgrad.log.tags import CURVATURE, GRADIENT_NORM, NOTES, PARAMETERS, SPECTRUM, FormatError, Kind
+from tbgrad.log.tags import CURVATURE, DENSITY, GRADIENT_NORM, NOTES, PARAMETERS, FormatError, Kind
 from tbgrad.reading.run import Run
 from tbgrad.reading.series import Series
 
@@ -139,11 +139,11 @@ def curvature_estimates(run: Run) -> tuple[NDArray[np.int64], list[CurvatureEsti
 
 def spectral_density(run: Run) -> tuple[int, NDArray[np.float64], NDArray[np.float64]] | None:
     """The step of the newest density of the Hessian's eigenvalues, these, and the density."""
-    series = run.get(SPECTRUM)
+    series = run.get(DENSITY)
     if series is None or series.kind is not Kind.TENSOR or not len(series.steps):
         return None
     try:
-        return int(series.steps[-1]), *encode.spectrum_of(series.values[-1])
+        return int(series.steps[-1]), *decode_density(series.values[-1])
     except FormatError:
         return None
 
@@ -159,7 +159,7 @@ def notes(run: Run) -> list[tuple[int, str]]:
 def monitoring_ended(run: Run) -> int | None:
     """The step at which the monitoring ended after a failure of its own; None where it did not."""
     norms = scalar(run, GRADIENT_NORM)
-    return encode.ended_at(notes(run), int(norms.steps[-1]) if norms is not None else None)
+    return ended_at(notes(run), int(norms.steps[-1]) if norms is not None else None)
 
 
 def common_scope(names: Sequence[str]) -> str:
