@@ -20,10 +20,15 @@ def stretches(steps: NDArray[np.int64], most: int) -> tuple[int, int, NDArray[np
     and which one every step [T] lies in. Each has room for a whole number of usual intervals.
     """
     start = int(steps[0])
-    interval = max(1, int(np.median(np.diff(steps)))) if len(steps) > 1 else 1
+    interval = usual_interval(steps)
     records = (int(steps[-1]) - start) // interval + 1
     width = interval * -(-records // max(1, most))
     return start, width, (steps - start) // width
+
+
+def usual_interval(steps: NDArray[np.int64]) -> int:
+    """How many steps lie between most records, at least 1."""
+    return max(1, int(np.median(np.diff(steps)))) if len(steps) > 1 else 1
 
 
 def larger(low: NDArray[Any], high: NDArray[Any]) -> NDArray[Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -53,7 +53,8 @@ class ParameterSummary:
     """A parameter, or a whole layer, at the last logged step. What was not logged is None.
 
     `state` is "trained", "no gradient" (the optimizer was handed none), or "not trained now" (it
-    was in an earlier manifest and is not in the newest).
+    was in an earlier manifest and is not in the newest). `statistics` are all columns of the log by
+    their names, of a layer none.
     """
 
     path: str
@@ -65,6 +66,7 @@ class ParameterSummary:
     zero_fraction: float | None
     update_ratio: float | None
     nonfinite: int
+    statistics: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -196,6 +198,7 @@ def _parameters(run: Run) -> tuple[tuple[ParameterSummary, ...], int | None]:
                 zero_fraction=_known(column("zero_fraction")[i]),
                 update_ratio=_ratio(column("update_norm")[i], weight),
                 nonfinite=int(nonfinite[i]),
+                statistics={name: _known(values[i]) for name, values in last.items()},
             )
         )
     return tuple(rows), int(packed.steps[-1])

@@ -70,7 +70,7 @@ async def test_a_row_has_the_mark_of_its_worst_open_alert_and_no_room_is_taken(l
     app = app_on(logdir)
     async with app.run_test(size=size) as pilot:
         await loaded(pilot)
-        layers = app.dashboard.panel("layers")
+        layers = app.run_screen.panel("layers")
         before = layers.lines()
         log_alerts(logdir / "a", THREE)
         await until(pilot, lambda: "2 alerts: nonfinite (a)" in shown(app))
@@ -102,11 +102,11 @@ async def test_what_the_rules_find_in_a_log_is_marked_too(tmp_path):
     async with app.run_test(size=(120, 40)) as pilot:
         await loaded(pilot)
         await until(pilot, lambda: "▲ 1 alert: no_gradient (a)" in shown(app))
-        lines = app.dashboard.panel("layers").lines()
+        lines = app.run_screen.panel("layers").lines()
         assert [line[1] for line in lines if "dense_" in line] == [" ", " ", "▲", " "]
         await pilot.press("down", "down")
         await until(
-            pilot, lambda: "▲ no_gradient (a)" in "".join(app.dashboard.panel("parameter").lines())
+            pilot, lambda: "▲ no_gradient (a)" in "".join(app.run_screen.panel("parameter").lines())
         )
 
 
@@ -173,7 +173,7 @@ async def test_none_and_a_hundred(logdir, size, alerts):
         else:
             assert "No alerts in this run." in shown(app)
             await pilot.press("down", "up", "end", "enter")
-            await until(pilot, lambda: app.screen is app.dashboard)
+            await until(pilot, lambda: app.screen is app.run_screen)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -189,18 +189,18 @@ async def test_enter_goes_to_the_first_parameter_that_the_alert_names(logdir, si
             await pilot.press("down")
         await until(pilot, lambda: "go to dense_1/kernel" in shown(app))
         await pilot.press("enter")
-        await until(pilot, lambda: app.screen is app.dashboard)
+        await until(pilot, lambda: app.screen is app.run_screen)
         await until(pilot, lambda: "▸dense_1/kernel" in shown(app))
-        assert not app.dashboard.zoomed
+        assert not app.run_screen.zoomed
         assert app.parameter == "dense_1/kernel"
-        assert app.dashboard.front == "layers"
+        assert app.run_screen.front == "layers"
         await pilot.press("6")  # the parameter alone
         await opened(pilot)
         assert app.screen.panel.selected.rule == "frozen_parameter"  # that of the selected layer
         await pilot.press("end", "enter")
         await until(pilot, lambda: app.parameter == "dense_0/bias")
-        assert app.dashboard.zoomed  # it shows what was asked for
-        assert app.dashboard.front == "parameter"
+        assert app.run_screen.zoomed  # it shows what was asked for
+        assert app.run_screen.front == "parameter"
 
 
 @pytest.mark.parametrize(
@@ -214,8 +214,8 @@ async def test_enter_on_an_alert_of_the_run_goes_to_the_panel_that_shows_it(logd
         await loaded(pilot)
         await opened(pilot)
         await pilot.press("enter")
-        await until(pilot, lambda: app.screen is app.dashboard)
-        assert (app.dashboard.front, app.parameter) == (front, "")
+        await until(pilot, lambda: app.screen is app.run_screen)
+        assert (app.run_screen.front, app.parameter) == (front, "")
 
 
 @pytest.mark.parametrize("key", ["escape", "a", "q"])
@@ -227,7 +227,7 @@ async def test_the_list_closes_and_nothing_else_changes(logdir, key):
         before = shown(app)
         await opened(pilot)
         await pilot.press("down", key)
-        await until(pilot, lambda: app.screen is app.dashboard)
+        await until(pilot, lambda: app.screen is app.run_screen)
         assert shown(app) == before
 
 
@@ -239,10 +239,10 @@ async def test_a_click_selects_and_another_one_goes_there(logdir):
         panel = await opened(pilot)
         await pilot.click(AlertsPanel, offset=(8, row_with(panel, "error: gone")))
         await until(pilot, lambda: panel.selected.rule == "gone")
-        assert app.screen is not app.dashboard
+        assert app.screen is not app.run_screen
         await pilot.click(AlertsPanel, offset=(8, row_with(panel, "advice")))
         await until(pilot, lambda: app.parameter == "dense_0/bias")
-        assert app.screen is app.dashboard
+        assert app.screen is app.run_screen
 
 
 async def test_the_selection_stays_on_its_alert_while_others_come_and_go(logdir):
@@ -277,7 +277,7 @@ async def test_the_list_stays_with_its_run(logdir):
         await until(pilot, lambda: app.run_name == "b")  # a run that begins is followed
         assert len(panel.alerts) == 3
         await pilot.press("home", "enter")
-        await until(pilot, lambda: app.screen is app.dashboard)
+        await until(pilot, lambda: app.screen is app.run_screen)
         assert (app.run_name, app.parameter) == ("a", "dense_2/bias")
 
 

@@ -59,7 +59,7 @@ async def test_the_newest_norm_of_every_layer_is_the_number_in_the_log(logdir):
     app = app_on(logdir)
     async with app.run_test(size=(120, 40)) as pilot:
         await loaded(pilot)
-        lines = app.dashboard.panel("layers").lines()
+        lines = app.run_screen.panel("layers").lines()
     for row, parameter in enumerate(run.parameters):
         (line,) = (line for line in lines if parameter.path in line)
         assert line.rstrip("│┃ ").endswith(" " + number(float(run.statistic("norm")[-1, row])))
@@ -69,11 +69,11 @@ async def test_arrows_select_a_layer_and_show_it(logdir):
     app = app_on(logdir)
     async with app.run_test(size=(120, 40)) as pilot:
         await loaded(pilot)
-        assert "dense_0/kernel" in app.dashboard.panel("parameter").lines()[0]
+        assert "dense_0/kernel" in app.run_screen.panel("parameter").lines()[0]
         await pilot.press("down", "j", "down", "k")
         await pilot.pause()
-        assert "dense_1/kernel" in app.dashboard.panel("parameter").lines()[0]
-        assert any("▸dense_1/kernel" in x for x in app.dashboard.panel("layers").lines())
+        assert "dense_1/kernel" in app.run_screen.panel("parameter").lines()[0]
+        assert any("▸dense_1/kernel" in x for x in app.run_screen.panel("layers").lines())
         await pilot.press("end")
         assert app.parameter == "dense_3/bias"
         await pilot.press("down")
@@ -89,7 +89,7 @@ async def test_a_thousand_rows_scroll(tmp_path):
         await loaded(pilot)
         await pilot.press("G")
         await pilot.pause()
-        lines = app.dashboard.panel("layers").lines()
+        lines = app.run_screen.panel("layers").lines()
         assert any("▸dense_499/bias" in line for line in lines)
         assert "1,000 of 1,000" in lines[0]
 
@@ -99,17 +99,17 @@ async def test_mouse_selects(logdir):
     app = app_on(logdir)
     async with app.run_test(size=(120, 40)) as pilot:
         await loaded(pilot)
-        lines = app.dashboard.panel("layers").lines()
+        lines = app.run_screen.panel("layers").lines()
         y = next(i for i, line in enumerate(lines) if "dense_2/bias" in line)
         await pilot.click("#layers", offset=(6, y))
         await until(pilot, lambda: app.parameter == "dense_2/bias")
-        lines = app.dashboard.panel("runs").lines()
+        lines = app.run_screen.panel("runs").lines()
         y = next(i for i, line in enumerate(lines) if "sub/b" in line)
         await pilot.click("#runs", offset=(6, y))
         await until(pilot, lambda: app.run_name == "sub/b")
-        assert app.dashboard.front == "runs"
+        assert app.run_screen.front == "runs"
         await pilot.click("#loss", offset=(6, 3), times=2)
-        await until(pilot, lambda: app.dashboard.zoomed and app.dashboard.front == "loss")
+        await until(pilot, lambda: app.run_screen.zoomed and app.run_screen.front == "loss")
 
 
 async def test_runs_are_switched_and_the_choice_stays(logdir):
@@ -158,20 +158,20 @@ async def test_tab_goes_round_and_enter_zooms(logdir):
         await loaded(pilot)
         seen = []
         for _ in range(6):
-            seen.append(app.dashboard.front)
-            assert app.focused is app.dashboard.panel(app.dashboard.front)
+            seen.append(app.run_screen.front)
+            assert app.focused is app.run_screen.panel(app.run_screen.front)
             await pilot.press("tab")
         assert seen == ["layers", "parameter", "runs", "loss", "norm", "curvature"]
         await pilot.press("shift+tab", "enter")
         await pilot.pause()
-        visible = [p.id for p in app.dashboard.query("Panel") if p.size.height and p.display]
+        visible = [p.id for p in app.run_screen.query("Panel") if p.size.height and p.display]
         assert visible == ["curvature"]
-        assert app.dashboard.panel("curvature").size.width == 120
+        assert app.run_screen.panel("curvature").size.width == 120
         assert "2 of 5 not converged" not in shown(app)
         assert "1 of 5 not converged" in shown(app)
         await pilot.press("escape")
         await pilot.pause()
-        assert app.dashboard.panel("layers").size.height > 10
+        assert app.run_screen.panel("layers").size.height > 10
 
 
 async def test_l_switches_the_axis_of_the_panel_in_front(logdir):
@@ -200,7 +200,7 @@ async def test_help_lists_every_key_of_the_table_and_every_key_works(logdir):
                 name, _, _ = key.action.partition("(")
                 assert hasattr(app, f"action_{name}")
         await pilot.press("escape")
-        await until(pilot, lambda: app.screen is app.dashboard)
+        await until(pilot, lambda: app.screen is app.run_screen)
 
 
 @pytest.mark.parametrize("key", ["q", "ctrl+c"])
@@ -212,7 +212,7 @@ async def test_quit_keys(logdir, key, page):
         await pilot.press(*page)
         await pilot.press(key)
         if page and key == "q":
-            assert app.screen is app.dashboard  # q closes the page first
+            assert app.screen is app.run_screen  # q closes the page first
             await pilot.press(key)
         await until(pilot, lambda: not app.is_running)
     assert app.return_code == 0
@@ -335,7 +335,7 @@ async def test_a_run_without_gradients_shows_its_scalars_and_says_how_to_get_the
         text = shown(app)
         assert "no gradient series" in text
         assert "GradientMonitor" in text
-        assert all(tag in text for tag in ("loss", "val_loss", "epoch_accuracy"))
+        assert all(label in text for label in ("loss", "validation loss", "epoch_accuracy"))
         assert "1.9" in text
         assert "no new data for 6 min" in text
 
@@ -403,10 +403,10 @@ async def test_a_small_terminal_shows_one_panel_and_says_so(logdir):
         for name in ("parameter", "runs", "loss", "norm", "curvature", "layers"):
             await pilot.press("tab")
             await pilot.pause()
-            visible = [p.id for p in app.dashboard.query("Panel") if p.display and p.size.height]
+            visible = [p.id for p in app.run_screen.query("Panel") if p.display and p.size.height]
             assert visible == [name]
         await pilot.resize_terminal(120, 40)
-        await until(pilot, lambda: app.dashboard.panel("loss").size.height > 5)
+        await until(pilot, lambda: app.run_screen.panel("loss").size.height > 5)
         assert "small terminal" not in shown(app)
 
 
@@ -415,14 +415,14 @@ async def test_only_cells_that_changed_are_repainted(logdir):
     async with app.run_test(size=(120, 40)) as pilot:
         await loaded(pilot)
         regions = []
-        for panel in app.dashboard.query("Panel"):
+        for panel in app.run_screen.query("Panel"):
             panel.refresh = lambda *r, **_: regions.extend(r)
         app.show_everything()
         assert regions == []
         app.parameter = "dense_0/bias"
         app.show_everything()
-        layers = app.dashboard.panel("layers")
-        assert 0 < len(regions) < layers.size.height + app.dashboard.panel("parameter").size.height
+        layers = app.run_screen.panel("layers")
+        assert 0 < len(regions) < layers.size.height + app.run_screen.panel("parameter").size.height
 
 
 async def test_new_steps_arrive_while_the_app_runs(tmp_path):

@@ -15,6 +15,7 @@ from tbgrad.diagnosis import STANDINGS, standing
 from tbgrad.diagnosis.replay import Judgement, judge
 from tbgrad.log.decode import decode_density, ended_at
 from tbgrad.log.records import Alert, CurvatureEstimate, Damage
+from tbgrad.log.scalars import in_order
 from tbgrad.log.tags import CURVATURE, DENSITY, GRADIENT_NORM, NOTES, PARAMETERS, FormatError, Kind
 from tbgrad.reading.run import Run
 from tbgrad.reading.series import Series
@@ -27,20 +28,19 @@ STALE_SECONDS = 60.0
 AHEAD_SECONDS = 60.0
 """Two clocks may differ by as much and nothing is said of it."""
 
-Found = TypeVar("Found")
+Fact = TypeVar("Fact")
 
 
-def once_a_run(compute: Callable[[Run], Found]) -> Callable[[Run], Found]:
+def once_a_run(compute: Callable[[Run], Fact]) -> Callable[[Run], Fact]:
     """`compute`, once for each run, from any thread. A newer state of a run is another object."""
-    known: dict[int, tuple[weakref.ref[Run], Found]] = {}
+    known: dict[int, tuple[weakref.ref[Run], Fact]] = {}
 
     @functools.wraps(compute)
-    def of(run: Run) -> Found:
+    def of(run: Run) -> Fact:
         key = id(run)  # a run cannot be hashed
         entry = known.get(key)
         if entry is None or entry[0]() is not run:
-            found = compute(run)
-            entry = known[key] = weakref.ref(run, lambda _: known.pop(key, None)), found
+            entry = known[key] = (weakref.ref(run, lambda _: known.pop(key, None)), compute(run))
         return entry[1]
 
     return of
@@ -86,8 +86,8 @@ def scalar(run: Run, tag: str) -> Series | None:
 
 
 def scalar_tags(run: Run) -> list[str]:
-    """Tags of all scalars, sorted."""
-    return sorted(tag for tag in run if scalar(run, tag) is not None)
+    """Tags of all scalars, the known ones first."""
+    return in_order([tag for tag in run if scalar(run, tag) is not None])
 
 
 def histogram_tags(run: Run) -> list[str]:
@@ -204,5 +204,5 @@ def peak_norms(run: Run, rows: slice = slice(None)) -> NDArray[np.float32]:
 
 def stability_words(estimate: CurvatureEstimate) -> tuple[str, str]:
     """What lambda_max over the threshold means: as `standing`, and in words."""
-    found = standing(estimate.stability)
-    return found, {"beyond": "unstable", "at": "at the edge"}.get(found, STANDINGS[found])
+    place = standing(estimate.stability)
+    return place, {"beyond": "unstable", "at": "at the edge"}.get(place, STANDINGS[place])

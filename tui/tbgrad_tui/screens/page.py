@@ -1,4 +1,4 @@
-"""A page of text over the dashboard: help, notes, damage."""
+"""A page of text over another screen: help, notes, damage."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tbgrad_tui.chart.canvas import Canvas
 from tbgrad_tui.chart.text import count, pad
 from tbgrad_tui.chart.wrapping import Line, wrapped
 from tbgrad_tui.keys import HELP
-from tbgrad_tui.widgets.drawing import Drawing
+from tbgrad_tui.widgets.panel import Drawing
 
 
 class Page(ModalScreen[None]):

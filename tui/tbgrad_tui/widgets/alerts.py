@@ -17,7 +17,7 @@ from tbgrad_tui.chart.canvas import Box, Canvas
 from tbgrad_tui.chart.text import clean, pad, shorten
 from tbgrad_tui.chart.wrapping import Line, wrapped
 from tbgrad_tui.keys import ALERT_KEYS, short
-from tbgrad_tui.widgets.drawing import Panel
+from tbgrad_tui.widgets.panel import Panel
 
 SHORT = 2
 """Rows of an alert that is not selected: its headline and its evidence."""
@@ -173,7 +173,7 @@ class AlertsPanel(Panel):
         room = box.width - sum(cell_len(short(key) + word) + 4 for key, word in words.items())
         alert = self.selected
         if alert is not None:
-            place = [*alert.parameters[:1], f"the {PANELS.get(alert.rule, 'dashboard')}"][0]
+            place = [*alert.parameters[:1], f"the {PANELS.get(alert.rule, 'run')}"][0]
             for key in keys:
                 if key.action == "go":
                     words[key] = shorten(f"{key.footer} {place}", len(key.footer) + max(0, room))
