@@ -10,7 +10,7 @@ import numpy as np
 from tbgrad.log import encode
 from tests.support.browser import Tab
 
-SELECTED = "document.querySelector('#detail select').value"
+SELECTED = "document.querySelector('#parameter select').value"
 
 
 def healthy(tab: Tab) -> None:

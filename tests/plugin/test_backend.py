@@ -267,7 +267,7 @@ def test_files_and_data_carry_the_headers_tensorboard_asks_for(api: Api) -> None
     for route, kind in (
         ("runs", "application/json"),
         ("static/index.js", "text/javascript"),
-        ("static/views/heatmap.js", "text/javascript"),
+        ("static/views/layers.js", "text/javascript"),
         ("static/style.css", "text/css"),
     ):
         headers = api.raw(route).headers

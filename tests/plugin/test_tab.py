@@ -105,7 +105,7 @@ def test_the_header_says_in_words_where_the_run_stands(tab: Tab) -> None:
 
 def test_the_histogram_shares_are_what_the_log_says(tab: Tab, logdir: Path) -> None:
     run = tbgrad.read(logdir)["good"]
-    row = int(tab.frame.evaluate("document.querySelector('#detail select').selectedIndex"))
+    row = int(tab.frame.evaluate("document.querySelector('#parameter select').selectedIndex"))
     bars = tab.traces("histogram")[0]
     counts = run["tbgrad/histograms"].values[-1, row]
     assert sum(bars["y"]) == pytest.approx(1)
@@ -134,15 +134,15 @@ def test_a_click_on_the_heat_map_selects_and_so_do_arrow_keys(tab: Tab, logdir: 
     tab.wait(f"{SELECTED} === 'dense_3/kernel'")
     tab.page.keyboard.press("Home")
     tab.wait(f"{SELECTED} === 'dense_0/kernel'")
-    tab.frame.select_option("#detail select", "dense_1/kernel")
+    tab.frame.select_option("#parameter select", "dense_1/kernel")
     expected = run.statistic("norm")[:, 2].astype(float)
     tab.wait(
-        "v => Math.abs(document.querySelector('#detail .chart').data?.[1]?.y[0] - v) < 1e-6 * v",
+        "v => Math.abs(document.querySelector('#parameter .chart').data?.[1]?.y[0] - v) < 1e-6 * v",
         expected[0],
     )
-    curve = {trace["name"]: trace for trace in tab.traces("detail")}["norm"]
+    curve = {trace["name"]: trace for trace in tab.traces("parameter")}["norm"]
     np.testing.assert_allclose(curve["y"], expected, rtol=1e-6)
-    tab.frame.select_option("#detail select", "dense_0/kernel")
+    tab.frame.select_option("#parameter select", "dense_0/kernel")
     tab.wait(f"{SELECTED} === 'dense_0/kernel'")
 
 
@@ -169,7 +169,7 @@ def test_charts_zoom_together_and_keep_their_zoom(tab: Tab) -> None:
     same = """() => {
       const range = (id) => document.querySelector(`#${id} .chart`).layout.xaxis.range;
       const [low, high] = range("scalar");
-      const all = ["norm", "layers", "curvature", "detail"].map(range);
+      const all = ["norm", "layers", "curvature", "parameter"].map(range);
       return low > 400 && high < 1000 && all.every(([a, b]) => a === low && b === high);
     }"""
     tab.wait(same)
@@ -226,7 +226,9 @@ def test_names_from_the_log_are_inert_text(server: TensorBoard, browser: Any) ->
     for row in range(1, 4):
         tab.frame.focus("#layers .body")
         tab.page.keyboard.press("ArrowDown")
-        tab.wait(f"n => document.querySelector('#detail select').selectedIndex === n && {row}", row)
+        tab.wait(
+            f"n => document.querySelector('#parameter select').selectedIndex === n && {row}", row
+        )
     box = tab.frame.query_selector("#layers .nsewdrag").bounding_box()
     tab.page.mouse.move(box["x"] + 60, box["y"] + 10)
     tab.frame.wait_for_selector("#layers .tip:not([hidden])")
@@ -252,7 +254,7 @@ def test_what_is_not_finite_is_marked(server: TensorBoard, browser: Any) -> None
     assert sorted(zip(crosses["y"], crosses["x"], strict=True)) == [
         (row, step) for row in (2, 3) for step in (20, 40, 60)
     ]
-    tab.frame.select_option("#detail select", logs.EVIL_PARAMETERS[1].path)
+    tab.frame.select_option("#parameter select", logs.EVIL_PARAMETERS[1].path)
     tab.wait("document.querySelector('#histogram .words').textContent.includes('above')")
     words = tab.text("#histogram .words")
     assert words == (

@@ -92,7 +92,7 @@ def test_what_the_tab_says_of_eigenvalues(browser: Any, tmp_path: Path) -> None:
 SHARES_IN_JAVASCRIPT = """async (cases) => {
   const base = new URL("plugin/tbgrad/static/format.js", new URL(".", location.href));
   const { percentBetween } = await import(base);
-  return cases.map(percentBetween);
+  return cases.map((share) => percentBetween(share));
 }"""
 
 
