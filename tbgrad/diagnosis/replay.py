@@ -39,16 +39,16 @@ def judge(
 ) -> Judgement:
     """The same, and what was not judged."""
     if settings is not None:
-        found, failed = _replayed(run, settings, rules)
-        return Judgement(newest(found), _not_judged(run, RULE_NAMES, failed))
+        alerts, failed = _replayed(run, settings, rules)
+        return Judgement(newest(alerts), _not_judged(run, RULE_NAMES, failed))
     series = run.get(ALERTS)
     logged: list[Alert] = []
     if series is not None and series.kind is Kind.ALERTS:
         logged = [alert for alerts in series.values for alert in alerts]
     here = unwatched(run.manifest, logged)
-    found, failed = _replayed(run, None, [rule for rule in rules if rule.name in here])
+    replayed, failed = _replayed(run, None, [rule for rule in rules if rule.name in here])
     began = run.manifest.first_step if run.manifest is not None else 0
-    return Judgement(newest([*logged, *found], began), _not_judged(run, here, failed))
+    return Judgement(newest([*logged, *replayed], began), _not_judged(run, here, failed))
 
 
 def _not_judged(run: Run, rules: Collection[str], failed: Iterable[str]) -> tuple[str, ...]:
@@ -107,8 +107,8 @@ def _replayed(
         return (), []
     diagnosis = Diagnosis(settings, rules)
     told = [alert for record in records(run) for alert in diagnosis.update(record)]
-    found = {alert.key: alert for alert in (*told, *diagnosis.open)}
-    return tuple(found.values()), diagnosis.failures
+    newest_states = {alert.key: alert for alert in (*told, *diagnosis.open)}
+    return tuple(newest_states.values()), diagnosis.failures
 
 
 def records(run: Run) -> Iterator[Record]:
@@ -127,10 +127,10 @@ def records(run: Run) -> Iterator[Record]:
     estimates = (
         dict(zip(curvature.steps.tolist(), curvature.values, strict=True)) if curvature else {}
     )
-    for step in sorted({*rows, *estimates, *(s for found in scalars.values() for s in found)}):
+    for step in sorted({*rows, *estimates, *(s for by_step in scalars.values() for s in by_step)}):
         yield Record(
             step=step,
-            scalars={tag: found[step] for tag, found in scalars.items() if step in found},
+            scalars={tag: by_step[step] for tag, by_step in scalars.items() if step in by_step},
             table=rows.get(step),
             manifest=run.manifest,
             curvature=estimates.get(step),

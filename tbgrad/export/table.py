@@ -82,8 +82,8 @@ def arrays(run: Run, tag: str) -> Iterator[tuple[str, NDArray[Any]]]:
 def _parts(series: Series) -> Iterator[slice]:
     """Parts of a series that make about MAX_ROWS rows each."""
     values = series.values
-    each = max(1, values[0].size if len(values) and isinstance(values[0], np.ndarray) else 1)
-    stride = max(1, MAX_ROWS // each)
+    numbers = max(1, values[0].size if len(values) and isinstance(values[0], np.ndarray) else 1)
+    stride = max(1, MAX_ROWS // numbers)
     for start in range(0, len(series), stride):
         yield slice(start, min(start + stride, len(series)))
 
@@ -133,14 +133,14 @@ def _histograms(run: Run, series: Series, part: slice) -> Iterator[Block]:
 def _histogram(_: Run, series: Series, part: slice) -> Iterator[Block]:
     parts = series.values[part]
     lengths = [len(part) for part in parts]
-    found = np.concatenate(parts) if sum(lengths) else np.zeros((0, 3))
+    buckets = np.concatenate(parts) if sum(lengths) else np.zeros((0, 3))
     yield {
         "step": np.repeat(series.steps[part], lengths),
         "wall_time": np.repeat(series.wall_times[part], lengths),
         "statistic": "count",
-        "left": found[:, 0],
-        "right": found[:, 1],
-        "value": found[:, 2],
+        "left": buckets[:, 0],
+        "right": buckets[:, 1],
+        "value": buckets[:, 2],
     }
 
 

@@ -19,13 +19,13 @@ def alerts(snapshot: Snapshot, run: str) -> dict[str, Any]:
     """Alerts by the log of a run, and by the rules that its writer did not watch."""
     stored = read_judged(snapshot, run)
     judgement = judge(stored.run)
-    found = [asdict(alert) for alert in judgement.alerts]
+    judged = [asdict(alert) for alert in judgement.alerts]
     return {
         "run": run,
         "rules": list(RULE_NAMES),
-        "alerts": found[:MAX_ALERTS],
+        "alerts": judged[:MAX_ALERTS],
         "not_judged": list(judgement.not_judged),
-        "stored": len(found),
+        "stored": len(judged),
         "sampled": any(
             snapshot.source.sampled(plugin, count)
             for tag, count in stored.stored.items()

@@ -156,9 +156,9 @@ def curvature_words(estimate: CurvatureEstimate, *, narrow: bool = False) -> Wor
         if estimate.preconditioned is not None:
             bounded = measured(estimate.preconditioned.value, estimate.preconditioned.residual)
             threshold.insert(0, (f"preconditioned λmax {bounded}", colours.PRECONDITIONED))
-        found, meaning = facts.stability_words(estimate)
+        place, meaning = facts.stability_words(estimate)
         if meaning:
-            style = colours.STANDINGS[found]
+            style = colours.STANDINGS[place]
             verdict = [(f"stability {estimate.stability:.2f}", style), (meaning, style)]
     words += verdict + threshold if narrow else threshold + verdict
     if not estimate.converged:

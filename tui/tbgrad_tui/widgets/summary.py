@@ -91,8 +91,8 @@ class Summary(Drawing):
                 pieces.append((rank, label, number(value), style))
         _, estimates = facts.curvature_estimates(run)
         if estimates and math.isfinite(estimates[-1].stability):
-            found, _ = facts.stability_words(estimates[-1])
-            style = colours.STANDINGS[found] if found != "below" else colours.TEXT
+            place, _ = facts.stability_words(estimates[-1])
+            style = colours.STANDINGS[place] if place != "below" else colours.TEXT
             pieces.append((5, "stability", f"{estimates[-1].stability:.2f}", style))
         speed = facts.steps_per_second(run)
         if live and math.isfinite(speed):

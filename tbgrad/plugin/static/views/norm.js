@@ -24,9 +24,9 @@ export class NormView {
     const traces = [];
     const bad = new Set();
     let zeros = 0;
-    const add = (found, name, line) => {
-      if (!found) return;
-      const { x, y, bad: steps } = points(found);
+    const add = (one, name, line) => {
+      if (!one) return;
+      const { x, y, bad: steps } = points(one);
       for (const step of steps) bad.add(step);
       zeros += y.filter((v) => v === 0).length;
       traces.push({

@@ -40,10 +40,10 @@ export class ParameterView {
 
   options(parameters, selected) {
     fill(this.select, parameters.map(({ name }) => ({ value: name, label: clean(name) })), selected);
-    const found = parameters.find(({ name }) => name === selected);
-    if (!found) return;
-    const shape = found.shape.length ? `${found.shape.join(" × ")} = ` : "";
-    const words = [clean(found.role), `${shape}${count(found.size)} values`, clean(found.dtype)];
+    const shown = parameters.find(({ name }) => name === selected);
+    if (!shown) return;
+    const shape = shown.shape.length ? `${shown.shape.join(" × ")} = ` : "";
+    const words = [clean(shown.role), `${shape}${count(shown.size)} values`, clean(shown.dtype)];
     this.hint.textContent = words.filter(Boolean).join(" · ");
   }
 
