@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,9 @@ import numpy as np
 import pytest
 
 import tbgrad
-from tbgrad.log import encode
-from tbgrad.log.append import EventFileWriter
 from tests.plugin import logs
-from tests.plugin.tabs import SELECTED, choose_run, healthy, live_values
-from tests.support.browser import Tab, TensorBoard, open_tab, tensorboard
-from tests.support.logs import manifest, write_run
+from tests.plugin.tabs import SELECTED, choose_run, healthy
+from tests.support.browser import Tab, TensorBoard, open_tab
 
 pytestmark = pytest.mark.browser
 
@@ -290,34 +286,3 @@ def test_it_fits_the_screen_and_scrolls_where_it_cannot(server: TensorBoard, bro
             tab.wait("document.documentElement.scrollHeight <= innerHeight")
     healthy(tab)
     tab.page.context.close()
-
-
-@pytest.mark.parametrize("arguments", [(), ("--load_fast=false",)], ids=["fast", "python"])
-def test_the_tab_follows_a_log_from_nothing(
-    browser: Any, tmp_path: Path, arguments: tuple[str, ...]
-) -> None:
-    """An empty directory, then a run that appears and grows: all without a reload."""
-    logdir = tmp_path / "runs"
-    logdir.mkdir()
-    with tensorboard(logdir, tmp_path, *arguments) as server:
-        tab = open_tab(browser, server.url)
-        assert "No runs yet" in tab.text("#nothing")
-        write_run(logdir / "live", steps=100)
-        tab.wait("document.querySelector('#scalar .chart')?.data?.[0]?.x.at(-1) === 100")
-        rows = len(manifest().parameters)
-        with EventFileWriter(logdir / "live2") as writer:
-            now = time.time()
-            writer.add(0, [encode.manifest(manifest())], now)
-            for step in (1, 2):
-                writer.add(step, live_values(step, rows), now)
-            writer.flush()
-            choose_run(tab, "live2")
-            newest = "n => document.querySelector('#layers .chart').data?.[0]?.z[0].length === n"
-            tab.wait(newest, 2)
-            writer.add(3, live_values(3, rows), now)
-            writer.flush()
-            tab.wait(newest, 3)
-            tab.wait("document.querySelector('#scalar .chart').data[0].x.at(-1) === 3")
-            assert tab.layout("scalar")["xaxis"]["range"][1] >= 3
-        healthy(tab)
-        tab.page.context.close()

@@ -1,18 +1,13 @@
 """Alerts in the app: marks on the rows of layers, and the list to move in, on real event files."""
 
 import dataclasses
-import gc
-import threading
 
 import numpy as np
 import pytest
-from rich.cells import cell_len
-from tbgrad_tui import facts
 from tbgrad_tui.keys import ALERT_KEYS
 from tbgrad_tui.screens.alerts import AlertsPage
 from tbgrad_tui.widgets.alerts import AlertsPanel
 
-from tbgrad import read
 from tbgrad.log import encode
 from tbgrad.log.append import EventFileWriter
 from tbgrad.log.records import Alert
@@ -20,7 +15,6 @@ from tests.support.logs import EPOCH, manifest, write_run
 from tests.tui.support import app_on, loaded, shown, until
 
 SIZES = [(60, 18), (80, 24), (120, 40), (200, 60)]
-HOSTILE = "[bold red]x[/] \x1b[2J\u202e\x9b31m 層の重み/"
 
 
 def alert(rule="no_gradient", severity="warning", parameters=(), first=10, last=None, state="open"):
@@ -45,12 +39,6 @@ HUNDRED = [
 def log_alerts(directory, alerts, step=1001):
     with EventFileWriter(directory) as writer:
         writer.add(step, [encode.alerts(alerts)], EPOCH + 50)
-
-
-@pytest.fixture
-def logdir(tmp_path):
-    write_run(tmp_path / "a")
-    return tmp_path
 
 
 async def opened(pilot):
@@ -281,32 +269,6 @@ async def test_the_list_stays_with_its_run(logdir):
         assert (app.run_name, app.parameter) == ("a", "dense_2/bias")
 
 
-@pytest.mark.parametrize("size", [*SIZES, (20, 5), (5, 2)])
-async def test_hostile_words_are_text(tmp_path, size):
-    m = manifest(1)
-    names = (HOSTILE * 9, "長い" * 90)
-    rows = tuple(dataclasses.replace(p, path=n) for p, n in zip(m.parameters, names, strict=True))
-    words = HOSTILE * 9
-    hostile = Alert(words, "error", names, 1, 2, "open", words, (words,) * 3, "長" * 300)
-    table = np.ones((2, len(m.statistics)), np.float32)
-    with EventFileWriter(tmp_path) as writer:
-        writer.add(0, [encode.manifest(dataclasses.replace(m, parameters=rows))], EPOCH)
-        writer.add(1, [encode.parameters(table)], EPOCH)
-        huge = dataclasses.replace(hostile, first_step=-(10**15), parameters=(), state="closed")
-        writer.add(2, [encode.alerts([hostile, huge, alert(HOSTILE, first=10**15)])], EPOCH)
-    app = app_on(tmp_path)
-    async with app.run_test(size=size) as pilot:
-        await loaded(pilot)
-        await pilot.press("a")
-        await until(pilot, lambda: isinstance(app.screen, AlertsPage))
-        for key in ("home", "down", "down", "down", "end", "up", "enter", "5"):
-            await pilot.press(key)
-            await pilot.pause()
-            lines = [strip.text for strip in app.screen._compositor.render_strips()]
-            assert [cell_len(line) for line in lines] == [size[0]] * size[1]
-            assert all(character.isprintable() for line in lines for character in line)
-
-
 async def test_every_key_of_the_list_is_in_the_help_and_works(logdir):
     app = app_on(logdir)
     async with app.run_test(size=(120, 60)) as pilot:
@@ -316,38 +278,3 @@ async def test_every_key_of_the_list_is_in_the_help_and_works(logdir):
         for key in ALERT_KEYS:
             assert key.help in shown(app)
             assert hasattr(AlertsPage, f"action_{key.action.partition('(')[0]}")
-
-
-def test_alerts_are_looked_for_once_for_each_run_and_forgotten_with_it(logdir, monkeypatch):
-    calls = []
-    monkeypatch.setattr(facts, "judge", lambda run: calls.append(run.name) or tuple(THREE))
-    known = facts.once_a_run(lambda run: facts.judge(run))
-    first, second = read(logdir)["a"], read(logdir)["a"]
-    assert known(first) is known(first)
-    assert known(second) == known(first)
-    assert calls == ["a", "a"]
-    held = next(
-        cell.cell_contents for cell in known.__closure__ if type(cell.cell_contents) is dict
-    )
-    assert len(held) == 2
-    del first, second
-    gc.collect()
-    assert not held
-
-
-async def test_new_data_have_their_alerts_looked_for_off_the_thread_that_draws(logdir, monkeypatch):
-    threads, judge = [], facts.judge
-    app = app_on(logdir)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await loaded(pilot)
-        monkeypatch.setattr(
-            facts,
-            "judge",
-            lambda run: threads.append(threading.current_thread().name) or judge(run),
-        )
-        for _ in range(3):
-            app.show_everything()
-        log_alerts(logdir / "a", THREE)
-        await until(pilot, lambda: "2 alerts" in shown(app))
-        app.show_everything()
-    assert set(threads) == {"tbgrad-poller"}

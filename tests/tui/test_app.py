@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tbgrad_tui import poller
 from tbgrad_tui.keys import KEYS
 from tbgrad_tui.screens.page import Page
 
 from tbgrad.log import encode
 from tbgrad.log.append import EventFileWriter
 from tbgrad.log.records import Alert
-from tbgrad.log.tags import LOSS
 from tests.support.logs import EPOCH, write_run
 from tests.tui.support import app_on, loaded, shown, until
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
-
-
-@pytest.fixture
-def logdir(tmp_path):
-    write_run(tmp_path / "a", steps=1000)
-    return tmp_path
 
 
 def write_scalars(directory, tags=("loss", "accuracy"), steps=20, at=EPOCH):
@@ -112,46 +104,6 @@ async def test_mouse_selects(logdir):
         await until(pilot, lambda: app.run_screen.zoomed and app.run_screen.front == "loss")
 
 
-async def test_runs_are_switched_and_the_choice_stays(logdir):
-    write_run(logdir / "sub" / "b", steps=500)
-    app = app_on(logdir)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await loaded(pilot)
-        first = app.run_name
-        await pilot.press("right_square_bracket")
-        assert app.run_name != first
-        await pilot.press("[")
-        assert app.run_name == first
-        write_run(logdir / "c", steps=2000)
-        await until(pilot, lambda: "c" in app.snapshot.runs)
-        await loaded(pilot)
-        assert app.run_name == first
-        assert "3 runs" in shown(app)
-
-
-async def test_a_run_that_appears_is_followed_until_the_user_chooses(logdir):
-    app = app_on(logdir)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await loaded(pilot)
-        write_run(logdir / "z" / "later", steps=200, at=EPOCH + 60)
-        await until(pilot, lambda: app.run_name == "z/later")
-        await until(pilot, lambda: "step 200" in shown(app))
-
-
-async def test_a_run_that_is_there_before_its_first_value_is_followed_all_the_same(logdir):
-    app = app_on(logdir, EPOCH + 9000)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await loaded(pilot)
-        assert app.run_name == "a"
-        with EventFileWriter(logdir / "b") as writer:
-            writer.flush()
-            await until(pilot, lambda: "b" in app.snapshot.runs)
-            assert app.run_name == "a"
-            writer.add(1, [encode.scalar(LOSS, 2.0)], EPOCH + 8990)
-            writer.flush()
-            await until(pilot, lambda: app.run_name == "b")
-
-
 async def test_tab_goes_round_and_enter_zooms(logdir):
     app = app_on(logdir)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -226,73 +178,6 @@ async def test_a_clock_that_ticks_while_the_app_ends_does_no_harm(logdir):
     app.show_everything()
 
 
-async def test_waits_for_a_directory_that_appears_later(tmp_path):
-    logdir = tmp_path / "not" / "yet"
-    app = app_on(logdir)
-    async with app.run_test(size=(100, 30)) as pilot:
-        await until(pilot, lambda: "does not exist yet" in shown(app))
-        assert "as soon as training starts writing" in shown(app)
-        logdir.mkdir(parents=True)
-        await until(pilot, lambda: "holds no event files yet" in shown(app))
-        write_run(logdir, steps=100)
-        await until(pilot, lambda: "step 100" in shown(app))
-        assert "Waiting" not in shown(app)
-
-
-async def test_a_directory_that_cannot_be_read_is_named(tmp_path, monkeypatch):
-    import os
-
-    write_run(tmp_path / "a", steps=100)
-    locked = tmp_path / "locked"
-    locked.mkdir()
-    scandir = os.scandir
-
-    def refuse(path):
-        if str(path) == str(locked):
-            raise PermissionError(13, "Permission denied", str(path))
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", refuse)  # root may read everything: chmod proves nothing
-    app = app_on(tmp_path)
-    async with app.run_test(size=(160, 40)) as pilot:
-        await loaded(pilot)
-        await until(pilot, lambda: "Permission denied" in " ".join(shown(app).split()))
-        await pilot.press("d")
-        await until(pilot, lambda: isinstance(app.screen, Page))
-        assert "Permission denied" in " ".join(shown(app).split())
-    app = app_on(locked)
-    async with app.run_test(size=(100, 30)) as pilot:
-        await until(pilot, lambda: "This directory cannot be read" in shown(app))
-
-
-async def test_a_log_that_does_not_answer_is_named_and_the_app_goes_on(logdir, monkeypatch):
-    """As a hanging network file system: the call to the kernel does not come back."""
-    import os
-    import threading
-
-    hangs, scandir = threading.Event(), os.scandir
-    back = threading.Event()
-
-    def hang(path):
-        if hangs.is_set():
-            assert back.wait(60)
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", hang)
-    monkeypatch.setattr(poller, "HANGING_SECONDS", 0.2)
-    app = app_on(logdir)
-    async with app.run_test(size=(160, 40)) as pilot:
-        await loaded(pilot)
-        assert "not answering" not in shown(app)
-        hangs.set()
-        await until(pilot, lambda: "the log is not answering since" in shown(app))
-        await pilot.press("down")
-        await until(pilot, lambda: app.row == 1)
-        hangs.clear()
-        back.set()
-        await until(pilot, lambda: "not answering" not in shown(app))
-
-
 async def test_the_histograms_of_other_writers_are_drawn(tmp_path):
     buckets = np.array([[-2.0, 0.0, 10.0], [0.0, 1.0, 30.0], [1.0, 4.0, 20.0]])
     with EventFileWriter(tmp_path) as writer:
@@ -359,39 +244,6 @@ async def test_notes_and_alerts_are_a_key_away(tmp_path):
         assert "lower it" in shown(app)
         await pilot.press("escape", "o")
         await until(pilot, lambda: "The disk was full; step 50 is missing." in shown(app))
-
-
-HOSTILE = "[bold red]x[] \x1b[2J"
-
-
-@pytest.mark.parametrize("size", [*SIZES, (60, 18), (20, 5), (5, 2)])
-async def test_hostile_names_are_text_everywhere(tmp_path, size):
-    from dataclasses import replace
-
-    from tests.support.logs import manifest
-
-    m = manifest(1)
-    names = (f"{HOSTILE}/kernel", "層の重み/カーネル/" + "長い" * 40)
-    rows = tuple(replace(p, path=n) for p, n in zip(m.parameters, names, strict=True))
-    table = np.full((2, len(m.statistics)), np.nan, np.float32)
-    table[:, 0] = 1.0, np.inf
-    with EventFileWriter(tmp_path / HOSTILE) as writer:
-        writer.add(0, [encode.manifest(replace(m, parameters=rows))], EPOCH)
-        writer.add(1, [encode.parameters(table), encode.note(HOSTILE)], EPOCH)
-        writer.add(2, [encode.scalar(HOSTILE, 1.0)], EPOCH)
-    app = app_on(tmp_path)
-    async with app.run_test(size=size) as pilot:
-        await loaded(pilot)
-        for keys in ((), ("down",), ("1",), ("5",), ("6",), ("7",), ("o",)):
-            await pilot.press(*keys)
-            await pilot.pause()
-            lines = [app.screen._compositor.get_widgets_at and strip.text
-                     for strip in app.screen._compositor.render_strips()]  # fmt: skip
-            assert len(lines) == size[1]
-            assert not any("\x1b" in line for line in lines)
-        await pilot.press("escape", "escape")
-        if size == (120, 40):
-            assert "[bold red]x[] �[2J" in shown(app)
 
 
 async def test_a_small_terminal_shows_one_panel_and_says_so(logdir):
