@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tbgrad.log.decode import ended_at
 from tbgrad.log.records import Damage, Manifest, Parameter
-from tbgrad.log.tags import PARAMETERS, Kind
+from tbgrad.log.tags import GRADIENT_NORM, NOTES, PARAMETERS, Kind
 from tbgrad.reading.series import Series
 
 NAMED = 3
@@ -93,6 +94,22 @@ class Run(Mapping[str, Series]):
     def last_wall_time(self) -> float:
         """When the newest value was written, in seconds since the epoch; 0 where there is none."""
         return max((float(s.wall_times[-1]) for s in self.series.values() if len(s)), default=0.0)
+
+    @property
+    def notes(self) -> list[tuple[int, str]]:
+        """Step and text of what the monitor wrote about itself."""
+        series = self.series.get(NOTES)
+        if series is None or series.kind is not Kind.TEXT:
+            return []
+        return [
+            (int(step), str(text)) for step, text in zip(series.steps, series.values, strict=True)
+        ]
+
+    @property
+    def monitoring_ended(self) -> int | None:
+        """The step at which the monitoring ended after a failure of its own; None where not."""
+        norm = self.series.get(GRADIENT_NORM)
+        return ended_at(self.notes, int(norm.steps[-1]) if norm is not None and len(norm) else None)
 
     def to_pandas(self, tag: str | None = None) -> Any:
         """A pandas DataFrame with one row a step: all scalars, or the packed statistics by `tag`.

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from tbgrad.diagnosis import STANDINGS, standing
 from tbgrad.diagnosis.replay import Judgement, judge
-from tbgrad.log.decode import decode_density, ended_at
+from tbgrad.log.decode import decode_density
 from tbgrad.log.records import Alert, CurvatureEstimate, Damage
 from tbgrad.log.scalars import in_order
-from tbgrad.log.tags import CURVATURE, DENSITY, GRADIENT_NORM, NOTES, PARAMETERS, FormatError, Kind
+from tbgrad.log.tags import CURVATURE, DENSITY, GRADIENT_NORM, PARAMETERS, FormatError, Kind
 from tbgrad.reading.run import Run
 from tbgrad.reading.series import Series
 
@@ -146,20 +146,6 @@ def spectral_density(run: Run) -> tuple[int, NDArray[np.float64], NDArray[np.flo
         return int(series.steps[-1]), *decode_density(series.values[-1])
     except FormatError:
         return None
-
-
-def notes(run: Run) -> list[tuple[int, str]]:
-    """Step and text of what the monitor said about itself, newest first."""
-    series = run.get(NOTES)
-    if series is None or series.kind is not Kind.TEXT:
-        return []
-    return [(int(s), str(t)) for s, t in zip(series.steps, series.values, strict=True)][::-1]
-
-
-def monitoring_ended(run: Run) -> int | None:
-    """The step at which the monitoring ended after a failure of its own; None where it did not."""
-    norms = scalar(run, GRADIENT_NORM)
-    return ended_at(notes(run), int(norms.steps[-1]) if norms is not None else None)
 
 
 def common_scope(names: Sequence[str]) -> str:

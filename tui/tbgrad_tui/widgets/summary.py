@@ -107,7 +107,7 @@ class Summary(Drawing):
         if self.silent_since is not None:
             clock = time.strftime("%H:%M:%S", time.localtime(self.silent_since))
             words.append((f"the log is not answering since {clock}", colours.ALERT))
-        if self.run is not None and (ended := facts.monitoring_ended(self.run)) is not None:
+        if self.run is not None and (ended := self.run.monitoring_ended) is not None:
             words.append((f"the monitoring ended at step {ended:,} (o)", colours.ALERT))
         if self.run is not None:
             open_alerts = [a for a in facts.alerts(self.run) if a.state == "open"]
@@ -123,7 +123,7 @@ class Summary(Drawing):
             more = len(self.snapshot.problems) - 1
             text = f"cannot read {shorten(path, 50)}: {reason}"
             words.append((text + (f", and {more} more (d)" if more else " (d)"), colours.ALERT))
-        if self.run is not None and (notes := facts.notes(self.run)):
+        if self.run is not None and (notes := self.run.notes):
             words.append((f"{count(len(notes), 'note')} of the monitor (o)", colours.QUIET))
         return words
 
