@@ -179,6 +179,7 @@ def _put_together(
         return not (is_manifest and value[0] == earliest), value[0], not is_manifest
 
     store = SeriesStore(limits)
+    store.expected_bytes = sum(v[4].nbytes for v in values if isinstance(v[4], np.ndarray))
     for step, wall_time, tag, kind, value in sorted(values, key=order):
         try:
             store.add(tag, step, wall_time, kind, value)

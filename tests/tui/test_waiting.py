@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tbgrad_tui import poller
+from tbgrad_tui.app import WatchApp
 from tbgrad_tui.screens.page import Page
 
 from tests.support.logs import write_run
@@ -62,8 +62,7 @@ async def test_a_log_that_does_not_answer_is_named_and_the_app_goes_on(logdir, m
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", hang)
-    monkeypatch.setattr(poller, "HANGING_SECONDS", 0.2)
-    app = app_on(logdir)
+    app = WatchApp(logdir, hanging_seconds=0.2)
     async with app.run_test(size=(160, 40)) as pilot:
         await loaded(pilot)
         assert "not answering" not in shown(app)

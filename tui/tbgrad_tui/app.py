@@ -17,14 +17,9 @@ from textual.binding import Binding, BindingType
 from tbgrad.log.records import Alert
 from tbgrad.reading.run import Run, left_out_lines
 from tbgrad_tui import facts
-from tbgrad_tui.poller import Poller, Snapshot, SnapshotRead
+from tbgrad_tui.poller import HANGING_SECONDS, Poller, Snapshot, SnapshotRead
 from tbgrad_tui.screens.alerts import AlertsPage
-from tbgrad_tui.screens.page import (
-    Page,
-    damage_lines,
-    help_lines,
-    note_lines,
-)
+from tbgrad_tui.screens.page import Page, damage_lines, help_lines, note_lines
 from tbgrad_tui.screens.run import ALL_PANELS, RunScreen
 from tbgrad_tui.widgets.alerts import PANELS
 from tbgrad_tui.widgets.chart_panel import ChartPanel
@@ -40,7 +35,8 @@ from tbgrad_tui.widgets.summary import Summary
 class WatchApp(App[None]):
     """Shows the runs below a directory while they are written.
 
-    `clock` tells the time in seconds since the epoch; tests and screenshots set it.
+    `clock` tells the time in seconds since the epoch; tests and screenshots set it. A log that does
+    not answer for `hanging_seconds` is said to be silent.
     """
 
     TITLE = "tbgrad"
@@ -49,7 +45,12 @@ class WatchApp(App[None]):
     # Textual answers Ctrl-C with a hint; here it quits at once, on every page.
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", show=False, priority=True)]
 
-    def __init__(self, logdir: Path | str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        logdir: Path | str,
+        clock: Callable[[], float] = time.time,
+        hanging_seconds: float = HANGING_SECONDS,
+    ) -> None:
         super().__init__()
         self.logdir = logdir
         self.clock = clock
@@ -58,7 +59,9 @@ class WatchApp(App[None]):
         self.parameter = ""
         self._chosen = False
         self.run_screen = RunScreen()
-        self._poller = Poller(logdir, lambda snapshot: self.post_message(SnapshotRead(snapshot)))
+        self._poller = Poller(
+            logdir, lambda read: self.post_message(SnapshotRead(read)), hanging_seconds
+        )
 
     def get_default_screen(self) -> RunScreen:
         """A run is the only screen below the pages."""
