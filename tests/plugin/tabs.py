@@ -34,4 +34,5 @@ def choose_run(tab: Tab, name: str) -> None:
 
 def live_values(step: int, rows: int) -> list[Any]:
     statistics = np.ones((rows, 12), dtype=np.float32) * step
-    return [encode.scalar("loss", 1 / step), encode.parameters(statistics)]
+    losses = [encode.scalar("loss", 1 / step), encode.scalar("val_loss", 2 / step)]
+    return [*losses, encode.parameters(statistics)]

@@ -46,5 +46,7 @@ def test_the_tab_follows_a_log_from_nothing(
             tab.wait(newest, 3)
             tab.wait("document.querySelector('#scalar .chart').data[0].x.at(-1) === 3")
             assert tab.layout("scalar")["xaxis"]["range"][1] >= 3
+            assert tab.traces("scalar")[1]["name"] == "validation loss"
+            assert tab.traces("scalar")[1]["y"] == [2.0, 1.0, pytest.approx(2 / 3)]
         healthy(tab)
         tab.page.context.close()
