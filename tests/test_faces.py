@@ -8,12 +8,12 @@ from functools import partial
 import numpy as np
 import pytest
 from tbgrad_tui.chart.text import number
-from tbgrad_tui.widgets.bars import Summary
+from tbgrad_tui.widgets.summary import Summary
 
 from tbgrad.log import encode
 from tbgrad.log.append import EventFileWriter
 from tbgrad.log.records import Share
-from tbgrad.log.tags import CURVATURE, ENDED, GRADIENT_NORM, HISTOGRAMS, PARAMETERS, SPECTRUM
+from tbgrad.log.tags import CURVATURE, DENSITY, ENDED, GRADIENT_NORM, HISTOGRAMS, PARAMETERS
 from tbgrad.reading.directory import read
 from tbgrad.report.summary import build
 from tests.plugin import logs
@@ -41,8 +41,8 @@ async def test_both_faces_show_the_same(name, tmp_path):
     app = app_on(tmp_path)
     async with app.run_test(size=(200, 60)) as pilot:
         await loaded(pilot)
-        rows = app.dashboard.panel("layers").lines()
-        words = "\n".join(app.dashboard.panel("curvature").lines())
+        rows = app.run_screen.panel("layers").lines()
+        words = "\n".join(app.run_screen.panel("curvature").lines())
     run = app.run_shown
 
     def same(answer, steps, values):
@@ -74,7 +74,7 @@ async def test_both_faces_show_the_same(name, tmp_path):
         adaptive = estimate.preconditioned
         assert answer["preconditioned"] == (None if adaptive is None else asdict(adaptive))
         assert ("preconditioned λmax" in words) == (adaptive is not None)
-    series = run.get(SPECTRUM)
+    series = run.get(DENSITY)
     densities = api.get("curvature", run=name)["densities"]
     assert [d["step"] for d in densities] == (series.steps[[0, -1]].tolist() if series else [])
     for answer, i in zip(densities, (0, -1), strict=False):
@@ -105,7 +105,7 @@ async def test_a_monitoring_that_has_ended_is_seen_at_once_in_every_face(later, 
     app = app_on(tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
         await loaded(pilot)
-        troubles = " ".join(text for text, _ in app.dashboard.query_one(Summary).troubles())
+        troubles = " ".join(text for text, _ in app.run_screen.query_one(Summary).troubles())
     assert (words in troubles) == (not later)
 
 
@@ -118,7 +118,7 @@ async def test_the_share_above_zero_is_told_until_the_next_count(tmp_path):
     app = app_on(tmp_path)
     async with app.run_test(size=(200, 60)) as pilot:
         await loaded(pilot)
-        words = " ".join(line.strip(" │┃") for line in app.dashboard.panel("curvature").lines())
+        words = " ".join(line.strip(" │┃") for line in app.run_screen.panel("curvature").lines())
     assert "above zero 12.3 % (11.0 to 13.6) at step 1,000" in words
     (run,) = read(tmp_path).values()
     assert "12.3 % (11.0 to 13.6) of all eigenvalues, step 1,000" in text_of(build(run))

@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     """Write every number into a file."""
     from tbgrad.export.files import ExportError, write
     from tbgrad.log.text import printable
-    from tbgrad.reading.directory import each
+    from tbgrad.reading.directory import read_one_by_one
     from tbgrad.reading.run import left_out_lines
 
     logdir: str = options.logdir
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
     left_out: list[LeftOut] = []
     try:
         with _progress_bar() as progress:
-            runs = each(logdir, problems, progress)
+            runs = read_one_by_one(logdir, problems, progress)
             written = write(runs, target, options.run, options.tag or ("*",), left_out)
     except ExportError as error:
         raise InputError(printable(str(error), 1000)) from None

@@ -39,16 +39,16 @@ def judge(
 ) -> Judgement:
     """The same, and what was not judged."""
     if settings is not None:
-        judged, failed = _replayed(run, settings, rules)
-        return Judgement(newest(judged), _not_judged(run, RULE_NAMES, failed))
+        alerts, failed = _replayed(run, settings, rules)
+        return Judgement(newest(alerts), _not_judged(run, RULE_NAMES, failed))
     series = run.get(ALERTS)
     logged: list[Alert] = []
     if series is not None and series.kind is Kind.ALERTS:
         logged = [alert for alerts in series.values for alert in alerts]
     here = unwatched(run.manifest, logged)
-    judged, failed = _replayed(run, None, [rule for rule in rules if rule.name in here])
+    replayed, failed = _replayed(run, None, [rule for rule in rules if rule.name in here])
     began = run.manifest.first_step if run.manifest is not None else 0
-    return Judgement(newest([*logged, *judged], began), _not_judged(run, here, failed))
+    return Judgement(newest([*logged, *replayed], began), _not_judged(run, here, failed))
 
 
 def _not_judged(run: Run, rules: Collection[str], failed: Iterable[str]) -> tuple[str, ...]:
@@ -127,12 +127,10 @@ def records(run: Run) -> Iterator[Record]:
     estimates = (
         dict(zip(curvature.steps.tolist(), curvature.values, strict=True)) if curvature else {}
     )
-    for step in sorted(
-        {*rows, *estimates, *(s for at_steps in scalars.values() for s in at_steps)}
-    ):
+    for step in sorted({*rows, *estimates, *(s for by_step in scalars.values() for s in by_step)}):
         yield Record(
             step=step,
-            scalars={tag: at_steps[step] for tag, at_steps in scalars.items() if step in at_steps},
+            scalars={tag: by_step[step] for tag, by_step in scalars.items() if step in by_step},
             table=rows.get(step),
             manifest=run.manifest,
             curvature=estimates.get(step),

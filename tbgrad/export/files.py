@@ -27,7 +27,7 @@ class ExportError(Exception):
     """An export that cannot be made; one sentence says why and what to do."""
 
 
-class Sheet(Protocol):
+class ExportFile(Protocol):
     """A file that is being written, series by series."""
 
     def begin(self, run: Run) -> None:
@@ -40,8 +40,8 @@ class Sheet(Protocol):
         """Write what is left."""
 
 
-class CsvSheet:
-    """One row a number, in the columns of `tables.COLUMNS`."""
+class CsvFile:
+    """One row a number, in the columns of `table.COLUMNS`."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("w", newline="", encoding="utf-8", errors="backslashreplace")
@@ -66,7 +66,7 @@ class CsvSheet:
         self._file.close()
 
 
-class JsonLinesSheet:
+class JsonLinesFile:
     """One object a line: a value of a series at a step; a run with a manifest begins with it."""
 
     def __init__(self, path: Path) -> None:
@@ -94,7 +94,7 @@ class JsonLinesSheet:
         self._file.write(text + "\n")
 
 
-class NpzSheet:
+class NpzFile:
     """Arrays by name, "RUN//TAG//steps" and so on, as `numpy.load` reads them."""
 
     def __init__(self, path: Path) -> None:
@@ -129,8 +129,8 @@ class NpzSheet:
             np.lib.format.write_array(member, np.asarray(array, order="C"), allow_pickle=False)
 
 
-class ParquetSheet:
-    """The rows of `CsvSheet`; texts that repeat are stored once."""
+class ParquetFile:
+    """The rows of `CsvFile`; texts that repeat are stored once."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -174,11 +174,11 @@ class ParquetSheet:
         self._writer.close()
 
 
-SHEETS: dict[str, Callable[[Path], Sheet]] = {
-    ".csv": CsvSheet,
-    ".parquet": ParquetSheet,
-    ".jsonl": JsonLinesSheet,
-    ".npz": NpzSheet,
+FILES: dict[str, Callable[[Path], ExportFile]] = {
+    ".csv": CsvFile,
+    ".parquet": ParquetFile,
+    ".jsonl": JsonLinesFile,
+    ".npz": NpzFile,
 }
 
 
@@ -198,9 +198,9 @@ def write(
         ExportError: the suffix is unknown, a package is missing, or nothing matches.
         OSError: the file cannot be written.
     """
-    make = SHEETS.get(target.suffix.lower())
+    make = FILES.get(target.suffix.lower())
     if make is None:
-        known = ", ".join(SHEETS)
+        known = ", ".join(FILES)
         raise ExportError(
             f"the name of the file says what is written, and {target.name!r} does not end in one "
             f"of {known}"
@@ -210,7 +210,7 @@ def write(
     unread: list[Damage] = []
     readable = False
     with _replacing(target) as scratch:
-        sheet = make(scratch)
+        file = make(scratch)
         try:
             for run in runs:
                 seen.append(run.name)
@@ -221,15 +221,15 @@ def write(
                 tags = [t for t in run if any(fnmatch.fnmatchcase(t, p) for p in tag_patterns)]
                 if left_out is not None:
                     left_out += [
-                        replace(each, tag=f"{run.name}: {each.tag}")
-                        for each in run.left_out
-                        if any(fnmatch.fnmatchcase(each.tag, p) for p in tag_patterns)
+                        replace(entry, tag=f"{run.name}: {entry.tag}")
+                        for entry in run.left_out
+                        if any(fnmatch.fnmatchcase(entry.tag, p) for p in tag_patterns)
                     ]
                 if tags:
-                    sheet.begin(run)
-                    written[run.name] = sum(sheet.add(run, tag) for tag in tags)
+                    file.begin(run)
+                    written[run.name] = sum(file.add(run, tag) for tag in tags)
         finally:
-            sheet.close()
+            file.close()
         if unread and not readable:
             more = f", and {len(unread) - 1:,} more places" if len(unread) > 1 else ""
             raise ExportError(f"nothing could be read: {unread[0]}{more}")

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tbgrad.log import encode
+from tbgrad.log.decode import decode_density
 from tbgrad.log.encode import to_jsonable
 from tbgrad.log.records import CurvatureEstimate
-from tbgrad.log.tags import SPECTRUM, FormatError, Kind
+from tbgrad.log.tags import DENSITY, FormatError, Kind
 from tbgrad.reading.run import Run
 from tbgrad.reading.series import Series
 
@@ -31,7 +31,7 @@ COLUMNS = {
 }
 """Columns of the long table and their types. `value` is the number; `parameter` and `statistic` say
 of what, where a series holds several; `left` and `right` are the edges of a histogram's bin, or the
-place on the axis of a spectrum; `text` is what is no number (notes, and alerts as JSON), and all
+place on the axis of a density; `text` is what is no number (notes, and alerts as JSON), and all
 digits of integers that a float64 does not hold."""
 
 MAX_ROWS = 100_000
@@ -43,7 +43,7 @@ Block = dict[str, Any]
 def blocks(run: Run, tag: str) -> Iterator[Block]:
     """The rows of a series, at most about MAX_ROWS at a time."""
     series = run[tag]
-    kind = _SPECTRUM if tag == SPECTRUM else series.kind
+    kind = _DENSITY if tag == DENSITY else series.kind
     for part in _parts(series):
         for block in _MAKERS.get(kind, _tensors)(run, series, part):
             if len(block["step"]):
@@ -82,8 +82,8 @@ def arrays(run: Run, tag: str) -> Iterator[tuple[str, NDArray[Any]]]:
 def _parts(series: Series) -> Iterator[slice]:
     """Parts of a series that make about MAX_ROWS rows each."""
     values = series.values
-    each = max(1, values[0].size if len(values) and isinstance(values[0], np.ndarray) else 1)
-    stride = max(1, MAX_ROWS // each)
+    numbers = max(1, values[0].size if len(values) and isinstance(values[0], np.ndarray) else 1)
+    stride = max(1, MAX_ROWS // numbers)
     for start in range(0, len(series), stride):
         yield slice(start, min(start + stride, len(series)))
 
@@ -133,14 +133,14 @@ def _histograms(run: Run, series: Series, part: slice) -> Iterator[Block]:
 def _histogram(_: Run, series: Series, part: slice) -> Iterator[Block]:
     parts = series.values[part]
     lengths = [len(part) for part in parts]
-    found = np.concatenate(parts) if sum(lengths) else np.zeros((0, 3))
+    buckets = np.concatenate(parts) if sum(lengths) else np.zeros((0, 3))
     yield {
         "step": np.repeat(series.steps[part], lengths),
         "wall_time": np.repeat(series.wall_times[part], lengths),
         "statistic": "count",
-        "left": found[:, 0],
-        "right": found[:, 1],
-        "value": found[:, 2],
+        "left": buckets[:, 0],
+        "right": buckets[:, 1],
+        "value": buckets[:, 2],
     }
 
 
@@ -183,10 +183,10 @@ def _texts(run: Run, series: Series, part: slice) -> Iterator[Block]:
     }
 
 
-def _spectrum(_: Run, series: Series, part: slice) -> Iterator[Block]:
+def _density(_: Run, series: Series, part: slice) -> Iterator[Block]:
     for i in range(part.start, part.stop):
         try:
-            grid, density = encode.spectrum_of(series.values[i])
+            grid, density = decode_density(series.values[i])
         except FormatError:
             continue
         yield {
@@ -211,9 +211,9 @@ def _tensors(_: Run, series: Series, part: slice) -> Iterator[Block]:
         }
 
 
-_SPECTRUM = "spectrum"
+_DENSITY = "density"
 _MAKERS: dict[Kind | str, Callable[[Run, Series, slice], Iterator[Block]]] = {
-    _SPECTRUM: _spectrum,
+    _DENSITY: _density,
     Kind.SCALAR: _scalars,
     Kind.PARAMETERS: _parameters,
     Kind.HISTOGRAMS: _histograms,

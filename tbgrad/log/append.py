@@ -73,18 +73,17 @@ class EventFileWriter:
     The file is made by `create`, which is given its path.
 
     Serialising, checksum and disk access happen on a daemon thread; events are on disk as soon as
-    the thread has caught up. Events that find the queue full are dropped, counted in `dropped`, and
-    told of in a note in the log. When writing fails, or the file is deleted, `on_error` is called
-    once with the exception (on that thread) and everything added later is dropped and counted.
+    the thread has caught up. Events that find the queue full, which has room for `capacity` of
+    them, are dropped, counted in `dropped`, and told of in a note in the log. When writing fails,
+    or the file is deleted, `on_error` is called once with the exception (on that thread) and
+    everything added later is dropped and counted.
 
     Raises:
         OSError: `logdir` cannot be created or written; from another `create`, what that raises.
 
     >>> with EventFileWriter(Path("runs/a")) as writer:
-    ...     writer.add(step=1, values=[logformat.scalar("loss", 0.5)])
+    ...     writer.add(step=1, values=[encode.scalar("loss", 0.5)])
     """
-
-    CAPACITY = 4096
 
     def __init__(
         self,
@@ -93,6 +92,7 @@ class EventFileWriter:
         start_step: int | None = None,
         on_error: Callable[[Exception], None] | None = None,
         create: Callable[[str], File] = LocalFile,
+        capacity: int = 4096,
     ) -> None:
         host = "".join(c if c.isalnum() or c in "-." else "-" for c in socket.gethostname())
         # Readers take files in the order of their names, those of one second too.
@@ -105,7 +105,7 @@ class EventFileWriter:
         self._failed = False
         self._on_error = on_error
         self._described: set[str] = set()
-        self._queue: queue.Queue[_Item | threading.Event | None] = queue.Queue(self.CAPACITY)
+        self._queue: queue.Queue[_Item | threading.Event | None] = queue.Queue(capacity)
         self.path = f"{logdir}/{name}"
         self._file = create(self.path)
         self._closed = False

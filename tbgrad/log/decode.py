@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import math
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from tensorboard.compat.proto import types_pb2
 
-from tbgrad.log.records import (
-    FORMAT_VERSION,
-    Alert,
-    CurvatureEstimate,
-    Eigenvalue,
-    HistogramBins,
-    Manifest,
-    Parameter,
-    Share,
-)
+from tbgrad.log.json_records import JSON_TAGS, record_of
 from tbgrad.log.tags import (
-    ALERTS,
-    CURVATURE,
+    DENSITY,
+    ENDED,
     HISTOGRAMS,
-    MANIFEST,
     NOTES,
     PARAMETERS,
     FormatError,
     Kind,
     split_group,
 )
-
-MAX_PARAMETERS = 1_000_000
-"""More rows than this in a manifest are taken for damage, not for a model."""
-
-MAX_DEPTH = 16
-"""Settings nested deeper than this are taken for damage, not for an optimizer."""
 
 MAX_REPEATED = 65_536
 """A tensor in the protocol's short form (last number repeated) may unfold to this many numbers."""
@@ -74,12 +58,50 @@ def unread(value: Value, metadata: Metadata | None) -> str:
     return f"of the plugin {plugin}" if plugin else "of no known form"
 
 
-def decode_json(tag: str, text: str | bytes) -> Any:
-    """The record of one of our JSON tags; raises as `decode` does."""
+def decode_array(tag: str, array: NDArray[Any]) -> tuple[Kind, Any]:
+    """What a packed series holds, given as an array, as a server of TensorBoard hands it out.
+
+    Raises:
+        FormatError: the content is not what the tag promises.
+    """
     try:
-        return _JSON_TAGS[tag][1](json.loads(text))
+        if tag in JSON_TAGS:
+            return record_of(tag, _string_in(array))
+        if tag in _MATRICES:
+            kind, dtype = _MATRICES[tag]
+            return kind, _matrix(array, dtype)
     except _MISFITS as error:
         raise _misfit(tag, error) from error
+    if array.dtype.kind in "OSU":
+        text = _string_in(array)
+        return Kind.TEXT, text.decode(errors="replace") if isinstance(text, bytes) else text
+    return Kind.TENSOR, array
+
+
+def decode_density(rows: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Eigenvalues, rising, and their density: both [G].
+
+    Raises:
+        FormatError: that is not what it holds.
+    """
+    fits = isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.shape[0] == 2
+    if not fits or rows.shape[1] < 2 or not (np.diff(rows[0]) > 0).all():
+        raise FormatError(f"{DENSITY!r} does not hold rising eigenvalues and their density")
+    grid, density = rows.astype(np.float64)
+    return grid, density
+
+
+def ended_at(notes: Iterable[tuple[int, str]], newest: int | None) -> int | None:
+    """The step at which the monitoring ended after a failure; None where it did not.
+
+    Args:
+        notes: step and text of the notes of a log, in any order.
+        newest: step of the newest gradient in it, which may be of a later session.
+    """
+    ends = [step for step, text in notes if ENDED in text]
+    if not ends or (newest is not None and newest > max(ends)):
+        return None
+    return max(ends)
 
 
 def _misfit(tag: str, error: Exception) -> FormatError:
@@ -89,13 +111,14 @@ def _misfit(tag: str, error: Exception) -> FormatError:
 
 def _decode(value: Value, metadata: Metadata | None) -> tuple[Kind, Any] | None:
     form, tag = value.WhichOneof("value"), split_group(value.tag)[1]
-    if tag in _JSON_TAGS:
-        kind, build = _JSON_TAGS[tag]
-        return kind, build(json.loads(value.tensor.string_val[0]))
-    if tag == PARAMETERS:
-        return Kind.PARAMETERS, _matrix(value.tensor, np.float32)
-    if tag == HISTOGRAMS:
-        return Kind.HISTOGRAMS, _matrix(value.tensor, np.int32)
+    if tag in JSON_TAGS:
+        return record_of(tag, value.tensor.string_val[0])
+    if tag in _MATRICES:
+        kind, dtype = _MATRICES[tag]
+        if value.tensor.dtype not in DTYPES:
+            name = types_pb2.DataType.Name(value.tensor.dtype)
+            raise ValueError(f"expected a {np.dtype(dtype)} matrix, found a tensor of {name}")
+        return kind, _matrix(_array(value.tensor), dtype)
     if form == "simple_value":
         return Kind.SCALAR, float(value.simple_value)
     if form == "histo":
@@ -124,10 +147,13 @@ def _number_in(array: NDArray[Any]) -> float | int:
     return number if isinstance(number, int) and int(float(number)) != number else float(number)
 
 
-def _matrix(tensor: Any, dtype: type[np.generic]) -> NDArray[Any]:
-    if tensor.dtype not in DTYPES:
-        raise ValueError(f"expected a {np.dtype(dtype)} matrix, found tensor type {tensor.dtype}")
-    array = _array(tensor)
+def _string_in(array: NDArray[Any]) -> bytes | str:
+    """The one string of an array."""
+    text = np.asarray(array, dtype=object).reshape(-1)[0]
+    return text if isinstance(text, bytes | str) else str(text)
+
+
+def _matrix(array: NDArray[Any], dtype: type[np.generic]) -> NDArray[Any]:
     if array.ndim != 2 or array.dtype.type is not dtype:
         raise ValueError(f"expected a {np.dtype(dtype)} matrix, found {array.dtype} {array.shape}")
     return array
@@ -181,132 +207,6 @@ def _legacy_buckets(histo: Any) -> NDArray[np.float64]:
     return np.column_stack([left, right, counts])[keep]
 
 
-def _manifest(content: Any) -> Manifest:
-    rows, statistics = content["parameters"], content["statistics"]
-    if not isinstance(rows, list) or len(rows) > MAX_PARAMETERS:
-        raise ValueError("the list of parameters is missing or too long")
-    if not isinstance(statistics, list):
-        raise TypeError("the statistics are not a list")
-    return Manifest(
-        parameters=tuple(
-            Parameter(
-                path=str(row["path"]),
-                layer=str(row.get("layer", "")),
-                shape=tuple(int(length) for length in row.get("shape", ())),
-                size=_size(row.get("size", 0)),
-                dtype=str(row.get("dtype", "")),
-                role=str(row.get("role", "other")),
-                activation=str(row.get("activation", "")),
-            )
-            for row in rows
-        ),
-        statistics=tuple(str(name) for name in statistics),
-        histogram_bins=_bins(content.get("histogram_edges", ())),
-        optimizer=_settings(content.get("optimizer", {})),
-        cadences={str(k): int(v) for k, v in content.get("cadences", {}).items()},
-        frozen=tuple(str(layer) for layer in content.get("frozen", ())),
-        rules=tuple(str(rule) for rule in content.get("rules", ())),
-        group=str(content.get("group", "")),
-        first_step=int(content.get("first_step", 0)),
-        format_version=int(content.get("format_version", FORMAT_VERSION)),
-    )
-
-
-def _size(content: Any) -> int:
-    size = int(content)
-    if not 0 <= size < 2**63:
-        raise ValueError("the size of a parameter is out of range")
-    return size
-
-
-def _bins(content: Any) -> HistogramBins:
-    edges = np.array(content, dtype=np.float64)
-    if edges.ndim != 1 or not np.isfinite(edges).all() or (np.diff(edges, prepend=0.0) <= 0).any():
-        raise ValueError("histogram edges are not positive and rising")
-    return HistogramBins(tuple(edges.tolist()))
-
-
-def _settings(content: Any) -> dict[str, object]:
-    if not isinstance(content, dict) or not _shallow(content, MAX_DEPTH):
-        raise ValueError("the settings of the optimizer are not an object, or nested too deep")
-    return content
-
-
-def _shallow(content: Any, depth: int) -> bool:
-    if not isinstance(content, dict | list):
-        return True
-    items = content.values() if isinstance(content, dict) else content
-    return depth > 0 and all(_shallow(item, depth - 1) for item in items)
-
-
-def _number(content: Any) -> float:
-    return math.nan if content is None else float(content)
-
-
-def _curvature(content: Any) -> CurvatureEstimate:
-    if not content["eigenvalues"]:
-        raise ValueError("no eigenvalues")
-    threshold = content.get("stability_threshold")
-    preconditioned = content.get("preconditioned")
-    return CurvatureEstimate(
-        eigenvalues=tuple(_eigenvalue(e) for e in content["eigenvalues"]),
-        converged=bool(content["converged"]),
-        hvps=int(content.get("hvps", 0)),
-        seconds=_number(content.get("seconds")),
-        loss=_number(content.get("loss")),
-        samples=int(content.get("samples", 0)),
-        stability_threshold=None if threshold is None else float(threshold),
-        threshold_formula=str(content.get("threshold_formula", "")),
-        preconditioned=None if preconditioned is None else _eigenvalue(preconditioned),
-        trace=_number(content.get("trace")),
-        trace_error=_number(content.get("trace_error")),
-        method=str(content.get("method", "")),
-        minimum_ratio=_share(content.get("minimum_ratio")),
-        negative_fraction=_share(content.get("negative_fraction")),
-        zero_fraction=_share(content.get("zero_fraction")),
-    )
-
-
-def _share(content: Any) -> Share | None:
-    if content is None:
-        return None
-    return Share(*(float(content[name]) for name in ("value", "low", "high")))
-
-
-def _eigenvalue(content: Any) -> Eigenvalue:
-    return Eigenvalue(_number(content["value"]), _number(content["residual"]))
-
-
-def _alerts(content: Any) -> tuple[Alert, ...]:
-    if not isinstance(content, list):
-        raise TypeError("the alerts are not a list")
-    return tuple(_alert(row) for row in content)
-
-
-def _alert(row: Any) -> Alert:
-    if row["severity"] not in ("info", "warning", "error"):
-        raise ValueError("an alert has an unknown severity")
-    if row["state"] not in ("open", "closed"):
-        raise ValueError("an alert is neither open nor closed")
-    return Alert(
-        rule=str(row["rule"]),
-        severity=row["severity"],
-        parameters=tuple(str(path) for path in row.get("parameters", ())),
-        first_step=int(row["first_step"]),
-        last_step=int(row["last_step"]),
-        state=row["state"],
-        evidence=str(row.get("evidence", "")),
-        causes=tuple(str(cause) for cause in row.get("causes", ())),
-        advice=str(row.get("advice", "")),
-    )
-
-
-_JSON_TAGS = {
-    MANIFEST: (Kind.MANIFEST, _manifest),
-    CURVATURE: (Kind.CURVATURE, _curvature),
-    ALERTS: (Kind.ALERTS, _alerts),
-}
-
 DTYPES: dict[int, tuple[type[np.generic], str]] = {
     types_pb2.DT_FLOAT: (np.float32, "float_val"),
     types_pb2.DT_DOUBLE: (np.float64, "double_val"),
@@ -322,5 +222,10 @@ DTYPES: dict[int, tuple[type[np.generic], str]] = {
     types_pb2.DT_UINT64: (np.uint64, "uint64_val"),
 }
 """Tensor types that are understood: the NumPy type, and the field that holds them unpacked."""
+
+_MATRICES: dict[str, tuple[Kind, type[np.generic]]] = {
+    PARAMETERS: (Kind.PARAMETERS, np.float32),
+    HISTOGRAMS: (Kind.HISTOGRAMS, np.int32),
+}
 
 _HALVES = (types_pb2.DT_HALF, types_pb2.DT_BFLOAT16)

@@ -1,14 +1,10 @@
-"""The log format, version 1: record <-> Summary value. Needs no TensorFlow.
-
-The only door between records and protocol buffers: both faces and the writer come through here.
-The names stand in `tbgrad.log.tags`, the way back from value to record in `tbgrad.log.decode`.
-"""
+"""From records to Summary values, the other way than `tbgrad.log.decode`. Needs no TensorFlow."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,87 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 from tensorboard.compat.proto import summary_pb2, tensor_pb2, types_pb2
 
-from tbgrad.log.decode import DTYPES, Value, decode, decode_json, unread
+from tbgrad.log.decode import DTYPES, Value
 from tbgrad.log.records import Alert, CurvatureEstimate, HistogramBins, Manifest
 from tbgrad.log.tags import (
-    ALERT_PLUGIN_NAME,
     ALERTS,
-    CLIP_FACTOR,
     CURVATURE,
-    ENDED,
-    GRADIENT_NORM,
-    GRADIENT_NORM_MAX,
-    HISTOGRAM_PLUGIN_NAME,
-    HISTOGRAM_PREFIX,
+    DENSITY,
     HISTOGRAMS,
-    LAMBDA_MAX,
-    LAMBDA_MIN,
-    LEARNING_RATE,
-    LOSS,
-    LOSS_SCALE,
     MANIFEST,
-    MINIMUM_RATIO,
-    NEGATIVE_FRACTION,
     NOTES,
     PARAMETERS,
-    PLUGIN_NAME,
-    SKIPPED_UPDATES,
-    SPECTRUM,
-    STABILITY,
-    TRACE,
-    UPDATE_RATIO,
-    VALIDATION_LOSS,
-    FormatError,
-    Kind,
+    PLUGINS,
 )
-
-__all__ = [
-    "ALERTS",
-    "ALERT_PLUGIN_NAME",
-    "CLIP_FACTOR",
-    "CURVATURE",
-    "ENDED",
-    "GRADIENT_NORM",
-    "GRADIENT_NORM_MAX",
-    "HISTOGRAMS",
-    "HISTOGRAM_PLUGIN_NAME",
-    "HISTOGRAM_PREFIX",
-    "LAMBDA_MAX",
-    "LAMBDA_MIN",
-    "LEARNING_RATE",
-    "LOSS",
-    "LOSS_SCALE",
-    "MANIFEST",
-    "MINIMUM_RATIO",
-    "NEGATIVE_FRACTION",
-    "NOTES",
-    "PARAMETERS",
-    "PLUGIN_NAME",
-    "SKIPPED_UPDATES",
-    "SPECTRUM",
-    "STABILITY",
-    "TRACE",
-    "UPDATE_RATIO",
-    "VALIDATION_LOSS",
-    "FormatError",
-    "Kind",
-    "alerts",
-    "curvature",
-    "decode",
-    "decode_json",
-    "ended_at",
-    "histogram",
-    "histograms",
-    "manifest",
-    "native_buckets",
-    "note",
-    "parameters",
-    "scalar",
-    "spectrum",
-    "spectrum_of",
-    "to_jsonable",
-    "unread",
-]
 
 
 def scalar(tag: str, value: float) -> Value:
@@ -115,71 +42,35 @@ def histogram(tag: str, buckets: NDArray[np.float64]) -> Value:
 
 def note(text: str) -> Value:
     """A sentence from the monitor about itself, in TensorBoard's own text tab."""
-    return _text_value(NOTES, "text", text)
+    return _text_value(NOTES, text)
 
 
 def manifest(record: Manifest) -> Value:
     """The manifest as JSON."""
     content = asdict(record)
     content["histogram_edges"] = list(content.pop("histogram_bins")["edges"])
-    return _text_value(MANIFEST, PLUGIN_NAME, _to_json(content))
+    return _text_value(MANIFEST, _to_json(content))
 
 
 def parameters(statistics: NDArray[np.float32]) -> Value:
     """Packed statistics: float32 [P, S]."""
-    return _value(
-        PARAMETERS,
-        PLUGIN_NAME,
-        summary_pb2.DATA_CLASS_TENSOR,
-        np.asarray(statistics, dtype=np.float32),
-    )
+    return _packed(PARAMETERS, np.asarray(statistics, dtype=np.float32))
 
 
 def histograms(counts: NDArray[np.int32]) -> Value:
     """Packed histograms: int32 [P, B]."""
-    return _value(
-        HISTOGRAMS,
-        HISTOGRAM_PLUGIN_NAME,
-        summary_pb2.DATA_CLASS_TENSOR,
-        np.asarray(counts, dtype=np.int32),
-    )
+    return _packed(HISTOGRAMS, np.asarray(counts, dtype=np.int32))
 
 
 def curvature(record: CurvatureEstimate) -> Value:
     """One curvature estimate as JSON."""
-    return _text_value(CURVATURE, PLUGIN_NAME, _to_json(asdict(record)))
+    return _text_value(CURVATURE, _to_json(asdict(record)))
 
 
-def spectrum(grid: NDArray[Any], density: NDArray[Any]) -> Value:
-    """The spectral density: eigenvalues and density, float32 [2, G]."""
-    rows = np.stack([grid, density]).astype(np.float32)
-    return _value(SPECTRUM, PLUGIN_NAME, summary_pb2.DATA_CLASS_TENSOR, rows)
-
-
-def spectrum_of(rows: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Eigenvalues, rising, and their density: what `spectrum` wrote.
-
-    Raises:
-        FormatError: that is not what it holds.
-    """
-    fits = isinstance(rows, np.ndarray) and rows.ndim == 2 and rows.shape[0] == 2
-    if not fits or rows.shape[1] < 2 or not (np.diff(rows[0]) > 0).all():
-        raise FormatError(f"{SPECTRUM!r} does not hold rising eigenvalues and their density")
-    grid, density = rows.astype(np.float64)
-    return grid, density
-
-
-def ended_at(notes: Iterable[tuple[int, str]], newest: int | None) -> int | None:
-    """The step at which the monitoring ended after a failure; None where it did not.
-
-    Args:
-        notes: step and text of the notes of a log, in any order.
-        newest: step of the newest gradient in it, which may be of a later session.
-    """
-    ends = [step for step, text in notes if ENDED in text]
-    if not ends or (newest is not None and newest > max(ends)):
-        return None
-    return max(ends)
+def density(eigenvalues: NDArray[Any], values: NDArray[Any]) -> Value:
+    """The density of the Hessian's eigenvalues on a grid of these: float32 [2, G]."""
+    rows = np.stack([eigenvalues, values]).astype(np.float32)
+    return _packed(DENSITY, rows)
 
 
 def alerts(records: Sequence[Alert]) -> Value:
@@ -188,7 +79,7 @@ def alerts(records: Sequence[Alert]) -> Value:
     Under a plugin name of their own, so that a server can keep all of them: where one telling in
     three is left out, alerts that were closed come back open.
     """
-    return _text_value(ALERTS, ALERT_PLUGIN_NAME, _to_json([asdict(record) for record in records]))
+    return _text_value(ALERTS, _to_json([asdict(record) for record in records]))
 
 
 def native_buckets(
@@ -217,12 +108,16 @@ def _value(tag: str, plugin: str, data_class: int, array: NDArray[Any] | np.gene
     return _with_metadata(summary_pb2.Summary.Value(tag=sound, tensor=tensor), plugin, data_class)
 
 
-def _text_value(tag: str, plugin: str, text: str) -> Value:
+def _packed(tag: str, array: NDArray[Any]) -> Value:
+    return _value(tag, PLUGINS[tag][0], summary_pb2.DATA_CLASS_TENSOR, array)
+
+
+def _text_value(tag: str, text: str) -> Value:
     tensor = tensor_pb2.TensorProto(
         dtype=types_pb2.DT_STRING, string_val=[text.encode(errors="replace")]
     )
     value = summary_pb2.Summary.Value(tag=tag, tensor=tensor)
-    return _with_metadata(value, plugin, summary_pb2.DATA_CLASS_TENSOR)
+    return _with_metadata(value, PLUGINS[tag][0], summary_pb2.DATA_CLASS_TENSOR)
 
 
 def _with_metadata(value: Value, plugin: str, data_class: int) -> Value:

@@ -134,17 +134,17 @@ def _headers_hold(data: bytes, starts: NDArray[np.intp]) -> NDArray[np.bool_]:
     """Whether each of these records' lengths has the checksum beside it."""
     lengths = np.frombuffer(data, np.uint8)[starts[:, None] + np.arange(_LENGTH.size)]
     nothing, tables = _tables()
-    found = np.full(len(starts), nothing, dtype=np.uint32)
+    crc = np.full(len(starts), nothing, dtype=np.uint32)
     for column, table in enumerate(tables):
-        found ^= table[lengths[:, column]]
-    holds: NDArray[np.bool_] = found == _unmasked(_words(data, starts + _LENGTH.size))
+        crc ^= table[lengths[:, column]]
+    holds: NDArray[np.bool_] = crc == _unmasked(_words(data, starts + _LENGTH.size))
     return holds
 
 
 def _words(data: bytes, positions: NDArray[np.intp]) -> NDArray[np.uint32]:
     """The 4-byte numbers at these positions."""
-    found = np.frombuffer(data, np.uint8)[positions[:, None] + np.arange(_CHECKSUM.size)]
-    words: NDArray[np.uint32] = found.reshape(-1).view("<u4")
+    picked = np.frombuffer(data, np.uint8)[positions[:, None] + np.arange(_CHECKSUM.size)]
+    words: NDArray[np.uint32] = picked.reshape(-1).view("<u4")
     return words
 
 

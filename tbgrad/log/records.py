@@ -11,22 +11,11 @@ from typing import Literal, SupportsFloat
 import numpy as np
 from numpy.typing import NDArray
 
+from tbgrad.log import statistics
+
 FORMAT_VERSION = 1
 
-STATISTICS: tuple[str, ...] = (
-    "norm",
-    "norm_max",
-    "mean",
-    "std",
-    "abs_max",
-    "zero_fraction",
-    "dead_fraction",
-    "nonfinite",
-    "weight_norm",
-    "update_norm",
-    "cosine",
-    "snr",
-)
+STATISTICS: tuple[str, ...] = tuple(statistics.STATISTICS)
 """Columns of the packed statistics, in the order in which this version writes them."""
 
 

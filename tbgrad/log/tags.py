@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable
 from enum import Enum
 
 PLUGIN_NAME = "tbgrad"
@@ -29,11 +30,20 @@ MANIFEST = "tbgrad/manifest"
 PARAMETERS = "tbgrad/parameters"
 HISTOGRAMS = "tbgrad/histograms"
 CURVATURE = "tbgrad/curvature"
-SPECTRUM = "tbgrad/spectrum"
+DENSITY = "tbgrad/spectrum"
 ALERTS = "tbgrad/alerts"
 NOTES = "tbgrad/notes"
 
-_PACKED = frozenset({MANIFEST, PARAMETERS, HISTOGRAMS, CURVATURE, SPECTRUM, ALERTS, NOTES})
+PLUGINS: dict[str, tuple[str, ...]] = {
+    MANIFEST: (PLUGIN_NAME,),
+    PARAMETERS: (PLUGIN_NAME,),
+    HISTOGRAMS: (HISTOGRAM_PLUGIN_NAME,),
+    CURVATURE: (PLUGIN_NAME,),
+    DENSITY: (PLUGIN_NAME,),
+    ALERTS: (ALERT_PLUGIN_NAME, PLUGIN_NAME),
+    NOTES: ("text",),
+}
+"""Of each packed series the plugin name that it is written under, then those it once had."""
 
 
 def in_group(group: str, tag: str) -> str:
@@ -47,16 +57,30 @@ def split_group(tag: str) -> tuple[str, str]:
     Which group a native series belongs to shows by the groups that have packed ones.
     """
     before, _, name = tag.rpartition(f"{PLUGIN_NAME}/")
-    if before.endswith("/") and f"{PLUGIN_NAME}/{name}" in _PACKED:
+    if before.endswith("/") and f"{PLUGIN_NAME}/{name}" in PLUGINS:
         return before[:-1], f"{PLUGIN_NAME}/{name}"
     return "", tag
 
 
-def group_name(run: str, group: str) -> str:
-    """The name under which a group of parameters is shown: as if it were a run below its run."""
+def within(groups: Iterable[str], tag: str) -> tuple[str, str]:
+    """Which of a run's groups any series belongs to, and its tag there."""
+    for group in groups:
+        if group and tag.startswith(f"{group}/"):
+            return group, tag[len(group) + 1 :]
+    return "", tag
+
+
+def group_name(run: str, group: str, taken: Container[str] = ()) -> str:
+    """The name under which a group of parameters is shown: as if it were a run below its run.
+
+    It gives way to runs of that name, which are `taken`.
+    """
     if not group:
         return run
-    return group if run == "." else f"{run}/{group}"
+    name = group if run == "." else f"{run}/{group}"
+    while name in taken:
+        name += " (group)"
+    return name
 
 
 class FormatError(ValueError):

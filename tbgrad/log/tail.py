@@ -57,7 +57,8 @@ class EventFileTail:
     they may be bytes that are still on their way, and are looked at again. `offset` is where the
     next `read` begins.
 
-    `path` is a `pathlib.Path`, or what has its `open` and `stat` and lies elsewhere.
+    `path` is a `pathlib.Path`, or what has its `open` and `stat` and lies elsewhere. Batches have
+    at most `batch_records` records.
 
     >>> tail = EventFileTail(Path("runs/a/events.out.tfevents.1"))
     >>> for batch in tail.read():        # all that is there now
@@ -65,8 +66,9 @@ class EventFileTail:
     >>> batches = list(tail.read())      # what came since
     """
 
-    def __init__(self, path: Any) -> None:
+    def __init__(self, path: Any, batch_records: int = BATCH_RECORDS) -> None:
         self.path = path
+        self._batch_records = batch_records
         self.offset = 0
         self.damage: list[Damage] = []
         self._identity: tuple[int, int] | None = None
@@ -178,11 +180,11 @@ class EventFileTail:
         """Yield the complete records of `data`, which begins at `self.offset`."""
         base, position = self.offset, 0
         while True:
-            found = records_in(data, position, BATCH_RECORDS)
-            if found.end > position:
+            records = records_in(data, position, self._batch_records)
+            if records.end > position:
                 self._close_gap(base + position)
-            sound_until = found.starts[-1] if found.starts else -1
-            for start in found.damaged:
+            sound_until = records.starts[-1] if records.starts else -1
+            for start in records.damaged:
                 if start > sound_until >= 0:
                     self._confirm()
                     sound_until = -1
@@ -190,13 +192,13 @@ class EventFileTail:
                 self._suspects.append((base + start, reason))
             if sound_until >= 0:
                 self._confirm()
-            stands = found.end == position
-            position = found.end
+            stands = records.end == position
+            position = records.end
             self.offset = base + position
-            if found.contents:
+            if records.contents:
                 self._latest = self.offset, data[max(0, position - FINGERPRINT_BYTES) : position]
-                yield Batch([base + start for start in found.starts], found.contents)
-            if found.broken:
+                yield Batch([base + start for start in records.starts], records.contents)
+            if records.broken:
                 if self._gap_at is None:
                     self._gap_at = base + position
                 position = next_header(data, position + 1)
@@ -206,10 +208,10 @@ class EventFileTail:
 
     # ------------------------------------------------------------------------ what is no record
 
-    def _close_gap(self, found: int) -> None:
+    def _close_gap(self, next_record: int) -> None:
         if self._gap_at is not None:
             lost, self._gap_at = self._gap_at, None
-            reason = f"{found - lost:,} bytes are not records; reading went on after them"
+            reason = f"{next_record - lost:,} bytes are not records; reading went on after them"
             self._suspects.append((lost, reason))
 
     def _confirm(self) -> None:

@@ -18,8 +18,8 @@ def seconds(wall_time: float) -> float:
     """Seconds since the epoch; 0 for what is no time: before 1970, or NaN."""
     if 0 <= wall_time < LATEST:
         return wall_time
-    found = next((wall_time / unit for unit in UNITS if LATEST <= wall_time < LATEST * unit), 0.0)
-    return found if math.isfinite(found) else 0.0
+    since = next((wall_time / unit for unit in UNITS if LATEST <= wall_time < LATEST * unit), 0.0)
+    return since if math.isfinite(since) else 0.0
 
 
 def all_seconds(wall_times: NDArray[np.float64]) -> NDArray[np.float64]:

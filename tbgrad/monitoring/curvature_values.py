@@ -42,5 +42,5 @@ def curvature_values(
     }
     values = [encode.scalar(tag, x) for tag, x in scalars.items() if not math.isnan(x)]
     if density is not None:
-        values.append(encode.spectrum(*density))
+        values.append(encode.density(*density))
     return [encode.curvature(estimate), *values], Record(step, known, curvature=estimate)

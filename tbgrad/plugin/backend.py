@@ -1,4 +1,4 @@
-"""The TensorBoard plugin: a route parses its request, an `*_impl` of `Views` answers with data."""
+"""The TensorBoard plugin: a route parses its request, a function of `views` answers with data."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
 
 from tbgrad.log.tags import ALERT_PLUGIN_NAME, HISTOGRAM_PLUGIN_NAME, PLUGIN_NAME
-from tbgrad.plugin import assets, payload
-from tbgrad.plugin.source import LogSource, Request
-from tbgrad.plugin.views import OWN_SCALARS, UnknownNameError, Views
+from tbgrad.plugin import answer, assets
+from tbgrad.plugin.source import LogSource, Snapshot, UnknownNameError
+from tbgrad.plugin.views import alerts, curvature, layers, parameter, run, scalars
 
 _log = logging.getLogger(__name__)
 
@@ -34,23 +34,14 @@ class GradientsPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
     plugin_name = PLUGIN_NAME
 
     def __init__(self, context: Any) -> None:
-        self._views = Views(LogSource(context.data_provider, context.sampling_hints))
+        self._source = LogSource(context.data_provider, context.sampling_hints)
 
     def get_plugin_apps(self) -> dict[str, Any]:
         """The WSGI application of each route."""
         apps: dict[str, Any] = {
-            "/runs": _json_app(self._runs_route),
-            "/status": _json_app(self._status_route),
-            "/scalars": _json_app(self._scalars_route),
-            "/layers": _json_app(self._layers_route),
-            "/parameter": _json_app(self._parameter_route),
-            "/histogram": _json_app(self._histogram_route),
-            "/curvature": _json_app(self._curvature_route),
-            "/alerts": _json_app(self._alerts_route),
-            "/notes": _json_app(self._notes_route),
-            "/plotly": _json_app(self._plotly_route),
-            "/plotly.min.js": self._plotly_script_route,
+            f"/{name}": _json_app(self._source, view) for name, view in ROUTES.items()
         }
+        apps["/plotly.min.js"] = _plotly_script_app
         # One exact route a file: no path of a request is ever joined to a directory.
         for name, content_type in assets.static_files().items():
             apps[f"/static/{name}"] = _file_app(name, content_type)
@@ -59,7 +50,7 @@ class GradientsPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
     def is_active(self) -> bool:
         """Whether any run has data of ours; TensorBoard greys the tab out where none has."""
         try:
-            return self._views.is_active(Request(RequestContext(), ""))
+            return run.is_active(self._source.snapshot(RequestContext(), ""))
         except Exception:  # noqa: BLE001 - a provider that is not up yet must not break the page
             return False
 
@@ -73,58 +64,53 @@ class GradientsPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
             es_module_path="/static/index.js", tab_name="Gradients", remove_dom=False
         )
 
-    def _runs_route(self, request: Any) -> Any:
-        return self._views.runs_impl(_who(request))
 
-    def _status_route(self, request: Any) -> Any:
-        return self._views.status_impl(_who(request), _argument(request, "run"))
+def _layers(snapshot: Snapshot, request: Any) -> Any:
+    statistic = request.args.get("statistic", "norm")
+    columns = _number(request, "columns", 300, MAX_COLUMNS)
+    return layers.layers(snapshot, _argument(request, "run"), statistic, columns)
 
-    def _scalars_route(self, request: Any) -> Any:
-        tags = request.args.getlist("tag") or OWN_SCALARS
-        return self._views.scalars_impl(_who(request), _argument(request, "run"), tags)
 
-    def _layers_route(self, request: Any) -> Any:
-        return self._views.layers_impl(
-            _who(request),
-            _argument(request, "run"),
-            request.args.get("statistic", "norm"),
-            _number(request, "columns", 300, MAX_COLUMNS),
-        )
+def _of_run(view: Callable[[Snapshot, str], Any]) -> Callable[[Snapshot, Any], Any]:
+    return lambda snapshot, request: view(snapshot, _argument(request, "run"))
 
-    def _parameter_route(self, request: Any) -> Any:
-        return self._views.parameter_impl(
-            _who(request), _argument(request, "run"), _argument(request, "parameter")
-        )
 
-    def _histogram_route(self, request: Any) -> Any:
-        return self._views.histogram_impl(
-            _who(request), _argument(request, "run"), _argument(request, "parameter")
-        )
+def _of_parameter(view: Callable[[Snapshot, str, str], Any]) -> Callable[[Snapshot, Any], Any]:
+    return lambda snapshot, request: view(
+        snapshot, _argument(request, "run"), _argument(request, "parameter")
+    )
 
-    def _curvature_route(self, request: Any) -> Any:
-        return self._views.curvature_impl(_who(request), _argument(request, "run"))
 
-    def _alerts_route(self, request: Any) -> Any:
-        return self._views.alerts_impl(_who(request), _argument(request, "run"))
+ROUTES: dict[str, Callable[[Snapshot, Any], Any]] = {
+    "runs": lambda snapshot, _: run.runs(snapshot),
+    "tables": lambda *_: run.tables(),
+    "status": _of_run(run.status),
+    "scalars": lambda snapshot, request: scalars.scalars(
+        snapshot, _argument(request, "run"), request.args.getlist("tag")
+    ),
+    "layers": _layers,
+    "parameter": _of_parameter(parameter.parameter),
+    "histogram": _of_parameter(parameter.histogram),
+    "curvature": _of_run(curvature.curvature),
+    "alerts": _of_run(alerts.alerts),
+    "notes": _of_run(alerts.notes),
+    "plotly": lambda *_: {"version": assets.plotly_version()},
+}
+"""What answers each address, given what TensorBoard has stored and the request."""
 
-    def _notes_route(self, request: Any) -> Any:
-        return self._views.notes_impl(_who(request), _argument(request, "run"))
 
-    def _plotly_route(self, request: Any) -> Any:  # noqa: ARG002 - same shape as the others
-        return {"version": assets.plotly_version()}
-
-    @wrappers.Request.application  # type: ignore[arg-type]
-    def _plotly_script_route(self, request: Any) -> Any:
-        script = assets.plotly_gzipped()
-        if script is None:
-            return http_util.Respond(
-                request, "The Python package plotly is not installed.", "text/plain", code=404
-            )
-        # The page asks for it with the version in the query, so it may be kept.
-        expires = PLOTLY_CACHE_SECONDS if request.args.get("version") else 0
+@wrappers.Request.application
+def _plotly_script_app(request: Any) -> Any:
+    script = assets.plotly_gzipped()
+    if script is None:
         return http_util.Respond(
-            request, script, "text/javascript", content_encoding="gzip", expires=expires
+            request, "The Python package plotly is not installed.", "text/plain", code=404
         )
+    # The page asks for it with the version in the query, so it may be kept.
+    expires = PLOTLY_CACHE_SECONDS if request.args.get("version") else 0
+    return http_util.Respond(
+        request, script, "text/javascript", content_encoding="gzip", expires=expires
+    )
 
 
 def _file_app(name: str, content_type: str) -> Any:
@@ -135,7 +121,7 @@ def _file_app(name: str, content_type: str) -> Any:
     return app
 
 
-def _json_app(route: Callable[[Any], Any]) -> Any:
+def _json_app(source: LogSource, view: Callable[[Snapshot, Any], Any]) -> Any:
     """The WSGI application of a route: its data as JSON, what goes wrong as one sentence."""
 
     @wrappers.Request.application
@@ -143,7 +129,11 @@ def _json_app(route: Callable[[Any], Any]) -> Any:
         if request.method not in ("GET", "HEAD"):
             return _respond(request, {"error": "this address only answers GET"}, 405)
         try:
-            return _respond(request, route(request), 200)
+            environ = request.environ
+            snapshot = source.snapshot(
+                plugin_util.context(environ), plugin_util.experiment_id(environ)
+            )
+            return _respond(request, view(snapshot, request), 200)
         except BadRequestError as error:
             return _respond(request, {"error": str(error)}, 400)
         except UnknownNameError as error:
@@ -159,11 +149,7 @@ def _json_app(route: Callable[[Any], Any]) -> Any:
 
 
 def _respond(request: Any, content: Any, code: int) -> Any:
-    return http_util.Respond(request, payload.encode(content), "application/json", code=code)
-
-
-def _who(request: Any) -> Request:
-    return Request(plugin_util.context(request.environ), plugin_util.experiment_id(request.environ))
+    return http_util.Respond(request, answer.as_json(content), "application/json", code=code)
 
 
 def _argument(request: Any, name: str) -> str:

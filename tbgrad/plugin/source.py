@@ -1,18 +1,23 @@
-"""What TensorBoard has stored of a run, through its data provider; unchanged series are kept."""
+"""What TensorBoard has stored, through its data provider: listed once a request, kept if unchanged.
+
+A provider lists one plugin name a call; `Snapshot` makes each such call at most once and answers
+everything that a request needs from it.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from tensorboard.data.provider import RunTagFilter
 
-from tbgrad.log.tags import PLUGIN_NAME, group_name, in_group, split_group
+from tbgrad.log.tags import PLUGIN_NAME, PLUGINS, group_name, in_group, split_group, within
 from tbgrad.log.wall_time import all_seconds, seconds
 
 SCALARS = "scalars"
@@ -21,6 +26,15 @@ EVERYTHING = 2**31 - 1
 
 MAX_REPLY = 128 * 2**20
 """The data server gives up at replies of 256 MiB; larger series are asked for in part."""
+
+CACHED = 12
+"""Answers that are kept: of several runs, or of several views of one."""
+
+Made = TypeVar("Made")
+
+
+class UnknownNameError(LookupError):
+    """The request names a run, statistic or parameter that the log does not have."""
 
 
 @dataclass(frozen=True)
@@ -56,148 +70,165 @@ class Place:
     """Where the series of a run of the tab lie: in a run of TensorBoard, or a group of one."""
 
     run: str
-    group: str
-    others: tuple[str, ...] = ()
-
-    def tag(self, own: str) -> str:
-        """The tag in TensorBoard of a series."""
-        return in_group(self.group, own)
-
-    def own(self, tag: str) -> str | None:
-        """The series that a tag in TensorBoard names; None where it belongs to another group."""
-        if self.group:
-            start = f"{self.group}/"
-            return tag[len(start) :] if tag.startswith(start) else None
-        return None if any(tag.startswith(f"{group}/") for group in self.others) else tag
-
-
-@dataclass(frozen=True)
-class Request:
-    """Who asks, about which experiment: what every call of the data provider needs."""
-
-    context: Any
-    experiment: str
+    group: str = ""
+    groups: tuple[str, ...] = ()
 
 
 class LogSource:
-    """Reads through a TensorBoard data provider, either the Python one or the fast data server."""
+    """Reads through a TensorBoard data provider, either the Python one or the fast data server.
 
-    CACHED_SERIES = 12
+    `limits` are how many records it keeps of a series, by plugin name.
+    """
 
     def __init__(self, provider: Any, limits: Mapping[str, int] | None = None) -> None:
-        self._provider = provider
+        self.provider = provider
         self._limits = dict(limits or {})
-        self._cache: OrderedDict[tuple[str, ...], tuple[str, Samples]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._cache: OrderedDict[tuple[Any, ...], tuple[str, Any]] = OrderedDict()
+        self._lock = threading.RLock()
 
-    def runs(self, request: Request) -> list[str]:
-        """Names of all runs, in TensorBoard's order; a group is a run of its own."""
-        return list(self._places(request))
-
-    def extents(
-        self,
-        request: Request,
-        plugin: str,
-        runs: Iterable[str] | None = None,
-        tags: Iterable[str] | None = None,
-    ) -> dict[str, dict[str, Extent]]:
-        """Where every series of a plugin ends, by run and tag."""
-        places = self._places(request)
-        if runs is not None:
-            places = {run: places[run] for run in runs if run in places}
-        if tags is not None:
-            tags = {place.tag(tag) for tag in tags for place in places.values()}
-        wanted = None if runs is None else {place.run for place in places.values()}
-        found = self._listed(request, plugin, RunTagFilter(runs=wanted, tags=tags))
-        extents = {}
-        for run, place in places.items():
-            series = {
-                own: Extent(int(series.max_step), seconds(float(series.max_wall_time)))
-                for tag, series in found.get(place.run, {}).items()
-                if series.max_step is not None and (own := place.own(tag)) is not None
-            }
-            if series:
-                extents[run] = series
-        return extents
-
-    def scalars(self, request: Request, run: str, tags: Iterable[str]) -> dict[str, Samples]:
-        """The stored points of scalar series."""
-        place = self._places(request).get(run, Place(run, ""))
-        found = self._provider.read_scalars(
-            request.context,
-            experiment_id=request.experiment,
-            plugin_name=SCALARS,
-            downsample=EVERYTHING,
-            run_tag_filter=RunTagFilter(runs=[place.run], tags=[place.tag(tag) for tag in tags]),
-        )
-        return {
-            place.own(tag) or tag: _samples(data, [datum.value for datum in data])
-            for tag, data in (found or {}).get(place.run, {}).items()
-        }
-
-    def tensors(
-        self, request: Request, run: str, plugin: str, tag: str, record_bytes: int = 0
-    ) -> Samples:
-        """The stored records of a tensor series; `record_bytes` is the size of one of them."""
-        extent = self.extents(request, plugin, [run], [tag]).get(run, {}).get(tag)
-        if extent is None:
-            return NOTHING
-        place = self._places(request).get(run, Place(run, ""))
-        key = (request.experiment, place.run, plugin, place.tag(tag))
-        with self._lock:  # two views that ask for the same series read it once
-            revision, samples = self._cache.get(key, ("", NOTHING))
-            if revision != extent.revision:
-                samples = self._read_tensors(request, *key[1:], record_bytes)
-                self._cache[key] = (extent.revision, samples)
-            self._cache.move_to_end(key)
-            while len(self._cache) > self.CACHED_SERIES:
-                self._cache.popitem(last=False)
-        return samples
+    def snapshot(self, context: Any, experiment: str) -> Snapshot:
+        """What there is now, for one request about an experiment."""
+        return Snapshot(self, context, experiment)
 
     def sampled(self, plugin: str, count: int) -> bool:
         """Whether TensorBoard may have dropped records of a series of which it kept `count`."""
         limit = self._limits.get(plugin, 0)
         return 0 < limit <= count
 
-    def _listed(self, request: Request, plugin: str, wanted: RunTagFilter) -> Any:
-        """The series of a plugin, by TensorBoard's run and tag."""
-        method = self._provider.list_scalars if plugin == SCALARS else self._provider.list_tensors
-        found = method(
-            request.context,
-            experiment_id=request.experiment,
-            plugin_name=plugin,
-            run_tag_filter=wanted,
-        )
-        return found or {}
+    def kept(self, key: tuple[Any, ...], revision: str, make: Callable[[], Made]) -> Made:
+        """What was made for this key at this revision, or else what `make` makes now."""
+        with self._lock:  # two views that ask for the same read it once
+            before, value = self._cache.get(key, ("", None))
+            if value is None or before != revision:
+                value = make()
+                self._cache[key] = (revision, value)
+            self._cache.move_to_end(key)
+            while len(self._cache) > CACHED:
+                self._cache.popitem(last=False)
+        made: Made = value
+        return made
 
-    def _places(self, request: Request) -> dict[str, Place]:
-        """Where each run of the tab lies."""
-        found = self._provider.list_runs(request.context, experiment_id=request.experiment)
-        packed = self._listed(request, PLUGIN_NAME, RunTagFilter())
-        names = [run.run_name for run in found]
-        places = {}
+
+class Snapshot:
+    """What one request sees: runs and series are listed when they are first asked for, once."""
+
+    def __init__(self, source: LogSource, context: Any, experiment: str) -> None:
+        self.source = source
+        self._context = context
+        self._experiment = experiment
+        self._listed: dict[str, dict[str, dict[str, Extent]]] = {}
+
+    # ------------------------------------------------------------------------ which runs
+
+    @cached_property
+    def places(self) -> dict[str, Place]:
+        """Where each run of the tab lies, in TensorBoard's order; a group is a run of its own."""
+        runs = self.source.provider.list_runs(self._context, experiment_id=self._experiment)
+        names = [run.run_name for run in runs]
+        places: dict[str, Place] = {}
         for run in names:
-            groups = sorted({split_group(tag)[0] for tag in packed.get(run, ())} or {""})
+            groups = self._groups(run)
             for group in groups:
-                name = group_name(run, group)
-                while name in places or (group and name in names):
-                    name += " (group)"
-                places[name] = Place(run, group, tuple(other for other in groups if other))
+                taken = {*places, *names} if group else places
+                others = tuple(other for other in groups if other)
+                places[group_name(run, group, taken)] = Place(run, group, others)
         return places
 
-    def _read_tensors(
-        self, request: Request, run: str, plugin: str, tag: str, record_bytes: int
-    ) -> Samples:
-        wanted = max(1, MAX_REPLY // record_bytes) if record_bytes else EVERYTHING
-        found = self._provider.read_tensors(
-            request.context,
-            experiment_id=request.experiment,
+    def place(self, run: str) -> Place:
+        """Where a run lies.
+
+        Raises:
+            UnknownNameError: TensorBoard knows no such run.
+        """
+        listed = self.series(PLUGIN_NAME)
+        if run in listed and not any(self._groups(name) != [""] for name in listed):
+            return Place(run)  # without groups a name is that of TensorBoard's run
+        if run not in self.places:
+            raise UnknownNameError(f"TensorBoard knows no run {run!r}")
+        return self.places[run]
+
+    def _groups(self, run: str) -> list[str]:
+        listed = self.series(PLUGIN_NAME).get(run, ())
+        return sorted({split_group(tag)[0] for tag in listed} or {""})
+
+    # ------------------------------------------------------------------------ which series
+
+    def series(self, plugin: str) -> dict[str, dict[str, Extent]]:
+        """Where every series of a plugin ends, by TensorBoard's run and tag."""
+        if plugin not in self._listed:
+            provider = self.source.provider
+            listing = provider.list_scalars if plugin == SCALARS else provider.list_tensors
+            listed = listing(
+                self._context,
+                experiment_id=self._experiment,
+                plugin_name=plugin,
+                run_tag_filter=RunTagFilter(),
+            )
+            self._listed[plugin] = {
+                run: {
+                    tag: Extent(int(series.max_step), seconds(float(series.max_wall_time)))
+                    for tag, series in by_tag.items()
+                    if series.max_step is not None
+                }
+                for run, by_tag in (listed or {}).items()
+            }
+        return self._listed[plugin]
+
+    def extents(self, plugin: str, place: Place) -> dict[str, Extent]:
+        """Where the series of a plugin end that lie in a place, by their tags there."""
+        extents = {}
+        for tag, extent in self.series(plugin).get(place.run, {}).items():
+            group, own = within(place.groups, tag)
+            if group == place.group:
+                extents[own] = extent
+        return extents
+
+    def stored_under(self, place: Place, tag: str) -> str | None:
+        """The plugin name under which there is a packed series, None where there is none."""
+        for plugin in PLUGINS[tag]:
+            if tag in self.extents(plugin, place):
+                return plugin
+        return None
+
+    # ------------------------------------------------------------------------ what is in them
+
+    def scalars(self, place: Place, tags: Iterable[str]) -> dict[str, Samples]:
+        """The stored points of scalar series."""
+        wanted = {in_group(place.group, tag): tag for tag in tags}
+        data = self._read("read_scalars", SCALARS, place, list(wanted), EVERYTHING)
+        return {
+            wanted[tag]: _samples(points, [datum.value for datum in points])
+            for tag, points in data.items()
+        }
+
+    def tensors(
+        self, place: Place, plugin: str, tags: Iterable[str], record_bytes: int = 0
+    ) -> dict[str, Samples]:
+        """The stored records of tensor series; `record_bytes` is the size of one of them."""
+        wanted = {in_group(place.group, tag): tag for tag in tags}
+        most = max(1, MAX_REPLY // record_bytes) if record_bytes else EVERYTHING
+        data = self._read("read_tensors", plugin, place, list(wanted), most)
+        return {
+            wanted[tag]: _samples(records, [datum.numpy for datum in records])
+            for tag, records in data.items()
+        }
+
+    def kept(
+        self, place: Place, what: tuple[Any, ...], revision: str, make: Callable[[], Made]
+    ) -> Made:
+        """As `LogSource.kept` says, for what is made of the series of a place."""
+        key = (self._experiment, place.run, place.group, *what)
+        return self.source.kept(key, revision, make)
+
+    def _read(self, method: str, plugin: str, place: Place, tags: list[str], most: int) -> Any:
+        data = getattr(self.source.provider, method)(
+            self._context,
+            experiment_id=self._experiment,
             plugin_name=plugin,
-            downsample=wanted,
-            run_tag_filter=RunTagFilter(runs=[run], tags=[tag]),
+            downsample=most,
+            run_tag_filter=RunTagFilter(runs=[place.run], tags=tags),
         )
-        data = (found or {}).get(run, {}).get(tag, [])
-        return _samples(data, [datum.numpy for datum in data])
+        return (data or {}).get(place.run, {})
 
 
 def _samples(data: Iterable[Any], values: list[Any]) -> Samples:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,14 @@ from tbgrad.log.framing import FOOTER_BYTES, HEADER_BYTES
 from tbgrad.log.records import Damage, Manifest
 from tbgrad.log.tags import group_name
 from tbgrad.log.tail import EventFileTail
-from tbgrad.reading.parse import Intake
-from tbgrad.reading.rows import PackedRows
-from tbgrad.reading.run import REPLACED, LeftOut, Run
-from tbgrad.reading.series import Series
+from tbgrad.reading.columns import Limits
+from tbgrad.reading.parse import EventParser
+from tbgrad.reading.run import Run
 from tbgrad.reading.store import SeriesStore
 
 
 class RunBuilder:
-    """Reads the event files of one of so many directories, `bounded` in memory or not.
+    """Reads the event files of one directory, within `limits`.
 
     `problems` maps unreadable files to why. `complete` is that the last look reached their ends.
 
@@ -28,14 +27,14 @@ class RunBuilder:
     earlier one grows, its values give way to those of later ones that were read already.
     """
 
-    def __init__(self, name: str, bounded: bool = False, runs: int = 1) -> None:
+    def __init__(self, name: str, limits: Limits) -> None:
         self.name = name
         self.problems: dict[str, str] = {}
         self.complete = False
         self._disordered = False
         self._tails: dict[Any, EventFileTail] = {}
-        self._store = SeriesStore(bounded, runs)
-        self._intake = Intake(self._store)
+        self._store = SeriesStore(limits)
+        self._parser = EventParser(self._store)
         self._stretches: list[_Stretch] = []
 
     @property
@@ -55,13 +54,13 @@ class RunBuilder:
         )
 
     def read(self, paths: list[Path], deadline: float) -> bool:
-        """Take in what is new in the files until `deadline`; whether there was anything."""
+        """Read what is new in the files until `deadline`; whether there was anything."""
         before = self.bytes_read
         self.problems, self.complete = {}, True
         for i, path in enumerate(paths):
             tail = self._tails.get(path)
             if tail is None:
-                tail = self._tails[path] = EventFileTail(path)
+                tail = self._tails[path] = EventFileTail(path, self._store.limits.batch_records)
             try:
                 if tail.grown():
                     self._store.expected_bytes = max(
@@ -75,20 +74,20 @@ class RunBuilder:
         return self.bytes_read > before
 
     def _read(self, tail: EventFileTail, behind: list[Path], deadline: float) -> bool:
-        """Take in what is new in one file; True if there was not the time for all of it."""
+        """Read what is new in one file; True if there was not the time for all of it."""
         tails = self._tails
         later = {tails[path] for path in behind if path in tails and tails[path].offset}
         self._store.file = tail
         for batch in tail.read():
             manifests = self._store.manifests
             if later:
-                if not self._intake.take_late(batch, tail, later):
+                if not self._parser.parse_late(batch, tail, later):
                     self._disordered = True
                     return False
                 first, last = -(2**63), 2**63
             else:
-                first, last = self._intake.take(batch, tail)
-            if self._store.bounded:
+                first, last = self._parser.parse(batch, tail)
+            if self._store.limits.merging:
                 end = batch.offsets[-1] + len(batch.contents[-1]) + HEADER_BYTES + FOOTER_BYTES
                 stretch = _Stretch(tail, batch.offsets[0], end, first, last, manifests)
                 self._stretches.append(stretch)
@@ -102,16 +101,16 @@ class RunBuilder:
         Raises:
             OSError: a file cannot be read any more.
         """
-        builder = RunBuilder(self.name)
-        builder._intake = Intake(builder._store, former=self._intake)
-        for stretch in sorted(self._stretches, key=lambda each: (each.tail.path, each.start)):
+        builder = RunBuilder(self.name, Limits(merging=False))
+        builder._parser = EventParser(builder._store, former=self._parser)
+        for stretch in sorted(self._stretches, key=lambda part: (part.tail.path, part.start)):
             if stretch.first_step <= last_step and stretch.last_step >= first_step:
-                builder._store.adopt(stretch.manifests)
+                builder._store.change_manifests(stretch.manifests)
                 tail = EventFileTail(stretch.tail.path)
                 builder._store.file = stretch.tail
                 for batch in tail.stretch(stretch.start, stretch.end):
-                    builder._intake.take(batch, tail)
-        builder._store.adopt(self._store.manifests)
+                    builder._parser.parse(batch, tail)
+        builder._store.change_manifests(self._store.manifests)
         return builder.freeze()
 
     def freeze(self, last_look: bool = False) -> dict[str, Run]:
@@ -125,38 +124,20 @@ class RunBuilder:
             damage += [end for end in ends if end is not None]
             damage += [Damage(path, 0, f"not read: {why}") for path, why in self.problems.items()]
         ordered = tuple(sorted(damage, key=lambda d: (d.file, d.offset)))
-        groups, unread = self._store.by_group(), self._store.left_out()
+        groups = list(self._store.runs())
         runs: dict[str, Run] = {}
-        for group, series in groups.items():
-            if series or group or len(groups) == 1:
-                rows = self._store.groups.get(group, PackedRows())
+        for group, run in groups:
+            if run or group or len(groups) == 1:
                 name = group_name(self.name, group)
-                runs[name] = Run(
-                    name=name,
-                    series=series,
-                    manifest=rows.manifest,
-                    parameters=rows.parameters,
-                    names=rows.names,
-                    damage=ordered,
-                    left_out=_left_out(series, unread.get(group, [])),
-                    # Of the whole directory: told once, so that sums over runs are right.
-                    bytes_read=0 if runs else self.bytes_read,
-                )
+                # Of the whole directory: told once, so that sums over runs are right.
+                bytes_read = 0 if runs else self.bytes_read
+                runs[name] = replace(run, name=name, damage=ordered, bytes_read=bytes_read)
         return runs
 
     @property
     def bytes_read(self) -> int:
         """Of all files."""
         return sum(tail.offset for tail in self._tails.values())
-
-
-def _left_out(series: Mapping[str, Series], unread: list[LeftOut]) -> tuple[LeftOut, ...]:
-    """What is in no series, one entry a tag and reason."""
-    counts = {(each.tag, each.reason): each.count for each in unread}
-    for tag, each in series.items():
-        if each.replaced:
-            counts[tag, REPLACED] = counts.get((tag, REPLACED), 0) + each.replaced
-    return tuple(LeftOut(tag, count, reason) for (tag, reason), count in sorted(counts.items()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tbgrad.reading.builder import RunBuilder
+from tbgrad.reading.columns import Limits, limits_of
 from tbgrad.reading.places import place_of
 from tbgrad.reading.run import Run
 from tbgrad.reading.series import Buckets, Series
@@ -25,7 +26,7 @@ PROGRESS_SECONDS = 0.1
 __all__ = ["LogDirectory", "Run", "Series", "read"]
 
 
-def read(logdir: str | Path, *, bounded: bool = False) -> dict[str, Run]:
+def read(logdir: str | Path, *, bounded: bool | Limits = False) -> dict[str, Run]:
     """Read all runs below `logdir`, every value of them, or `bounded` in memory (see `Series`).
 
     Needs no TensorFlow. `logdir` may be remote, as "gs://bucket/runs" (with `tbgrad[remote]`).
@@ -60,7 +61,7 @@ class UnreadWarning(UserWarning):
     """A part of a log could not be read, and is missing from what was."""
 
 
-def each(
+def read_one_by_one(
     logdir: str | Path,
     problems: dict[str, str],
     progress: Callable[[int, int], object] | None = None,
@@ -74,7 +75,7 @@ def each(
     total = sum(_size(path) for paths in files.values() for path in paths)
     done = 0
     for name, paths in files.items():
-        builder = RunBuilder(name)
+        builder = RunBuilder(name, Limits(merging=False))
         while builder.read(paths, time.monotonic() + PROGRESS_SECONDS):
             if progress is not None:
                 progress(done + builder.bytes_read, total)
@@ -104,8 +105,8 @@ class LogDirectory:
         MissingExtraError: `logdir` is remote and what reads it is not installed.
     """
 
-    def __init__(self, logdir: str | Path, *, bounded: bool = True) -> None:
-        self._bounded = bounded
+    def __init__(self, logdir: str | Path, *, bounded: bool | Limits = True) -> None:
+        self._limits = limits_of(bounded)
         self.place = place_of(logdir)
         self.path = self.place.path
         self.progress: float | None = None
@@ -127,8 +128,7 @@ class LogDirectory:
         started = time.monotonic()
         problems: dict[str, str] = {}
         aliases: dict[str, str] = {}
-        found = self.place.event_files(problems, aliases)
-        files = unaliased(found, aliases)
+        files = unaliased(self.place.event_files(problems, aliases), aliases)
         # Looking what there is takes its time, too: no more of all the time than reading does.
         budget = max(seconds, time.monotonic() - started) if seconds > 0 else 0.0
         self._builders = {n: b for n, b in self._builders.items() if n in files}
@@ -169,7 +169,8 @@ class LogDirectory:
         self, name: str, files: Mapping[str, list[Any]], frozen: Mapping[str, object]
     ) -> RunBuilder:
         """Begin to read a directory, as if nothing of it had been read."""
-        self._builders[name] = RunBuilder(name, self._bounded, len(files))
+        limits = replace(self._limits, runs=len(files))
+        self._builders[name] = RunBuilder(name, limits)
         if name in frozen:
             self._rereading.add(name)
         return self._builders[name]
@@ -193,18 +194,16 @@ class LogDirectory:
             OSError: a file cannot be read any more.
         """
         series = self.runs[run][tag]
-        found = series.window(first_step, last_step, buckets)
-        if series.buckets is None or not len(found) or len(found) >= buckets:
-            return found
-        if not (found.counts > 1).any():
-            return found
+        held = series.window(first_step, last_step, buckets)
+        if series.buckets is None or not 0 < len(held) < buckets or not (held.counts > 1).any():
+            return held
         last = min(last_step, int(series.steps[-1]))
         directory = next((name for name, runs in self._frozen.items() if run in runs), None)
         if directory is not None:
             again = self._builders[directory].reread(first_step, last).get(run)
             if again is not None and tag in again and again.names == self.runs[run].names:
                 return again[tag].window(first_step, last, buckets)
-        return found
+        return held
 
     def finish(self) -> dict[str, Run]:
         """The runs, with what is damaged in them that only a last look can tell."""
@@ -212,8 +211,8 @@ class LogDirectory:
         return _by_name(last, self._aliases)
 
     def _in_turn(self, names: list[str]) -> list[str]:
-        after = bisect.bisect_right(names, self._last_turn)
-        return names[after:] + names[:after]
+        turn = bisect.bisect_right(names, self._last_turn)
+        return names[turn:] + names[:turn]
 
 
 def _by_name(

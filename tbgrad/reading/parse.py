@@ -1,4 +1,4 @@
-"""From the records of event files to the values of series, by their bytes where those repeat."""
+"""From the records of event files into a store, by their bytes where those repeat."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from tbgrad.log.decode import decode, unread
 from tbgrad.log.tags import FormatError, Kind
 from tbgrad.log.tail import Batch, EventFileTail
 from tbgrad.log.wall_time import all_seconds, seconds
-from tbgrad.reading.columns import ScalarColumn
 from tbgrad.reading.repeats import (
     NUMBER_BYTES,
     STEP,
     TIME_KEY,
     WALL_TIME,
-    Template,
-    learn,
+    Repeat,
+    repeat_of,
     step_of,
     tag_bytes,
     values_of,
@@ -33,24 +32,24 @@ from tbgrad.reading.store import SeriesStore
 _DOUBLE = struct.Struct("<d")
 
 
-class Intake:
+class EventParser:
     """Decodes the events of one directory into a store.
 
-    TensorBoard keeps the metadata of the first value of a tag; so does this. An intake that goes
-    over old ground takes those of the `former` one.
+    TensorBoard keeps the metadata of the first value of a tag; so does this. A parser that goes
+    over old ground has those of the `former` one.
     """
 
-    def __init__(self, store: SeriesStore, former: Intake | None = None) -> None:
+    def __init__(self, store: SeriesStore, former: EventParser | None = None) -> None:
         self._store = store
         self._metadata: dict[str, Any] = former._metadata if former is not None else {}
         self._ignored: set[bytes] = former._ignored if former is not None else set()
-        self._templates: dict[bytes, dict[int, tuple[str, Template]]] = {}
-        self._unlearned: set[tuple[bytes, int]] = set()
+        self._repeats: dict[bytes, dict[int, tuple[str, Repeat]]] = {}
+        self._irregular: set[tuple[bytes, int]] = set()
         self._scalars: dict[str, _Scalars] = {}
         self._lone_scalars: dict[bytes, _Scalars] = {}
 
-    def take(self, batch: Batch, tail: EventFileTail) -> tuple[int, int]:
-        """Take in the records of a batch in their order; the lowest and the highest step."""
+    def parse(self, batch: Batch, tail: EventFileTail) -> tuple[int, int]:
+        """Add the records of a batch in their order; the lowest and the highest step."""
         lone = self._lone_scalars
         steps: list[int] = []
         former, step, summary = b"?", 0, 0
@@ -61,7 +60,7 @@ class Intake:
                 # Many events of one step follow one another.
                 former = head if 0 < summary < STEP.stop else b"?"
             if not summary:
-                steps.append(self._take_event(offset, content, tail))
+                steps.append(self._parse_event(offset, content, tail))
                 continue
             steps.append(step)
             scalars = lone.get(content[summary:-NUMBER_BYTES])
@@ -71,16 +70,16 @@ class Intake:
                 scalars.numbers.append(content[-NUMBER_BYTES:])
                 continue
             values = values_of(content, summary)
-            if values is None or not self._take_values(offset, content, step, values, tail):
-                self._take_event(offset, content, tail)
+            if values is None or not self._parse_values(offset, content, step, values, tail):
+                self._parse_event(offset, content, tail)
             elif len(values) == 1:
-                self._learn_lone(content[summary:-NUMBER_BYTES], values[0])
+                self._remember_lone(content[summary:-NUMBER_BYTES], values[0])
         for scalars in self._scalars.values():
-            scalars.flush(self._store.file)
+            scalars.flush(self._store)
         return min(steps), max(steps)
 
-    def take_late(self, batch: Batch, tail: EventFileTail, later: Collection[object]) -> bool:
-        """Take in a batch of a file although `later` ones, which go before it, were read already.
+    def parse_late(self, batch: Batch, tail: EventFileTail, later: Collection[object]) -> bool:
+        """Add a batch of a file although `later` ones, which go behind it, were read already.
 
         False where these have to be read anew, as if they had come behind it.
         """
@@ -94,29 +93,29 @@ class Intake:
             ):
                 return False
             for value in event.summary.value:
-                late = self._store.gives_way(value.tag, event.step, later)
-                if late is None:
+                replaced = self._store.replaced_by(later, value.tag, event.step)
+                if replaced is None:
                     return False
-                if late:
+                if replaced:
                     self._store.leave_out(value.tag, REPLACED)
                 else:
                     wall_time = seconds(event.wall_time)
-                    self._take_value(value, event.step, wall_time, offset, tail)
+                    self._parse_value(value, event.step, wall_time, offset, tail)
         return True
 
-    def _take_values(
+    def _parse_values(
         self, offset: int, content: bytes, step: int, values: list[bytes], tail: EventFileTail
     ) -> bool:
-        """Take in the values of an event by their bytes; False, and none taken, if one is none."""
-        found: list[tuple[Any, Template | None, Any]] = []
-        templates, ignored = self._templates, self._ignored
+        """Add the values of an event by their bytes; False, and none added, if one is none."""
+        parts: list[tuple[Any, Repeat | None, Any]] = []
+        repeats, ignored = self._repeats, self._ignored
         for value in values:
             key = tag_bytes(value)
-            lengths = templates.get(key)
+            lengths = repeats.get(key)
             if lengths is not None and (known := lengths.get(len(value))) is not None:
                 numbers = known[1].numbers(value)
                 if numbers is not None:
-                    found.append((*known, numbers))
+                    parts.append((*known, numbers))
                     continue
             elif key in ignored:
                 continue
@@ -124,46 +123,42 @@ class Intake:
                 parsed = summary_pb2.Summary.Value.FromString(value)
             except DecodeError:
                 return False
-            if key in templates and parsed.HasField("metadata"):
+            if key in repeats and parsed.HasField("metadata"):
                 return False  # it may say what the next value of the tag in this event is
-            found.append((value, None, parsed))
+            parts.append((value, None, parsed))
         wall_time = seconds(_DOUBLE.unpack(content[WALL_TIME])[0])
-        for tag, template, numbers in found:
-            if template is None:
-                self._take_value(numbers, step, wall_time, offset, tail, tag)
-            elif template.kind is Kind.SCALAR:
+        for tag, repeat, numbers in parts:
+            if repeat is None:
+                self._parse_value(numbers, step, wall_time, offset, tail, tag)
+            elif repeat.kind is Kind.SCALAR:
                 scalars = self._scalars[tag]
                 scalars.steps.append(step)
                 scalars.wall_times.append(content[WALL_TIME])
                 scalars.numbers.append(numbers.tobytes())
-            elif template.kind is Kind.HISTOGRAM:
-                column = self._store.columns[tag]
-                column.begin_file(self._store.file, step)
-                column.append(step, wall_time, numbers)
             else:
                 try:
-                    self._store.keep(tag, step, wall_time, template.kind, numbers)
+                    self._store.add(tag, step, wall_time, repeat.kind, numbers)
                 except FormatError as error:
                     tail.note(offset, str(error))
         return True
 
-    def _take_event(self, offset: int, content: bytes, tail: EventFileTail) -> int:
-        """Take in any event, by the parser of the protocol; its step."""
+    def _parse_event(self, offset: int, content: bytes, tail: EventFileTail) -> int:
+        """Add any event, by the parser of the protocol; its step."""
         event = tail.event(offset, content)
         if event is None:
             return 0
         if event.HasField("session_log"):
             if event.session_log.status == event.session_log.START:
                 for scalars in self._scalars.values():
-                    scalars.flush(self._store.file)
+                    scalars.flush(self._store)
                 self._store.restart(event.step)
             return int(event.step)
         wall_time = seconds(event.wall_time)
         for value in event.summary.value:
-            self._take_value(value, event.step, wall_time, offset, tail)
+            self._parse_value(value, event.step, wall_time, offset, tail)
         return int(event.step)
 
-    def _take_value(
+    def _parse_value(
         self,
         value: Any,
         step: int,
@@ -172,15 +167,15 @@ class Intake:
         tail: EventFileTail,
         content: bytes = b"",
     ) -> None:
-        """Take in one value; by its bytes `content` the next ones like it are taken in faster."""
+        """Add one value; by its bytes `content` the next ones like it are added faster."""
         tag = value.tag
-        if self._store.is_told_twice(tag):
+        if self._store.is_redundant(tag):
             self._ignored.add(tag.encode())
             return
         has_metadata = value.HasField("metadata")
         if has_metadata and tag not in self._metadata:
             self._metadata[tag] = value.metadata
-            self._templates.pop(tag.encode(), None)
+            self._repeats.pop(tag.encode(), None)
             self._lone_scalars.clear()
         try:
             decoded = decode(value, self._metadata.get(tag))
@@ -189,31 +184,30 @@ class Intake:
                 self._store.leave_out(tag, f"not read: {what}")
                 return
             if tag in self._scalars:
-                self._scalars[tag].flush(self._store.file)
-            self._store.keep(tag, step, wall_time, *decoded)
+                self._scalars[tag].flush(self._store)
+            self._store.add(tag, step, wall_time, *decoded)
         except FormatError as error:
             tail.note(offset, str(error))
             return
         if not has_metadata:
-            self._learn(tag, content, *decoded)
+            self._remember(tag, content, *decoded)
 
-    def _learn(self, tag: str, content: bytes, kind: Kind, decoded: Any) -> None:
-        """Keep the template of a value's bytes, where it has one."""
+    def _remember(self, tag: str, content: bytes, kind: Kind, decoded: Any) -> None:
+        """Keep how the bytes of a value repeat, where they do."""
         key = tag_bytes(content)
-        if not key or (key, len(content)) in self._unlearned:
+        if not key or (key, len(content)) in self._irregular:
             return
-        template = learn(content, self._metadata.get(tag), kind, decoded)
-        column = self._store.columns.get(tag)
-        if template is None or column is None or column.kind is not template.kind:
-            self._unlearned.add((key, len(content)))
+        repeat = repeat_of(content, self._metadata.get(tag), kind, decoded)
+        if repeat is None or self._store.kind(tag) is not repeat.kind:
+            self._irregular.add((key, len(content)))
             return
-        self._templates.setdefault(key, {})[len(content)] = tag, template
-        if isinstance(column, ScalarColumn) and tag not in self._scalars:
-            self._scalars[tag] = _Scalars(column)
+        self._repeats.setdefault(key, {})[len(content)] = tag, repeat
+        if repeat.kind is Kind.SCALAR and tag not in self._scalars:
+            self._scalars[tag] = _Scalars(tag)
 
-    def _learn_lone(self, summary: bytes, value: bytes) -> None:
+    def _remember_lone(self, summary: bytes, value: bytes) -> None:
         """Keep what comes ahead of the number in events of this one scalar alone."""
-        known = self._templates.get(tag_bytes(value), {}).get(len(value))
+        known = self._repeats.get(tag_bytes(value), {}).get(len(value))
         if known is not None and known[1].is_scalar(value):
             self._lone_scalars[summary] = self._scalars[known[0]]
 
@@ -222,19 +216,18 @@ class Intake:
 class _Scalars:
     """Numbers of one series that were read and wait to be added to it all at once."""
 
-    column: ScalarColumn
+    tag: str
     steps: list[int] = field(default_factory=list)
     wall_times: list[bytes] = field(default_factory=list)
     numbers: list[bytes] = field(default_factory=list)
 
-    def flush(self, file: object) -> None:
-        """Add them; they are of this file."""
+    def flush(self, store: SeriesStore) -> None:
+        """Add them."""
         if self.steps:
-            wall_times = all_seconds(np.frombuffer(b"".join(self.wall_times), "<f8"))
-            self.column.begin_file(file, self.steps[0])
-            self.column.extend(
+            store.extend(
+                self.tag,
                 np.array(self.steps, dtype=np.int64),
-                wall_times,
+                all_seconds(np.frombuffer(b"".join(self.wall_times), "<f8")),
                 np.frombuffer(b"".join(self.numbers), "<f4").astype(np.float64),
             )
             self.steps, self.wall_times, self.numbers = [], [], []

@@ -23,7 +23,7 @@ class Place(Protocol):
     def event_files(
         self, problems: dict[str, str], aliases: dict[str, str] | None = None
     ) -> dict[str, list[Any]]:
-        """As `tbgrad.logtree.find_event_files` says."""
+        """As `tbgrad.reading.tree.find_event_files` says."""
 
     def exists(self) -> bool:
         """Whether there is anything."""

@@ -43,7 +43,7 @@ _SHORTEST = 13
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
+class Repeat:
     """What values of a tag begin with, and what the numbers after that are."""
 
     kind: Kind
@@ -60,28 +60,28 @@ class Template:
         """The numbers of a value of this length; None where it is another kind of value."""
         if not value.startswith(self.prefix):
             return None
-        found = np.frombuffer(value, self.dtype, -1, len(self.prefix)).reshape(self.shape)
-        if self.kind is Kind.HISTOGRAM and found.itemsize < 8:
-            return found.astype(np.float64)
-        return found
+        numbers = np.frombuffer(value, self.dtype, -1, len(self.prefix)).reshape(self.shape)
+        if self.kind is Kind.HISTOGRAM and numbers.itemsize < 8:
+            return numbers.astype(np.float64)
+        return numbers
 
 
-def learn(value: bytes, metadata: Any, kind: Kind, decoded: Any) -> Template | None:
-    """The template of a value's bytes, which hold no metadata, given what they were decoded to."""
+def repeat_of(value: bytes, metadata: Any, kind: Kind, decoded: Any) -> Repeat | None:
+    """How a value's bytes, which hold no metadata, repeat; `decoded` is what they came to."""
     if kind is Kind.SCALAR:
         prefix = value[: -_FLOAT.size]
         for number in _PROBES:
             if _decoded(prefix + _FLOAT.pack(number), metadata) != (kind, number):
                 return None
-        return Template(kind, prefix, len(value), np.dtype("<f4"), ())
+        return Repeat(kind, prefix, len(value), np.dtype("<f4"), ())
     if kind not in (Kind.PARAMETERS, Kind.HISTOGRAMS, Kind.HISTOGRAM) or not decoded.size:
         return None
     probe = np.arange(decoded.size).reshape(decoded.shape) % 251
     for dtype in (decoded.dtype.newbyteorder("<"), np.dtype("<f4")):
         prefix = value[: len(value) - dtype.itemsize * decoded.size]
-        found = _decoded(prefix + probe.astype(dtype).tobytes(), metadata)
-        if found is not None and found[0] is kind and np.array_equal(found[1], probe):
-            return Template(kind, prefix, len(value), dtype, decoded.shape)
+        again = _decoded(prefix + probe.astype(dtype).tobytes(), metadata)
+        if again is not None and again[0] is kind and np.array_equal(again[1], probe):
+            return Repeat(kind, prefix, len(value), dtype, decoded.shape)
     return None
 
 
@@ -100,14 +100,14 @@ def values_of(content: bytes, position: int) -> list[bytes] | None:
     length, position = _varint(content, position + 1)
     if position + length != len(content):
         return None
-    found = []
+    values = []
     while position < len(content):
         if content[position] != _VALUE_KEY:
             return None
         length, start = _varint(content, position + 1)
         position = start + length
-        found.append(content[start:position])
-    return found if position == len(content) else None
+        values.append(content[start:position])
+    return values if position == len(content) else None
 
 
 def tag_bytes(value: bytes) -> bytes:

@@ -15,15 +15,19 @@ from tbgrad.reading.columns import PackedColumn
 
 
 @dataclass
-class PackedRows:
+class Rows:
     """The rows of the packed series of one group: those of its newest manifest, then others."""
 
     manifest: Manifest | None = None
     parameters: tuple[Parameter, ...] = ()
     names: tuple[str, ...] = ()
 
-    def fit(self, kind: Kind, value: NDArray[Any]) -> NDArray[Any]:
-        """Rows in the order of `Run.parameters`, which may have more than this manifest."""
+    def arranged(self, kind: Kind, value: NDArray[Any]) -> NDArray[Any]:
+        """A value [P, …] in the order of `names`, which may be more than its manifest has.
+
+        Raises:
+            FormatError: it does not fit the manifest.
+        """
         manifest = self.manifest
         assert manifest is not None
         width = (
@@ -39,8 +43,8 @@ class PackedRows:
             return value
         return np.concatenate([value, np.full((missing, width), _BLANKS[kind], value.dtype)])
 
-    def adopt(self, manifest: Manifest, columns: Iterable[PackedColumn]) -> None:
-        """Take a new manifest and bring what was read so far into its order of rows and columns."""
+    def change(self, manifest: Manifest, columns: Iterable[PackedColumn]) -> None:
+        """Bring what was read so far into the order of rows and columns of a new manifest."""
         former, former_names = self.manifest, self.names
         current = set(manifest.names)
         vanished = [i for i, name in enumerate(former_names) if name not in current]

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tbgrad.log.decode import ended_at
 from tbgrad.log.records import Damage, Manifest, Parameter
-from tbgrad.log.tags import PARAMETERS, Kind
+from tbgrad.log.tags import GRADIENT_NORM, NOTES, PARAMETERS, Kind
 from tbgrad.reading.series import Series
 
 NAMED = 3
@@ -32,18 +33,18 @@ class LeftOut:
 def left_out_lines(left_out: Iterable[LeftOut]) -> list[str]:
     """What is left out, in words: a line for each reason."""
     reasons: dict[str, list[LeftOut]] = {}
-    for each in left_out:
-        reasons.setdefault(each.reason, []).append(each)
+    for entry in left_out:
+        reasons.setdefault(entry.reason, []).append(entry)
     lines = []
-    for reason, found in reasons.items():
-        if len(found) == 1:
-            lines.append(str(found[0]))
+    for reason, entries in reasons.items():
+        if len(entries) == 1:
+            lines.append(str(entries[0]))
             continue
-        found.sort(key=lambda each: -each.count)
-        named = [f"{each.tag} {each.count:,}" for each in found[:NAMED]]
-        named += ["…"] if len(found) > NAMED else []
-        total = _values(sum(each.count for each in found))
-        lines.append(f"{total} of {len(found):,} series {reason} ({', '.join(named)})")
+        entries.sort(key=lambda entry: -entry.count)
+        named = [f"{entry.tag} {entry.count:,}" for entry in entries[:NAMED]]
+        named += ["…"] if len(entries) > NAMED else []
+        total = _values(sum(entry.count for entry in entries))
+        lines.append(f"{total} of {len(entries):,} series {reason} ({', '.join(named)})")
     return lines
 
 
@@ -93,6 +94,22 @@ class Run(Mapping[str, Series]):
     def last_wall_time(self) -> float:
         """When the newest value was written, in seconds since the epoch; 0 where there is none."""
         return max((float(s.wall_times[-1]) for s in self.series.values() if len(s)), default=0.0)
+
+    @property
+    def notes(self) -> list[tuple[int, str]]:
+        """Step and text of what the monitor wrote about itself."""
+        series = self.series.get(NOTES)
+        if series is None or series.kind is not Kind.TEXT:
+            return []
+        return [
+            (int(step), str(text)) for step, text in zip(series.steps, series.values, strict=True)
+        ]
+
+    @property
+    def monitoring_ended(self) -> int | None:
+        """The step at which the monitoring ended after a failure of its own; None where not."""
+        norm = self.series.get(GRADIENT_NORM)
+        return ended_at(self.notes, int(norm.steps[-1]) if norm is not None and len(norm) else None)
 
     def to_pandas(self, tag: str | None = None) -> Any:
         """A pandas DataFrame with one row a step: all scalars, or the packed statistics by `tag`.

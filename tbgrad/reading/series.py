@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbgrad.log.tags import Kind
+from tbgrad.reading import thinning
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,7 @@ class Buckets:
 
     def largest(self, index: Any = ...) -> NDArray[Any]:
         """The value of largest magnitude of each bucket, at an index of all its arrays."""
-        low, high = self.minimum[index], self.maximum[index]
-        found: NDArray[Any] = np.where(np.abs(low) > np.abs(high), low, high)
-        return found
+        return thinning.larger(self.minimum[index], self.maximum[index])
 
 
 @dataclass(frozen=True)
@@ -110,13 +109,12 @@ class Series:
             raise ValueError(f"a window shows numbers; this series holds {self.kind.value}")
         if buckets < 1:
             raise ValueError(f"buckets is at least 1, not {buckets}")
-        every = self.buckets or _one_each(self)
-        inside = np.s_[
-            int(np.searchsorted(every.last_steps, first_step)) : int(
-                np.searchsorted(every.first_steps, last_step, side="right")
-            )
-        ]
-        return _merged({f.name: getattr(every, f.name)[inside] for f in fields(every)}, buckets)
+        whole = self.buckets or _one_each(self)
+        inside = slice(
+            int(np.searchsorted(whole.last_steps, first_step)),
+            int(np.searchsorted(whole.first_steps, last_step, side="right")),
+        )
+        return _merged({f.name: getattr(whole, f.name)[inside] for f in fields(whole)}, buckets)
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -139,30 +137,18 @@ def _one_each(series: Series) -> Buckets:
     )
 
 
-def _merged(found: Mapping[str, NDArray[Any]], buckets: int) -> Buckets:
-    """At most so many buckets, each of as many of those found."""
-    count = len(found["counts"])
-    if count <= buckets:
-        return Buckets(**found)
-    starts = np.unique(np.arange(buckets) * count // buckets)
-    ends = np.append(starts[1:], count) - 1
-    counts = np.add.reduceat(found["counts"], starts)
-    nonfinite = np.add.reduceat(found["nonfinite"], starts)
-    mean = found["mean"]
-    weights = found["counts"] - found["nonfinite"]
-    weights = weights.reshape(-1, *[1] * (mean.ndim - 1))
-    finite = (counts - nonfinite).reshape(-1, *[1] * (mean.ndim - 1))
+def _merged(buckets: Mapping[str, NDArray[Any]], most: int) -> Buckets:
+    """At most so many buckets, each of as many of those given."""
+    count = len(buckets["counts"])
+    if count <= most:
+        return Buckets(**buckets)
+    starts = thinning.buckets(count, most)
+    reduced = thinning.merged(buckets, starts, np.append(starts[1:], count) - 1)
+    mean = buckets["mean"]
+    each_alike = (-1, *[1] * (mean.ndim - 1))
+    weights = (buckets["counts"] - buckets["nonfinite"]).reshape(each_alike)
+    finite = (reduced["counts"] - reduced["nonfinite"]).reshape(each_alike)
     total = np.add.reduceat(np.where(weights > 0, mean * weights, 0.0), starts)
     with np.errstate(invalid="ignore", divide="ignore"):
-        averages = np.where(finite > 0, total / finite, np.nan).astype(mean.dtype)
-    return Buckets(
-        first_steps=found["first_steps"][starts],
-        last_steps=found["last_steps"][ends],
-        wall_times=found["wall_times"][ends],
-        minimum=np.fmin.reduceat(found["minimum"], starts),
-        maximum=np.fmax.reduceat(found["maximum"], starts),
-        mean=averages,
-        last=found["last"][ends],
-        counts=counts,
-        nonfinite=nonfinite,
-    )
+        reduced["mean"] = np.where(finite > 0, total / finite, np.nan).astype(mean.dtype)
+    return Buckets(**reduced)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,18 +15,60 @@ def buckets(count: int, limit: int) -> NDArray[np.intp]:
     return np.arange(number, dtype=np.intp) * count // max(1, number)
 
 
+def stretches(steps: NDArray[np.int64], most: int) -> tuple[int, int, NDArray[np.intp]]:
+    """Equal stretches of steps, at most `most` of them: where they begin, how many steps each has,
+    and which one every step [T] lies in. Each has room for a whole number of usual intervals.
+    """
+    start = int(steps[0])
+    interval = usual_interval(steps)
+    records = (int(steps[-1]) - start) // interval + 1
+    width = interval * -(-records // max(1, most))
+    return start, width, (steps - start) // width
+
+
+def usual_interval(steps: NDArray[np.int64]) -> int:
+    """How many steps lie between most records, at least 1."""
+    return max(1, int(np.median(np.diff(steps)))) if len(steps) > 1 else 1
+
+
+def larger(low: NDArray[Any], high: NDArray[Any]) -> NDArray[Any]:
+    """Of the ends of a range that of larger magnitude."""
+    chosen: NDArray[Any] = np.where(np.abs(low) > np.abs(high), low, high)
+    return chosen
+
+
 def largest(values: NDArray[Any], starts: NDArray[np.intp]) -> NDArray[Any]:
     """The value of largest magnitude of each bucket along axis 0; NaN only where all are NaN."""
     if len(starts) == len(values):
         return values
-    # NaN ranks below everything, so that one missing value does not hide the others.
-    magnitude = np.where(np.isnan(values), -1.0, np.abs(values))
-    ends = np.append(starts[1:], len(values))
-    result = np.empty((len(starts), *values.shape[1:]), dtype=values.dtype)
-    for i, (start, end) in enumerate(zip(starts, ends, strict=True)):
-        index = np.argmax(magnitude[start:end], axis=0)
-        result[i] = np.take_along_axis(values[start:end], index[None], axis=0)[0]
-    return result
+    return larger(np.fmin.reduceat(values, starts), np.fmax.reduceat(values, starts))
+
+
+_REDUCE: dict[str, np.ufunc] = {
+    "minimum": np.fmin,
+    "maximum": np.fmax,
+    "counts": np.add,
+    "finite": np.add,
+    "nonfinite": np.add,
+    "total": np.add,
+}
+
+
+def merged(
+    arrays: Mapping[str, NDArray[Any]], starts: NDArray[np.intp], ends: NDArray[np.intp]
+) -> dict[str, NDArray[Any]]:
+    """One entry in place of each group of neighbours, from one of `starts` to one of `ends`.
+
+    What its name does not say how to reduce is of the newest of the group, or with "first" in its
+    name of the first.
+    """
+    reduced = {}
+    for name, array in arrays.items():
+        if name in _REDUCE:
+            reduced[name] = _REDUCE[name].reduceat(array, starts)
+        else:
+            reduced[name] = array[starts if name.startswith("first") else ends]
+    return reduced
 
 
 def extremes(values: NDArray[np.float64], limit: int) -> NDArray[np.intp]:

@@ -1,6 +1,6 @@
 """What a run came to: its figures at the end, its extremes, its curvature, its alerts, its damage.
 
-`build` is pure: a `Run` in, a `RunReport` out. `to_json` and `tbgrad.reporttext` turn it into
+`build` is pure: a `Run` in, a `RunReport` out. `to_json` and `tbgrad.report.print` turn it into
 something to read; none of them looks at the log again.
 """
 
@@ -9,22 +9,26 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tbgrad.diagnosis import AlertSettings
 from tbgrad.diagnosis.replay import judge
-from tbgrad.log import encode
+from tbgrad.log.encode import to_jsonable
 from tbgrad.log.records import FORMAT_VERSION, Alert, CurvatureEstimate, Damage
-from tbgrad.log.tags import CURVATURE, GRADIENT_NORM, NOTES, PARAMETERS, Kind
+from tbgrad.log.tags import CURVATURE, PARAMETERS, Kind
 from tbgrad.reading.run import LeftOut, Run
 from tbgrad.reading.series import Series
 
 MAX_LISTED = 20
 """Notes and damages listed in full; the rest is counted."""
+
+_REPORTED = (
+    "norm", "norm_max", "abs_max", "zero_fraction", "weight_norm", "update_norm", "nonfinite",
+)  # fmt: skip
+"""Statistics that have a figure of their own in a report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,8 @@ class ParameterSummary:
     """A parameter, or a whole layer, at the last logged step. What was not logged is None.
 
     `state` is "trained", "no gradient" (the optimizer was handed none), or "not trained now" (it
-    was in an earlier manifest and is not in the newest).
+    was in an earlier manifest and is not in the newest). `statistics` are all columns of the log by
+    their names, of a layer none.
     """
 
     path: str
@@ -64,6 +69,7 @@ class ParameterSummary:
     zero_fraction: float | None
     update_ratio: float | None
     nonfinite: int
+    statistics: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -145,10 +151,8 @@ def build(run: Run, settings: AlertSettings | None = None) -> RunReport:
         layers=_layers(run, parameters),
         parameters_step=step,
         curvature=_curvature(run.get(CURVATURE)),
-        notes=_notes(run.get(NOTES)),
-        monitoring_ended=encode.ended_at(
-            _notes(run.get(NOTES)), _last_step(run.get(GRADIENT_NORM))
-        ),
+        notes=tuple(run.notes),
+        monitoring_ended=run.monitoring_ended,
         damage=run.damage,
         left_out=run.left_out,
         others=Counter(s.kind.value for s in logged if s.kind is not Kind.SCALAR),
@@ -174,17 +178,13 @@ def _parameters(run: Run) -> tuple[tuple[ParameterSummary, ...], int | None]:
     packed = run.get(PARAMETERS)
     if packed is None or not len(packed) or run.manifest is None:
         return (), None
-    last = {name: run.statistic(name)[-1] for name in run.manifest.statistics}
-    absent = np.full(len(run.parameters), np.nan, dtype=np.float32)
-
-    def column(name: str) -> NDArray[np.float32]:
-        return np.asarray(last.get(name, absent))
-
+    names = dict.fromkeys((*_REPORTED, *run.manifest.statistics))
+    last = {name: run.statistic(name)[-1] for name in names}
     current = len(run.manifest.parameters)
-    nonfinite = np.nan_to_num(column("nonfinite"), nan=0.0)
+    nonfinite = np.nan_to_num(last["nonfinite"], nan=0.0)
     rows = []
     for i, parameter in enumerate(run.parameters):
-        norm, weight = column("norm")[i], column("weight_norm")[i]
+        norm, weight = last["norm"][i], last["weight_norm"][i]
         trained = "no gradient" if math.isnan(norm) and not nonfinite[i] > 0 else "trained"
         rows.append(
             ParameterSummary(
@@ -192,11 +192,12 @@ def _parameters(run: Run) -> tuple[tuple[ParameterSummary, ...], int | None]:
                 layer=parameter.layer,
                 state=trained if i < current else "not trained now",
                 norm=_known(norm, nonfinite[i]),
-                norm_max=_known(column("norm_max")[i], nonfinite[i]),
-                abs_max=_known(column("abs_max")[i], nonfinite[i]),
-                zero_fraction=_known(column("zero_fraction")[i]),
-                update_ratio=_ratio(column("update_norm")[i], weight),
+                norm_max=_known(last["norm_max"][i], nonfinite[i]),
+                abs_max=_known(last["abs_max"][i], nonfinite[i]),
+                zero_fraction=_known(last["zero_fraction"][i]),
+                update_ratio=_ratio(last["update_norm"][i], weight),
                 nonfinite=int(nonfinite[i]),
+                statistics={name: _known(last[name][i]) for name in run.manifest.statistics},
             )
         )
     return tuple(rows), int(packed.steps[-1])
@@ -219,8 +220,8 @@ def _layer(
     maxima = [row.abs_max for row in own if row.abs_max is not None]
     zeros = [(rows[i].zero_fraction, run.parameters[i].size) for i in indices]
     sized = [(share, size) for share, size in zeros if share is not None]
-    update, weight = run.statistic("update_norm")[-1], run.statistic("weight_norm")[-1]
-    known = [i for i in indices if not math.isnan(update[i]) and not math.isnan(weight[i])]
+    sizes = [(row.statistics.get("update_norm"), row.statistics.get("weight_norm")) for row in own]
+    known = [(u, w) for u, w in sizes if u is not None and w is not None]
     return ParameterSummary(
         path=layer,
         layer=layer,
@@ -233,7 +234,7 @@ def _layer(
             if any(size for _, size in sized)
             else None
         ),
-        update_ratio=_ratio(math.hypot(*update[known]), math.hypot(*weight[known])),
+        update_ratio=_ratio(math.hypot(*(u for u, _ in known)), math.hypot(*(w for _, w in known))),
         nonfinite=sum(row.nonfinite for row in own),
     )
 
@@ -263,17 +264,6 @@ def _curvature(series: Series | None) -> CurvatureSummary | None:
     )
 
 
-def _last_step(series: Series | None) -> int | None:
-    return int(series.steps[-1]) if series is not None and len(series) else None
-
-
-def _notes(series: Series | None) -> tuple[tuple[int, str], ...]:
-    if series is None:
-        return ()
-    pairs = zip(series.steps, series.values, strict=True)
-    return tuple((int(step), str(text)) for step, text in pairs)
-
-
 def to_json(reports: Mapping[str, RunReport]) -> dict[str, Any]:
     """`{"runs": {name: {…, "alerts": […]}}}`: NaN is null, infinities are "inf" and "-inf"."""
     runs = {}
@@ -281,9 +271,9 @@ def to_json(reports: Mapping[str, RunReport]) -> dict[str, Any]:
         content = asdict(report)
         content["notes"] = [{"step": step, "text": text} for step, text in report.notes]
         content["damage"] = {"count": len(report.damage), "listed": content["damage"][:MAX_LISTED]}
-        left_out = sum(each.count for each in report.left_out)
+        left_out = sum(entry.count for entry in report.left_out)
         content["left_out"] = {"count": left_out, "listed": content["left_out"][:MAX_LISTED]}
         if report.curvature is not None:
             content["curvature"]["last"]["stability"] = report.curvature.last.stability
         runs[name] = content
-    return {"runs": encode.to_jsonable(runs)}
+    return {"runs": to_jsonable(runs)}

@@ -15,8 +15,8 @@ import pytest
 from tbgrad.commands import main
 from tbgrad.export.files import ExportError, write
 from tbgrad.export.table import COLUMNS
-from tbgrad.log.tags import CURVATURE, HISTOGRAMS, MANIFEST, PARAMETERS, SPECTRUM, Kind
-from tbgrad.reading.directory import each, read
+from tbgrad.log.tags import CURVATURE, DENSITY, HISTOGRAMS, MANIFEST, PARAMETERS, Kind
+from tbgrad.reading.directory import read, read_one_by_one
 from tests.commands.test_main import COMMAND, refusal, run
 from tests.plugin.logs import write_hostile
 from tests.support.events import NAME, event, write_events
@@ -88,7 +88,7 @@ def test_the_long_table_holds_every_number(suffix: str, logdir: Path, tmp_path: 
             elif tag == CURVATURE:
                 tops = rows[rows["statistic"] == "eigenvalue 1"]
                 assert tops["value"].tolist() == [e.lambda_max.value for e in series.values]
-            elif tag == SPECTRUM:
+            elif tag == DENSITY:
                 grid = rows["left"].to_numpy(np.float32).reshape(len(series), -1)
                 np.testing.assert_array_equal(grid, np.stack(list(series.values))[:, 0])
 
@@ -158,7 +158,7 @@ def test_what_cannot_be_written_leaves_the_former_file(logdir: Path, tmp_path: P
     assert "does not exist" in refusal("export", tmp_path / "missing", "-o", target)
 
     def fails():
-        yield from each(logdir, {})
+        yield from read_one_by_one(logdir, {})
         raise OSError("gone")
 
     with pytest.raises(OSError, match="gone"):
@@ -193,7 +193,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, capsys: Any, monkeypatch: 
 
 def test_an_empty_directory_says_so(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="the runs are none"):
-        write(each(tmp_path, {}), tmp_path / "x.csv")
+        write(read_one_by_one(tmp_path, {}), tmp_path / "x.csv")
 
 
 def test_a_terminal_shows_progress_and_the_end(logdir: Path, tmp_path: Path) -> None:

@@ -79,9 +79,11 @@ def main() -> None:
     arguments.found.mkdir(parents=True, exist_ok=True)
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as scratch:
-        for module in ("history", "runbuilder", "intake", "store", "packedrows", "templates",
-                       "columns.column", "columns.scalars", "columns.packed", "eventfile",
-                       "framing", "decoding", "logformat", "tags", "report", "tables"):  # fmt: skip
+        for module in ("reading.directory", "reading.builder", "reading.parse", "reading.store",
+                       "reading.rows", "reading.repeats", "reading.columns.column",
+                       "reading.columns.scalars", "reading.columns.packed", "log.tail",
+                       "log.framing", "log.decode", "log.json_records", "log.tags",
+                       "report.summary", "export.table"):  # fmt: skip
             _instrument(atheris, sys.modules[f"tbgrad.{module}"])
         options = [f"-max_total_time={60 * arguments.minutes:.0f}", "-max_len=4096", "-timeout=20"]
         places = [str(arguments.found), str(CORPUS)]

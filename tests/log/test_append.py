@@ -117,9 +117,8 @@ def test_closing_twice_and_adding_afterwards_do_nothing(tmp_path):
     assert not writer._thread.is_alive()
 
 
-def test_a_full_queue_drops_counts_and_tells(tmp_path, monkeypatch):
-    monkeypatch.setattr(EventFileWriter, "CAPACITY", 4)
-    writer = EventFileWriter(tmp_path)
+def test_a_full_queue_drops_counts_and_tells(tmp_path):
+    writer = EventFileWriter(tmp_path, capacity=4)
     assert writer.flush()
     go = hold(writer)
     for step in range(1, 11):
@@ -132,9 +131,8 @@ def test_a_full_queue_drops_counts_and_tells(tmp_path, monkeypatch):
     assert run[NOTES].values.tolist() == ["6 events so far were dropped: the disk is too slow"]
 
 
-def test_what_was_dropped_at_the_end_is_told_at_closing(tmp_path, monkeypatch):
-    monkeypatch.setattr(EventFileWriter, "CAPACITY", 1)
-    writer = EventFileWriter(tmp_path)
+def test_what_was_dropped_at_the_end_is_told_at_closing(tmp_path):
+    writer = EventFileWriter(tmp_path, capacity=1)
     assert writer.flush()
     go = hold(writer, [encode.note("mine")])
     writer.add(1, [encode.note("mine too")])

@@ -76,7 +76,7 @@ def test_all_that_an_estimate_may_have_makes_the_round_trip():
 
 
 def test_the_spectral_density_makes_the_round_trip():
-    kind, value = through_bytes(encode.spectrum(np.array([1.0, 2.0]), np.array([0.25, 0.5])))
+    kind, value = through_bytes(encode.density(np.array([1.0, 2.0]), np.array([0.25, 0.5])))
     assert kind is Kind.TENSOR
     np.testing.assert_array_equal(value, np.array([[1, 2], [0.25, 0.5]], dtype=np.float32))
 

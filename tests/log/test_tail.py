@@ -13,43 +13,10 @@ from hypothesis import strategies as st
 
 from tbgrad.log import framing
 from tbgrad.log import tail as log_tail
-from tbgrad.log.framing import frame, masked_crc32c
+from tbgrad.log.framing import frame
 from tbgrad.log.tail import EventFileTail
-from tbgrad.reading.tree import find_event_files
+from tests.log.test_framing import reference_masked_crc32c
 from tests.support.events import NAME, event, events_of, records, steps_of, write_events
-
-
-def reference_masked_crc32c(data: bytes) -> int:
-    """CRC32C bit by bit from its polynomial, then the mask: shares nothing with the product."""
-    crc = 0xFFFFFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
-    crc ^= 0xFFFFFFFF
-    return ((crc >> 15 | crc << 17) + 0xA282EAD8) % 2**32
-
-
-def test_checksum_known_vector():
-    # RFC 3720, B.4: the CRC32C of 32 zero bytes is 0x8A9136AA.
-    rotated = 0x8A9136AA >> 15 | (0x8A9136AA << 17) % 2**32
-    assert masked_crc32c(bytes(32)) == (rotated + 0xA282EAD8) % 2**32
-
-
-@given(st.binary(max_size=100))
-def test_checksum_matches_an_independent_computation(data):
-    from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c as pure_python
-
-    assert masked_crc32c(data) == reference_masked_crc32c(data) == pure_python(data)
-
-
-def test_frame_is_what_tensorboard_writes(tmp_path):
-    from tensorboard.summary.writer.record_writer import RecordWriter
-
-    content = event(3).SerializeToString()
-    with (tmp_path / "theirs").open("wb") as file:
-        RecordWriter(file).write(content)
-    assert frame(content) == (tmp_path / "theirs").read_bytes()
 
 
 def test_reads_what_is_there_and_then_what_came_since(tmp_path):
@@ -140,10 +107,9 @@ def test_reading_in_any_pieces_equals_reading_whole(tmp_path_factory, data):
     ]
 
 
-def test_an_abandoned_read_goes_on_where_it_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr(log_tail, "BATCH_RECORDS", 2)
+def test_an_abandoned_read_goes_on_where_it_stopped(tmp_path):
     path = write_events(tmp_path / NAME, [event(step) for step in range(1, 6)])
-    tail = EventFileTail(path)
+    tail = EventFileTail(path, batch_records=2)
     reading = tail.read()
     assert next(reading).contents == [event(step).SerializeToString() for step in (1, 2)]
     reading.close()
@@ -307,88 +273,3 @@ def test_a_compressed_log_is_called_so(tmp_path, content, words):
     with pytest.raises(OSError, match="compressed") as raised:
         steps_of(EventFileTail(path))
     assert words in raised.value.strerror
-
-
-def test_files_in_transfer_are_no_logs(tmp_path):
-    for name in (f".{NAME}.Ab12Cd", f"{NAME}.part", f".~tmp~/{NAME}", f".rsync-partial/{NAME}"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    assert find_event_files(tmp_path) == {}
-    (tmp_path / NAME).touch()
-    assert find_event_files(tmp_path) == {".": [tmp_path / NAME]}
-
-
-def test_links_that_lead_to_links_end(tmp_path):
-    for name in "abcd":
-        (tmp_path / name).mkdir()
-        (tmp_path / name / NAME).touch()
-    for here in "abcd":
-        for there in "abcd":
-            if here != there:
-                (tmp_path / here / f"to-{there}").symlink_to(f"../{there}")
-    aliases: dict[str, str] = {}
-    runs = find_event_files(tmp_path, aliases=aliases)
-    assert set(runs) - set(aliases) == set("abcd")
-    assert set(aliases) == {
-        f"{here}/to-{there}" for here in "abcd" for there in "abcd" if here != there
-    }
-
-
-def test_finds_runs_by_directory(tmp_path):
-    for name in ("a/x/" + NAME, "a/" + NAME, NAME, "b/notes.txt", "c/events.out.tfevents.2"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    (tmp_path / "c/events.out.tfevents.10").touch()
-    (tmp_path / "c/tfevents.directory").mkdir()
-    os.mkfifo(tmp_path / "c/tfevents.pipe")
-    assert find_event_files(tmp_path) == {
-        ".": [tmp_path / NAME],
-        "a": [tmp_path / "a" / NAME],
-        "a/x": [tmp_path / "a/x" / NAME],
-        "c": [tmp_path / "c/events.out.tfevents.10", tmp_path / "c/events.out.tfevents.2"],
-    }
-
-
-def test_links_are_followed_once_and_loops_are_not(tmp_path):
-    (tmp_path / "zoo").mkdir()
-    (tmp_path / "zoo" / NAME).touch()
-    (tmp_path / "alias").symlink_to("zoo")
-    (tmp_path / "zoo" / "up").symlink_to("..")
-    (tmp_path / "itself").symlink_to("itself")
-    (tmp_path / "dangling.tfevents").symlink_to("nowhere")
-    elsewhere = tmp_path.parent / f"{tmp_path.name}-elsewhere"
-    elsewhere.mkdir()
-    (elsewhere / NAME).touch()
-    (tmp_path / "linked").symlink_to(elsewhere)
-    problems: dict[str, str] = {}
-    aliases: dict[str, str] = {}
-    assert set(find_event_files(tmp_path, problems, aliases)) == {"alias", "zoo", "linked"}
-    assert aliases == {"alias": "zoo"}
-    assert set(problems) <= {str(tmp_path / "itself")}
-
-
-def test_an_unreadable_directory_hides_only_itself(tmp_path, monkeypatch):
-    for name in ("locked", "open"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / NAME).touch()
-    scandir = os.scandir
-
-    def refusing(path):
-        if Path(path).name == "locked":
-            raise PermissionError(13, "Permission denied", str(path))
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", refusing)
-    problems: dict[str, str] = {}
-    assert set(find_event_files(tmp_path, problems)) == {"open"}
-    assert problems == {str(tmp_path / "locked"): "Permission denied"}
-
-
-def test_a_name_that_is_not_utf8_is_read(tmp_path):
-    directory = os.fsencode(tmp_path) + b"/run-\xff\xfe"
-    os.mkdir(directory)
-    path = Path(os.fsdecode(directory + b"/tfevents.\xe9"))
-    write_events(path, [event(1)])
-    (name,) = find_event_files(tmp_path)
-    assert os.fsencode(name) == b"run-\xff\xfe"
-    assert steps_of(EventFileTail(path)) == [1]

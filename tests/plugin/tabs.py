@@ -10,7 +10,7 @@ import numpy as np
 from tbgrad.log import encode
 from tests.support.browser import Tab
 
-SELECTED = "document.querySelector('#detail select').value"
+SELECTED = "document.querySelector('#parameter select').value"
 
 
 def healthy(tab: Tab) -> None:
@@ -34,4 +34,5 @@ def choose_run(tab: Tab, name: str) -> None:
 
 def live_values(step: int, rows: int) -> list[Any]:
     statistics = np.ones((rows, 12), dtype=np.float32) * step
-    return [encode.scalar("loss", 1 / step), encode.parameters(statistics)]
+    losses = [encode.scalar("loss", 1 / step), encode.scalar("val_loss", 2 / step)]
+    return [*losses, encode.parameters(statistics)]

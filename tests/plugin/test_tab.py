@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,9 @@ import numpy as np
 import pytest
 
 import tbgrad
-from tbgrad.log import encode
-from tbgrad.log.append import EventFileWriter
 from tests.plugin import logs
-from tests.plugin.tabs import SELECTED, choose_run, healthy, live_values
-from tests.support.browser import Tab, TensorBoard, open_tab, tensorboard
-from tests.support.logs import manifest, write_run
+from tests.plugin.tabs import SELECTED, choose_run, healthy
+from tests.support.browser import Tab, TensorBoard, open_tab
 
 pytestmark = pytest.mark.browser
 
@@ -105,7 +101,7 @@ def test_the_header_says_in_words_where_the_run_stands(tab: Tab) -> None:
 
 def test_the_histogram_shares_are_what_the_log_says(tab: Tab, logdir: Path) -> None:
     run = tbgrad.read(logdir)["good"]
-    row = int(tab.frame.evaluate("document.querySelector('#detail select').selectedIndex"))
+    row = int(tab.frame.evaluate("document.querySelector('#parameter select').selectedIndex"))
     bars = tab.traces("histogram")[0]
     counts = run["tbgrad/histograms"].values[-1, row]
     assert sum(bars["y"]) == pytest.approx(1)
@@ -134,15 +130,15 @@ def test_a_click_on_the_heat_map_selects_and_so_do_arrow_keys(tab: Tab, logdir: 
     tab.wait(f"{SELECTED} === 'dense_3/kernel'")
     tab.page.keyboard.press("Home")
     tab.wait(f"{SELECTED} === 'dense_0/kernel'")
-    tab.frame.select_option("#detail select", "dense_1/kernel")
+    tab.frame.select_option("#parameter select", "dense_1/kernel")
     expected = run.statistic("norm")[:, 2].astype(float)
     tab.wait(
-        "v => Math.abs(document.querySelector('#detail .chart').data?.[1]?.y[0] - v) < 1e-6 * v",
+        "v => Math.abs(document.querySelector('#parameter .chart').data?.[1]?.y[0] - v) < 1e-6 * v",
         expected[0],
     )
-    curve = {trace["name"]: trace for trace in tab.traces("detail")}["norm"]
+    curve = {trace["name"]: trace for trace in tab.traces("parameter")}["norm"]
     np.testing.assert_allclose(curve["y"], expected, rtol=1e-6)
-    tab.frame.select_option("#detail select", "dense_0/kernel")
+    tab.frame.select_option("#parameter select", "dense_0/kernel")
     tab.wait(f"{SELECTED} === 'dense_0/kernel'")
 
 
@@ -169,7 +165,7 @@ def test_charts_zoom_together_and_keep_their_zoom(tab: Tab) -> None:
     same = """() => {
       const range = (id) => document.querySelector(`#${id} .chart`).layout.xaxis.range;
       const [low, high] = range("scalar");
-      const all = ["norm", "layers", "curvature", "detail"].map(range);
+      const all = ["norm", "layers", "curvature", "parameter"].map(range);
       return low > 400 && high < 1000 && all.every(([a, b]) => a === low && b === high);
     }"""
     tab.wait(same)
@@ -226,7 +222,9 @@ def test_names_from_the_log_are_inert_text(server: TensorBoard, browser: Any) ->
     for row in range(1, 4):
         tab.frame.focus("#layers .body")
         tab.page.keyboard.press("ArrowDown")
-        tab.wait(f"n => document.querySelector('#detail select').selectedIndex === n && {row}", row)
+        tab.wait(
+            f"n => document.querySelector('#parameter select').selectedIndex === n && {row}", row
+        )
     box = tab.frame.query_selector("#layers .nsewdrag").bounding_box()
     tab.page.mouse.move(box["x"] + 60, box["y"] + 10)
     tab.frame.wait_for_selector("#layers .tip:not([hidden])")
@@ -252,7 +250,7 @@ def test_what_is_not_finite_is_marked(server: TensorBoard, browser: Any) -> None
     assert sorted(zip(crosses["y"], crosses["x"], strict=True)) == [
         (row, step) for row in (2, 3) for step in (20, 40, 60)
     ]
-    tab.frame.select_option("#detail select", logs.EVIL_PARAMETERS[1].path)
+    tab.frame.select_option("#parameter select", logs.EVIL_PARAMETERS[1].path)
     tab.wait("document.querySelector('#histogram .words').textContent.includes('above')")
     words = tab.text("#histogram .words")
     assert words == (
@@ -288,34 +286,3 @@ def test_it_fits_the_screen_and_scrolls_where_it_cannot(server: TensorBoard, bro
             tab.wait("document.documentElement.scrollHeight <= innerHeight")
     healthy(tab)
     tab.page.context.close()
-
-
-@pytest.mark.parametrize("arguments", [(), ("--load_fast=false",)], ids=["fast", "python"])
-def test_the_tab_follows_a_log_from_nothing(
-    browser: Any, tmp_path: Path, arguments: tuple[str, ...]
-) -> None:
-    """An empty directory, then a run that appears and grows: all without a reload."""
-    logdir = tmp_path / "runs"
-    logdir.mkdir()
-    with tensorboard(logdir, tmp_path, *arguments) as server:
-        tab = open_tab(browser, server.url)
-        assert "No runs yet" in tab.text("#nothing")
-        write_run(logdir / "live", steps=100)
-        tab.wait("document.querySelector('#scalar .chart')?.data?.[0]?.x.at(-1) === 100")
-        rows = len(manifest().parameters)
-        with EventFileWriter(logdir / "live2") as writer:
-            now = time.time()
-            writer.add(0, [encode.manifest(manifest())], now)
-            for step in (1, 2):
-                writer.add(step, live_values(step, rows), now)
-            writer.flush()
-            choose_run(tab, "live2")
-            newest = "n => document.querySelector('#layers .chart').data?.[0]?.z[0].length === n"
-            tab.wait(newest, 2)
-            writer.add(3, live_values(3, rows), now)
-            writer.flush()
-            tab.wait(newest, 3)
-            tab.wait("document.querySelector('#scalar .chart').data[0].x.at(-1) === 3")
-            assert tab.layout("scalar")["xaxis"]["range"][1] >= 3
-        healthy(tab)
-        tab.page.context.close()

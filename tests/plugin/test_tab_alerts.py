@@ -131,20 +131,25 @@ def test_an_alert_opens_and_closes_live_and_what_was_unfolded_stays_so(
     ):
         writer.add(0, [encode.manifest(replace(manifest(), rules=logs.RULES))])
         writer.add(1, live_values(1, rows))
+        writer.flush()
         tab = open_tab(browser, server.url)
+        tab.hurry()
         tab.wait("document.querySelector('#tally')?.innerText === 'no alerts'")
         assert not tab.frame.is_visible("#alerts")
         writer.add(2, [*live_values(2, rows), encode.alerts([bad])])
+        writer.flush()
         tab.wait("document.querySelector('#tally').innerText === '1 error'")
         tab.frame.click(".alert summary")
         tab.frame.focus(".alert .parameters button")
         writer.add(3, [*live_values(3, rows), encode.alerts([replace(bad, last_step=3)])])
+        writer.flush()
         tab.wait("document.querySelector('.alert .when').innerText === 'open, steps 2 to 3'")
         assert tab.frame.is_visible(".alert ol")
         assert tab.frame.evaluate("document.activeElement.dataset.parameter") == "dense_2/kernel"
         assert marked(tab) == {"error": [4]}
         over = replace(bad, last_step=3, state="closed")
         writer.add(4, [*live_values(4, rows), encode.alerts([over])])
+        writer.flush()
         tab.wait("document.querySelector('.alert').dataset.state === 'closed'")
         assert tab.frame.evaluate(ALERT_HEADS) == ["error nonfinite closed, steps 2 to 3"]
         assert tab.text("#tally") == "no open alerts"
@@ -152,6 +157,7 @@ def test_an_alert_opens_and_closes_live_and_what_was_unfolded_stays_so(
         assert marked(tab) == {}
         many = [replace(over, first_step=step, last_step=step) for step in range(4)]
         writer.add(5, [*live_values(5, rows), encode.alerts(many)])
+        writer.flush()
         tab.wait("document.querySelector('#alerts .closed > summary').innerText === '4 closed'")
         assert not tab.frame.is_visible(".alert")
         healthy(tab)

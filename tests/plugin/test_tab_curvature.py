@@ -92,7 +92,7 @@ def test_what_the_tab_says_of_eigenvalues(browser: Any, tmp_path: Path) -> None:
 SHARES_IN_JAVASCRIPT = """async (cases) => {
   const base = new URL("plugin/tbgrad/static/format.js", new URL(".", location.href));
   const { percentBetween } = await import(base);
-  return cases.map(percentBetween);
+  return cases.map((share) => percentBetween(share));
 }"""
 
 
@@ -102,7 +102,7 @@ def test_shares_of_eigenvalues_stand_beside_their_density(browser: Any, tmp_path
         minimum_ratio=SHARES[0][0], negative_fraction=SHARES[2][0], zero_fraction=SHARES[1][0],
     )  # fmt: skip
     with EventFileWriter(tmp_path / "runs" / "a", start_step=0) as writer:
-        density = encode.spectrum(np.linspace(-1, 3, 50), np.ones(50))
+        density = encode.density(np.linspace(-1, 3, 50), np.ones(50))
         values = [encode.curvature(counted), density, encode.scalar("loss", 1.0)]
         writer.add(0, [encode.manifest(manifest()), *values])
     with tensorboard(tmp_path / "runs", tmp_path) as server:

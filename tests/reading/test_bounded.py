@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tbgrad.log import encode, tail
+from tbgrad.log import encode
 from tbgrad.log.records import STATISTICS
 from tbgrad.log.tags import CURVATURE, HISTOGRAM_PREFIX, PARAMETERS, Kind
-from tbgrad.reading.columns import packed, scalars
+from tbgrad.reading.columns import Limits
 from tbgrad.reading.directory import LogDirectory, read
 from tbgrad.report import summary
 from tests.support.events import PatientEventFileWriter as EventFileWriter
@@ -20,12 +20,7 @@ from tests.support.logs import manifest, write_run
 STEPS, PEAK = 3000, 1234
 
 
-@pytest.fixture(autouse=True)
-def few_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scalars, "SCALAR_BUCKETS", 50)
-    monkeypatch.setattr(packed, "MIN_PACKED_BUCKETS", 20)
-    monkeypatch.setattr(packed, "MAX_PACKED_BUCKETS", 20)
-    monkeypatch.setattr(tail, "BATCH_RECORDS", 100)
+FEW = Limits(scalars=50, packed=(20, 20), batch_records=100)
 
 
 def write_long(directory: Path, first: int = 1, last: int = STEPS, scale: float = 1.0) -> None:
@@ -52,7 +47,7 @@ def write_long(directory: Path, first: int = 1, last: int = STEPS, scale: float 
 
 def test_a_short_run_is_whole(tmp_path: Path) -> None:
     write_run(tmp_path / "a", steps=400)
-    whole, bounded = (read(tmp_path, bounded=bounded)["a"] for bounded in (False, True))
+    whole, bounded = (read(tmp_path, bounded=bounded)["a"] for bounded in (False, FEW))
     said = snapshot(whole)
     told_twice = {tag for tag in said if tag.startswith(HISTOGRAM_PREFIX)}
     assert told_twice
@@ -61,7 +56,7 @@ def test_a_short_run_is_whole(tmp_path: Path) -> None:
 
 def test_a_long_run_keeps_its_peak_at_its_step(tmp_path: Path) -> None:
     write_long(tmp_path)
-    log = LogDirectory(tmp_path)
+    log = LogDirectory(tmp_path, bounded=FEW)
     log.poll()
     norm = log.runs["."]["gradient/norm"]
     assert len(norm.buckets) <= 100
@@ -81,7 +76,7 @@ def test_a_long_run_keeps_its_peak_at_its_step(tmp_path: Path) -> None:
 
 def test_a_narrow_window_has_every_value(tmp_path: Path) -> None:
     write_long(tmp_path)
-    log, whole = LogDirectory(tmp_path), read(tmp_path)["."]
+    log, whole = LogDirectory(tmp_path, bounded=FEW), read(tmp_path)["."]
     log.poll()
     for tag in ("gradient/norm", PARAMETERS):
         series = whole[tag]
@@ -99,7 +94,7 @@ def test_a_narrow_window_has_every_value(tmp_path: Path) -> None:
 def test_a_window_shows_what_replaced_a_former_session(tmp_path: Path) -> None:
     write_long(tmp_path, last=2000)
     write_long(tmp_path, first=1000, last=1500, scale=-1.0)
-    log = LogDirectory(tmp_path)
+    log = LogDirectory(tmp_path, bounded=FEW)
     log.poll()
     assert log.runs["."].last_step == 1500
     window = log.window(".", "gradient/norm", 990, 1010)
@@ -127,7 +122,7 @@ def test_a_window_says_what_it_cannot_show(tmp_path: Path) -> None:
 
 def test_following_in_slices_ends_where_one_look_does(tmp_path: Path) -> None:
     write_long(tmp_path)
-    sliced, whole = LogDirectory(tmp_path), LogDirectory(tmp_path)
+    sliced, whole = LogDirectory(tmp_path, bounded=FEW), LogDirectory(tmp_path, bounded=FEW)
     while sliced.poll(seconds=0.0):
         pass
     whole.poll()
@@ -141,7 +136,7 @@ def test_following_in_slices_ends_where_one_look_does(tmp_path: Path) -> None:
 
 def test_the_report_of_a_long_run_counts_all_of_it(tmp_path: Path) -> None:
     write_long(tmp_path)
-    built = summary.build(read(tmp_path, bounded=True)["."])
+    built = summary.build(read(tmp_path, bounded=FEW)["."])
     norm = built.scalars["gradient/norm"]
     assert (norm.first.step, norm.first.value) == (1, 1.0)
     assert (norm.count, norm.largest.step, norm.largest.value) == (STEPS, PEAK, 1e6)

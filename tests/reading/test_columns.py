@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tbgrad.diagnosis.replay import newest
 from tbgrad.log.records import Alert
 from tbgrad.log.tags import Kind
-from tbgrad.reading.columns import PackedColumn, ScalarColumn, column, column_for, packed, scalars
+from tbgrad.reading.columns import Limits, PackedColumn, ScalarColumn, column_for
 from tbgrad.reading.series import Buckets, Series
 from tests.support.values import ALERT
 
@@ -23,12 +23,8 @@ NUMBERS = st.one_of(
 SMALL = 8
 
 
-@pytest.fixture(autouse=True)
-def few_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scalars, "SCALAR_BUCKETS", SMALL)
-    monkeypatch.setattr(column, "RECORD_BUCKETS", SMALL)
-    monkeypatch.setattr(packed, "MIN_PACKED_BUCKETS", SMALL)
-    monkeypatch.setattr(packed, "MAX_PACKED_BUCKETS", SMALL)
+FEW = Limits(scalars=SMALL, records=SMALL, packed=(SMALL, SMALL))
+WHOLE = Limits(merging=False)
 
 
 def check_buckets(buckets: Buckets, steps: np.ndarray, values: np.ndarray) -> None:
@@ -59,7 +55,7 @@ def test_merged_scalars_lose_no_peak(data: st.DataObject) -> None:
     values = np.array(data.draw(st.lists(NUMBERS, min_size=1, max_size=200)), np.float64)
     gaps = data.draw(st.lists(st.integers(1, 9), min_size=len(values), max_size=len(values)))
     steps = np.cumsum(gaps)
-    series_column = ScalarColumn(Kind.SCALAR, bounded=True)
+    series_column = ScalarColumn(Kind.SCALAR, FEW)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(values)), max_size=8)))
     for a, b in zip([0, *cuts], [*cuts, len(values)], strict=True):
         if a < b:
@@ -92,7 +88,7 @@ def test_merged_tables_are_those_of_numpy(count: int, freezes: set[int], seed: i
     values = rng.normal(size=(count, 2, 3)).astype(np.float32)
     values[rng.random(count) < 0.1, 0, 0] = np.inf
     steps = np.cumsum(rng.integers(1, 5, count))
-    series_column = PackedColumn(Kind.PARAMETERS, bounded=True)
+    series_column = PackedColumn(Kind.PARAMETERS, FEW)
     kept: list[tuple[Series, Any]] = []
     for i in range(count):
         series_column.append(int(steps[i]), i / 7, values[i])
@@ -123,7 +119,7 @@ def test_merged_tables_are_those_of_numpy(count: int, freezes: set[int], seed: i
 @settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_a_new_session_leaves_nothing_of_what_it_replaces(data: st.DataObject) -> None:
-    series_column = ScalarColumn(Kind.SCALAR, bounded=True)
+    series_column = ScalarColumn(Kind.SCALAR, FEW)
     step, truth = 0, {}
     for session in range(data.draw(st.integers(1, 4))):
         for _ in range(data.draw(st.integers(1, 60))):
@@ -151,7 +147,7 @@ def test_histograms_notes_and_alerts_stay_bounded() -> None:
         (Kind.ALERTS, (ALERT,)),
         (Kind.CURVATURE, object()),
     ):
-        series_column = column_for(kind, bounded=True)
+        series_column = column_for(kind, FEW)
         for step in range(1000):
             series_column.append(step, float(step), value)
         series = series_column.freeze()
@@ -163,7 +159,7 @@ def test_histograms_notes_and_alerts_stay_bounded() -> None:
 def test_an_alert_is_not_lost_among_others() -> None:
     import dataclasses
 
-    series_column = column_for(Kind.ALERTS, bounded=True)
+    series_column = column_for(Kind.ALERTS, FEW)
     for step in range(500):
         alert = dataclasses.replace(ALERT, rule=f"rule {step // 100}", first_step=step // 100)
         series_column.append(step, 0.0, (dataclasses.replace(alert, last_step=step),))
@@ -175,7 +171,7 @@ def test_an_alert_is_not_lost_among_others() -> None:
 def test_an_alert_that_was_closed_stays_closed_among_thousands(restart: int | None) -> None:
     """Others join an alert and leave it before it closes; all are told at thousands of steps."""
     rng = np.random.default_rng(0)
-    columns = [column_for(Kind.ALERTS, bounded) for bounded in (False, True)]
+    columns = [column_for(Kind.ALERTS, limits) for limits in (WHOLE, FEW)]
     open_ones: dict[str, Alert] = {}
     for step in range(1, 9_001):
         rule = f"rule {rng.integers(5)}"
@@ -202,7 +198,7 @@ def test_an_alert_that_was_closed_stays_closed_among_thousands(restart: int | No
 
 @pytest.mark.parametrize("bounded", [False, True])
 def test_other_rows_take_no_memory_for_the_room_ahead(bounded: bool) -> None:
-    series_column = PackedColumn(Kind.PARAMETERS, bounded)
+    series_column = PackedColumn(Kind.PARAMETERS, FEW if bounded else WHOLE)
     series_column.expected_bytes = 1 << 36
     truth = []
     for step in range(40):
@@ -222,12 +218,11 @@ def test_other_rows_take_no_memory_for_the_room_ahead(bounded: bool) -> None:
         np.testing.assert_array_equal(series.values, np.array(truth, np.float32))
 
 
-def test_many_runs_share_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packed, "MAX_PACKED_BUCKETS", 100)
+def test_many_runs_share_the_memory() -> None:
     lengths = []
     for runs in (1, 200):
-        series_column = PackedColumn(Kind.PARAMETERS, bounded=True)
-        series_column.runs = runs
+        limits = replace(FEW, packed=(SMALL, 100), runs=runs)
+        series_column = PackedColumn(Kind.PARAMETERS, limits)
         for step in range(5000):
             series_column.append(step, 0.0, np.full((2, 3), step, np.float32))
         lengths.append(len(series_column.freeze()))
@@ -236,7 +231,7 @@ def test_many_runs_share_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_unbounded_column_keeps_everything() -> None:
-    series_column = ScalarColumn(Kind.SCALAR)
+    series_column = ScalarColumn(Kind.SCALAR, WHOLE)
     series_column.extend(np.arange(5000), np.arange(5000.0), np.arange(5000.0))
     series = series_column.freeze()
     assert series.buckets is None

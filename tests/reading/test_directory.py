@@ -10,17 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from tbgrad.log import tail
+from tbgrad.reading.columns import Limits
 from tbgrad.reading.directory import LogDirectory, read
 from tests.support.events import NAME, event, snapshot, write_events
 from tests.support.logs import write_run
 
 
-def test_polling_in_slices_ends_at_the_one_shot_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(tail, "BATCH_RECORDS", 64)
+def test_polling_in_slices_ends_at_the_one_shot_read(tmp_path):
     for name in ("a", "b", "c"):
         write_events(tmp_path / name / NAME, [event(s, s / 7) for s in range(400)])
-    log = LogDirectory(tmp_path)
+    log = LogDirectory(tmp_path, bounded=Limits(batch_records=64))
     polls, sizes = 0, []
     shares = []
     while log.poll(seconds=0.0):

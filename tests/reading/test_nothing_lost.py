@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import os
 import random
-import shutil
 import time
 from pathlib import Path
 
@@ -13,8 +12,9 @@ import numpy as np
 import pytest
 from tensorboard.compat.proto import event_pb2, summary_pb2, tensor_pb2, types_pb2
 
-from tbgrad.log import encode, tail
+from tbgrad.log import encode
 from tbgrad.log.framing import frame
+from tbgrad.reading.columns import Limits
 from tbgrad.reading.directory import LogDirectory, UnreadWarning, read
 from tbgrad.reading.run import REPLACED, LeftOut, Run, left_out_lines
 from tests.support.events import NAME, event, snapshot, write_events
@@ -69,15 +69,14 @@ def test_a_session_that_goes_back_far_replaces_what_came_after(tmp_path: Path) -
 @pytest.mark.parametrize("seed", range(30))
 @pytest.mark.parametrize("bounded", [False, True])
 def test_no_value_is_lost_uncounted_and_every_look_agrees(
-    tmp_path: Path, seed: int, bounded: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, seed: int, bounded: bool
 ) -> None:
     """Two files of a run, each with steps that fall now and then, grow in turns."""
-    monkeypatch.setattr(tail, "BATCH_RECORDS", 7)
     rng = random.Random(seed)
     paths = [tmp_path / f"{NAME}.{i}" for i in (1, 2)]
     steps = [{"loss": 0, "other": 0, f"own {i}": 0} for i in (1, 2)]
     written: dict[str, int] = {}
-    log = LogDirectory(tmp_path, bounded=bounded)
+    log = LogDirectory(tmp_path, bounded=Limits(merging=bounded, batch_records=7))
     for path in paths:
         path.touch()
     for _ in range(40):
@@ -184,12 +183,9 @@ def test_many_runs_are_read_at_one_look_however_long_the_listing_takes(
     assert len(log.runs) > 1  # it was one a look
 
 
-def test_a_run_is_shown_as_it_was_until_its_new_file_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tail, "BATCH_RECORDS", 64)
+def test_a_run_is_shown_as_it_was_until_its_new_file_is_read(tmp_path: Path) -> None:
     path = write_events(tmp_path / NAME, [event(s, 1.0) for s in range(400)])
-    log = LogDirectory(tmp_path)
+    log = LogDirectory(tmp_path, bounded=Limits(batch_records=64))
     log.poll()
     os.replace(write_events(tmp_path / "new", [event(s, 2.0) for s in range(500)]), path)
     sizes = []
@@ -289,61 +285,3 @@ def test_a_home_directory_and_other_machines(
 
 
 # ---------------------------------------------------------------------------- remote places
-
-
-@pytest.fixture
-def bucket(tmp_path: Path):
-    """A real file system of fsspec, and how to bring a directory there."""
-    fsspec = pytest.importorskip("fsspec")
-    files = fsspec.filesystem("memory")
-
-    def bring(directory: Path) -> None:
-        for path in directory.rglob("*tfevents*"):
-            files.pipe(f"/bucket/{path.relative_to(directory)}", path.read_bytes())
-
-    yield bring
-    files.rm("/bucket", recursive=True)
-
-
-def test_a_remote_log_is_read_and_followed(tmp_path: Path, bucket) -> None:
-    write_run(tmp_path / "a", steps=200)
-    write_run(tmp_path / "b" / "c", steps=100)
-    bucket(tmp_path)
-    log = LogDirectory("memory://bucket")
-    log.poll()
-    here = read(tmp_path)
-    there = read("memory://bucket/")
-    assert {name: snapshot(run) for name, run in there.items()} == {
-        name: snapshot(run) for name, run in here.items()
-    }
-    assert list(log.runs) == ["a", "b/c"]
-    assert log.poll() == set()
-    (path,) = (tmp_path / "a").iterdir()
-    with path.open("ab") as file:
-        file.write(frame(event(500).SerializeToString()))
-    bucket(tmp_path)
-    assert log.poll() == {"a"}
-    assert log.runs["a"].last_step == 500
-    assert log.window("a", "loss", 0, 50).counts.sum() == 5
-    with pytest.raises(FileNotFoundError, match="memory://nowhere does not exist"):
-        read("memory://nowhere")
-
-
-def test_a_remote_log_that_was_replaced_is_read_anew(tmp_path: Path, bucket) -> None:
-    path = write_events(tmp_path / "a" / NAME, [event(s, 1.0) for s in range(20)])
-    bucket(tmp_path)
-    log = LogDirectory("memory://bucket")
-    log.poll()
-    write_events(path, [event(s, 2.0) for s in range(30)])
-    bucket(tmp_path)
-    log.poll()
-    assert values_of(log.runs["a"]) == [(s, 2.0) for s in range(30)]
-    shutil.rmtree(tmp_path / "a")
-
-
-def test_what_is_missing_for_a_remote_log_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(OSError, match="nonsense:// is not known"):
-        read("nonsense://bucket/runs")
-    monkeypatch.setitem(__import__("sys").modules, "fsspec", None)
-    with pytest.raises(OSError, match=r"needs fsspec: pip install 'tbgrad\[remote\]'"):
-        read("gs://bucket/runs")

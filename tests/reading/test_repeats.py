@@ -18,7 +18,7 @@ from tbgrad.log.records import STATISTICS
 from tbgrad.log.tags import MANIFEST, NOTES, Kind
 from tbgrad.reading import parse
 from tbgrad.reading.directory import read
-from tbgrad.reading.repeats import learn, step_of, values_of
+from tbgrad.reading.repeats import repeat_of, step_of, values_of
 from tests.support.events import NAME, snapshot, write_events
 from tests.support.logs import manifest
 
@@ -124,12 +124,12 @@ def test_what_looks_unusual_is_left_to_the_parser(bytes_: bytes) -> None:
 
 def test_a_number_that_is_not_at_the_end_is_not_learned() -> None:
     value = summary_pb2.Summary.Value(tag="a", simple_value=2.0)
-    assert learn(value.SerializeToString(), None, Kind.SCALAR, 2.0) is not None
+    assert repeat_of(value.SerializeToString(), None, Kind.SCALAR, 2.0) is not None
     value.node_name = "node"
-    assert learn(value.SerializeToString(), None, Kind.SCALAR, 2.0) is None
+    assert repeat_of(value.SerializeToString(), None, Kind.SCALAR, 2.0) is None
     swapped = struct.pack("<Bf", 0x15, 2.0) + b"\x0a\x01a"  # the fields the other way round
     assert summary_pb2.Summary.Value.FromString(swapped).simple_value == 2.0
-    assert learn(swapped, None, Kind.SCALAR, 2.0) is None
+    assert repeat_of(swapped, None, Kind.SCALAR, 2.0) is None
 
 
 def test_a_wall_time_that_is_none_is_zero_and_smaller_units_are_known(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tbgrad.log.records import STATISTICS, HistogramBins, Manifest, Parameter
 from tbgrad.log.tags import HISTOGRAMS, PARAMETERS, Kind
 from tbgrad.reading.directory import LogDirectory, read
 from tests.support.events import NAME, event, snapshot, write_events
-from tests.support.logs import EPOCH, write_groups, write_run
+from tests.support.logs import EPOCH, write_run
 
 
 def summary_event(step: int, *values) -> event_pb2.Event:
@@ -282,38 +282,3 @@ def note_under(tag: str):
     value = encode.note("words")
     value.tag = tag
     return value
-
-
-def test_groups_are_runs_of_their_own(tmp_path):
-    write_groups(tmp_path / "gan")
-    runs = tbgrad.read(tmp_path)
-    assert list(runs) == ["gan/critic", "gan/generator"]
-    for group, layers in (("generator", 2), ("critic", 3)):
-        run = runs[f"gan/{group}"]
-        assert run.name == f"gan/{group}"
-        assert len(run.parameters) == 2 * layers
-        assert run[PARAMETERS].values.shape[1] == 2 * layers
-        write_run(tmp_path / f"alone/{group}", layers=layers, every=20 if layers == 3 else 10)
-        alone = tbgrad.read(tmp_path / "alone")[group]
-        assert list(alone) == list(run)
-        np.testing.assert_array_equal(alone["gradient/norm"].values, run["gradient/norm"].values)
-        assert alone.manifest == run.manifest
-    assert sorted(run.bytes_read > 0 for run in runs.values()) == [False, True]
-    assert list(tbgrad.read(tmp_path / "gan")) == ["critic", "generator"]
-
-
-def test_other_series_beside_groups_stay_in_the_run(tmp_path):
-    write_groups(tmp_path / "gan")
-    write_events(tmp_path / "gan" / "events.out.tfevents.9.host", [event(3, tag="critics/score")])
-    log = LogDirectory(tmp_path)
-    assert log.poll() == {"gan", "gan/critic", "gan/generator"}
-    assert list(log.runs["gan"]) == ["critics/score"]
-
-
-def test_a_group_gives_way_to_a_directory_of_its_name(tmp_path):
-    write_groups(tmp_path / "gan")
-    write_run(tmp_path / "gan" / "critic", layers=1)
-    runs = tbgrad.read(tmp_path)
-    assert list(runs) == ["gan/critic", "gan/critic (group)", "gan/generator"]
-    assert [len(run.parameters) for run in runs.values()] == [2, 6, 4]
-    assert runs["gan/critic (group)"].name == "gan/critic (group)"

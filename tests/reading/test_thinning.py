@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tbgrad.plugin import payload
+from tbgrad.plugin import answer
 from tbgrad.reading import thinning
 
 floats = st.floats(width=32, allow_nan=True, allow_infinity=True)
@@ -62,6 +62,6 @@ def test_numbers_survive_json_exactly(values: np.ndarray) -> None:
     import json
 
     special = {None: np.nan, "inf": np.inf, "-inf": -np.inf}
-    decoded = json.loads(payload.encode({"v": payload.numbers(values)}))["v"]
+    decoded = json.loads(answer.as_json({"v": answer.numbers(values)}))["v"]
     again = np.array([special.get(v, v) for v in decoded], dtype=np.float32)
     np.testing.assert_array_equal(again, values)

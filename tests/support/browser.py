@@ -29,6 +29,16 @@ CHROMIUM_ARGUMENTS = (
 )
 START_SECONDS = 90
 
+START = """
+import sys, types
+import tensorboard.compat
+name = "tensorboard.compat.notf"
+tensorboard.compat.notf = sys.modules[name] = types.ModuleType(name)
+from tensorboard.main import run_main
+run_main()
+"""
+"""TensorBoard as it runs where TensorFlow is not installed: it starts in a fifth of the time."""
+
 
 @dataclass
 class TensorBoard:
@@ -47,7 +57,7 @@ class TensorBoard:
 def tensorboard(logdir: Path, scratch: Path, *arguments: str) -> Iterator[TensorBoard]:
     """Start `tensorboard` on a free port of 127.0.0.1 and end it, and only it, afterwards."""
     log = scratch / f"tensorboard-{time.monotonic_ns()}.txt"
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logdir), "--port", "0"]
+    command = [sys.executable, "-c", START, "--logdir", str(logdir), "--port", "0"]
     command += ["--host", "127.0.0.1", "--reload_interval", "1", *arguments]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
     with log.open("w") as sink:
@@ -105,6 +115,12 @@ class Tab:
         """Wait until a JavaScript expression in the frame is true; its value."""
         handle = self.frame.wait_for_function(expression, arg=argument, timeout=1000 * seconds)
         return handle.json_value()
+
+    def hurry(self) -> None:
+        """Let the tab look for new data all the time, not every few seconds."""
+        self.frame.evaluate(
+            "() => void setInterval(() => window.dispatchEvent(new Event('resize')), 200)"
+        )
 
     def traces(self, panel: str) -> list[dict[str, Any]]:
         """What the chart in the panel of this id shows: the full data of Plotly's traces."""

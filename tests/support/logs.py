@@ -163,6 +163,6 @@ def write_run(
                     encode.scalar(STABILITY, estimate.stability),
                 ]
                 if density:
-                    values.append(encode.spectrum(*spectral_density(top)))
+                    values.append(encode.density(*spectral_density(top)))
             writer.add(step, values, at + step * 0.05)
     return m

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tbgrad_tui.app import WatchApp
-from tbgrad_tui.widgets.drawing import Drawing
+from tbgrad_tui.widgets.panel import Drawing
 
 from tbgrad.reading.tree import find_event_files
 from tests.support.logs import EPOCH

@@ -1,18 +1,13 @@
 """Alerts in the app: marks on the rows of layers, and the list to move in, on real event files."""
 
 import dataclasses
-import gc
-import threading
 
 import numpy as np
 import pytest
-from rich.cells import cell_len
-from tbgrad_tui import facts
 from tbgrad_tui.keys import ALERT_KEYS
 from tbgrad_tui.screens.alerts import AlertsPage
 from tbgrad_tui.widgets.alerts import AlertsPanel
 
-from tbgrad import read
 from tbgrad.log import encode
 from tbgrad.log.append import EventFileWriter
 from tbgrad.log.records import Alert
@@ -20,7 +15,6 @@ from tests.support.logs import EPOCH, manifest, write_run
 from tests.tui.support import app_on, loaded, shown, until
 
 SIZES = [(60, 18), (80, 24), (120, 40), (200, 60)]
-HOSTILE = "[bold red]x[/] \x1b[2J\u202e\x9b31m 層の重み/"
 
 
 def alert(rule="no_gradient", severity="warning", parameters=(), first=10, last=None, state="open"):
@@ -47,12 +41,6 @@ def log_alerts(directory, alerts, step=1001):
         writer.add(step, [encode.alerts(alerts)], EPOCH + 50)
 
 
-@pytest.fixture
-def logdir(tmp_path):
-    write_run(tmp_path / "a")
-    return tmp_path
-
-
 async def opened(pilot):
     """Press `a`, and wait for the list."""
     await pilot.press("a")
@@ -70,7 +58,7 @@ async def test_a_row_has_the_mark_of_its_worst_open_alert_and_no_room_is_taken(l
     app = app_on(logdir)
     async with app.run_test(size=size) as pilot:
         await loaded(pilot)
-        layers = app.dashboard.panel("layers")
+        layers = app.run_screen.panel("layers")
         before = layers.lines()
         log_alerts(logdir / "a", THREE)
         await until(pilot, lambda: "2 alerts: nonfinite (a)" in shown(app))
@@ -102,11 +90,11 @@ async def test_what_the_rules_find_in_a_log_is_marked_too(tmp_path):
     async with app.run_test(size=(120, 40)) as pilot:
         await loaded(pilot)
         await until(pilot, lambda: "▲ 1 alert: no_gradient (a)" in shown(app))
-        lines = app.dashboard.panel("layers").lines()
+        lines = app.run_screen.panel("layers").lines()
         assert [line[1] for line in lines if "dense_" in line] == [" ", " ", "▲", " "]
         await pilot.press("down", "down")
         await until(
-            pilot, lambda: "▲ no_gradient (a)" in "".join(app.dashboard.panel("parameter").lines())
+            pilot, lambda: "▲ no_gradient (a)" in "".join(app.run_screen.panel("parameter").lines())
         )
 
 
@@ -173,7 +161,7 @@ async def test_none_and_a_hundred(logdir, size, alerts):
         else:
             assert "No alerts in this run." in shown(app)
             await pilot.press("down", "up", "end", "enter")
-            await until(pilot, lambda: app.screen is app.dashboard)
+            await until(pilot, lambda: app.screen is app.run_screen)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -189,18 +177,18 @@ async def test_enter_goes_to_the_first_parameter_that_the_alert_names(logdir, si
             await pilot.press("down")
         await until(pilot, lambda: "go to dense_1/kernel" in shown(app))
         await pilot.press("enter")
-        await until(pilot, lambda: app.screen is app.dashboard)
+        await until(pilot, lambda: app.screen is app.run_screen)
         await until(pilot, lambda: "▸dense_1/kernel" in shown(app))
-        assert not app.dashboard.zoomed
+        assert not app.run_screen.zoomed
         assert app.parameter == "dense_1/kernel"
-        assert app.dashboard.front == "layers"
+        assert app.run_screen.front == "layers"
         await pilot.press("6")  # the parameter alone
         await opened(pilot)
         assert app.screen.panel.selected.rule == "frozen_parameter"  # that of the selected layer
         await pilot.press("end", "enter")
         await until(pilot, lambda: app.parameter == "dense_0/bias")
-        assert app.dashboard.zoomed  # it shows what was asked for
-        assert app.dashboard.front == "parameter"
+        assert app.run_screen.zoomed  # it shows what was asked for
+        assert app.run_screen.front == "parameter"
 
 
 @pytest.mark.parametrize(
@@ -214,8 +202,8 @@ async def test_enter_on_an_alert_of_the_run_goes_to_the_panel_that_shows_it(logd
         await loaded(pilot)
         await opened(pilot)
         await pilot.press("enter")
-        await until(pilot, lambda: app.screen is app.dashboard)
-        assert (app.dashboard.front, app.parameter) == (front, "")
+        await until(pilot, lambda: app.screen is app.run_screen)
+        assert (app.run_screen.front, app.parameter) == (front, "")
 
 
 @pytest.mark.parametrize("key", ["escape", "a", "q"])
@@ -227,7 +215,7 @@ async def test_the_list_closes_and_nothing_else_changes(logdir, key):
         before = shown(app)
         await opened(pilot)
         await pilot.press("down", key)
-        await until(pilot, lambda: app.screen is app.dashboard)
+        await until(pilot, lambda: app.screen is app.run_screen)
         assert shown(app) == before
 
 
@@ -239,10 +227,10 @@ async def test_a_click_selects_and_another_one_goes_there(logdir):
         panel = await opened(pilot)
         await pilot.click(AlertsPanel, offset=(8, row_with(panel, "error: gone")))
         await until(pilot, lambda: panel.selected.rule == "gone")
-        assert app.screen is not app.dashboard
+        assert app.screen is not app.run_screen
         await pilot.click(AlertsPanel, offset=(8, row_with(panel, "advice")))
         await until(pilot, lambda: app.parameter == "dense_0/bias")
-        assert app.screen is app.dashboard
+        assert app.screen is app.run_screen
 
 
 async def test_the_selection_stays_on_its_alert_while_others_come_and_go(logdir):
@@ -277,34 +265,8 @@ async def test_the_list_stays_with_its_run(logdir):
         await until(pilot, lambda: app.run_name == "b")  # a run that begins is followed
         assert len(panel.alerts) == 3
         await pilot.press("home", "enter")
-        await until(pilot, lambda: app.screen is app.dashboard)
+        await until(pilot, lambda: app.screen is app.run_screen)
         assert (app.run_name, app.parameter) == ("a", "dense_2/bias")
-
-
-@pytest.mark.parametrize("size", [*SIZES, (20, 5), (5, 2)])
-async def test_hostile_words_are_text(tmp_path, size):
-    m = manifest(1)
-    names = (HOSTILE * 9, "長い" * 90)
-    rows = tuple(dataclasses.replace(p, path=n) for p, n in zip(m.parameters, names, strict=True))
-    words = HOSTILE * 9
-    hostile = Alert(words, "error", names, 1, 2, "open", words, (words,) * 3, "長" * 300)
-    table = np.ones((2, len(m.statistics)), np.float32)
-    with EventFileWriter(tmp_path) as writer:
-        writer.add(0, [encode.manifest(dataclasses.replace(m, parameters=rows))], EPOCH)
-        writer.add(1, [encode.parameters(table)], EPOCH)
-        huge = dataclasses.replace(hostile, first_step=-(10**15), parameters=(), state="closed")
-        writer.add(2, [encode.alerts([hostile, huge, alert(HOSTILE, first=10**15)])], EPOCH)
-    app = app_on(tmp_path)
-    async with app.run_test(size=size) as pilot:
-        await loaded(pilot)
-        await pilot.press("a")
-        await until(pilot, lambda: isinstance(app.screen, AlertsPage))
-        for key in ("home", "down", "down", "down", "end", "up", "enter", "5"):
-            await pilot.press(key)
-            await pilot.pause()
-            lines = [strip.text for strip in app.screen._compositor.render_strips()]
-            assert [cell_len(line) for line in lines] == [size[0]] * size[1]
-            assert all(character.isprintable() for line in lines for character in line)
 
 
 async def test_every_key_of_the_list_is_in_the_help_and_works(logdir):
@@ -316,38 +278,3 @@ async def test_every_key_of_the_list_is_in_the_help_and_works(logdir):
         for key in ALERT_KEYS:
             assert key.help in shown(app)
             assert hasattr(AlertsPage, f"action_{key.action.partition('(')[0]}")
-
-
-def test_alerts_are_looked_for_once_for_each_run_and_forgotten_with_it(logdir, monkeypatch):
-    calls = []
-    monkeypatch.setattr(facts, "judge", lambda run: calls.append(run.name) or tuple(THREE))
-    known = facts.once_a_run(lambda run: facts.judge(run))
-    first, second = read(logdir)["a"], read(logdir)["a"]
-    assert known(first) is known(first)
-    assert known(second) == known(first)
-    assert calls == ["a", "a"]
-    held = next(
-        cell.cell_contents for cell in known.__closure__ if type(cell.cell_contents) is dict
-    )
-    assert len(held) == 2
-    del first, second
-    gc.collect()
-    assert not held
-
-
-async def test_new_data_have_their_alerts_looked_for_off_the_thread_that_draws(logdir, monkeypatch):
-    threads, judge = [], facts.judge
-    app = app_on(logdir)
-    async with app.run_test(size=(120, 40)) as pilot:
-        await loaded(pilot)
-        monkeypatch.setattr(
-            facts,
-            "judge",
-            lambda run: threads.append(threading.current_thread().name) or judge(run),
-        )
-        for _ in range(3):
-            app.show_everything()
-        log_alerts(logdir / "a", THREE)
-        await until(pilot, lambda: "2 alerts" in shown(app))
-        app.show_everything()
-    assert set(threads) == {"tbgrad-poller"}

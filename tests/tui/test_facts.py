@@ -1,24 +1,45 @@
-"""What the panels say about a run, against words written by hand."""
+"""What is said of a run is computed once, and off the thread that draws."""
 
-import pytest
+import gc
+import threading
+
 from tbgrad_tui import facts
 
+from tbgrad import read
+from tests.tui.support import app_on, loaded, shown, until
+from tests.tui.test_alerts import THREE, log_alerts
 
-@pytest.mark.parametrize(
-    ("names", "scope"),
-    [
-        (
-            ["sequential/conv_1/kernel", "sequential/conv_1/bias", "sequential/d/bias"],
-            "sequential/",
-        ),
-        (["m/a/b/kernel", "m/a/c/kernel"], "m/a/"),
-        (["m/dense/kernel", "m/dense/bias"], "m/"),
-        (["dense/kernel", "dense/bias"], ""),
-        (["m/dense/kernel", "m2/dense/kernel"], ""),
-        (["m/dense/kernel", "kernel"], ""),
-        (["m/dense/kernel"], ""),
-        ([], ""),
-    ],
-)
-def test_what_all_names_share_is_told_once(names, scope):
-    assert facts.common_scope(names) == scope
+
+def test_alerts_are_looked_for_once_for_each_run_and_forgotten_with_it(logdir, monkeypatch):
+    calls = []
+    monkeypatch.setattr(facts, "judge", lambda run: calls.append(run.name) or tuple(THREE))
+    known = facts.once_a_run(lambda run: facts.judge(run))
+    first, second = read(logdir)["a"], read(logdir)["a"]
+    assert known(first) is known(first)
+    assert known(second) == known(first)
+    assert calls == ["a", "a"]
+    held = next(
+        cell.cell_contents for cell in known.__closure__ if type(cell.cell_contents) is dict
+    )
+    assert len(held) == 2
+    del first, second
+    gc.collect()
+    assert not held
+
+
+async def test_new_data_have_their_alerts_looked_for_off_the_thread_that_draws(logdir, monkeypatch):
+    threads, judge = [], facts.judge
+    app = app_on(logdir)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await loaded(pilot)
+        monkeypatch.setattr(
+            facts,
+            "judge",
+            lambda run: threads.append(threading.current_thread().name) or judge(run),
+        )
+        for _ in range(3):
+            app.show_everything()
+        log_alerts(logdir / "a", THREE)
+        await until(pilot, lambda: "2 alerts" in shown(app))
+        app.show_everything()
+    assert set(threads) == {"tbgrad-poller"}

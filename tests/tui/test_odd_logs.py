@@ -47,8 +47,8 @@ async def test_what_is_there_is_shown(tmp_path, values, times, steps, words):
         app._show_run("odd")
         await until(pilot, lambda: all(word in shown(app) for word in words))
         await pilot.press("1")
-        await until(pilot, lambda: "odd" in "".join(app.dashboard.panel("runs").lines()))
-        assert "empty" not in "".join(app.dashboard.panel("runs").lines())
+        await until(pilot, lambda: "odd" in "".join(app.run_screen.panel("runs").lines()))
+        assert "empty" not in "".join(app.run_screen.panel("runs").lines())
 
 
 async def test_what_is_left_out_is_on_the_page_of_what_could_not_be_read(tmp_path):
@@ -76,7 +76,7 @@ async def test_the_eigenvalues_that_an_adaptive_optimizer_bounds_are_drawn(tmp_p
     async with app.run_test(size=size) as pilot:
         await loaded(pilot)
         await pilot.press("4")
-        panel = app.dashboard.panel("curvature")
+        panel = app.run_screen.panel("curvature")
         await until(pilot, lambda: "preconditioned λmax 35.000 ± 0.010" in "".join(panel.lines()))
         text = "\n".join(panel.lines())
         assert "preconditioned λmax  limit" in text

@@ -1,6 +1,7 @@
 """`tbgrad watch` on a real pseudo-terminal, while a log grows."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,7 +12,13 @@ from tbgrad.log import encode
 from tbgrad.log.append import EventFileWriter
 from tbgrad.log.tags import LOSS
 from tests.support.logs import write_run
-from tests.support.terminal import watch
+from tests.support.terminal import Terminal, watch
+
+
+def step_of(terminal: Terminal) -> int:
+    """The step that the first line of the screen names."""
+    (step,) = re.findall(r"step ([\d,]+)", terminal.screen.display[0])
+    return int(step.replace(",", ""))
 
 
 @pytest.mark.parametrize("key", ["q", "\x03"], ids=["q", "ctrl-c"])
@@ -43,7 +50,10 @@ def test_a_training_in_a_child_process_is_followed_until_it_is_killed(tmp_path):
     try:
         terminal.wait_for("conv_1/kernel", 120)
         terminal.wait_for("threshold 38")
-        terminal.wait_for("step 1,")
+        terminal.wait_for("optimizer")
+        first = step_of(terminal)
+        while step_of(terminal) <= first:
+            terminal.settle(0.1)
     finally:
         child.send_signal(signal.SIGKILL)
         child.wait()

@@ -17,29 +17,26 @@ from textual.binding import Binding, BindingType
 from tbgrad.log.records import Alert
 from tbgrad.reading.run import Run, left_out_lines
 from tbgrad_tui import facts
-from tbgrad_tui.poller import Poller, Snapshot, SnapshotRead
+from tbgrad_tui.poller import HANGING_SECONDS, Poller, Snapshot, SnapshotRead
 from tbgrad_tui.screens.alerts import AlertsPage
-from tbgrad_tui.screens.dashboard import ALL_PANELS, Dashboard
-from tbgrad_tui.screens.page import (
-    Page,
-    damage_lines,
-    help_lines,
-    note_lines,
-)
-from tbgrad_tui.widgets.alerts import PANELS
-from tbgrad_tui.widgets.bars import Summary, Waiting
-from tbgrad_tui.widgets.charts import ChartPanel
-from tbgrad_tui.widgets.drawing import Panel
+from tbgrad_tui.screens.page import Page, damage_lines, help_lines, note_lines
+from tbgrad_tui.screens.run import ALL_PANELS, RunScreen
+from tbgrad_tui.widgets.alerts import panel_of
+from tbgrad_tui.widgets.chart_panel import ChartPanel
+from tbgrad_tui.widgets.empty import Waiting
 from tbgrad_tui.widgets.layers import LayersPanel
+from tbgrad_tui.widgets.panel import Panel
 from tbgrad_tui.widgets.parameter import ParameterPanel
 from tbgrad_tui.widgets.runs import RunsPanel
 from tbgrad_tui.widgets.scalars import ScalarsPanel
+from tbgrad_tui.widgets.summary import Summary
 
 
 class WatchApp(App[None]):
     """Shows the runs below a directory while they are written.
 
-    `clock` tells the time in seconds since the epoch; tests and screenshots set it.
+    `clock` tells the time in seconds since the epoch; tests and screenshots set it. A log that does
+    not answer for `hanging_seconds` is said to be silent.
     """
 
     TITLE = "tbgrad"
@@ -48,7 +45,12 @@ class WatchApp(App[None]):
     # Textual answers Ctrl-C with a hint; here it quits at once, on every page.
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", show=False, priority=True)]
 
-    def __init__(self, logdir: Path | str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        logdir: Path | str,
+        clock: Callable[[], float] = time.time,
+        hanging_seconds: float = HANGING_SECONDS,
+    ) -> None:
         super().__init__()
         self.logdir = logdir
         self.clock = clock
@@ -56,17 +58,19 @@ class WatchApp(App[None]):
         self.run_name = ""
         self.parameter = ""
         self._chosen = False
-        self.dashboard = Dashboard()
-        self._poller = Poller(logdir, lambda found: self.post_message(SnapshotRead(found)))
+        self.run_screen = RunScreen()
+        self._poller = Poller(
+            logdir, lambda read: self.post_message(SnapshotRead(read)), hanging_seconds
+        )
 
-    def get_default_screen(self) -> Dashboard:
-        """The dashboard is the only screen below the pages."""
-        return self.dashboard
+    def get_default_screen(self) -> RunScreen:
+        """A run is the only screen below the pages."""
+        return self.run_screen
 
     def on_ready(self) -> None:
         """Start to read the log and to tell the time."""
-        self.dashboard.query_one(LayersPanel).shades = self.no_color
-        self.dashboard.query_one(RunsPanel).logdir = self.logdir
+        self.run_screen.query_one(LayersPanel).shades = self.no_color
+        self.run_screen.query_one(RunsPanel).logdir = self.logdir
         self._poller.start()
         self.set_interval(1.0, self.show_time)
         self._quit_on_signals()
@@ -120,23 +124,23 @@ class WatchApp(App[None]):
             return
         run = self.run_shown
         self._poller.watched = self.run_name
-        dashboard = self.dashboard
+        screen = self.run_screen
         waiting = not self.snapshot.runs
         with_gradients = run is None or facts.has_gradients(run)
-        if (waiting, with_gradients) != (dashboard.waiting, dashboard.with_gradients):
-            dashboard.waiting, dashboard.with_gradients = waiting, with_gradients
-            if dashboard.front not in dashboard.reachable():
-                dashboard.front = "layers" if with_gradients else "scalars"
-            dashboard.lay_out()
+        if (waiting, with_gradients) != (screen.waiting, screen.with_gradients):
+            screen.waiting, screen.with_gradients = waiting, with_gradients
+            if screen.front not in screen.reachable():
+                screen.front = "layers" if with_gradients else "scalars"
+            screen.lay_out()
         with self.batch_update():
             self.show_time()
-            dashboard.query_one(Waiting).show(self.logdir, self.snapshot)
-            for panel in dashboard.query(ChartPanel):
+            screen.query_one(Waiting).show(self.logdir, self.snapshot)
+            for panel in screen.query(ChartPanel):
                 if isinstance(panel, ParameterPanel):
                     panel.show_row(run, self.row)
                 else:
                     panel.show(run)
-            dashboard.query_one(LayersPanel).show(run, self.row)
+            screen.query_one(LayersPanel).show(run, self.row)
             page = self.screen
             if isinstance(page, AlertsPage) and page.run_name in self.snapshot.runs:
                 page.panel.show(facts.alerts(self.snapshot.runs[page.run_name]))
@@ -151,16 +155,16 @@ class WatchApp(App[None]):
         position = ""
         if len(names) > 1 and self.run_name in names:
             position = f"{names.index(self.run_name) + 1}/{len(names)}"
-        summary = self.dashboard.query_one(Summary)
+        summary = self.run_screen.query_one(Summary)
         summary.silent_since = self._poller.silent_since(time.time())
         summary.show(self.run_shown, position, self.snapshot, now)
-        self.dashboard.query_one(RunsPanel).show(runs, self.run_name, now)
+        self.run_screen.query_one(RunsPanel).show(runs, self.run_name, now)
 
     # ------------------------------------------------------------------------ what keys do
 
     def action_move(self, rows: int) -> None:
         """Go to another run in the run list, to another layer elsewhere."""
-        front = self.dashboard.panel(self.dashboard.front)
+        front = self.run_screen.panel(self.run_screen.front)
         if isinstance(front, RunsPanel):
             self._step_run(rows, around=False)
         elif isinstance(front, ScalarsPanel):
@@ -189,39 +193,39 @@ class WatchApp(App[None]):
         if run is None:
             return
         self.parameter = run.names[row]
-        self.dashboard.query_one(LayersPanel).show(run, row)
-        self.dashboard.query_one(ParameterPanel).show_row(run, row)
+        self.run_screen.query_one(LayersPanel).show(run, row)
+        self.run_screen.query_one(ParameterPanel).show_row(run, row)
 
     def action_panel(self, panels: int) -> None:
         """Go to the next or the previous panel."""
-        reachable = self.dashboard.reachable()
-        front = self.dashboard.front
+        reachable = self.run_screen.reachable()
+        front = self.run_screen.front
         index = reachable.index(front) + panels if front in reachable else 0
-        self.dashboard.bring(reachable[index % len(reachable)])
+        self.run_screen.bring(reachable[index % len(reachable)])
 
     def action_zoom(self) -> None:
         """Show the panel in front alone, or all again."""
-        self._zoom(not self.dashboard.zoomed)
+        self._zoom(not self.run_screen.zoomed)
 
-    def action_overview(self) -> None:
+    def action_show_all(self) -> None:
         """Show all panels."""
         self._zoom(False)
 
     def action_show(self, name: str) -> None:
         """Show one panel alone."""
-        self.dashboard.front = name
+        self.run_screen.front = name
         self._zoom(True)
 
     def _zoom(self, zoomed: bool) -> None:
-        dashboard = self.dashboard
-        dashboard.zoomed = zoomed
-        if not zoomed and dashboard.front not in dashboard.overview():
-            dashboard.front = dashboard.overview()[-1]
-        dashboard.lay_out()
+        screen = self.run_screen
+        screen.zoomed = zoomed
+        if not zoomed and screen.front not in screen.together():
+            screen.front = screen.together()[-1]
+        screen.lay_out()
 
     def action_log(self) -> None:
         """Switch the axis of the chart in front."""
-        front = self.dashboard.panel(self.dashboard.front)
+        front = self.run_screen.panel(self.run_screen.front)
         if isinstance(front, ChartPanel):
             front.toggle_log()
         else:
@@ -247,16 +251,16 @@ class WatchApp(App[None]):
             self._show_run(name)
         rows = {path: row for row, path in enumerate(self.snapshot.runs[name].names)}
         row = next((rows[path] for path in alert.parameters if path in rows), None)
-        dashboard = self.dashboard
-        panel = PANELS.get(alert.rule, "")
+        screen = self.run_screen
+        panel = panel_of(alert.rule)
         if row is not None:
             panel = "layers"
             self._choose_parameter(row)
-            if dashboard.zoomed and dashboard.front in (panel, "parameter"):
+            if screen.zoomed and screen.front in (panel, "parameter"):
                 return
-        if panel:
-            dashboard.front = panel if panel in dashboard.overview() else "scalars"
-            self._zoom(dashboard.front not in dashboard.overview())
+        if panel != "run":  # where it is
+            screen.front = panel if panel in screen.together() else "scalars"
+            self._zoom(screen.front not in screen.together())
 
     def action_notes(self) -> None:
         """Notes of the monitor of this run."""
@@ -288,6 +292,6 @@ class WatchApp(App[None]):
         """A click brings a panel to the front, a double click zooms it."""
         panel = event.widget
         if isinstance(panel, Panel) and panel.id in ALL_PANELS:
-            self.dashboard.front = panel.id
+            self.run_screen.front = panel.id
             if event.chain == 2:
                 self.action_zoom()

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from tbgrad.diagnosis import STANDINGS, standing
 from tbgrad.diagnosis.replay import Judgement, judge
-from tbgrad.log import encode
+from tbgrad.log.decode import decode_density
 from tbgrad.log.records import Alert, CurvatureEstimate, Damage
-from tbgrad.log.tags import CURVATURE, GRADIENT_NORM, NOTES, PARAMETERS, SPECTRUM, FormatError, Kind
+from tbgrad.log.scalars import in_order
+from tbgrad.log.tags import CURVATURE, DENSITY, GRADIENT_NORM, PARAMETERS, FormatError, Kind
 from tbgrad.reading.run import Run
 from tbgrad.reading.series import Series
 
@@ -27,20 +28,19 @@ STALE_SECONDS = 60.0
 AHEAD_SECONDS = 60.0
 """Two clocks may differ by as much and nothing is said of it."""
 
-Found = TypeVar("Found")
+Fact = TypeVar("Fact")
 
 
-def once_a_run(compute: Callable[[Run], Found]) -> Callable[[Run], Found]:
+def once_a_run(compute: Callable[[Run], Fact]) -> Callable[[Run], Fact]:
     """`compute`, once for each run, from any thread. A newer state of a run is another object."""
-    known: dict[int, tuple[weakref.ref[Run], Found]] = {}
+    known: dict[int, tuple[weakref.ref[Run], Fact]] = {}
 
     @functools.wraps(compute)
-    def of(run: Run) -> Found:
+    def of(run: Run) -> Fact:
         key = id(run)  # a run cannot be hashed
         entry = known.get(key)
         if entry is None or entry[0]() is not run:
-            found = compute(run)
-            entry = known[key] = weakref.ref(run, lambda _: known.pop(key, None)), found
+            entry = known[key] = (weakref.ref(run, lambda _: known.pop(key, None)), compute(run))
         return entry[1]
 
     return of
@@ -86,8 +86,8 @@ def scalar(run: Run, tag: str) -> Series | None:
 
 
 def scalar_tags(run: Run) -> list[str]:
-    """Tags of all scalars, sorted."""
-    return sorted(tag for tag in run if scalar(run, tag) is not None)
+    """Tags of all scalars, the known ones first."""
+    return in_order([tag for tag in run if scalar(run, tag) is not None])
 
 
 def histogram_tags(run: Run) -> list[str]:
@@ -139,27 +139,13 @@ def curvature_estimates(run: Run) -> tuple[NDArray[np.int64], list[CurvatureEsti
 
 def spectral_density(run: Run) -> tuple[int, NDArray[np.float64], NDArray[np.float64]] | None:
     """The step of the newest density of the Hessian's eigenvalues, these, and the density."""
-    series = run.get(SPECTRUM)
+    series = run.get(DENSITY)
     if series is None or series.kind is not Kind.TENSOR or not len(series.steps):
         return None
     try:
-        return int(series.steps[-1]), *encode.spectrum_of(series.values[-1])
+        return int(series.steps[-1]), *decode_density(series.values[-1])
     except FormatError:
         return None
-
-
-def notes(run: Run) -> list[tuple[int, str]]:
-    """Step and text of what the monitor said about itself, newest first."""
-    series = run.get(NOTES)
-    if series is None or series.kind is not Kind.TEXT:
-        return []
-    return [(int(s), str(t)) for s, t in zip(series.steps, series.values, strict=True)][::-1]
-
-
-def monitoring_ended(run: Run) -> int | None:
-    """The step at which the monitoring ended after a failure of its own; None where it did not."""
-    norms = scalar(run, GRADIENT_NORM)
-    return encode.ended_at(notes(run), int(norms.steps[-1]) if norms is not None else None)
 
 
 def common_scope(names: Sequence[str]) -> str:
@@ -204,5 +190,5 @@ def peak_norms(run: Run, rows: slice = slice(None)) -> NDArray[np.float32]:
 
 def stability_words(estimate: CurvatureEstimate) -> tuple[str, str]:
     """What lambda_max over the threshold means: as `standing`, and in words."""
-    found = standing(estimate.stability)
-    return found, {"beyond": "unstable", "at": "at the edge"}.get(found, STANDINGS[found])
+    place = standing(estimate.stability)
+    return place, {"beyond": "unstable", "at": "at the edge"}.get(place, STANDINGS[place])

@@ -47,7 +47,7 @@ KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
         "Show",
         (
             Key(("enter", "z"), "Enter", "zoom", "this panel alone, and back", "zoom"),
-            Key(("escape",), "Esc", "overview", "back to all panels"),
+            Key(("escape",), "Esc", "show_all", "back to all panels"),
             Key(("1",), "1", "show('runs')", "the runs alone"),
             Key(("2",), "2", "show('loss')", "the loss alone"),
             Key(("3",), "3", "show('norm')", "the gradient norm alone"),
@@ -74,7 +74,7 @@ KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
         ),
     ),
 )
-"""Keys of the dashboard by what they are for."""
+"""Keys of a run by what they are for."""
 
 ALERT_KEYS: tuple[Key, ...] = (
     Key(("down", "j"), "↓ j", "move(1)", "next alert, or the rest of a long one", "next"),

@@ -63,9 +63,15 @@ class Poller:
     >>> poller.start()
     """
 
-    def __init__(self, logdir: Path | str, publish: Callable[[Snapshot], object]) -> None:
+    def __init__(
+        self,
+        logdir: Path | str,
+        publish: Callable[[Snapshot], object],
+        hanging_seconds: float = HANGING_SECONDS,
+    ) -> None:
         self._logdir = logdir
         self._publish = publish
+        self._hanging_seconds = hanging_seconds
         self.watched = ""
         self._stopped = threading.Event()
         self._looking_since: float | None = None
@@ -85,7 +91,7 @@ class Poller:
         `now` and the answer are seconds since the epoch. Safe to call from any thread.
         """
         since = self._looking_since
-        return since if since is not None and now - since > HANGING_SECONDS else None
+        return since if since is not None and now - since > self._hanging_seconds else None
 
     def _run(self) -> None:
         log: LogDirectory | None = None

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from tbgrad.diagnosis.rule import Moment, Rows, Rule
+from tbgrad.log.tags import GRADIENT_NORM
 
 
 def _noise_scale(moment: Moment) -> float:
@@ -55,7 +56,7 @@ def _too_large_evidence(moment: Moment, _: Rows) -> str:
 
 NOISY = Rule(
     name="noise_dominated",
-    shows="snr",
+    shows=GRADIENT_NORM,
     severity="info",
     applies=_noisy,
     evidence=_noisy_evidence,
@@ -70,7 +71,7 @@ NOISY = Rule(
 )
 TOO_LARGE = Rule(
     name="batch_too_large",
-    shows="snr",
+    shows=GRADIENT_NORM,
     severity="info",
     applies=_too_large,
     evidence=_too_large_evidence,

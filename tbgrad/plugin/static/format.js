@@ -1,5 +1,7 @@
 /** Numbers, times and names as people read them. */
 
+import { isVague } from "./tables.js";
+
 const SUPERSCRIPT = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
 const MINUS = "−";
 
@@ -54,10 +56,9 @@ export const measured = (value, error) => rounded(value, error).join(" ± ");
 
 /** A share with its interval: "12.3 % (11.0 to 13.6)"; "between 21 and 84 %" where it is vague. */
 export function percentBetween({ value, low, high }) {
-  const width = 100 * (high - low);
   const shown = (share, digits) => (100 * share).toFixed(digits);
-  if (width > 30) return `between ${shown(low, 0)} and ${shown(high, 0)} %`;
-  const digits = width < 10 ? 1 : 0;
+  if (isVague({ low, high })) return `between ${shown(low, 0)} and ${shown(high, 0)} %`;
+  const digits = 100 * (high - low) < 10 ? 1 : 0;
   return `${shown(value, digits)} % (${shown(low, digits)} to ${shown(high, digits)})`;
 }
 

@@ -4,24 +4,26 @@ import { alignSteps, resetZoom, setExtent, setTheme } from "./chart.js";
 import { element } from "./dom.js";
 import { followTheme, Host } from "./host.js";
 import * as model from "./model.js";
+import { setTables } from "./tables.js";
 import { AlertsView } from "./views/alerts.js";
 import { CurvatureView } from "./views/curvature.js";
-import { NormView, OtherScalarsView, ScalarView } from "./views/curves.js";
-import { DetailView } from "./views/detail.js";
 import { NoGradientsView, noRuns } from "./views/empty.js";
-import { HeatmapView } from "./views/heatmap.js";
-import { SummaryView } from "./views/summary.js";
+import { LayersView } from "./views/layers.js";
+import { NormView } from "./views/norm.js";
+import { ParameterView } from "./views/parameter.js";
+import { RunView } from "./views/run.js";
+import { OtherScalarsView, ScalarView } from "./views/scalars.js";
 
 const POLL_MILLISECONDS = 3000;
 
 class App {
   constructor() {
     const onSelect = (name) => this.selectParameter(name);
-    this.summary = new SummaryView({ onRun: (name) => this.selectRun(name), onAlerts: () => this.alerts.reveal() });
+    this.summary = new RunView({ onRun: (name) => this.selectRun(name), onAlerts: () => this.alerts.reveal() });
     this.scalar = new ScalarView();
     this.norm = new NormView();
-    this.layers = new HeatmapView({ onSelect, onStatistic: (name) => this.selectStatistic(name) });
-    this.detail = new DetailView({ onSelect });
+    this.layers = new LayersView({ onSelect, onStatistic: (name) => this.selectStatistic(name) });
+    this.details = new ParameterView({ onSelect });
     this.curvature = new CurvatureView();
     this.others = new OtherScalarsView();
     this.board = element("main", { id: "board" });
@@ -30,7 +32,7 @@ class App {
       onShown: (shown) => this.board.classList.toggle("alerted", shown),
     });
     this.board.append(
-      this.alerts.box, this.scalar.box, this.norm.box, this.layers.box, this.detail.box, this.curvature.box,
+      this.alerts.box, this.scalar.box, this.norm.box, this.layers.box, this.details.box, this.curvature.box,
     );
     this.absence = new NoGradientsView();
     this.without = element("main", { id: "without" }, this.absence.box, this.others.box);
@@ -55,14 +57,14 @@ class App {
       const before = main === this.board ? this.scalar.box : this.absence.box;
       if (this.alerts.box.parentNode !== main) main.insertBefore(this.alerts.box, before);
     }
-    for (const each of [this.board, this.without, this.nothing]) each.hidden = each !== main;
+    for (const page of [this.board, this.without, this.nothing]) page.hidden = page !== main;
   }
 
   selectRun(name) {
     this.run = name;
     this.data = {};
     this.seen = {};
-    this.detail.chosen = null;
+    this.details.chosen = null;
     this.alerts.clear();
     resetZoom();
     return this.refresh();
@@ -73,7 +75,7 @@ class App {
     this.parameter = name;
     this.layers.mark(name);
     this.alerts.mark(name);
-    if (this.data.layers) this.detail.options(this.data.layers.parameters, name);
+    if (this.data.layers) this.details.options(this.data.layers.parameters, name);
     return this.refresh();
   }
 
@@ -166,7 +168,7 @@ class App {
     }, this.data.layers);
     this.draw("layers", () => {
       this.layers.draw(this.data.layers, parameter, run);
-      this.detail.options(this.data.layers.parameters, parameter);
+      this.details.options(this.data.layers.parameters, parameter);
     });
     this.draw("curvature", () => this.curvature.draw(this.data.curvature, run));
     this.summary.draw(status, this.data.scalars.series, this.data.curvature.estimates);
@@ -180,8 +182,8 @@ class App {
       this.fetch("histogram", `${revisions.histograms} ${parameter}`, () => model.histogram(run, parameter)),
     ]);
     if (run !== this.run || parameter !== this.parameter) return;
-    this.draw("parameter", () => this.detail.drawCurve(this.data.parameter, this.statistic, `${run} ${parameter}`), this.statistic);
-    this.draw("histogram", () => this.detail.drawHistogram(this.data.histogram, `${run} ${parameter}`));
+    this.draw("parameter", () => this.details.drawCurve(this.data.parameter, this.statistic, `${run} ${parameter}`), this.statistic);
+    this.draw("histogram", () => this.details.drawHistogram(this.data.histogram, `${run} ${parameter}`));
     await alignSteps();
   }
 
@@ -241,7 +243,8 @@ export async function render() {
     app?.redraw();
   });
   try {
-    await Promise.all([styled, model.loadPlotly()]);
+    const [tables] = await Promise.all([model.tables(), styled, model.loadPlotly()]);
+    setTables(tables);
   } catch (error) {
     document.body.append(element("p", { class: "message", role: "alert" }, error.message));
     return;

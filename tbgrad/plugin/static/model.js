@@ -29,6 +29,7 @@ async function get(route, query = {}) {
   return content;
 }
 
+export const tables = () => get("tables");
 export const runs = () => get("runs").then((answer) => answer.runs);
 export const status = (run) => get("status", { run });
 export const scalars = (run, tags = []) => get("scalars", { run, tag: tags });

@@ -9,12 +9,12 @@ const rank = ({ severity }) => SEVERITIES.indexOf(severity);
  * @returns {Map<string, {rule: string, severity: string}[]>}
  */
 export function openByParameter(alerts) {
-  const found = new Map();
+  const byParameter = new Map();
   for (const alert of alerts.filter(({ state }) => state === "open")) {
-    for (const name of new Set(alert.parameters)) found.set(name, [...(found.get(name) ?? []), alert]);
+    for (const name of new Set(alert.parameters)) byParameter.set(name, [...(byParameter.get(name) ?? []), alert]);
   }
-  for (const list of found.values()) list.sort((a, b) => rank(a) - rank(b));
-  return found;
+  for (const list of byParameter.values()) list.sort((a, b) => rank(a) - rank(b));
+  return byParameter;
 }
 
 /** How many of each severity there are: [["error", "1 error"], ["warning", "2 warnings"]]. */

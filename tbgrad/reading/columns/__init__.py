@@ -11,18 +11,19 @@ from collections.abc import Callable
 
 from tbgrad.log.tags import Kind
 from tbgrad.reading.columns.column import AlertColumn, Column
+from tbgrad.reading.columns.limits import Limits, limits_of
 from tbgrad.reading.columns.packed import PackedColumn
 from tbgrad.reading.columns.scalars import ScalarColumn
 
-__all__ = ["Column", "PackedColumn", "ScalarColumn", "column_for"]
+__all__ = ["Column", "Limits", "PackedColumn", "ScalarColumn", "column_for", "limits_of"]
 
 
-def column_for(kind: Kind, bounded: bool) -> Column:
+def column_for(kind: Kind, limits: Limits) -> Column:
     """An empty column for values of a kind."""
-    make: dict[Kind, Callable[[Kind, bool], Column]] = {
+    make: dict[Kind, Callable[[Kind, Limits], Column]] = {
         Kind.SCALAR: ScalarColumn,
         Kind.PARAMETERS: PackedColumn,
         Kind.HISTOGRAMS: PackedColumn,
         Kind.ALERTS: AlertColumn,
     }
-    return make.get(kind, Column)(kind, bounded)
+    return make.get(kind, Column)(kind, limits)

@@ -11,19 +11,17 @@ from numpy.typing import NDArray
 
 from tbgrad.log.records import Alert
 from tbgrad.log.tags import Kind
+from tbgrad.reading import thinning
+from tbgrad.reading.columns.limits import Limits
 from tbgrad.reading.columns.strays import MAX_STRAYS, Former
 from tbgrad.reading.series import Series
-
-RECORD_BUCKETS = 1024
-HISTOGRAM_BUCKETS = 32
-"""Of a histogram of other writers, of which a run may have thousands of series."""
 
 _FIRST_ROOM = 16
 Arrays = dict[str, NDArray[Any]]
 
 
 class Column:
-    """A series under construction, of values of one kind; `bounded` says whether it merges.
+    """A series under construction, of values of one kind, that merges neighbours by its `limits`.
 
     `_arrays` have one entry a value, or a bucket of values, in the order of their steps: `last` the
     newest value, `steps` and `wall_times` its place, and once there are merged ones `first_steps`
@@ -41,9 +39,9 @@ class Column:
     _arrays: Arrays
     _former: Former | None
 
-    def __init__(self, kind: Kind, bounded: bool = False) -> None:
+    def __init__(self, kind: Kind, limits: Limits) -> None:
         self.kind = kind
-        self.bounded = bounded
+        self.limits = limits
         self.replaced = 0
         self.begins: dict[object, int] = {}
         self._file: object = None
@@ -171,19 +169,22 @@ class Column:
     def _blank(self, value: Any, room: int) -> NDArray[Any]:  # noqa: ARG002 - other kinds ask it
         return np.empty(room, dtype=object)
 
-    def _buckets(self) -> int:
+    def _buckets(self, limits: Limits) -> int:
         """How many entries are left when they merge."""
-        return RECORD_BUCKETS if self.kind is not Kind.HISTOGRAM else HISTOGRAM_BUCKETS
+        return limits.entries(self.kind)
 
     def _make_room(self, value: Any) -> None:
         if not self.begun:
             self._arrays["last"] = self._blank(value, 0)
-        most = 2 * self._buckets() if self.bounded else None
-        if most is not None and self.count >= most:
-            self._merge()
+        room = max(self._first_room(value), 2 * self.count)
+        if not self.limits.merging:
+            self._resize(room)
+            return
+        buckets = self._buckets(self.limits)
+        if self.count >= 2 * buckets:
+            self._merge(buckets)
         else:
-            room = max(self._first_room(value), 2 * self.count)
-            self._resize(room if most is None else min(room, most))
+            self._resize(min(room, 2 * buckets))
 
     def _first_room(self, value: Any) -> int:  # noqa: ARG002 - other kinds ask it
         return _FIRST_ROOM
@@ -195,7 +196,7 @@ class Column:
             self._arrays[name] = copy
         self._shared = 0
 
-    def _merge(self) -> None:
+    def _merge(self, buckets: int) -> None:
         """Merge neighbours, so that half of the room is free again."""
         if not self.merged:
             self.merged = True
@@ -204,7 +205,7 @@ class Column:
             self._add_arrays()
             self._describe(slice(0, self.count))
         counts = self._arrays["counts"][: self.count]
-        self._width = -(-int(counts.sum()) // self._buckets())
+        self._width = -(-int(counts.sum()) // buckets)
         group = (np.cumsum(counts) - counts) // self._width
         group[-1] = group[-2] + 1  # the newest value stands alone
         starts = np.flatnonzero(np.diff(group, prepend=-1))
@@ -212,7 +213,7 @@ class Column:
         former = {name: array[: self.count] for name, array in self._arrays.items()}
         with np.errstate(invalid="ignore", over="ignore"):
             merged = self._reduced(former, starts, ends)
-        room = 2 * self._buckets()
+        room = 2 * buckets
         for name, array in merged.items():
             self._arrays[name] = np.empty((room, *array.shape[1:]), dtype=array.dtype)
             self._arrays[name][: len(starts)] = array
@@ -228,10 +229,7 @@ class Column:
 
     def _reduced(self, former: Arrays, starts: NDArray[np.intp], ends: NDArray[np.intp]) -> Arrays:
         """The arrays with one entry in place of each group of neighbours."""
-        reduced = {name: former[name][ends] for name in ("steps", "wall_times", "last")}
-        reduced["first_steps"] = former["first_steps"][starts]
-        reduced["counts"] = np.add.reduceat(former["counts"], starts)
-        return reduced
+        return thinning.merged(former, starts, ends)
 
     def _cut(self, step: int, reaching: Arrays) -> None:
         """Take care of an entry that was dropped, but holds values from before `step` too."""

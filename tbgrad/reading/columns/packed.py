@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -10,16 +9,8 @@ from numpy.typing import NDArray
 
 from tbgrad.log.tags import Kind
 from tbgrad.reading.columns.column import Arrays, Column
+from tbgrad.reading.columns.limits import Limits
 from tbgrad.reading.series import Buckets, Series
-
-PACKED_BYTES = 96 << 20
-"""What the packed statistics of a run may take, at the most entries it holds."""
-
-PACKED_HISTOGRAM_BYTES = 64 << 20
-MIN_PACKED_BUCKETS, MAX_PACKED_BUCKETS = 16, 256
-"""A terminal has no more columns than the most; from 8 runs on they share what there is."""
-
-FEW_RUNS = 8
 
 ROOM_BYTES = 1 << 30
 """More than this is not asked for ahead: a system may refuse what it does not have."""
@@ -30,12 +21,11 @@ class PackedColumn(Column):
 
     Of a bucket that reaches over the step of a new session nothing is kept. `expected_bytes` is the
     size of the files, of which the values are at most all: room for so many costs no memory until
-    it is used, and saves to copy them again and again as they grow. `runs` are read beside it.
+    it is used, and saves to copy them again and again as they grow.
     """
 
     keeps_strays = False
     expected_bytes = 0
-    runs = 1
 
     def append(self, step: int, wall_time: float, value: Any) -> None:
         """Add a value; the one before it goes into the bucket ahead of it, if that has room."""
@@ -55,7 +45,7 @@ class PackedColumn(Column):
         for name in ("steps", "wall_times", "last"):
             arrays[name][bucket] = arrays[name][newest]
         if self.kind is Kind.PARAMETERS:
-            for name, extreme in (("low", np.fmin), ("high", np.fmax)):
+            for name, extreme in (("minimum", np.fmin), ("maximum", np.fmax)):
                 extreme(arrays[name][bucket], arrays[name][newest], out=arrays[name][bucket])
             mean = arrays["mean"]
             share = mean.dtype.type(counts[newest] / counts[bucket])
@@ -71,8 +61,8 @@ class PackedColumn(Column):
             first_steps=self._view("first_steps"),
             last_steps=plain.steps,
             wall_times=plain.wall_times,
-            minimum=self._view("low"),
-            maximum=self._view("high"),
+            minimum=self._view("minimum"),
+            maximum=self._view("maximum"),
             mean=self._view("mean"),
             last=plain.values,
             counts=self._view("counts"),
@@ -88,7 +78,7 @@ class PackedColumn(Column):
             return
         for name in self._arrays:
             values = self._arrays[name][: self.count]  # the room after that has no memory yet
-            if name in ("last", "low", "high", "mean"):
+            if name in ("last", "minimum", "maximum", "mean"):
                 values = values[:, rows]
                 values[:, rows < 0] = blank
                 if columns is not None:
@@ -102,34 +92,28 @@ class PackedColumn(Column):
     def _first_room(self, value: Any) -> int:
         expected = min(self.expected_bytes, ROOM_BYTES) // max(1, value.nbytes)
         first = super()._first_room(value)
-        return first if self.bounded else max(first, expected)
+        return first if self.limits.merging else max(first, expected)
 
-    def _buckets(self) -> int:
-        last = self._arrays["last"]
-        one = max(1, last.itemsize * math.prod(last.shape[1:]))
-        statistics = self.kind is Kind.PARAMETERS
-        most = PACKED_BYTES // (8 * one) if statistics else PACKED_HISTOGRAM_BYTES // (2 * one)
-        most = min(most, MAX_PACKED_BUCKETS) * FEW_RUNS // max(FEW_RUNS, self.runs)
-        return max(MIN_PACKED_BUCKETS, most)
+    def _buckets(self, limits: Limits) -> int:
+        return limits.packed_entries(self.kind, self._arrays["last"])
 
     def _add_arrays(self) -> None:
         if self.kind is Kind.PARAMETERS:
-            for name in ("low", "high", "mean"):
+            for name in ("minimum", "maximum", "mean"):
                 self._arrays[name] = np.empty_like(self._arrays["last"])
 
     def _describe(self, entries: slice) -> None:
         super()._describe(entries)
         if self.kind is Kind.PARAMETERS:
-            for name in ("low", "high", "mean"):
+            for name in ("minimum", "maximum", "mean"):
                 self._arrays[name][entries] = self._arrays["last"][entries]
 
     def _reduced(self, former: Arrays, starts: NDArray[np.intp], ends: NDArray[np.intp]) -> Arrays:
-        reduced = super()._reduced(former, starts, ends)
+        plain = {name: array for name, array in former.items() if name != "mean"}
+        reduced = super()._reduced(plain, starts, ends)
         if self.kind is Kind.PARAMETERS:
-            reduced["low"] = np.fmin.reduceat(former["low"], starts)
-            reduced["high"] = np.fmax.reduceat(former["high"], starts)
             counts = former["counts"]
-            mean = np.empty_like(reduced["low"])
+            mean = np.empty_like(reduced["minimum"])
             for i, (a, b) in enumerate(zip(starts.tolist(), (ends + 1).tolist(), strict=True)):
                 weights = counts[a:b].astype(mean.dtype) / reduced["counts"][i]
                 mean[i] = np.einsum("i,ijk->jk", weights, former["mean"][a:b])

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from tbgrad.reading.columns.column import Arrays, Column
 from tbgrad.reading.series import Buckets, Series
 
-SCALAR_BUCKETS = 1024
-
 _NEVER = np.int64(2**62)
 
 
@@ -46,10 +44,10 @@ class ScalarColumn(Column):
             if self.count == len(self._arrays["steps"]):
                 self._make_room(0.0)
             new = min(len(steps) - done, len(self._arrays["steps"]) - self.count)
-            entries, taken = slice(self.count, self.count + new), slice(done, done + new)
-            self._arrays["steps"][entries] = steps[taken]
-            self._arrays["wall_times"][entries] = wall_times[taken]
-            self._arrays["last"][entries] = values[taken]
+            entries, part = slice(self.count, self.count + new), slice(done, done + new)
+            self._arrays["steps"][entries] = steps[part]
+            self._arrays["wall_times"][entries] = wall_times[part]
+            self._arrays["last"][entries] = values[part]
             self.count += new
             done += new
             if self.merged:
@@ -69,8 +67,8 @@ class ScalarColumn(Column):
             first_steps=arrays["first_steps"],
             last_steps=arrays["steps"],
             wall_times=arrays["wall_times"],
-            minimum=arrays["low"],
-            maximum=arrays["high"],
+            minimum=arrays["minimum"],
+            maximum=arrays["maximum"],
             mean=np.where(arrays["finite"] > 0, arrays["total"] / finite, np.nan),
             last=arrays["last"],
             counts=arrays["counts"],
@@ -90,21 +88,18 @@ class ScalarColumn(Column):
         for dtype in (np.int64, np.uint64):
             limits = np.iinfo(dtype)
             if limits.min <= min(whole) and max(whole) <= limits.max:
-                found = np.array(whole, dtype)
-                found.flags.writeable = False
-                return found
+                digits = np.array(whole, dtype)
+                digits.flags.writeable = False
+                return digits
         return values
 
     def _blank(self, value: Any, room: int) -> NDArray[Any]:  # noqa: ARG002
         return np.zeros(room)
 
-    def _buckets(self) -> int:
-        return SCALAR_BUCKETS
-
     def _add_arrays(self) -> None:
-        for name in ("first", "low", "high", "total"):
+        for name in ("first", "minimum", "maximum", "total"):
             self._arrays[name] = np.zeros(self.count)
-        for name in ("low_steps", "high_steps", "nan_steps", "finite"):
+        for name in ("minimum_steps", "maximum_steps", "nan_steps", "finite"):
             self._arrays[name] = np.zeros(self.count, np.int64)
 
     def _describe(self, entries: slice) -> None:
@@ -112,27 +107,23 @@ class ScalarColumn(Column):
         arrays = self._arrays
         steps, values = arrays["steps"][entries], arrays["last"][entries]
         finite = np.isfinite(values)
-        for name in ("first", "low", "high"):
+        for name in ("first", "minimum", "maximum"):
             arrays[name][entries] = values
-        arrays["low_steps"][entries] = arrays["high_steps"][entries] = steps
+        arrays["minimum_steps"][entries] = arrays["maximum_steps"][entries] = steps
         arrays["nan_steps"][entries] = np.where(np.isnan(values), steps, _NEVER)
         arrays["total"][entries] = np.where(finite, values, 0.0)
         arrays["finite"][entries] = finite
 
     def _reduced(self, former: Arrays, starts: NDArray[np.intp], ends: NDArray[np.intp]) -> Arrays:
         reduced = super()._reduced(former, starts, ends)
-        reduced["first"] = former["first"][starts]
         lengths = ends - starts + 1
-        for name, extreme in (("low", np.fmin), ("high", np.fmax)):
-            reduced[name] = extreme.reduceat(former[name], starts)
+        for name in ("minimum", "maximum"):
             here = former[name] == np.repeat(reduced[name], lengths)
             where = np.where(here, former[f"{name}_steps"], _NEVER)
             reduced[f"{name}_steps"] = np.minimum.reduceat(where, starts)
         reduced["nan_steps"] = np.minimum.reduceat(former["nan_steps"], starts)
-        for name in ("total", "finite"):
-            reduced[name] = np.add.reduceat(former[name], starts)
         if self._whole:  # of those that no bucket shows nothing is kept
-            shown = ("steps", "first_steps", "low_steps", "high_steps")
+            shown = ("steps", "first_steps", "minimum_steps", "maximum_steps")
             steps = {int(step) for name in shown for step in reduced[name]}
             self._whole = {step: value for step, value in self._whole.items() if step in steps}
         return reduced
@@ -152,15 +143,15 @@ def _points(arrays: Arrays) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     These are true points; their steps rise.
     """
     count = len(arrays["steps"])
-    usable = ~np.isnan(arrays["low"])
-    found = [
+    usable = ~np.isnan(arrays["minimum"])
+    points = [
         (arrays["first_steps"], arrays["first"], np.arange(count) == 0),
-        (arrays["low_steps"], arrays["low"], usable),
-        (arrays["high_steps"], arrays["high"], usable),
+        (arrays["minimum_steps"], arrays["minimum"], usable),
+        (arrays["maximum_steps"], arrays["maximum"], usable),
         (arrays["nan_steps"], np.full(count, np.nan), arrays["nan_steps"] < _NEVER),
         (arrays["steps"], arrays["last"], np.ones(count, np.bool_)),
     ]
-    steps = np.concatenate([steps[there] for steps, _, there in found])
-    values = np.concatenate([values[there] for _, values, there in found])
+    steps = np.concatenate([steps[there] for steps, _, there in points])
+    values = np.concatenate([values[there] for _, values, there in points])
     rising, first = np.unique(steps, return_index=True)
     return rising, values[first]

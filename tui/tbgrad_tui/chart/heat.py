@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tbgrad.reading import thinning
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas, ink
 from tbgrad_tui.chart.text import number
@@ -20,7 +21,7 @@ NOTHING, ABSENT, FINITE, NONFINITE = 0, 1, 2, 3
 """What a bin holds, in rising order of what wins: no record, only NaN, a number, a non-finite."""
 
 _LONGEST_GAP = 3
-"""A record stands for the steps since the one before it, unless so many cadences lie between."""
+"""A record stands for the steps since the one before it, up to so many usual intervals."""
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,8 @@ def bin_maxima(
     if len(steps) == 0 or most < 1:
         empty = np.zeros((0, rows))
         return Bins(0, 1, empty.astype(np.float32), empty.astype(np.uint8))
-    start = int(steps[0])
-    cadence = max(1, int(np.median(np.diff(steps)))) if len(steps) > 1 else 1
-    records = (int(steps[-1]) - start) // cadence + 1
-    width = cadence * -(-records // most)
-    number_of_bins = (int(steps[-1]) - start) // width + 1
-    at = (steps - start) // width
+    start, width, at = thinning.stretches(steps, most)
+    number_of_bins = int(at[-1]) + 1
     first = np.flatnonzero(np.concatenate([[True], np.diff(at) > 0]))
 
     finite = np.isfinite(values) & ~nonfinite
@@ -77,7 +74,8 @@ def bin_maxima(
     filled = at[first]
     following = np.searchsorted(filled, np.arange(number_of_bins))
     source = filled[following]
-    source[(source - np.arange(number_of_bins)) * width > _LONGEST_GAP * cadence] = -1
+    interval = thinning.usual_interval(steps)
+    source[(source - np.arange(number_of_bins)) * width > _LONGEST_GAP * interval] = -1
     known = source >= 0
     peaks[known], states[known] = peaks[source[known]], states[source[known]]
     return Bins(start, width, peaks, states)

@@ -1,1 +1,1 @@
-"""Screens: the dashboard, and pages of text over it."""
+"""Screens, named as the views of the tab, and pages of text over them."""

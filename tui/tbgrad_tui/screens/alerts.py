@@ -1,4 +1,4 @@
-"""The list of alerts over the dashboard."""
+"""The list of alerts over the run."""
 
 from __future__ import annotations
 

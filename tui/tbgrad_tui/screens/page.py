@@ -1,4 +1,4 @@
-"""A page of text over the dashboard: help, notes, damage."""
+"""A page of text over another screen: help, notes, damage."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from textual.screen import ModalScreen
 
 from tbgrad.log.records import Damage
 from tbgrad.reading.run import Run
-from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Canvas
 from tbgrad_tui.chart.text import count, pad
 from tbgrad_tui.chart.wrapping import Line, wrapped
 from tbgrad_tui.keys import HELP
-from tbgrad_tui.widgets.drawing import Drawing
+from tbgrad_tui.widgets.panel import Drawing
 
 
 class Page(ModalScreen[None]):
@@ -109,9 +108,9 @@ def help_lines() -> list[Line]:
 
 def note_lines(run: Run) -> list[Line]:
     """What the monitor said about itself."""
-    notes = facts.notes(run)
     return [
-        [(f"step {step:>9,}  ", colours.QUIET), (text, colours.TEXT)] for step, text in notes
+        [(f"step {step:>9,}  ", colours.QUIET), (text, colours.TEXT)]
+        for step, text in reversed(run.notes)
     ] or [[("The monitor has nothing to say about itself.", colours.GOOD)]]
 
 

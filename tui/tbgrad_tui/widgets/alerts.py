@@ -11,13 +11,23 @@ from textual import events
 from textual.geometry import Size
 from textual.message import Message
 
-from tbgrad.log.records import Alert
+from tbgrad.diagnosis import SHOWS
+from tbgrad.log.records import STATISTICS, Alert
+from tbgrad.log.tags import (
+    CLIP_FACTOR,
+    GRADIENT_NORM,
+    GRADIENT_NORM_MAX,
+    LAMBDA_MIN,
+    LOSS,
+    STABILITY,
+    VALIDATION_LOSS,
+)
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
 from tbgrad_tui.chart.text import clean, pad, shorten
 from tbgrad_tui.chart.wrapping import Line, wrapped
 from tbgrad_tui.keys import ALERT_KEYS, short
-from tbgrad_tui.widgets.drawing import Panel
+from tbgrad_tui.widgets.panel import Panel
 
 SHORT = 2
 """Rows of an alert that is not selected: its headline and its evidence."""
@@ -25,22 +35,21 @@ SHORT = 2
 NAMED = 100
 """So many parameters of an alert are listed."""
 
-PANELS = {
-    "nonfinite": "loss",
-    "loss_diverging": "loss",
-    "loss_oscillating": "loss",
-    "loss_stuck": "loss",
-    "exploding_gradient": "norm",
-    "gradient_spike": "norm",
-    "clipping_always": "norm",
-    "noise_dominated": "norm",
-    "batch_too_large": "norm",
-    "edge_of_stability": "curvature",
-    "critical_point": "curvature",
-    "loss_scale_collapse": "scalars",
-    "overfitting": "scalars",
+_PANELS = {
+    LOSS: "loss",
+    VALIDATION_LOSS: "loss",
+    GRADIENT_NORM: "norm",
+    GRADIENT_NORM_MAX: "norm",
+    CLIP_FACTOR: "norm",
+    STABILITY: "curvature",
+    LAMBDA_MIN: "curvature",
 }
-"""Where to look for what a rule says of the run as a whole."""
+
+
+def panel_of(rule: str) -> str:
+    """The panel in which a rule says that it shows, "run" for one that is not known."""
+    shows = SHOWS.get(rule, "")
+    return "layers" if shows in STATISTICS else _PANELS.get(shows, "scalars" if shows else "run")
 
 
 class AlertsPanel(Panel):
@@ -173,7 +182,7 @@ class AlertsPanel(Panel):
         room = box.width - sum(cell_len(short(key) + word) + 4 for key, word in words.items())
         alert = self.selected
         if alert is not None:
-            place = [*alert.parameters[:1], f"the {PANELS.get(alert.rule, 'dashboard')}"][0]
+            place = [*alert.parameters[:1], f"the {panel_of(alert.rule)}"][0]
             for key in keys:
                 if key.action == "go":
                     words[key] = shorten(f"{key.footer} {place}", len(key.footer) + max(0, room))

@@ -17,7 +17,7 @@ from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
 from tbgrad_tui.chart.heat import Bins, bin_maxima, draw_heat, draw_legend
 from tbgrad_tui.chart.text import clean, count, number, shorten, step_label
-from tbgrad_tui.widgets.drawing import Panel
+from tbgrad_tui.widgets.panel import Panel
 
 VALUE_WIDTH = 8
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 from rich.style import Style
 
 from tbgrad.log.records import Parameter
+from tbgrad.log.statistics import statistic_of
 from tbgrad.log.tags import HISTOGRAMS, PARAMETERS
 from tbgrad.reading.run import Run
 from tbgrad_tui import facts
@@ -16,7 +18,7 @@ from tbgrad_tui.chart.canvas import Box, Canvas
 from tbgrad_tui.chart.histogram import draw_histogram
 from tbgrad_tui.chart.line import Curve, draw_chart
 from tbgrad_tui.chart.text import clean, number, percent
-from tbgrad_tui.widgets.charts import ChartPanel, Words, write_wrapped
+from tbgrad_tui.widgets.chart_panel import ChartPanel, Words, write_wrapped
 
 
 class ParameterPanel(ChartPanel):
@@ -116,29 +118,26 @@ def _has_histogram(run: Run, row: int) -> bool:
     return series is not None and run.manifest is not None and bool(series.values[:, row].any())
 
 
-def statistics_words(values: dict[str, float], parameter: Parameter) -> Words:
-    """The newest statistics in short phrases, the most telling first; what is NaN is left out."""
+def statistics_words(values: Mapping[str, float], parameter: Parameter) -> Words:
+    """The newest statistics in short phrases, in the order of the log; what is NaN is left out."""
     ratio = values.get("update_norm", math.nan) / (values.get("weight_norm") or math.nan)
-    phrases = [
-        ("norm", number(values.get("norm", math.nan))),
-        ("update/weight", number(ratio, 2)),
-        ("zero", percent(values.get("zero_fraction", math.nan))),
-        ("dead units", percent(values.get("dead_fraction", math.nan))),
-        ("largest", number(values.get("abs_max", math.nan), 2)),
-        ("mean", number(values.get("mean", math.nan), 2)),
-        ("std", number(values.get("std", math.nan), 2)),
-        ("cosine", number(values.get("cosine", math.nan), 2)),
-        ("snr", number(values.get("snr", math.nan), 2)),
-        ("weights", number(values.get("weight_norm", math.nan))),
-    ]
+    phrases: list[tuple[str, str]] = []
+    lost: Words = []
+    for name, value in values.items():
+        statistic = statistic_of(name)
+        if statistic.scale == "count":
+            if value > 0:
+                lost.append((f"{int(value):,} {statistic.label}", colours.ALERT))
+        elif statistic.scale == "unit":
+            phrases.append((statistic.label, percent(value)))
+        else:
+            phrases.append((statistic.label, number(value)))
+    phrases.insert(1, ("update/weight", number(ratio, 2)))
     words: Words = [
         (f"{name} {value}", colours.TEXT) for name, value in phrases if value not in ("nan", "–")
     ]
-    lost = values.get("nonfinite", 0.0)
-    if lost > 0:
-        words.insert(0, (f"{int(lost):,} not finite", colours.ALERT))
-    words.append((f"{parameter.size:,} {parameter.role} {parameter.dtype}", colours.QUIET))
-    return words
+    described = f"{parameter.size:,} {parameter.role} {parameter.dtype}"
+    return [*lost, *words, (described, colours.QUIET)]
 
 
 def histogram_words(counts: np.ndarray, edges: tuple[float, ...]) -> Words:

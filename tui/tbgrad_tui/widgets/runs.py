@@ -16,7 +16,7 @@ from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
 from tbgrad_tui.chart.text import count, duration, number, pad, shorten, size
-from tbgrad_tui.widgets.drawing import Panel
+from tbgrad_tui.widgets.panel import Panel
 
 
 class RunsPanel(Panel):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tbgrad.log.scalars import scalar_of
 from tbgrad.log.tags import Kind
 from tbgrad.reading.series import Series
 from tbgrad_tui import facts
@@ -12,12 +13,8 @@ from tbgrad_tui.chart.canvas import Box, Canvas
 from tbgrad_tui.chart.histogram import draw_buckets
 from tbgrad_tui.chart.line import Curve, draw_chart
 from tbgrad_tui.chart.text import count, number, shorten
-from tbgrad_tui.widgets.charts import ChartPanel
-
-ADVICE = (
-    "This run has no gradient series. To get them, train with",
-    'model.fit(…, callbacks=[tbgrad.GradientMonitor("LOGDIR/RUN")])',
-)
+from tbgrad_tui.widgets.chart_panel import ChartPanel
+from tbgrad_tui.widgets.empty import NO_GRADIENTS
 
 
 class ScalarsPanel(ChartPanel):
@@ -43,10 +40,10 @@ class ScalarsPanel(ChartPanel):
         if self.run is None:
             return
         if not facts.has_gradients(self.run):
-            for row, line in enumerate(ADVICE):
+            for row, line in enumerate(NO_GRADIENTS):
                 style = colours.WARNING if row == 0 else colours.TEXT
                 canvas.write(box.x, box.y + row, line, style, box.width)
-            box = box.inside(0, len(ADVICE) + 1, 0, 0)
+            box = box.inside(0, len(NO_GRADIENTS) + 1, 0, 0)
         tags = facts.scalar_tags(self.run) + facts.histogram_tags(self.run)
         if not tags:
             held = {series.kind.value for series in self.run.values() if len(series)}
@@ -69,7 +66,9 @@ class ScalarsPanel(ChartPanel):
         """The curve of a scalar, or the newest of a series of histograms."""
         scalar = series.kind is Kind.SCALAR
         newest = number(series.values[-1]) if scalar else f"step {int(series.steps[-1]):,}"
-        canvas.write(box.x, box.y, shorten(tag, box.width - len(newest) - 2), colours.TITLE)
+        canvas.write(
+            box.x, box.y, shorten(scalar_of(tag).label, box.width - len(newest) - 2), colours.TITLE
+        )
         canvas.write(
             box.x + box.width - len(newest), box.y, newest,
             colours.STRONG if scalar else colours.QUIET,

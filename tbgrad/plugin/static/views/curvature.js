@@ -16,7 +16,7 @@ export class CurvatureView {
     const below = element("div", { class: "body", hidden: true });
     body.after(below);
     this.parts = { extremes: body, density: below };
-    this.spectrum = new Chart(below, { label: "Density of the Hessian's eigenvalues", alongSteps: false });
+    this.density = new Chart(below, { label: "Density of the Hessian's eigenvalues", alongSteps: false });
     this.select.addEventListener("change", () => {
       this.shown = this.select.value;
       this.again();
@@ -53,7 +53,7 @@ export class CurvatureView {
     }
     explain(this.legend, legend);
     this.box.title = "How the eigenvalues of the Hessian are spread: the area under the curve is their share.";
-    this.spectrum.draw(
+    this.density.draw(
       densities.map((d, i) => ({
         type: "scatter", mode: "lines", name: `step ${d.step.toLocaleString("en")}`, x: d.grid.map(toNumber),
         y: d.density.map((v) => (toNumber(v) > floors[i] ? toNumber(v) : null)), line: looks[i],

@@ -1,8 +1,7 @@
-"""The three charts over steps: loss, gradient norm, curvature."""
+"""Extreme eigenvalues of the Hessian over the steps, and the density of all of them."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,120 +9,19 @@ from numpy.typing import NDArray
 from rich.style import Style
 
 from tbgrad.log.records import CurvatureEstimate, Eigenvalue
-from tbgrad.log.tags import GRADIENT_NORM, GRADIENT_NORM_MAX, LOSS
 from tbgrad.log.text import measured, percent_between, rounded
-from tbgrad.reading.run import Run
 from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
 from tbgrad_tui.chart.line import Curve, draw_chart
 from tbgrad_tui.chart.text import number
-from tbgrad_tui.widgets.drawing import Panel
+from tbgrad_tui.widgets.chart_panel import ChartPanel, Words, write_legend, write_wrapped
 
 TWO_CHARTS = 12
 """From so many rows on there is room for two charts of eigenvalues."""
 
 DENSITY_ROWS = 20
 """From so many rows on there is room for the spectral density below the eigenvalues."""
-
-Words = list[tuple[str, Style]]
-"""Phrases with their styles."""
-
-
-class ChartPanel(Panel):
-    """A chart of one run whose axis can be switched between linear and logarithmic."""
-
-    def __init__(self, id: str) -> None:
-        super().__init__(id)
-        self.run: Run | None = None
-        self.log_axis = False
-
-    def show(self, run: Run | None) -> None:
-        """Show another run, or a newer state of the same."""
-        self.run = run
-        self.redraw()
-
-    def with_axis(self, name: str) -> tuple[str, ...]:
-        """A name with and without the kind of axis."""
-        return (f"{name} (log)", name) if self.log_axis else (name,)
-
-    def toggle_log(self) -> None:
-        """Switch the axis."""
-        self.log_axis = not self.log_axis
-        self.redraw()
-
-
-def scalar_curve(run: Run, tag: str, style: Style = colours.MAIN) -> Curve | None:
-    """The curve of a scalar, None where the run does not have it."""
-    series = facts.scalar(run, tag)
-    if series is None:
-        return None
-    return Curve(series.steps, series.values.astype(np.float64), style)
-
-
-def write_legend(canvas: Canvas, box: Box, entries: Words) -> None:
-    """Names of the curves in their colours on the first row of `box`."""
-    x = box.x
-    for name, style in entries:
-        if x + len(name) > box.x + box.width:
-            break
-        x = canvas.write(x, box.y, name, style) + 2
-
-
-class LossPanel(ChartPanel):
-    """The training loss."""
-
-    @property
-    def titles(self) -> tuple[str, ...]:
-        """Its name, with the kind of axis where there is room."""
-        return self.with_axis("Loss")
-
-    def headline(self) -> tuple[str, Style]:
-        """The newest loss."""
-        return scalar_headline(self.run, LOSS)
-
-    def draw_content(self, canvas: Canvas, box: Box) -> None:
-        """One curve."""
-        curve = scalar_curve(self.run, LOSS) if self.run else None
-        draw_chart(canvas, box, [curve] if curve else [], log=self.log_axis)
-
-
-class NormPanel(ChartPanel):
-    """The global gradient norm, and its peaks between the logged steps behind it."""
-
-    def __init__(self, id: str) -> None:
-        super().__init__(id)
-        self.log_axis = True
-
-    @property
-    def titles(self) -> tuple[str, ...]:
-        """Its name, with the kind of axis where there is room."""
-        return (*self.with_axis("Gradient norm"), "Grad norm")
-
-    def headline(self) -> tuple[str, Style]:
-        """The newest norm."""
-        return scalar_headline(self.run, GRADIENT_NORM)
-
-    def draw_content(self, canvas: Canvas, box: Box) -> None:
-        """The norm in front of its peaks."""
-        if self.run is None:
-            return
-        peaks = scalar_curve(self.run, GRADIENT_NORM_MAX, colours.BEHIND)
-        norm = scalar_curve(self.run, GRADIENT_NORM)
-        if box.height >= 9 and peaks:
-            peak = "peak since the record before" if box.width >= 40 else "peak in between"
-            names = [("L2 norm", colours.MAIN), (peak, colours.PEAK_NAME)]
-            write_legend(canvas, box, names)
-            box = box.inside(0, 1, 0, 0)
-        draw_chart(canvas, box, [curve for curve in (peaks, norm) if curve], log=self.log_axis)
-
-
-def scalar_headline(run: Run | None, tag: str) -> tuple[str, Style]:
-    """The newest value of a scalar, in the alert colour when it is not finite."""
-    if run is None or facts.scalar(run, tag) is None:
-        return "", colours.TEXT
-    value = facts.newest(run, tag)
-    return number(value), colours.STRONG if math.isfinite(value) else colours.NONFINITE
 
 
 class CurvaturePanel(ChartPanel):
@@ -258,9 +156,9 @@ def curvature_words(estimate: CurvatureEstimate, *, narrow: bool = False) -> Wor
         if estimate.preconditioned is not None:
             bounded = measured(estimate.preconditioned.value, estimate.preconditioned.residual)
             threshold.insert(0, (f"preconditioned λmax {bounded}", colours.PRECONDITIONED))
-        found, meaning = facts.stability_words(estimate)
+        place, meaning = facts.stability_words(estimate)
         if meaning:
-            style = colours.STANDINGS[found]
+            style = colours.STANDINGS[place]
             verdict = [(f"stability {estimate.stability:.2f}", style), (meaning, style)]
     words += verdict + threshold if narrow else threshold + verdict
     if not estimate.converged:
@@ -294,17 +192,3 @@ def _write_words(
         words.append((f"step {step:,}, {estimate.hvps} products", colours.QUIET))
         words.append((f"{number(estimate.seconds, 2)} s", colours.QUIET))
     return write_wrapped(canvas, box, words, max(1, min(5, (box.height - 1) // 3)), " · ")
-
-
-def write_wrapped(canvas: Canvas, box: Box, words: Words, most: int, between: str = "  ") -> int:
-    """Write phrases over at most `most` rows; the rows used."""
-    row, x = 0, box.x
-    for text, style in words:
-        separator = between if x > box.x else ""
-        if x + len(separator) + len(text) > box.x + box.width and x > box.x:
-            row, x, separator = row + 1, box.x, ""
-        if row >= most:
-            return most
-        x = canvas.write(x, box.y + row, separator, colours.QUIET)
-        x = canvas.write(x, box.y + row, text, style, box.x + box.width - x)
-    return row + 1

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tbgrad.log.encode import to_jsonable
+from tbgrad.log.records import Parameter
 
 
 def numbers(values: NDArray[Any]) -> list[Any]:
@@ -20,6 +22,21 @@ def numbers(values: NDArray[Any]) -> list[Any]:
     return list(values.tolist())
 
 
-def encode(content: Any) -> str:
+def described(names: Sequence[str], parameters: Sequence[Parameter]) -> list[dict[str, Any]]:
+    """Parameters by their names in the run, each one different."""
+    return [
+        {
+            "name": name,
+            "layer": parameter.layer,
+            "shape": list(parameter.shape),
+            "size": parameter.size,
+            "dtype": parameter.dtype,
+            "role": parameter.role,
+        }
+        for name, parameter in zip(names, parameters, strict=True)
+    ]
+
+
+def as_json(content: Any) -> str:
     """`content`, whose numbers went through `numbers` or are finite, as JSON text."""
     return json.dumps(to_jsonable(content), separators=(",", ":"), allow_nan=False)

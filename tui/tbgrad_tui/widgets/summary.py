@@ -1,16 +1,15 @@
-"""The line above the panels, the line below them, and the page shown while there is no run."""
+"""The line above the panels, and the line of keys below them."""
 
 from __future__ import annotations
 
 import math
 import time
-from pathlib import Path
 
 from rich.cells import cell_len
 from rich.style import Style
 
-from tbgrad.log.tags import GRADIENT_NORM, LEARNING_RATE, LOSS
-from tbgrad.reading.places import near
+from tbgrad.log.scalars import scalar_of
+from tbgrad.log.tags import GRADIENT_NORM, LEARNING_RATE, LOSS, VALIDATION_LOSS
 from tbgrad.reading.run import Run
 from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
@@ -18,11 +17,17 @@ from tbgrad_tui.chart.canvas import Canvas
 from tbgrad_tui.chart.text import count, duration, number, percent, shorten
 from tbgrad_tui.keys import FOOTER, short
 from tbgrad_tui.poller import Snapshot
-from tbgrad_tui.widgets.drawing import Drawing
+from tbgrad_tui.widgets.panel import Drawing
 
 Piece = tuple[int, str, str, Style]
 """Rank (a higher one is left out first), label, value, style of the value."""
 
+
+NUMBERS = ((2, LOSS), (6, VALIDATION_LOSS), (3, GRADIENT_NORM), (7, LEARNING_RATE))
+"""The scalars of the line, by rank."""
+
+SHORT = {LEARNING_RATE: "lr"}
+"""Of what is long and known, the name where each cell counts."""
 
 LIVE, SILENT = "●", "○"
 
@@ -73,28 +78,25 @@ class Summary(Drawing):
             (0, LIVE if live else SILENT, name, colours.STRONG),
         ]
         if self.position:
-            pieces.append((8, "run", self.position, colours.TEXT))
+            pieces.append((9, "run", self.position, colours.TEXT))
         if self.snapshot.loading is not None:
             pieces.append((1, "loading", percent(self.snapshot.loading), colours.WARNING))
         if facts.has_begun(run):
             pieces.append((1, "step", f"{run.last_step:,}", colours.STRONG))
-        for rank, label, tag in (
-            (2, "loss", LOSS),
-            (3, "gradient norm", GRADIENT_NORM),
-            (6, "lr", LEARNING_RATE),
-        ):
+        for rank, tag in NUMBERS:
             if facts.scalar(run, tag) is not None:
                 value = facts.newest(run, tag)
                 style = colours.TEXT if math.isfinite(value) else colours.NONFINITE
+                label = SHORT.get(tag) or scalar_of(tag).label
                 pieces.append((rank, label, number(value), style))
         _, estimates = facts.curvature_estimates(run)
         if estimates and math.isfinite(estimates[-1].stability):
-            found, _ = facts.stability_words(estimates[-1])
-            style = colours.STANDINGS[found] if found != "below" else colours.TEXT
+            place, _ = facts.stability_words(estimates[-1])
+            style = colours.STANDINGS[place] if place != "below" else colours.TEXT
             pieces.append((5, "stability", f"{estimates[-1].stability:.2f}", style))
         speed = facts.steps_per_second(run)
         if live and math.isfinite(speed):
-            pieces.append((7, "", f"{number(speed)} steps/s", colours.TEXT))
+            pieces.append((8, "", f"{number(speed)} steps/s", colours.TEXT))
         if math.isfinite(age):
             pieces.append((4, "", *_age_words(age)))
         return pieces
@@ -105,7 +107,7 @@ class Summary(Drawing):
         if self.silent_since is not None:
             clock = time.strftime("%H:%M:%S", time.localtime(self.silent_since))
             words.append((f"the log is not answering since {clock}", colours.ALERT))
-        if self.run is not None and (ended := facts.monitoring_ended(self.run)) is not None:
+        if self.run is not None and (ended := self.run.monitoring_ended) is not None:
             words.append((f"the monitoring ended at step {ended:,} (o)", colours.ALERT))
         if self.run is not None:
             open_alerts = [a for a in facts.alerts(self.run) if a.state == "open"]
@@ -121,7 +123,7 @@ class Summary(Drawing):
             more = len(self.snapshot.problems) - 1
             text = f"cannot read {shorten(path, 50)}: {reason}"
             words.append((text + (f", and {more} more (d)" if more else " (d)"), colours.ALERT))
-        if self.run is not None and (notes := facts.notes(self.run)):
+        if self.run is not None and (notes := self.run.notes):
             words.append((f"{count(len(notes), 'note')} of the monitor (o)", colours.QUIET))
         return words
 
@@ -158,50 +160,3 @@ class Footer(Drawing):
             if key in chosen:
                 x = canvas.write(x + 1, 0, f" {short(key)} ", colours.KEY)
                 x = canvas.write(x + 1, 0, key.footer, colours.TEXT) + 1
-
-
-class Waiting(Drawing):
-    """Says what is being waited for."""
-
-    logdir: Path | str = Path()
-    snapshot = Snapshot()
-
-    def show(self, logdir: Path | str, snapshot: Snapshot) -> None:
-        """Show the newest state."""
-        self.logdir, self.snapshot = logdir, snapshot
-        self.redraw()
-
-    def words(self) -> list[tuple[str, Style]]:
-        """The sentences."""
-        problem = self.snapshot.problems.get(str(self.logdir))
-        path = str(self.logdir)
-        if problem:
-            return [
-                ("This directory cannot be read:", colours.ALERT),
-                (path, colours.STRONG),
-                (f"{problem}. Check its permissions or the user you run as.", colours.TEXT),
-                ("It will appear here as soon as it can be read.", colours.QUIET),
-            ]
-        if not self.snapshot.exists:
-            nearest = near(self.logdir) if isinstance(self.logdir, Path) else None
-            return [
-                ("Waiting for runs:", colours.TITLE_FOCUSED),
-                (path, colours.STRONG),
-                ("does not exist yet. It will appear here", colours.TEXT),
-                ("as soon as training starts writing.", colours.TEXT),
-                *([(f"Did you mean {nearest}?", colours.WARNING)] if nearest else []),
-            ]
-        return [
-            ("Waiting for runs:", colours.TITLE_FOCUSED),
-            (path, colours.STRONG),
-            ("holds no event files yet. They will appear here", colours.TEXT),
-            ("as soon as training starts writing.", colours.TEXT),
-        ]
-
-    def draw(self, canvas: Canvas) -> None:
-        """The sentences in the middle of the screen."""
-        words = self.words()
-        y = max(0, (canvas.height - len(words)) // 2)
-        for row, (text, style) in enumerate(words):
-            text = shorten(text, canvas.width - 4)
-            canvas.write(max(2, (canvas.width - cell_len(text)) // 2), y + row, text, style)

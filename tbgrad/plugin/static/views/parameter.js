@@ -4,15 +4,15 @@ import { Chart, colors, logAxis, MARKS_AXIS, notFinite } from "../chart.js";
 import { element, fill, panel } from "../dom.js";
 import { clean, count, number, percent, powerOfTen } from "../format.js";
 import { toNumber } from "../model.js";
-import { statistic } from "../statistics.js";
-import { mode } from "./curves.js";
+import { statistic } from "../tables.js";
+import { mode } from "./scalars.js";
 
-export class DetailView {
+export class ParameterView {
   /** @param {{onSelect: (name: string) => void}} events */
   constructor({ onSelect }) {
     this.select = element("select", { "aria-label": "parameter" });
     this.select.addEventListener("change", () => onSelect(this.select.value));
-    const { box, body, heading, hint } = panel("detail", "Parameter");
+    const { box, body, heading, hint } = panel("parameter", "Parameter");
     heading.replaceChildren(this.select);
     this.box = box;
     this.hint = hint;
@@ -40,29 +40,29 @@ export class DetailView {
 
   options(parameters, selected) {
     fill(this.select, parameters.map(({ name }) => ({ value: name, label: clean(name) })), selected);
-    const found = parameters.find(({ name }) => name === selected);
-    if (!found) return;
-    const shape = found.shape.length ? `${found.shape.join(" × ")} = ` : "";
-    const words = [clean(found.role), `${shape}${count(found.size)} values`, clean(found.dtype)];
+    const shown = parameters.find(({ name }) => name === selected);
+    if (!shown) return;
+    const shape = shown.shape.length ? `${shown.shape.join(" × ")} = ` : "";
+    const words = [clean(shown.role), `${shape}${count(shown.size)} values`, clean(shown.dtype)];
     this.hint.textContent = words.filter(Boolean).join(" · ");
   }
 
   drawCurve(data, name, revision) {
-    const about = statistic(name);
-    const log = about.scale === "log";
+    const { label, scale } = statistic(name);
+    const log = scale === "log" || scale === "count";
     const column = (key) => (data.statistics[key] ?? []).map(toNumber);
     const values = column(name);
     const logarithmic = log && values.some((v) => v > 0 && v < Infinity);
-    this.curveTitle.textContent = `${clean(about.label)}${logarithmic ? ", log scale" : ""}`;
+    this.curveTitle.textContent = `${clean(label)}${logarithmic ? ", log scale" : ""}`;
     if (!values.some((v) => !Number.isNaN(v))) {
-      return this.curve.say(`“${clean(about.label)}” was not computed for this parameter.`);
+      return this.curve.say(`“${clean(label)}” was not computed for this parameter.`);
     }
     const c = colors();
     const x = data.steps;
     const drawable = (list) => list.map((v) => (Number.isFinite(v) ? v : null));
-    const line = (y, label, style) => ({
-      type: "scatter", mode: mode(x), x, y: drawable(y), name: label, line: style,
-      hovertemplate: `${label} %{y:.4~g}<extra></extra>`,
+    const line = (y, words, style) => ({
+      type: "scatter", mode: mode(x), x, y: drawable(y), name: words, line: style,
+      hovertemplate: `${words} %{y:.4~g}<extra></extra>`,
     });
     const traces = [];
     if (name === "norm" && data.statistics.norm_max) {
@@ -72,7 +72,7 @@ export class DetailView {
     const counts = column("nonfinite");
     traces.push(notFinite(x.filter((_, i) => counts[i] > 0), "NaN or infinite values"));
     const yaxis = logarithmic ? logAxis(values, this.curve.node.clientHeight || 200) : {};
-    if (about.scale === "unit") yaxis.tickformat = ".0%";
+    if (scale === "unit") yaxis.tickformat = ".0%";
     this.curve.draw(traces, { yaxis, yaxis2: MARKS_AXIS, xaxis: { nticks: 5 } }, `${revision} ${name}`);
   }
 

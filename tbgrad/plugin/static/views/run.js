@@ -4,6 +4,7 @@ import { element, fill } from "../dom.js";
 import { age, clean, count, measured, number } from "../format.js";
 import { toNumber } from "../model.js";
 import { tally } from "../severity.js";
+import { scalar } from "../tables.js";
 
 const SAMPLED =
   "This run is long: TensorBoard keeps a random part of its records, so a single peak may be missing. " +
@@ -12,7 +13,7 @@ const SAMPLED =
 /** Two clocks may differ by as much and nothing is said of it. */
 const AHEAD_SECONDS = 60;
 
-export class SummaryView {
+export class RunView {
   /** @param {{onRun: (name: string) => void, onAlerts: () => void}} events */
   constructor({ onRun, onAlerts }) {
     this.select = element("select", { id: "run" });
@@ -48,14 +49,14 @@ export class SummaryView {
   draw(status, series, estimates) {
     this.wallTime = status.last_wall_time;
     const last = (tag) => {
-      const found = series.find((s) => s.tag === tag);
-      return found && found.values.length ? toNumber(found.values.at(-1)) : null;
+      const values = series.find((s) => s.tag === tag)?.values ?? [];
+      return values.length ? toNumber(values.at(-1)) : null;
     };
     const facts = [["step", status.last_step === null ? "–" : count(status.last_step)]];
-    const loss = last("loss");
-    if (loss !== null) facts.push(["loss", number(loss, 4), Number.isFinite(loss) ? "" : "bad"]);
-    const norm = last("gradient/norm");
-    if (norm !== null) facts.push(["gradient norm", number(norm), Number.isFinite(norm) ? "" : "bad"]);
+    for (const [tag, digits] of [["loss", 4], ["val_loss", 4], ["gradient/norm", 3]]) {
+      const value = last(tag);
+      if (value !== null) facts.push([scalar(tag).label, number(value, digits), Number.isFinite(value) ? "" : "bad"]);
+    }
     const newest = estimates.at(-1);
     if (newest) {
       const { value, residual } = newest.eigenvalues[0];

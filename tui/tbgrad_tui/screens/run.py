@@ -7,13 +7,16 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 
 from tbgrad_tui.keys import BINDINGS
-from tbgrad_tui.widgets.bars import Footer, Summary, Waiting
-from tbgrad_tui.widgets.charts import CurvaturePanel, LossPanel, NormPanel
-from tbgrad_tui.widgets.drawing import Panel
+from tbgrad_tui.widgets.curvature import CurvaturePanel
+from tbgrad_tui.widgets.empty import Waiting
 from tbgrad_tui.widgets.layers import LayersPanel
+from tbgrad_tui.widgets.loss import LossPanel
+from tbgrad_tui.widgets.norm import NormPanel
+from tbgrad_tui.widgets.panel import Panel
 from tbgrad_tui.widgets.parameter import ParameterPanel
 from tbgrad_tui.widgets.runs import RunsPanel
 from tbgrad_tui.widgets.scalars import ScalarsPanel
+from tbgrad_tui.widgets.summary import Footer, Summary
 
 ALL_PANELS = ("runs", "loss", "norm", "curvature", "layers", "parameter", "scalars")
 TOP = ("runs", "loss", "norm", "curvature")
@@ -22,11 +25,11 @@ GRADIENT_PANELS = ("loss", "norm", "curvature", "layers", "parameter")
 SMALL_HINT = "small terminal: one panel at a time"
 
 
-class Dashboard(Screen[None]):
+class RunScreen(Screen[None]):
     """Panels in two rows; alone when zoomed or where the terminal is small."""
 
     DEFAULT_CSS = """
-    Dashboard { background: #0e1216; layout: vertical; }
+    RunScreen { background: #0e1216; layout: vertical; }
     Summary { height: 1; background: #161c23; }
     Footer { height: 1; background: #161c23; }
     Waiting { height: 1fr; }
@@ -42,7 +45,7 @@ class Dashboard(Screen[None]):
     BINDINGS = BINDINGS
 
     def __init__(self) -> None:
-        super().__init__(id="dashboard")
+        super().__init__(id="run")
         self.zoomed = False
         self.front = "layers"
         self.with_gradients = True
@@ -76,10 +79,10 @@ class Dashboard(Screen[None]):
     def reachable(self) -> tuple[str, ...]:
         """The panels that Tab goes through."""
         if self.with_gradients:
-            return ALL_PANELS[:-1] if self.small or self.zoomed else self.overview()
+            return ALL_PANELS[:-1] if self.small or self.zoomed else self.together()
         return ("runs", "scalars")
 
-    def overview(self) -> tuple[str, ...]:
+    def together(self) -> tuple[str, ...]:
         """The panels shown together."""
         wide = self.size.width >= 100
         if not self.with_gradients:
@@ -90,7 +93,7 @@ class Dashboard(Screen[None]):
         """Show what belongs on the screen now."""
         if not self.is_mounted:
             return
-        shown = (self.front,) if self.zoomed or self.small else self.overview()
+        shown = (self.front,) if self.zoomed or self.small else self.together()
         with self.app.batch_update():
             self.query_one("#waiting").display = self.waiting
             self.query_one("#body").display = not self.waiting

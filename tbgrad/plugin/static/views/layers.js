@@ -5,13 +5,13 @@ import { element, explain, fill, panel } from "../dom.js";
 import { clean, count, number, plotText, powerOfTen, shorten } from "../format.js";
 import { toNumber } from "../model.js";
 import { openByParameter } from "../severity.js";
-import { statistic } from "../statistics.js";
+import { statistic } from "../tables.js";
 import { flagged, GUTTER, marks } from "./marks.js";
 
 const LABEL_LENGTH = 26;
 const ROW_PIXELS = 15;
 
-export class HeatmapView {
+export class LayersView {
   /** @param {{onSelect: (name: string) => void, onStatistic: (name: string) => void}} events */
   constructor({ onSelect, onStatistic }) {
     this.select = element("select", { "aria-label": "statistic shown as colour" });
@@ -86,8 +86,8 @@ export class HeatmapView {
   }
 
   choose(row) {
-    const found = this.data?.parameters[Math.round(row)];
-    if (found) this.onSelect(found.name);
+    const chosen = this.data?.parameters[Math.round(row)];
+    if (chosen) this.onSelect(chosen.name);
   }
 
   key(event) {
@@ -175,16 +175,16 @@ export class HeatmapView {
 
   /** What is wrong with a row, where the mouse is beside its mark. */
   showFlag(event) {
-    const found = this.data?.parameters[this.labelAt(event) ?? -1];
-    const flags = found && this.flags.get(found.name);
-    if (flags) this.tell(event, element("b", {}, clean(found.name)), ...flags.map(flagged));
-    else if (found) this.hideTip();
+    const beside = this.data?.parameters[this.labelAt(event) ?? -1];
+    const flags = beside && this.flags.get(beside.name);
+    if (flags) this.tell(event, element("b", {}, clean(beside.name)), ...flags.map(flagged));
+    else if (beside) this.hideTip();
   }
 
   showTip(point, event) {
     const row = Math.round(point.y);
-    const found = this.data?.parameters[row];
-    if (!found || !event) return;
+    const parameter = this.data?.parameters[row];
+    if (!parameter || !event) return;
     const column = nearest(this.data, point.x);
     const value = toNumber(this.data.values[row][column]);
     const bad = this.data.nonfinite.some(([r, k]) => r === row && k === column);
@@ -194,11 +194,11 @@ export class HeatmapView {
       : `largest of steps ${count(firsts[column])} to ${count(steps[column])}`;
     this.tell(
       event,
-      element("b", {}, clean(found.name)),
+      element("b", {}, clean(parameter.name)),
       element("span", {}, when),
       element("span", {}, `${clean(statistic(this.data.statistic).label)}: ${Number.isNaN(value) ? "none" : number(value, 4)}`),
       ...(bad ? [element("span", { class: "bad" }, "has NaN or infinite values")] : []),
-      ...(this.flags.get(found.name) ?? []).map(flagged),
+      ...(this.flags.get(parameter.name) ?? []).map(flagged),
     );
   }
 
@@ -255,7 +255,7 @@ function nearest({ first_steps: firsts, steps }, x) {
 /** How values become colours, and what the legend says in numbers. */
 function scale(kind, finite) {
   const extent = (list) => list.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]);
-  if (kind === "log") {
+  if (kind === "log" || kind === "count") {
     let [low, high] = extent(finite.filter((v) => v > 0).map(Math.log10));
     if (!(low <= high)) [low, high] = [-1, 0];
     if (high - low < 0.2) [low, high] = [low - 0.1, high + 0.1];

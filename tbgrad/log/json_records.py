@@ -1,0 +1,167 @@
+"""From the JSON of a packed series to its record; what does not fit the format is refused."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tbgrad.log.records import (
+    FORMAT_VERSION,
+    SEVERITIES,
+    Alert,
+    CurvatureEstimate,
+    Eigenvalue,
+    HistogramBins,
+    Manifest,
+    Parameter,
+    Share,
+)
+from tbgrad.log.tags import ALERTS, CURVATURE, MANIFEST, Kind
+
+MAX_PARAMETERS = 1_000_000
+"""More rows than this in a manifest are taken for damage, not for a model."""
+
+MAX_DEPTH = 16
+"""Settings nested deeper than this are taken for damage, not for an optimizer."""
+
+
+def record_of(tag: str, text: str | bytes) -> tuple[Kind, Any]:
+    """What a series of JSON holds.
+
+    Raises:
+        ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError: it is not
+            what the format says.
+    """
+    kind, build = JSON_TAGS[tag]
+    return kind, build(json.loads(text))
+
+
+def _manifest(content: Any) -> Manifest:
+    rows, statistics = content["parameters"], content["statistics"]
+    if not isinstance(rows, list) or len(rows) > MAX_PARAMETERS:
+        raise ValueError("the list of parameters is missing or too long")
+    if not isinstance(statistics, list):
+        raise TypeError("the statistics are not a list")
+    return Manifest(
+        parameters=tuple(
+            Parameter(
+                path=str(row["path"]),
+                layer=str(row.get("layer", "")),
+                shape=tuple(int(length) for length in row.get("shape", ())),
+                size=_size(row.get("size", 0)),
+                dtype=str(row.get("dtype", "")),
+                role=str(row.get("role", "other")),
+                activation=str(row.get("activation", "")),
+            )
+            for row in rows
+        ),
+        statistics=tuple(str(name) for name in statistics),
+        histogram_bins=_bins(content.get("histogram_edges", ())),
+        optimizer=_settings(content.get("optimizer", {})),
+        cadences={str(k): int(v) for k, v in content.get("cadences", {}).items()},
+        frozen=tuple(str(layer) for layer in content.get("frozen", ())),
+        rules=tuple(str(rule) for rule in content.get("rules", ())),
+        group=str(content.get("group", "")),
+        first_step=int(content.get("first_step", 0)),
+        format_version=int(content.get("format_version", FORMAT_VERSION)),
+    )
+
+
+def _size(content: Any) -> int:
+    size = int(content)
+    if not 0 <= size < 2**63:
+        raise ValueError("the size of a parameter is out of range")
+    return size
+
+
+def _bins(content: Any) -> HistogramBins:
+    edges = np.array(content, dtype=np.float64)
+    if edges.ndim != 1 or not np.isfinite(edges).all() or (np.diff(edges, prepend=0.0) <= 0).any():
+        raise ValueError("histogram edges are not positive and rising")
+    return HistogramBins(tuple(edges.tolist()))
+
+
+def _settings(content: Any) -> dict[str, object]:
+    if not isinstance(content, dict) or not _shallow(content, MAX_DEPTH):
+        raise ValueError("the settings of the optimizer are not an object, or nested too deep")
+    return content
+
+
+def _shallow(content: Any, depth: int) -> bool:
+    if not isinstance(content, dict | list):
+        return True
+    items = content.values() if isinstance(content, dict) else content
+    return depth > 0 and all(_shallow(item, depth - 1) for item in items)
+
+
+def _number(content: Any) -> float:
+    return math.nan if content is None else float(content)
+
+
+def _curvature(content: Any) -> CurvatureEstimate:
+    if not content["eigenvalues"]:
+        raise ValueError("no eigenvalues")
+    threshold = content.get("stability_threshold")
+    preconditioned = content.get("preconditioned")
+    return CurvatureEstimate(
+        eigenvalues=tuple(_eigenvalue(e) for e in content["eigenvalues"]),
+        converged=bool(content["converged"]),
+        hvps=int(content.get("hvps", 0)),
+        seconds=_number(content.get("seconds")),
+        loss=_number(content.get("loss")),
+        samples=int(content.get("samples", 0)),
+        stability_threshold=None if threshold is None else float(threshold),
+        threshold_formula=str(content.get("threshold_formula", "")),
+        preconditioned=None if preconditioned is None else _eigenvalue(preconditioned),
+        trace=_number(content.get("trace")),
+        trace_error=_number(content.get("trace_error")),
+        method=str(content.get("method", "")),
+        minimum_ratio=_share(content.get("minimum_ratio")),
+        negative_fraction=_share(content.get("negative_fraction")),
+        zero_fraction=_share(content.get("zero_fraction")),
+    )
+
+
+def _share(content: Any) -> Share | None:
+    if content is None:
+        return None
+    return Share(*(float(content[name]) for name in ("value", "low", "high")))
+
+
+def _eigenvalue(content: Any) -> Eigenvalue:
+    return Eigenvalue(_number(content["value"]), _number(content["residual"]))
+
+
+def _alerts(content: Any) -> tuple[Alert, ...]:
+    if not isinstance(content, list):
+        raise TypeError("the alerts are not a list")
+    return tuple(_alert(row) for row in content)
+
+
+def _alert(row: Any) -> Alert:
+    if row["severity"] not in SEVERITIES:
+        raise ValueError("an alert has an unknown severity")
+    if row["state"] not in ("open", "closed"):
+        raise ValueError("an alert is neither open nor closed")
+    return Alert(
+        rule=str(row["rule"]),
+        severity=row["severity"],
+        parameters=tuple(str(path) for path in row.get("parameters", ())),
+        first_step=int(row["first_step"]),
+        last_step=int(row["last_step"]),
+        state=row["state"],
+        evidence=str(row.get("evidence", "")),
+        causes=tuple(str(cause) for cause in row.get("causes", ())),
+        advice=str(row.get("advice", "")),
+    )
+
+
+JSON_TAGS: dict[str, tuple[Kind, Callable[[Any], Any]]] = {
+    MANIFEST: (Kind.MANIFEST, _manifest),
+    CURVATURE: (Kind.CURVATURE, _curvature),
+    ALERTS: (Kind.ALERTS, _alerts),
+}

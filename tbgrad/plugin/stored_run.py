@@ -1,0 +1,190 @@
+"""A run put together from what TensorBoard has stored of it, as the reader of files does it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+
+from tbgrad.diagnosis import SCALARS as RULE_SCALARS
+from tbgrad.diagnosis.replay import unwatched
+from tbgrad.log.decode import decode_array
+from tbgrad.log.records import Manifest
+from tbgrad.log.tags import (
+    ALERTS,
+    CURVATURE,
+    HISTOGRAMS,
+    MANIFEST,
+    PARAMETERS,
+    PLUGIN_NAME,
+    FormatError,
+    Kind,
+)
+from tbgrad.plugin.source import NOTHING, Place, Samples, Snapshot
+from tbgrad.reading.columns import Limits
+from tbgrad.reading.run import Run
+from tbgrad.reading.store import SeriesStore
+
+Stored = tuple[int, float, str, Kind, Any]
+"""Step, wall time, tag, kind and decoded value."""
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run with the series that were asked for, and in sentences what of them is misfit.
+
+    `stored` says of each series how many records TensorBoard has of it.
+    """
+
+    run: Run
+    problems: tuple[str, ...]
+    stored: dict[str, int]
+
+
+def read_run(snapshot: Snapshot, name: str, tags: Iterable[str]) -> StoredRun:
+    """The packed series `tags` of a run, whole; with the manifest where rows need one.
+
+    Raises:
+        UnknownNameError: TensorBoard knows no such run.
+    """
+    place = snapshot.place(name)
+    wanted = tuple(dict.fromkeys(tags))
+
+    def read() -> StoredRun:
+        samples = _read(snapshot, place, wanted)
+        problems: list[str] = []
+        values = list(_decoded(samples, problems))
+        return _put_together(name, values, problems, samples, Limits(merging=False))
+
+    return snapshot.kept(place, wanted, _revision(snapshot, place, wanted), read)
+
+
+def read_judged(snapshot: Snapshot, name: str) -> StoredRun:
+    """The series of a run that its alerts are found in; those that only rules need where it must.
+
+    They are held as the other readers hold them, so that long series are judged alike. What is
+    wrong with others than the alerts, their own views say.
+    """
+    place = snapshot.place(name)
+    samples = _read(snapshot, place, (MANIFEST, ALERTS))
+    problems: list[str] = []
+    alerts = list(_decoded({ALERTS: samples.get(ALERTS, NOTHING)}, problems))
+    logged = [alert for *_, told in alerts for alert in told]
+    values = [*_decoded({MANIFEST: samples.get(MANIFEST, NOTHING)}, []), *alerts]
+    newest = max((v for v in values if v[2] == MANIFEST), key=itemgetter(0), default=None)
+    if unwatched(newest[-1] if newest else None, logged):
+        samples |= _read(snapshot, place, (CURVATURE, PARAMETERS))
+        values += _decoded({tag: samples.get(tag, NOTHING) for tag in (CURVATURE, PARAMETERS)}, [])
+        scalars = snapshot.scalars(place, RULE_SCALARS)
+        samples |= scalars
+        for tag, points in scalars.items():
+            values += ((s, t, tag, Kind.SCALAR, float(v)) for s, t, v in _rows(points))
+    limits = Limits(runs=len(snapshot.series(PLUGIN_NAME)))
+    return _put_together(name, values, problems, samples, limits, tell_misfits=False)
+
+
+def manifest_of(snapshot: Snapshot, place: Place) -> Manifest | None:
+    """The newest manifest of a run, None where there is none that can be read."""
+    manifests = _manifests(snapshot, place)
+    decoded = [value for *_, value in _decoded({MANIFEST: manifests}, [])]
+    return decoded[-1] if decoded else None
+
+
+def _revision(snapshot: Snapshot, place: Place, tags: Iterable[str]) -> str:
+    revisions = []
+    for tag in tags:
+        plugin = snapshot.stored_under(place, tag)
+        revisions.append(snapshot.extents(plugin, place)[tag].revision if plugin else "")
+    return " ".join(revisions)
+
+
+def _manifests(snapshot: Snapshot, place: Place) -> Samples:
+    """The manifests of a run, which are kept: every view of its parameters needs them."""
+    plugin = snapshot.stored_under(place, MANIFEST)
+    if plugin is None:
+        return NOTHING
+    revision = snapshot.extents(plugin, place)[MANIFEST].revision
+    return snapshot.kept(
+        place,
+        ("manifests",),
+        revision,
+        lambda: snapshot.tensors(place, plugin, [MANIFEST]).get(MANIFEST, NOTHING),
+    )
+
+
+def _read(snapshot: Snapshot, place: Place, tags: Iterable[str]) -> dict[str, Samples]:
+    """The stored records of these series, those of one plugin in one call where they are small."""
+    samples: dict[str, Samples] = {}
+    small: defaultdict[str, list[str]] = defaultdict(list)
+    for tag in tags:
+        plugin = snapshot.stored_under(place, tag)
+        if plugin is None:
+            continue
+        if tag == MANIFEST:
+            samples[tag] = _manifests(snapshot, place)
+        elif tag in (PARAMETERS, HISTOGRAMS):
+            size = _record_bytes(_manifests(snapshot, place), tag)
+            samples |= snapshot.tensors(place, plugin, [tag], size)
+        else:
+            small[plugin].append(tag)
+    for plugin, together in small.items():
+        samples |= snapshot.tensors(place, plugin, together)
+    return samples
+
+
+def _record_bytes(manifests: Samples, tag: str) -> int:
+    sizes = [0]
+    for *_, manifest in _decoded({MANIFEST: manifests}, []):
+        bins = manifest.histogram_bins.columns
+        columns = bins if tag == HISTOGRAMS else len(manifest.statistics)
+        sizes.append(4 * len(manifest.parameters) * columns)
+    return max(sizes)
+
+
+def _decoded(samples: dict[str, Samples], problems: list[str]) -> Iterator[Stored]:
+    for tag, records in samples.items():
+        for step, wall_time, value in _rows(records):
+            try:
+                yield step, wall_time, tag, *decode_array(tag, np.asarray(value))
+            except FormatError as error:  # noqa: PERF203 - one misfit must not hide the others
+                problems.append(f"step {step}: {error}")
+
+
+def _rows(samples: Samples) -> Iterator[tuple[int, float, Any]]:
+    return zip(samples.steps.tolist(), samples.wall_times.tolist(), samples.values, strict=True)
+
+
+def _put_together(
+    name: str,
+    values: list[Stored],
+    problems: list[str],
+    samples: dict[str, Samples],
+    limits: Limits,
+    *,
+    tell_misfits: bool = True,
+) -> StoredRun:
+    """The run that a store makes of values: of one step manifests first, the earliest of all first.
+
+    What comes ahead of a manifest that was lost is described by the next one.
+    """
+    manifests = sorted(v[0] for v in values if v[2] == MANIFEST)
+    earliest = manifests[0] if manifests else 0
+
+    def order(value: Stored) -> tuple[bool, int, bool]:
+        is_manifest = value[2] == MANIFEST
+        return not (is_manifest and value[0] == earliest), value[0], not is_manifest
+
+    store = SeriesStore(limits)
+    store.expected_bytes = sum(v[4].nbytes for v in values if isinstance(v[4], np.ndarray))
+    for step, wall_time, tag, kind, value in sorted(values, key=order):
+        try:
+            store.add(tag, step, wall_time, kind, value)
+        except FormatError as error:  # noqa: PERF203 - one misfit must not hide the others
+            if tell_misfits:
+                problems.append(f"step {step}: {error}")
+    run = replace(dict(store.runs())[""], name=name)
+    return StoredRun(run, tuple(problems), {tag: len(records) for tag, records in samples.items()})

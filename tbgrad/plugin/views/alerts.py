@@ -1,0 +1,52 @@
+"""What is wrong in a run, and what the monitor wrote about itself."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from tbgrad.diagnosis import RULE_NAMES
+from tbgrad.diagnosis.replay import judge
+from tbgrad.log.decode import ended_at
+from tbgrad.log.tags import GRADIENT_NORM, NOTES, PLUGINS
+from tbgrad.plugin.source import SCALARS, Snapshot
+from tbgrad.plugin.stored_run import read_judged, read_run
+
+MAX_ALERTS = 500
+
+
+def alerts(snapshot: Snapshot, run: str) -> dict[str, Any]:
+    """Alerts by the log of a run, and by the rules that its writer did not watch."""
+    stored = read_judged(snapshot, run)
+    judgement = judge(stored.run)
+    judged = [asdict(alert) for alert in judgement.alerts]
+    return {
+        "run": run,
+        "rules": list(RULE_NAMES),
+        "alerts": judged[:MAX_ALERTS],
+        "not_judged": list(judgement.not_judged),
+        "stored": len(judged),
+        "sampled": any(
+            snapshot.source.sampled(plugin, count)
+            for tag, count in stored.stored.items()
+            for plugin in PLUGINS.get(tag, (SCALARS,))
+        ),
+        "problems": list(stored.problems),
+    }
+
+
+def notes(snapshot: Snapshot, run: str) -> dict[str, Any]:
+    """What the monitor wrote about itself, and where it ended after a failure."""
+    series = read_run(snapshot, run, (NOTES,)).run.get(NOTES)
+    told = (
+        list(zip(series.steps.tolist(), series.wall_times.tolist(), series.values, strict=True))
+        if series
+        else []
+    )
+    norm = snapshot.extents(SCALARS, snapshot.place(run)).get(GRADIENT_NORM) if told else None
+    newest = None if norm is None else norm.last_step
+    return {
+        "run": run,
+        "ended": ended_at(((step, text) for step, _, text in told), newest),
+        "notes": [{"step": step, "wall_time": time, "text": text} for step, time, text in told],
+    }

@@ -1,0 +1,103 @@
+"""Which runs there are, where one stands, and what the words beside its numbers are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from tbgrad.diagnosis import SCALARS as RULE_SCALARS
+from tbgrad.diagnosis.replay import unwatched
+from tbgrad.log.records import VAGUE
+from tbgrad.log.scalars import SCALARS as SCALAR_TABLE
+from tbgrad.log.scalars import Scalar
+from tbgrad.log.statistics import STATISTICS, Statistic
+from tbgrad.log.tags import (
+    ALERT_PLUGIN_NAME,
+    ALERTS,
+    CURVATURE,
+    DENSITY,
+    HISTOGRAM_PLUGIN_NAME,
+    MANIFEST,
+    NOTES,
+    PARAMETERS,
+    PLUGIN_NAME,
+    PLUGINS,
+)
+from tbgrad.plugin.source import SCALARS, Extent, Snapshot
+from tbgrad.plugin.stored_run import manifest_of
+
+
+def is_active(snapshot: Snapshot) -> bool:
+    """Whether any run has data of ours."""
+    return bool(snapshot.series(PLUGIN_NAME))
+
+
+def runs(snapshot: Snapshot) -> dict[str, Any]:
+    """All runs, those with tbgrad series marked."""
+    listed = []
+    for name, place in snapshot.places.items():
+        ours = snapshot.extents(PLUGIN_NAME, place)
+        scalars = snapshot.extents(SCALARS, place)
+        ends = [*ours.values(), *(e for tag, e in scalars.items() if tag in SCALAR_TABLE)]
+        listed.append({"name": name, "gradients": bool(ours), **_newest(ends)})
+    return {"runs": listed}
+
+
+def status(snapshot: Snapshot, run: str) -> dict[str, Any]:
+    """Where a run stands, and a revision per view that changes when there is more to draw."""
+    place = snapshot.place(run)
+    scalars = snapshot.extents(SCALARS, place)
+    ours = snapshot.extents(PLUGIN_NAME, place)
+    histograms, alerts, notes = (
+        snapshot.extents(plugin, place) if ours else {}
+        for plugin in (HISTOGRAM_PLUGIN_NAME, ALERT_PLUGIN_NAME, *PLUGINS[NOTES])
+    )
+    views = {
+        "scalars": [*scalars.values()],
+        "layers": _those(ours, MANIFEST, PARAMETERS),
+        "histograms": [*_those(ours, MANIFEST), *histograms.values()],
+        "curvature": _those(ours, CURVATURE, DENSITY),
+        # The manifest names the rules that were watched; the others look at everything.
+        "alerts": [*_those(ours, MANIFEST, ALERTS), *alerts.values()],
+        "notes": _those(notes, NOTES),
+    }
+    newest = manifest_of(snapshot, place)
+    ends = _newest(extent for extents in views.values() for extent in extents)
+    if unwatched(newest, ()):
+        views["alerts"] += _those(scalars, *RULE_SCALARS) + views["layers"] + views["curvature"]
+    return {
+        "run": run,
+        "gradients": bool(ours),
+        **ends,
+        "scalar_tags": sorted(scalars),
+        "optimizer": dict(newest.optimizer) if newest else {},
+        "cadences": dict(newest.cadences) if newest else {},
+        "revisions": {
+            name: " ".join(sorted(extent.revision for extent in extents))
+            for name, extents in views.items()
+        },
+    }
+
+
+def tables(
+    scalars: Mapping[str, Scalar] = SCALAR_TABLE, statistics: Mapping[str, Statistic] = STATISTICS
+) -> dict[str, Any]:
+    """What every face calls the numbers of a log, and where one is too vague to be shown."""
+    return {
+        "scalars": [asdict(scalar) for scalar in scalars.values()],
+        "statistics": [asdict(statistic) for statistic in statistics.values()],
+        "vague": VAGUE,
+    }
+
+
+def _those(extents: Mapping[str, Extent], *tags: str) -> list[Extent]:
+    return [extents[tag] for tag in tags if tag in extents]
+
+
+def _newest(extents: Any) -> dict[str, Any]:
+    ends = list(extents)
+    return {
+        "last_step": max((end.last_step for end in ends), default=None),
+        "last_wall_time": max((end.last_wall_time for end in ends), default=None),
+    }

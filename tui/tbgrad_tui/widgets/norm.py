@@ -1,0 +1,41 @@
+"""The gradient norm over the steps."""
+
+from __future__ import annotations
+
+from rich.style import Style
+
+from tbgrad.log.tags import GRADIENT_NORM, GRADIENT_NORM_MAX
+from tbgrad_tui.chart import colours
+from tbgrad_tui.chart.canvas import Box, Canvas
+from tbgrad_tui.chart.line import draw_chart
+from tbgrad_tui.widgets.chart_panel import ChartPanel, scalar_curve, scalar_headline, write_legend
+
+
+class NormPanel(ChartPanel):
+    """The global gradient norm, and its peaks between the logged steps behind it."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id)
+        self.log_axis = True
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """Its name, with the kind of axis where there is room."""
+        return (*self.with_axis("Gradient norm"), "Grad norm")
+
+    def headline(self) -> tuple[str, Style]:
+        """The newest norm."""
+        return scalar_headline(self.run, GRADIENT_NORM)
+
+    def draw_content(self, canvas: Canvas, box: Box) -> None:
+        """The norm in front of its peaks."""
+        if self.run is None:
+            return
+        peaks = scalar_curve(self.run, GRADIENT_NORM_MAX, colours.BEHIND)
+        norm = scalar_curve(self.run, GRADIENT_NORM)
+        if box.height >= 9 and peaks:
+            peak = "peak since the record before" if box.width >= 40 else "peak in between"
+            names = [("L2 norm", colours.MAIN), (peak, colours.PEAK_NAME)]
+            write_legend(canvas, box, names)
+            box = box.inside(0, 1, 0, 0)
+        draw_chart(canvas, box, [curve for curve in (peaks, norm) if curve], log=self.log_axis)
