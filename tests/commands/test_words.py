@@ -14,7 +14,7 @@ import pytest
 from tensorboard.compat.proto import event_pb2, summary_pb2, types_pb2
 
 from tbgrad.log import encode
-from tests.commands.test_main import COMMAND, refusal, run
+from tests.commands.conftest import COMMAND, refusal, run
 from tests.reading.test_nothing_lost import tensor_event
 from tests.support.events import NAME, event, write_events
 from tests.support.logs import write_run

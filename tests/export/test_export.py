@@ -17,7 +17,7 @@ from tbgrad.export.files import ExportError, write
 from tbgrad.export.table import COLUMNS
 from tbgrad.log.tags import CURVATURE, DENSITY, HISTOGRAMS, MANIFEST, PARAMETERS, Kind
 from tbgrad.reading.directory import read, read_one_by_one
-from tests.commands.test_main import COMMAND, refusal, run
+from tests.commands.conftest import COMMAND, refusal, run
 from tests.plugin.logs import write_hostile
 from tests.support.events import NAME, event, write_events
 from tests.support.logs import write_groups, write_run

@@ -1,0 +1,158 @@
+"""A history that opens each rule about gradients, layers and updates, and near misses."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.diagnosis.histories import LAYERS, RELU, TANH, alerts, noise, of_kernels, one
+
+
+def test_a_healthy_history_has_no_alert() -> None:
+    for manifest in (RELU, TANH):
+        assert alerts(range(1, 300), manifest=manifest) == []
+
+
+def test_a_gradient_that_vanishes_towards_the_input() -> None:
+    alert = one(
+        alerts(range(1, 20), columns=lambda _: {"norm": of_kernels(1e-5, 1e-4, 0.1, 1)}),
+        "vanishing_gradient",
+    )
+    assert alert.parameters == ("dense_0/kernel", "dense_1/kernel")
+    assert "falls from 4 to 4e-05 towards the input, by a factor of 100,000" in alert.evidence
+    assert alerts(range(1, 20), columns=lambda _: {"norm": of_kernels(2e-3, 0.1, 0.1, 1)}) == []
+
+
+def test_large_weights_before_small_gradients_are_no_vanishing() -> None:
+    """Scaling a layer up and the next one down changes norms and weights alike, and no function."""
+    scaled = {"norm": of_kernels(1e-4, 1e4, 1, 1), "weight_norm": of_kernels(4e4, 4e-4, 4, 4)}
+    found = alerts(range(1, 20), columns=lambda _: scaled | {"update_norm": 0})
+    assert [a for a in found if a.rule == "vanishing_gradient"] == []
+
+
+def test_a_small_gradient_in_the_midst_is_no_vanishing() -> None:
+    assert alerts(range(1, 20), columns=lambda _: {"norm": of_kernels(1, 1e-5, 1, 1)}) == []
+
+
+@pytest.mark.parametrize(("norm", "loss", "opens"), [(150, 2.0, True), (150, 4e4, False)])
+def test_a_gradient_that_explodes_against_the_loss(norm: float, loss: float, opens: bool) -> None:
+    found = alerts(range(1, 9), lambda _: {"gradient/norm_max": norm, "loss": loss})
+    assert bool(found) == opens
+    if opens:
+        assert (
+            "the gradient norm is 150 at a loss of 2" in one(found, "exploding_gradient").evidence
+        )
+
+
+def test_a_loss_and_gradients_that_are_not_finite() -> None:
+    found = alerts(range(1, 9), lambda s: {"loss": math.nan if s > 4 else 1.0})
+    assert (one(found, "nonfinite").severity, found[0].first_step) == ("error", 5)
+    bad = [0, 0, 3, 0, 0, 0, 0, 0]
+    found = alerts(range(1, 9), columns=lambda s: {"nonfinite": bad if s > 5 else 0})
+    assert one(found, "nonfinite").parameters == ("dense_1/kernel",)
+
+
+def test_dead_units_of_a_layer() -> None:
+    dead = [0, 0, 0.75, 0.75, 0, 0, 0, 0]
+    alert = one(alerts(range(1, 20), columns=lambda _: {"dead_fraction": dead}), "dead_units")
+    assert alert.parameters == ("dense_1/bias",)
+    assert "reaches 75% of the units" in alert.evidence
+    assert alerts(range(1, 20), columns=lambda _: {"dead_fraction": 0.6}) == []
+    # A batch whose units are all at rest now and then is none.
+    assert alerts(range(1, 60), columns=lambda s: {"dead_fraction": 1.0 if s % 7 else 0}) == []
+
+
+def test_units_without_gradient_are_saturated_where_the_activation_saturates() -> None:
+    dead = [0, 0, 0.75, 0.75, 0, 0, 0, 0]
+    found = alerts(range(1, 20), columns=lambda _: {"dead_fraction": dead}, manifest=TANH)
+    assert one(found, "saturated_layer").parameters == ("dense_1/bias",)
+    large = {
+        "weight_norm": of_kernels(80, 4, 4, 4),
+        "update_norm": of_kernels(8e-2, 4e-3, 4e-3, 4e-3),
+    }
+    found = alerts(range(1, 20), columns=lambda _: large, manifest=TANH)
+    assert one(found, "saturated_layer").parameters == ("dense_0/kernel",)
+    assert "a norm of 20" in found[0].evidence
+    assert alerts(range(1, 20), columns=lambda _: large) == []  # relu has no such end
+    output = {
+        "weight_norm": of_kernels(4, 4, 4, 80),
+        "update_norm": of_kernels(4e-3, 4e-3, 4e-3, 8e-2),
+    }
+    assert alerts(range(1, 20), columns=lambda _: output, manifest=TANH) == []
+
+
+def test_gradients_of_zeros_are_none() -> None:
+    stays = alerts(range(1, 30), lambda _: {"loss": 0.7}, lambda _: {"norm": 0})
+    assert len(one(stays, "no_gradient").parameters) == 2 * LAYERS
+    assert "exactly zero: the loss does not depend on them" in stays[0].evidence
+
+    def hinge(step: int) -> dict[str, Any]:
+        return {"norm": 1 if step < 40 else 0, "dead_fraction": 0 if step < 40 else 1}
+
+    done = alerts(range(1, 90), lambda s: {"loss": max(0.0, 2.0 - 0.05 * s)}, hinge)
+    assert done == []
+
+
+def test_a_gradient_that_is_not_finite_is_not_missing() -> None:
+    lost = {"norm": of_kernels(math.nan, 1, 1, 1), "nonfinite": of_kernels(2, 0, 0, 0)}
+    assert {a.rule for a in alerts(range(1, 9), columns=lambda _: lost)} == {"nonfinite"}
+
+
+def test_updates_that_are_too_large() -> None:
+    large = {"update_norm": of_kernels(4e-3, 2.0, 4e-3, 4e-3)}
+    alert = one(alerts(range(1, 9), columns=lambda _: large), "update_too_large")
+    assert alert.parameters == ("dense_1/kernel",)
+    assert "up to 50% of the weights, 500 times the usual thousandth" in alert.evidence
+    assert alert.advice.startswith("divide learning_rate by about 100, to about 0.001")
+
+
+def test_weights_that_begin_at_zero_may_grow() -> None:
+    def growing(step: int) -> dict[str, Any]:
+        return {
+            "weight_norm": of_kernels(4, 4, 4, 0.02 * step),
+            "update_norm": of_kernels(4e-3, 4e-3, 4e-3, 0.02),
+        }
+
+    assert alerts(range(1, 40), columns=growing) == []
+
+
+def test_layers_that_want_another_rate() -> None:
+    slow = {"update_norm": of_kernels(4e-3, 1e-6, 4e-3, 4e-3)}
+    alert = one(alerts(range(1, 20), columns=lambda _: slow), "layer_rate_mismatch")
+    assert alert.parameters == ("dense_1/kernel",)
+    assert "dense_1/kernel × 4,000" in alert.advice
+    assert (
+        alerts(range(1, 20), columns=lambda _: {"update_norm": of_kernels(4e-3, 1e-4, 4e-3, 4e-3)})
+        == []
+    )
+
+
+def test_layers_that_do_not_train() -> None:
+    alert = one(alerts(range(1, 3), manifest=replace(RELU, frozen=("base",))), "not_trainable")
+    assert (alert.severity, alert.parameters) == ("info", ("base",))
+
+
+def test_updates_that_are_skipped() -> None:
+    found = alerts(range(1, 3), lambda _: {"skipped_updates": 25.0, "loss_scale": 8.0})
+    assert "25 updates were skipped" in one(found, "loss_scale_collapse").evidence
+    assert alerts(range(1, 9), lambda _: {"skipped_updates": 15.0, "loss_scale": 8.0}) == []
+
+
+def test_a_spike_of_the_gradient() -> None:
+    def spike(step: int) -> dict[str, float]:
+        return {"gradient/norm_max": 60.0 if step == 50 else 1.0 + 0.1 * noise(step)}
+
+    def moved(step: int) -> dict[str, Any]:
+        return {"norm_max": of_kernels(1, 1, 50, 1) if step == 50 else 1}
+
+    alert = one(alerts(range(1, 60), spike, moved), "gradient_spike")
+    assert (alert.first_step, alert.last_step) == (50, 50)
+    assert "largest in dense_2/kernel, 50" in alert.evidence
+    # Gradients that always vary by orders of magnitude, and small ones near the end, are none.
+    wild = alerts(range(1, 200), lambda s: {"gradient/norm_max": 10.0 ** noise(s)})
+    assert wild == []
+    end = alerts(range(1, 99), lambda s: {"gradient/norm_max": 0.5 if s == 90 else 2 * 0.9**s})
+    assert end == []

@@ -1,0 +1,170 @@
+"""A history that opens each rule about losses, batches and curvature, and near misses."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tbgrad.diagnosis import Diagnosis, Record
+from tbgrad.log.records import CurvatureEstimate, Eigenvalue
+from tbgrad.log.tags import MINIMUM_RATIO
+from tests.diagnosis.histories import RELU, alerts, noise, one
+
+
+def test_a_loss_that_diverges() -> None:
+    diagnosis = Diagnosis()
+    told = [a for s in range(1, 90) for a in diagnosis.update(Record(s, {"loss": 1.06**s}))]
+    assert {a.rule for a in told} == {"loss_diverging"}
+    alert = told[0]
+    assert (alert.severity, alert.first_step < 40) == ("warning", True)
+    assert told[-1].severity == "error"  # by now ten times as large
+    assert told[-1].evidence != alert.evidence
+    assert "times that of the first steps" in alert.evidence
+    # A loss that fell far and bounces near its end, and one that may be negative, are none.
+    bounces = alerts(range(1, 90), lambda s: {"loss": 2.0 * 0.8**s * (10 if s % 3 else 1)})
+    assert [a for a in bounces if a.severity == "error"] == []
+    assert alerts(range(1, 60), lambda s: {"loss": 0.1 - s}) == []
+
+
+def test_a_loss_that_goes_to_and_fro() -> None:
+    def swings(step: int) -> dict[str, float]:
+        return {"loss": 1.0 + 0.1 * (-1) ** step}
+
+    found = alerts(range(1, 90), swings, lambda _: {"cosine": -0.8})
+    assert {a.rule for a in found} == {"loss_oscillating"}
+    assert "cosine -0.80 on average" in found[0].evidence
+    falls = alerts(range(1, 90), columns=lambda _: {"cosine": -0.8})  # at the edge, and falling
+    assert falls == []
+
+
+def test_a_loss_that_is_stuck() -> None:
+    flat = alerts(range(1, 400), lambda s: {"loss": 2.3 + 0.05 * noise(s), "update/ratio": 3e-3})
+    alert = one(flat, "loss_stuck")
+    assert "labels" in alert.advice
+    slow = alerts(
+        range(1, 120),
+        lambda s: {"loss": 2.3 - 1e-4 * s, "update/ratio": 4e-6, "learning_rate": 1e-5},
+    )
+    advice = "raise learning_rate tenfold, to 0.0001 and then 0.001, until the loss falls"
+    assert one(slow, "loss_stuck").advice == advice
+    assert slow[0].first_step < 60
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda s: max(2.0 * 0.97**s, 0.3) + 0.01 * noise(s),  # has converged
+        lambda s: 2.3 * (0.1 + 0.9 * math.exp(-s / 2000)) * (1 + 0.1 * noise(s)),  # takes its time
+        lambda s: 2.3 * (1 + 0.3 * noise(s)),  # nobody can tell
+        lambda s: 0.0 if s < 20 else 1e-6,  # has nothing to be set against
+        lambda s: -s / 1000,
+    ],
+)
+def test_a_loss_that_is_not_stuck(loss: Any) -> None:
+    found = alerts(range(1, 600), lambda s: {"loss": loss(s), "update/ratio": 3e-3})
+    assert [alert for alert in found if alert.rule != "no_gradient"] == []
+
+
+def test_the_loss_of_a_run_that_is_resumed_or_has_a_rival_is_not_judged() -> None:
+    def flat(_: int) -> dict[str, float]:
+        return {"loss": 0.69, "update/ratio": 3e-3}
+
+    assert alerts(range(5000, 5400), flat) == []
+    assert alerts(range(1, 400), flat, manifest=replace(RELU, group="generator")) == []
+    warm = alerts(
+        range(1, 100), lambda s: {"loss": 2.3, "learning_rate": 1e-6 * s, "update/ratio": 1e-6}
+    )
+    assert warm == []
+
+
+def test_a_validation_loss_that_rises() -> None:
+    def course(rises: float, falls: float) -> Any:
+        return lambda s: (
+            ({"val_loss": 1.0 + rises * max(0, s - 100) / 100} if s % 10 == 0 else {})
+            | {"loss": 2.0 * falls**s}
+        )
+
+    alert = one(alerts(range(1, 200), course(1.0, 0.98)), "overfitting")
+    assert "rose from 1 to" in alert.evidence
+    assert alerts(range(1, 200), course(0.1, 0.997)) == []
+    gap = one(alerts(range(1, 200), course(0.1, 0.98)), "overfitting")  # 1.1 after 0.04
+    assert gap.first_step > 120
+    assert "falls no more and is" in gap.evidence
+
+    def noisy(step: int) -> dict[str, float]:
+        falls = 0.35 + 0.5 * math.exp(-step / 300)
+        return {"val_loss": falls * (1 + 0.15 * noise(step))} if step % 10 == 0 else {}
+
+    assert alerts(range(1, 1000), lambda s: noisy(s) | {"loss": 0.3 + 2 * 0.98**s}) == []
+
+
+@pytest.mark.parametrize(("cosine", "rule"), [(0.02, "noise_dominated"), (0.98, "batch_too_large")])
+def test_the_size_of_the_batch_against_the_noise(cosine: float, rule: str) -> None:
+    found = alerts(range(1, 90), lambda s: {"loss": 2.0 - 0.003 * s}, lambda _: {"cosine": cosine})
+    alert = one(found, rule)
+    assert alert.severity == "info"
+    assert f"cosine {cosine:.3f}" in alert.evidence
+    assert alert.last_step >= 40  # not before a window of records is full
+
+
+def estimate(top: float, bottom: float) -> CurvatureEstimate:
+    return CurvatureEstimate(
+        (Eigenvalue(top, 0.01), Eigenvalue(bottom, 0.01)), True, 9, 0.1, 1.0, 64
+    )
+
+
+@pytest.mark.parametrize(
+    ("top", "bottom", "norm", "kind"),
+    [(5, -0.1, 1e-3, "minimum"), (5, -4, 1e-3, "saddle"), (0.005, -0.005, 1e-3, "plateau"),
+     (5, -0.1, 0.5, "")],
+)  # fmt: skip
+def test_what_the_weights_are_near(top: float, bottom: float, norm: float, kind: str) -> None:
+    found = alerts(
+        range(1, 200),
+        lambda s: {"loss": max(2 * 0.95**s, 0.2), "gradient/norm_max": 1.0 if s < 60 else norm},
+        curvature=lambda s: estimate(top, bottom) if s % 20 == 0 else None,
+    )
+    assert [alert.evidence.partition(":")[0] for alert in found] == ([kind] if kind else [])
+
+
+@pytest.mark.parametrize(
+    ("ratio", "kind", "words"),
+    [(0.11, "flat", "only 11% of them are above zero"),
+     (0.93, "minimum", "93% of them are above zero"),
+     (None, "minimum", "how many of them are above zero was not measured")],
+)  # fmt: skip
+def test_a_critical_point_is_called_what_the_eigenvalues_say(
+    ratio: float | None, kind: str, words: str
+) -> None:
+    def scalars(step: int) -> dict[str, float]:
+        found = {"loss": max(2 * 0.95**step, 0.2), "gradient/norm_max": 1.0 if step < 60 else 1e-3}
+        return found | ({MINIMUM_RATIO: ratio} if ratio is not None and step % 20 == 0 else {})
+
+    alert = one(
+        alerts(range(1, 200), scalars,
+               curvature=lambda s: estimate(5, -0.1) if s % 20 == 0 else None),
+        "critical_point",
+    )  # fmt: skip
+    assert alert.evidence.startswith(f"{kind}: ")
+    assert words in alert.evidence
+    said = " ".join([alert.evidence, alert.advice, *alert.causes])
+    assert "stop" not in said
+    assert "converged" not in said
+
+
+def test_a_loss_that_still_falls_over_a_thousand_steps_is_at_no_critical_point() -> None:
+    """27 % over 1,850 steps, in noise that hides it from any 32 records."""
+    rng = np.random.default_rng(0)
+    found = alerts(
+        range(1, 1850, 5),
+        lambda s: {
+            "loss": (1 - 0.27 * s / 1850) * float(np.exp(0.05 * rng.normal())),
+            "gradient/norm_max": 1.0 if s < 60 else 1e-2,
+        },
+        curvature=lambda s: estimate(5, -0.1) if s % 50 == 1 and s > 400 else None,
+    )
+    assert [a.evidence for a in found if a.rule == "critical_point"] == []
