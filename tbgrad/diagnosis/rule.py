@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tbgrad.diagnosis.network import Network
 from tbgrad.diagnosis.record import Record
-from tbgrad.diagnosis.settings import AlertSettings
 from tbgrad.diagnosis.trend import Trend
 from tbgrad.log.records import Manifest
+
+if TYPE_CHECKING:
+    from tbgrad.diagnosis.settings import AlertSettings
 
 Rows: TypeAlias = NDArray[np.intp]
 Severity: TypeAlias = Literal["info", "warning", "error"]

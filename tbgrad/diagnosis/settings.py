@@ -11,6 +11,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from tbgrad.diagnosis.rules import RULE_NAMES
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -174,8 +176,6 @@ def check_rule(argument: str, rule: object) -> str:
     Raises:
         ValueError: there is no such rule.
     """
-    from tbgrad.diagnosis.rules import RULE_NAMES  # which look at these settings
-
     return _check(f"rule in {argument}", rule, RULE_NAMES)
 
 
