@@ -48,10 +48,10 @@ class Diagnosis:
         if record.manifest is not None and record.manifest is not self._manifest:
             self._manifest, self._layers = record.manifest, Network(record.manifest)
         with np.errstate(all="ignore"):  # a diverging training has numbers of every kind
-            self._trend.before(record)
+            self._trend.add_losses(record)
             moment = Moment(record, self._trend, self._settings, self._layers)
             told = [alert for case in tuple(self._cases) for alert in self._ask(case, moment)]
-            self._trend.after(record)
+            self._trend.add_gradient(record)
         return told
 
     def _ask(self, case: _Case, moment: Moment) -> list[Alert]:

@@ -71,7 +71,7 @@ class Trend:
         self._rate = math.nan
         self._since_rise = RECENT
 
-    def before(self, record: Record) -> None:
+    def add_losses(self, record: Record) -> None:
         """Take in the losses of a record, ahead of the rules."""
         scalars = record.scalars
         self.minimum_ratio = scalars.get(MINIMUM_RATIO, self.minimum_ratio)
@@ -92,7 +92,7 @@ class Trend:
             if len(self.validations) == PATIENCE:
                 self.lowest = min(self.lowest, self.validation)
 
-    def after(self, record: Record) -> None:
+    def add_gradient(self, record: Record) -> None:
         """Take in the gradient of a record, behind the rules."""
         norm = record.scalars.get(GRADIENT_NORM, math.nan)
         peak = record.scalars.get(GRADIENT_NORM_MAX, norm)

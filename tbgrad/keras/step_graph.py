@@ -210,7 +210,7 @@ class StepGraph:
     ) -> None:
         """Finish what is logged of the step, once the update is done."""
 
-        def after() -> Tensor:
+        def known_after_update() -> Tensor:
             unknown = tf.fill([self._count], UNKNOWN)
             changes = ratios = unknown
             if before is not None:
@@ -221,17 +221,17 @@ class StepGraph:
             return tf.stack([changes, ratios])
 
         def close() -> None:
-            self.ring.finish(after())
+            self.ring.finish(known_after_update())
 
-        def take() -> None:
+        def close_part() -> None:
             # Without a conditional in this one, which takes XLA long to compile.
             assert part is not None
-            self.ring.finish(part.put_after_update(after(), self.ring.begun))
+            self.ring.finish(part.put_after_update(known_after_update(), self.ring.begun))
 
         if part is None:
             conditional_call(self.ring.begun, close, _nothing)
         else:
-            conditional_call(part.sampled, take, _nothing)
+            conditional_call(part.sampled, close_part, _nothing)
 
 
 @dataclass(frozen=True)

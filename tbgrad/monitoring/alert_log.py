@@ -104,7 +104,7 @@ class AlertLog:
                 if alert.severity != "info":
                     logger.warning("tbgrad: step %d, %s: %s", step, alert.rule, alert.evidence)
             if self._calls is not None and (new or alert.state == "closed"):
-                self._calls.about(alert)
+                self._calls.tell(alert)
         return [encode.alerts(self._last[1])]
 
     def _call_failed(self, error: Exception) -> None:
@@ -207,7 +207,7 @@ class Calls:
         self._failed = False
         self._last: threading.Thread | None = None
 
-    def about(self, alert: Alert) -> None:
+    def tell(self, alert: Alert) -> None:
         """Call the function with `alert`."""
         arguments = alert, self._last
         self._last = threading.Thread(
