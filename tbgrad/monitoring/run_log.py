@@ -241,12 +241,13 @@ class RunLog:
                 f"monitoring of {self.directory}{group} {ENDED}; training goes on. {brief(error)}"
             )
 
-    def settle(self, timeout: float = 2.0) -> None:
-        """Wait until all that was added is written and judged."""
-        if self._file is not None:
-            done = threading.Event()
-            self._file.add(self._step, partial(_set, done))
-            done.wait(timeout)
+    def settle(self, timeout: float = 2.0) -> bool:
+        """Wait until all that was added is written and judged; whether it is."""
+        if self._file is None or self.failed:  # then nothing is written any more
+            return False
+        done = threading.Event()
+        self._file.add(self._step, partial(_set, done))
+        return done.wait(timeout)
 
     def flush(self) -> None:
         """Wait until all that was added is on disk."""

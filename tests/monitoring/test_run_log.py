@@ -1,0 +1,120 @@
+"""The log of a run by itself: what is added is written and judged, and a failure ends it once."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tbgrad
+from tbgrad.diagnosis import Record
+from tbgrad.log.append import LocalFile
+from tbgrad.log.records import STATISTICS
+from tbgrad.log.tags import LOSS, NOTES
+from tbgrad.monitoring.cadence import Cadence, Cadences
+from tbgrad.monitoring.logged_step import Drained, LoggedStep
+from tbgrad.monitoring.rounding import Rounding
+from tbgrad.monitoring.run_log import RunLog
+from tbgrad.monitoring.storage import LocalStorage
+from tests.support.logs import manifest
+
+CADENCES = Cadences(Cadence((1,)), Cadence((10,)))
+
+
+def begun(logdir: Path, **arguments: object) -> RunLog:
+    log = RunLog(logdir, CADENCES, **arguments)
+    log.describe(0, manifest(2), Rounding(()))
+    log.open(0)
+    return log
+
+
+def logged(step: int, loss: float = 1.0) -> LoggedStep:
+    table = np.ones((4, len(STATISTICS)), np.float32)
+    table[:, STATISTICS.index("nonfinite")] = 0
+    return LoggedStep(step, {"loss": loss, "norm": 1.0, "norm_max": 1.0}, table)
+
+
+class FailingStorage(LocalStorage):
+    """A disk that is full after the first event."""
+
+    def create(self, path: str) -> LocalFile:
+        file = LocalFile(path)
+        write, written = file.write, []
+
+        def once(data: bytes) -> None:
+            if len(written) > 2:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            written.append(data)
+            write(data)
+
+        file.write = once  # type: ignore[method-assign]
+        return file
+
+
+def test_rules_and_listeners_run_on_the_thread_that_writes(tmp_path: Path) -> None:
+    heard: list[tuple[str, int]] = []
+
+    def listen(record: Record) -> None:
+        heard.append((threading.current_thread().name, record.step))
+
+    log = begun(tmp_path, listeners=[listen])
+    log.add(Drained((logged(1), logged(2)), (), 0))
+    assert log.settle()
+    assert heard == [("tbgrad-writer", 1), ("tbgrad-writer", 2)]
+    assert log.latest is not None
+    assert log.latest["step"] == 2
+    log.close()
+
+
+def test_all_that_was_added_is_judged_before_it_is_closed(tmp_path: Path) -> None:
+    log = begun(tmp_path)
+    log.add(Drained((logged(1, np.nan), logged(2, np.nan)), (), 0))
+    log.close()
+    assert "nonfinite" in log.alerted
+    assert log.loss_is_lost
+    run = tbgrad.read(tmp_path)["."]
+    assert [alert.rule for alert in run["tbgrad/alerts"].values[0]] == ["nonfinite"]
+
+
+def test_a_disk_that_is_full_ends_it_with_one_sentence_and_nobody_waits(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = begun(tmp_path, storage=FailingStorage())
+    log.add(Drained(tuple(logged(step) for step in range(1, 9)), (), 0))
+    log.flush()
+    assert log.failed
+    assert not log.settle(timeout=3600.0)  # at once: it would never be set
+    log.add(Drained((logged(9),), (), 0))
+    log.close()
+    told = [r.getMessage() for r in caplog.records if "No space left" in r.getMessage()]
+    assert len(told) == 1
+    assert "training goes on" in told[0]
+
+
+def test_what_is_said_before_there_is_a_file_is_in_it(tmp_path: Path) -> None:
+    log = RunLog(tmp_path, CADENCES)
+    log.note("early")
+    log.note_once("subject", "once")
+    log.note_once("subject", "twice")
+    log.describe(0, manifest(2), Rounding(()))
+    log.open(0)
+    log.close()
+    run = tbgrad.read(tmp_path)["."]
+    assert run[NOTES].values.tolist() == ["early\nonce"]
+
+
+def test_a_second_session_goes_on_in_a_file_of_its_own(tmp_path: Path) -> None:
+    log = begun(tmp_path)
+    log.add(Drained((logged(1), logged(2)), (), 0))
+    log.close()
+    log.open(2)
+    log.add(Drained((logged(3),), (), 0))
+    log.close()
+    run = tbgrad.read(tmp_path)["."]
+    assert run[LOSS].steps.tolist() == [1, 2, 3]
+    assert run.manifest is not None
+    assert run.manifest.first_step == 3
+    assert len(list(tmp_path.iterdir())) == 2
