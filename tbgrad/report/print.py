@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import IO
 
 from tbgrad.diagnosis import STANDINGS, standing
@@ -186,7 +186,15 @@ def _print_parameters(output: Output, report: RunReport) -> None:
     header.insert(len(names), "update/\nweight")
     for title, rows in (("layer", report.layers), ("parameter", report.parameters)):
         output.heading(f"gradient of every {title} at step {report.parameters_step}")
-        output.table((title, *header), [_parameter_row(row) for row in rows])
+        output.table(*_filled((title, *header), [_parameter_row(row) for row in rows]))
+
+
+def _filled(
+    header: Sequence[str], rows: list[tuple[str, ...]]
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """A table without the columns in which there is nothing, as peaks of layers."""
+    kept = [i for i in range(len(header)) if not rows or any(row[i] != "-" for row in rows)]
+    return tuple(header[i] for i in kept), [tuple(row[i] for i in kept) for row in rows]
 
 
 def _parameter_row(row: ParameterSummary) -> tuple[str, ...]:
