@@ -168,12 +168,9 @@ def expected_counts(values, bins):
     """Counts by comparing every value with every bound; no exponent arithmetic."""
     values = np.asarray(values, np.float32).ravel()
     edges = np.asarray(bins.edges)
-    negative = [
-        ((-values >= low) & (-values < high)).sum() for low, high in itertools.pairwise(edges)
-    ]
-    positive = [
-        ((values >= low) & (values < high)).sum() for low, high in itertools.pairwise(edges)
-    ]
+    pairs = list(itertools.pairwise(edges))
+    negative = [((-values >= low) & (-values < high)).sum() for low, high in pairs]
+    positive = [((values >= low) & (values < high)).sum() for low, high in pairs]
     finite = values[np.isfinite(values)]
     return [
         (-finite >= edges[-1]).sum(),
