@@ -29,7 +29,7 @@ Y = X[:, :2] * 0.5
 def network(**inputs):
     keras.utils.set_random_seed(0)
     entry = keras.Input((6,))
-    hidden = keras.layers.Dense(8, activation="tanh", name="hidden")(entry)
+    hidden = keras.layers.Dense(8, activation="tanh", use_bias=False, name="hidden")(entry)
     return keras.Model(entry, keras.layers.Dense(2, name="out", **inputs)(hidden))
 
 
