@@ -19,8 +19,9 @@ VALIDATIONS = 40
 def train(recipe: Recipe, seed: int, logdir: Path, *, part: float = 1.0, **monitor: Any) -> float:
     """Train, and say how well it ended: the lower the better, NaN where it diverged.
 
-    Only the first `part` of the steps. The loss over all samples; over those of the validation where there is one; of a generator, how
-    far its points lie from real ones and these from its points.
+    The loss over all samples; over those of the validation where there is one; of a generator, how
+    far its points lie from real ones and these from its points. Only the first `part` of the steps
+    is trained.
     """
     keras.utils.set_random_seed(seed)
     keras.backend.clear_session()
