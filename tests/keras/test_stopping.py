@@ -30,13 +30,23 @@ def steps(model):
     return int(model.optimizer.iterations)
 
 
-def test_an_alert_of_the_set_ends_the_training(tmp_path, caplog):
+def test_an_alert_of_the_set_ends_each_fit_in_which_it_is_found(tmp_path, caplog):
+    """The second fit is sound and runs to its end; the fault of the third lasts."""
     monitor = tbgrad.GradientMonitor(tmp_path, every=1, stop_on={"nonfinite", "loss_diverging"})
     model = fitted([monitor], ONE_INFINITE, epochs=200)
-    assert steps(model) < 8000 / 2
+    done = steps(model)
+    assert done < 8000 / 2
     notes = "\n".join(tbgrad.read(tmp_path)["."][NOTES].values)
     assert "training was stopped, as stop_on asks, by the alert nonfinite" in notes
     assert len([r for r in caplog.records if "stop_on" in r.getMessage()]) == 1
+    model.set_weights([np.zeros((6, 1))])
+    model.fit(X, Y, batch_size=16, epochs=2, verbose=0, callbacks=[monitor])
+    assert steps(model) == done + 80
+    lasting = np.where(np.arange(len(X))[:, None] % 16 == 0, np.inf, X).astype(np.float32)
+    model.fit(lasting, Y, batch_size=16, epochs=50, verbose=0, callbacks=[monitor])
+    assert steps(model) - done - 80 < 2000
+    found = summary.build(tbgrad.read(tmp_path)["."]).alerts
+    assert {a.state for a in found if a.rule == "nonfinite"} == {"open", "closed"}
 
 
 def test_other_alerts_do_not(tmp_path):
@@ -45,28 +55,23 @@ def test_other_alerts_do_not(tmp_path):
     assert steps(model) == 160
 
 
-def test_a_second_fit_begins_anew(tmp_path):
-    x = X.copy()
-    x[:16] = np.inf
-    monitor = tbgrad.GradientMonitor(tmp_path, every=1, stop_on={"nonfinite"})
-    model = fitted([monitor], x)
-    done = steps(model)
-    model.set_weights([np.zeros((6, 1))])
-    model.fit(X, Y, batch_size=16, epochs=2, verbose=0, callbacks=[monitor])
-    assert steps(model) == done + 80
-
-
-def test_a_small_gradient_ends_the_training(tmp_path):
+def test_a_small_gradient_ends_the_fit_that_the_stopping_is_part_of(tmp_path):
     stopping = tbgrad.GradientNormEarlyStopping(threshold=1e-3, patience=50)
     monitor = tbgrad.GradientMonitor(tmp_path, every=10)
     model = fitted([stopping, monitor], epochs=1000)  # whatever their order
-    assert 0 < stopping.stopped_step <= steps(model) < 20_000
+    done = steps(model)
+    assert 0 < stopping.stopped_step <= done < 20_000
     peaks = tbgrad.read(tmp_path)["."]["gradient/norm_max"]
     # The oracle: every window of the last 50 steps was calm, and no earlier 50 steps were.
     calm = peaks.values <= 1e-3
     until = peaks.steps <= stopping.stopped_step
     loud = peaks.steps[until & ~calm].max()
     assert stopping.stopped_step - 10 < loud + 50 <= stopping.stopped_step
+    model.fit(X, Y, batch_size=16, epochs=3, verbose=0, callbacks=[monitor])
+    assert steps(model) - done == 120
+    other = tbgrad.GradientNormEarlyStopping(1e-3, monitor=tbgrad.GradientMonitor(tmp_path / "b"))
+    with pytest.raises(ValueError, match=r"add that of monitor= to callbacks"):
+        fitted([monitor, other])
 
 
 def test_a_gradient_that_stays_does_not(tmp_path):
@@ -132,31 +137,6 @@ def test_the_validation_loss_is_in_the_log_of_both_writers(tmp_path):
     np.testing.assert_allclose(runs["a"]["val_loss"].values, history, rtol=1e-6)
     assert runs["a"]["val_loss"].steps.tolist() == [40, 80, 120]
     assert runs["b"]["val_loss"].values.tolist() == [2.0]
-
-
-def test_a_fault_that_lasts_ends_a_second_fit_too(tmp_path):
-    x = np.where(np.arange(len(X))[:, None] % 16 == 0, np.inf, X).astype(np.float32)
-    monitor = tbgrad.GradientMonitor(tmp_path, every=1, stop_on={"nonfinite"})
-    model = fitted([monitor], x, epochs=50)
-    done = steps(model)
-    model.fit(x, Y, batch_size=16, epochs=50, verbose=0, callbacks=[monitor])
-    assert done < 2000
-    assert steps(model) - done < 2000
-    (first, second) = summary.build(tbgrad.read(tmp_path)["."]).alerts[:2]
-    assert {first.state, second.state} == {"open", "closed"}
-
-
-def test_early_stopping_ends_only_the_fit_that_it_is_part_of(tmp_path):
-    monitor = tbgrad.GradientMonitor(tmp_path, every=1)
-    stopping = tbgrad.GradientNormEarlyStopping(threshold=1e-3, patience=20)
-    model = fitted([monitor, stopping], epochs=1000)
-    done = steps(model)
-    assert stopping.stopped_step > 0
-    model.fit(X, Y, batch_size=16, epochs=3, verbose=0, callbacks=[monitor])
-    assert steps(model) - done == 120
-    other = tbgrad.GradientNormEarlyStopping(1e-3, monitor=tbgrad.GradientMonitor(tmp_path / "b"))
-    with pytest.raises(ValueError, match=r"add that of monitor= to callbacks"):
-        fitted([monitor, other])
 
 
 def test_a_fit_that_ends_by_itself_was_not_stopped(tmp_path):
