@@ -26,14 +26,14 @@ FAULTS = (
     "lstm only the head trains",
     "mlp not trainable",
     "cnn one large layer",
-    "transformer rate too high",
+    "mlp momentum rate too high",
     "rnn diverging",
     "linear beyond the edge",
     "mlp rate too low",
     "mlp overfitting noise",
     "mlp mixed overflow",
 )
-HEALTHY = ("healthy mlp digits adam", "healthy mlp validation", "healthy gan ring")
+HEALTHY = ("healthy mlp validation", "healthy gan ring")
 
 
 def logged(run):
@@ -66,7 +66,7 @@ def test_a_planted_fault_is_named_while_it_trains(name, tmp_path):
     from tests.clinic.training import train
 
     (case,) = [case for case in planted() if case.name == name]
-    train(case.recipe, 0, tmp_path)
+    train(case.recipe, 0, tmp_path, part=0.25)  # nothing that comes later is asked about
     run = tbgrad.read(tmp_path)[case.group]
     told = [
         step

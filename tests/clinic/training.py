@@ -16,11 +16,12 @@ from tests.clinic.recipe import Recipe
 VALIDATIONS = 40
 
 
-def train(recipe: Recipe, seed: int, logdir: Path, **monitor: Any) -> float:
+def train(recipe: Recipe, seed: int, logdir: Path, *, part: float = 1.0, **monitor: Any) -> float:
     """Train, and say how well it ended: the lower the better, NaN where it diverged.
 
     The loss over all samples; over those of the validation where there is one; of a generator, how
-    far its points lie from real ones and these from its points.
+    far its points lie from real ones and these from its points. Only the first `part` of the steps
+    is trained.
     """
     keras.utils.set_random_seed(seed)
     keras.backend.clear_session()
@@ -35,10 +36,15 @@ def train(recipe: Recipe, seed: int, logdir: Path, **monitor: Any) -> float:
         settings |= {"validation_data": (x[known:], y[known:]), "validation_freq": 1}
     else:
         known, epochs = len(x), 1
+    steps = recipe.steps // epochs
+    if epochs > 1:
+        epochs = round(part * epochs)
+    else:
+        steps = round(part * steps)
     order = np.concatenate(
         [rng.permutation(known) for _ in range(2 + recipe.steps * recipe.batch // known)]
     )
-    chosen = order[: recipe.steps // epochs * recipe.batch]
+    chosen = order[: steps * recipe.batch]
     inputs, targets = x[chosen].copy(), y[chosen].copy()
     if recipe.inf_at:
         inputs.reshape(len(inputs), -1)[(recipe.inf_at - 1) * recipe.batch, -1] = np.inf

@@ -29,7 +29,7 @@ Y = X[:, :2] * 0.5
 def network(**inputs):
     keras.utils.set_random_seed(0)
     entry = keras.Input((6,))
-    hidden = keras.layers.Dense(8, activation="tanh", name="hidden")(entry)
+    hidden = keras.layers.Dense(8, activation="tanh", use_bias=False, name="hidden")(entry)
     return keras.Model(entry, keras.layers.Dense(2, name="out", **inputs)(hidden))
 
 
@@ -149,13 +149,9 @@ def test_a_loss_scale_that_collapses(tmp_path):
     assert run["loss_scale"].values[0] == 4.0 / 2**30
 
 
-@pytest.mark.parametrize(
-    "optimizer", [keras.optimizers.SGD(0.1, momentum=0.9), keras.optimizers.Adam()]
-)
-def test_a_healthy_training_has_no_alert(tmp_path, optimizer):
-    alerts, run, calls = fitted(
-        network(), tmp_path, type(optimizer).from_config(optimizer.get_config())
-    )
+def test_a_healthy_training_has_no_alert(tmp_path):
+    """With Adam it is one of the clinic."""
+    alerts, run, calls = fitted(network(), tmp_path, keras.optimizers.SGD(0.1, momentum=0.9))
     assert (alerts, calls, notes(run)) == ((), [], "")
 
 

@@ -26,7 +26,11 @@ def checked():
 
 def dense(**settings):
     model = keras.Sequential(
-        [keras.Input((8,)), keras.layers.Dense(16, "relu"), keras.layers.Dense(1)]
+        [
+            keras.Input((8,)),
+            keras.layers.Dense(4, "relu", use_bias=False),
+            keras.layers.Dense(1, use_bias=False),
+        ]
     )
     model.compile("adam", "mse", **{"jit_compile": False} | settings)
     return model, X
@@ -36,7 +40,7 @@ def text():
     """An embedding whose gradient comes in rows."""
     model = keras.Sequential(
         [keras.Input((5,), dtype="int32"), keras.layers.Embedding(60_000, 2),
-         keras.layers.Flatten(), keras.layers.Dense(1)]
+         keras.layers.Flatten(), keras.layers.Dense(1, use_bias=False)]
     )  # fmt: skip
     model.compile("sgd", "mse", jit_compile=False)
     return model, WORDS

@@ -30,7 +30,7 @@ def fitted(tmp_path, data, *, model=None, x=X, y=Y, samples=320, **arguments):
     curvature = tbgrad.Curvature(data=data, samples=samples, every=5, budget=None)
     monitor = tbgrad.GradientMonitor(tmp_path, every=1, curvature=curvature)
     model = model or logistic()
-    model.fit(x, y, verbose=0, callbacks=[monitor], **arguments)
+    model.fit(x, y, shuffle=y is not None, verbose=0, callbacks=[monitor], **arguments)
     return tbgrad.read(tmp_path)["."], model
 
 

@@ -74,11 +74,10 @@ def with_one_infinite_batch():
     return x, gradient_norms(x=X[kept], y=Y[kept], steps=STEPS - 1)[0]
 
 
-@pytest.mark.parametrize("mode", FITTED)
-def test_mixed_float16_is_recorded_unscaled(mode, tmp_path, mixed_precision):
+def test_mixed_float16_is_recorded_unscaled(tmp_path, mixed_precision):
     x, expected = with_one_infinite_batch()
     model = linear()
-    model.compile(keras.optimizers.SGD(RATE), "mse", **FITTED[mode])
+    model.compile(keras.optimizers.SGD(RATE), "mse", jit_compile=True)
     assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
     model.optimizer.initial_scale = 1024.0  # at the default of 2 ** 15 some more steps overflow
     fit(model, tbgrad.GradientMonitor(tmp_path, every=1), x=x)
@@ -91,7 +90,7 @@ def test_mixed_float16_is_recorded_unscaled(mode, tmp_path, mixed_precision):
     assert np.isfinite(run["gradient/norm_max"].values).all()
 
 
-@pytest.mark.parametrize("kind", COMPILED)
+@pytest.mark.parametrize("kind", ["eager", "graph"])
 def test_a_loop_of_ones_own_that_scales_its_loss(kind, tmp_path):
     x, expected = with_one_infinite_batch()
     model = linear()
@@ -113,18 +112,19 @@ ACCUMULATED, CLIP, DECAY = 3, 0.3, 0.1
 
 
 def accumulated_training():
-    """True norms, clip factors and norms of the updates: one a group of three batches."""
+    """Losses, true norms, clip factors and norms of the updates: one a group of three batches."""
     w, found = W.astype(np.float64), []
     for group in range(STEPS // ACCUMULATED):
-        gradients = []
+        gradients, losses = [], []
         for step in range(ACCUMULATED * group, ACCUMULATED * (group + 1)):
             xb, yb = (part.astype(np.float64) for part in batch(step))
             gradients.append(2 / yb.size * xb.T @ (xb @ w - yb))
+            losses.append(np.mean((xb @ w - yb) ** 2))
         gradient = np.mean(gradients, axis=0)
         norm = np.linalg.norm(gradient)
         factor = min(1, CLIP / norm)
         new = w * (1 - RATE * DECAY) - RATE * factor * gradient
-        found.append((norm, factor, np.linalg.norm(new - w)))
+        found.append((np.mean(losses), norm, factor, np.linalg.norm(new - w)))
         w = new
     return np.transpose(found)
 
@@ -137,9 +137,10 @@ def accumulating():
 
 def check_accumulated(logdir):
     run = tbgrad.read(logdir)["."]
-    norms, factors, updates = accumulated_training()
+    losses, norms, factors, updates = accumulated_training()
     steps = np.arange(1, STEPS // ACCUMULATED + 1)
     np.testing.assert_array_equal(run["gradient/norm"].steps, steps)
+    np.testing.assert_allclose(run["loss"].values, losses, rtol=1e-5)
     np.testing.assert_allclose(run["gradient/norm"].values, norms, rtol=1e-5)
     np.testing.assert_allclose(run["gradient/clip_factor"].values, factors, rtol=1e-5)
     np.testing.assert_allclose(run.statistic("update_norm")[:, 0], updates, rtol=1e-4)
@@ -156,12 +157,12 @@ def test_accumulated_gradients_are_clipped_decayed_and_counted_once(mode, tmp_pa
 def test_a_training_that_accumulates_goes_on_counting_updates(tmp_path):
     model = linear()
     model.compile(accumulating(), "mse")
-    for _ in range(3):
+    for _ in range(2):
         fit(model, tbgrad.GradientMonitor(tmp_path, every=1))
-    np.testing.assert_array_equal(norms_in(tmp_path)[0], range(1, 3 * STEPS // ACCUMULATED + 1))
+    np.testing.assert_array_equal(norms_in(tmp_path)[0], range(1, 2 * STEPS // ACCUMULATED + 1))
 
 
-@pytest.mark.parametrize("kind", COMPILED)
+@pytest.mark.parametrize("kind", ["eager", "graph"])
 def test_accumulated_gradients_of_a_loop_of_ones_own(kind, tmp_path):
     model, optimizer = linear(), accumulating()
     optimizer.build(model.trainable_variables)
@@ -175,7 +176,7 @@ def test_the_peaks_of_accumulated_updates_cover_the_window(tmp_path):
     model.compile(accumulating(), "mse")
     fit(model, tbgrad.GradientMonitor(tmp_path, every=4))
     run = tbgrad.read(tmp_path)["."]
-    norms = accumulated_training()[0]
+    norms = accumulated_training()[1]
     np.testing.assert_array_equal(run["gradient/norm_max"].steps, [1, 4])
     np.testing.assert_allclose(
         run["gradient/norm_max"].values, [norms[0], norms[1:].max()], rtol=1e-5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -18,11 +20,16 @@ def exact(a, b):
     return a @ b / np.linalg.norm(a) / np.linalg.norm(b)
 
 
-def found(a, b, **mode):
+@functools.cache
+def compiled(mode):
     def function(a, b):
         return sketch.cosine(*[sketch.of_dense(tf.reshape(each, [1, -1])) for each in (a, b)])
 
-    return float(tf.function(function, **mode)(tf.constant(a), tf.constant(b))[0])
+    return tf.function(function, **MODES[mode])
+
+
+def found(a, b, mode="graph"):
+    return float(compiled(mode)(tf.constant(a), tf.constant(b))[0])
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -30,7 +37,7 @@ def found(a, b, **mode):
 def test_a_gradient_that_fits_is_compared_exactly(shape, mode):
     rng = np.random.default_rng(1)
     a, b = rng.standard_normal((2, *shape)).astype(np.float32)
-    assert found(a, b, **MODES[mode]) == pytest.approx(exact(a, b), abs=1e-6)
+    assert found(a, b, mode) == pytest.approx(exact(a, b), abs=1e-6)
 
 
 def pairs():
@@ -71,11 +78,11 @@ def test_embeddings_of_which_few_rows_have_a_gradient(mode):
         return sketch.cosine(sketch.of_rows(values, rows), sketch.of_rows(others, other_rows))
 
     errors = []
-    for _ in range(40):
-        rows, other_rows = rng.zipf(1.3, (2, 200)) % 50_000
+    for _ in range(30):
+        rows, other_rows = rng.zipf(1.3, (2, 200)) % 5_000
         common = rng.standard_normal(64)
         values, others = rng.standard_normal((2, 200, 64)) + common
-        dense = np.zeros((2, 50_000, 64))
+        dense = np.zeros((2, 5_000, 64))
         np.add.at(dense[0], rows, values)
         np.add.at(dense[1], other_rows, others)
         values, others = values.astype(np.float32), others.astype(np.float32)

@@ -79,22 +79,31 @@ def test_gradients_of_one_shape_are_taken_together_in_their_order(compiled):
     np.testing.assert_allclose(found, dead, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_columns_equal_numpy(compiled, name):
-    gradient = CASES[name].astype(np.float32)
-    exact = gradient.astype(np.float64)
-    function = compiled(lambda g: all_columns(statistics.prepare(g), layout(g.shape)))
-    found = {key: float(value[0]) for key, value in function(tf.constant(gradient)).items()}
+def test_columns_equal_numpy(compiled):
+    gradients = [values.astype(np.float32) for values in CASES.values()]
 
+    def function(*parts):
+        prepared = [statistics.prepare(part) for part in parts]
+        rows = [layout(part.shape) for part in parts]
+        columns = statistics.column_statistics(statistics.Blocks(prepared, rows))
+        return columns | {"norm": statistics.norms(prepared, rows)}
+
+    columns = compiled(function)(*map(tf.constant, gradients))
+    for row, (name, gradient) in enumerate(zip(CASES, gradients, strict=True)):
+        exact = gradient.astype(np.float64)
+        check_columns({key: float(column[row]) for key, column in columns.items()}, exact, name)
+
+
+def check_columns(found, exact, name):
     spread = max(exact.std(), 1e-6 * abs(exact.mean()))
-    assert found["norm"] == pytest.approx(np.linalg.norm(exact.ravel()), rel=2e-6)
-    assert found["mean"] == pytest.approx(exact.mean(), abs=2e-6 * np.abs(exact).mean())
+    assert found["norm"] == pytest.approx(np.linalg.norm(exact.ravel()), rel=2e-6), name
+    assert found["mean"] == pytest.approx(exact.mean(), abs=2e-6 * np.abs(exact).mean()), name
     if np.abs(exact).max() not in (0, np.inf) and 1e-18 < exact.std() < 1e18:
-        assert found["std"] == pytest.approx(exact.std(), rel=1e-5, abs=1e-4 * spread)
-    assert found["abs_max"] == pytest.approx(np.abs(exact).max(), rel=1e-7)
-    assert found["zero_fraction"] == pytest.approx((exact == 0).mean(), abs=1e-7)
+        assert found["std"] == pytest.approx(exact.std(), rel=1e-5, abs=1e-4 * spread), name
+    assert found["abs_max"] == pytest.approx(np.abs(exact).max(), rel=1e-7), name
+    assert found["zero_fraction"] == pytest.approx((exact == 0).mean(), abs=1e-7), name
     dead = (exact.reshape(-1, exact.shape[-1]) == 0).all(0).mean() if exact.ndim else exact == 0
-    assert found["dead_fraction"] == pytest.approx(float(dead), abs=1e-7)
+    assert found["dead_fraction"] == pytest.approx(float(dead), abs=1e-7), name
 
 
 def test_dead_fraction_is_unknown_where_there_are_no_units():
@@ -122,10 +131,12 @@ def test_square_sums_and_nonfinite_counts(compiled):
     np.testing.assert_array_equal(counts, [0, 3, 0])
 
 
-@pytest.mark.parametrize(
-    "rows", [[], [4], [0, 0, 0], [7, 1, 7, 3, 1], [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]]
-)
-def test_sparse_gradient_equals_its_dense_form(compiled, rows):
+ROWS = [("eager", []), ("eager", [4]), ("eager", [0, 0, 0]), ("eager", [*range(9, -1, -1)]),
+        ("graph", [7, 1, 7, 3, 1]), ("xla", [7, 1, 7, 3, 1]), ("xla", [])]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "rows"), ROWS)
+def test_sparse_gradient_equals_its_dense_form(kind, rows):
     values = RNG.standard_normal((len(rows), 3)).astype(np.float32)
     values[:, 1] = 0.0
     dense = np.zeros((10, 3))
@@ -141,7 +152,7 @@ def test_sparse_gradient_equals_its_dense_form(compiled, rows):
             statistics.histograms(statistics.Blocks([gradient], [embedding]), bins)[0],
         )
 
-    found, squares, counts = compiled(function)(tf.constant(values), tf.constant(rows, tf.int32))
+    found, squares, counts = MODES[kind](function)(tf.constant(values), tf.constant(rows, tf.int32))
     found = {key: float(value[0]) for key, value in found.items()}
     assert found["norm"] == pytest.approx(np.linalg.norm(dense), rel=1e-6)
     assert float(squares[0]) == pytest.approx(np.sum(dense**2), rel=1e-6)
@@ -157,8 +168,9 @@ def expected_counts(values, bins):
     """Counts by comparing every value with every bound; no exponent arithmetic."""
     values = np.asarray(values, np.float32).ravel()
     edges = np.asarray(bins.edges)
-    negative = [((-values >= low) & (-values < high)).sum() for low, high in pairs(edges)]
-    positive = [((values >= low) & (values < high)).sum() for low, high in pairs(edges)]
+    pairs = list(itertools.pairwise(edges))
+    negative = [((-values >= low) & (-values < high)).sum() for low, high in pairs]
+    positive = [((values >= low) & (values < high)).sum() for low, high in pairs]
     finite = values[np.isfinite(values)]
     return [
         (-finite >= edges[-1]).sum(),
@@ -170,10 +182,6 @@ def expected_counts(values, bins):
         (finite >= edges[-1]).sum(),
         (~np.isfinite(values)).sum(),
     ]
-
-
-def pairs(edges):
-    return itertools.pairwise(edges)
 
 
 def test_histogram_counts(compiled):

@@ -14,11 +14,13 @@ pytestmark = pytest.mark.tensorflow
 
 X = np.random.default_rng(0).normal(size=(640, 6)).astype(np.float32)
 Y = X[:, :1] * 0.5
+ONE_INFINITE = X.copy()
+ONE_INFINITE[3 * 16] = np.inf
 
 
-def fitted(callbacks, x=X, rate=0.05, epochs=4):
+def fitted(callbacks, x=X, rate=0.05, epochs=4, use_bias=False):
     keras.utils.set_random_seed(0)
-    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(1)])
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(1, use_bias=use_bias)])
     model.compile(keras.optimizers.SGD(rate), "mse")
     model.fit(x, Y, batch_size=16, epochs=epochs, shuffle=False, verbose=0, callbacks=callbacks)
     return model
@@ -28,46 +30,48 @@ def steps(model):
     return int(model.optimizer.iterations)
 
 
-def test_an_alert_of_the_set_ends_the_training(tmp_path, caplog):
-    x = X.copy()
-    x[3 * 16] = np.inf
+def test_an_alert_of_the_set_ends_each_fit_in_which_it_is_found(tmp_path, caplog):
+    """The second fit is sound and runs to its end; the fault of the third lasts."""
     monitor = tbgrad.GradientMonitor(tmp_path, every=1, stop_on={"nonfinite", "loss_diverging"})
-    model = fitted([monitor], x, epochs=200)
-    assert steps(model) < 8000 / 2
+    model = fitted([monitor], ONE_INFINITE, epochs=200)
+    done = steps(model)
+    assert done < 8000 / 2
     notes = "\n".join(tbgrad.read(tmp_path)["."][NOTES].values)
     assert "training was stopped, as stop_on asks, by the alert nonfinite" in notes
     assert len([r for r in caplog.records if "stop_on" in r.getMessage()]) == 1
+    model.set_weights([np.zeros((6, 1))])
+    model.fit(X, Y, batch_size=16, epochs=2, verbose=0, callbacks=[monitor])
+    assert steps(model) == done + 80
+    lasting = np.where(np.arange(len(X))[:, None] % 16 == 0, np.inf, X).astype(np.float32)
+    model.fit(lasting, Y, batch_size=16, epochs=50, verbose=0, callbacks=[monitor])
+    assert steps(model) - done - 80 < 2000
+    found = summary.build(tbgrad.read(tmp_path)["."]).alerts
+    assert {a.state for a in found if a.rule == "nonfinite"} == {"open", "closed"}
 
 
 def test_other_alerts_do_not(tmp_path):
-    x = X.copy()
-    x[3 * 16] = np.inf
-    model = fitted([tbgrad.GradientMonitor(tmp_path, every=1, stop_on={"overfitting"})], x)
+    monitor = tbgrad.GradientMonitor(tmp_path, every=1, stop_on={"overfitting"})
+    model = fitted([monitor], ONE_INFINITE)
     assert steps(model) == 160
 
 
-def test_a_second_fit_begins_anew(tmp_path):
-    x = X.copy()
-    x[:16] = np.inf
-    monitor = tbgrad.GradientMonitor(tmp_path, every=1, stop_on={"nonfinite"})
-    model = fitted([monitor], x)
-    done = steps(model)
-    model.set_weights([np.zeros((6, 1)), np.zeros(1)])
-    model.fit(X, Y, batch_size=16, epochs=2, verbose=0, callbacks=[monitor])
-    assert steps(model) == done + 80
-
-
-def test_a_small_gradient_ends_the_training(tmp_path):
+def test_a_small_gradient_ends_the_fit_that_the_stopping_is_part_of(tmp_path):
     stopping = tbgrad.GradientNormEarlyStopping(threshold=1e-3, patience=50)
     monitor = tbgrad.GradientMonitor(tmp_path, every=10)
     model = fitted([stopping, monitor], epochs=1000)  # whatever their order
-    assert 0 < stopping.stopped_step <= steps(model) < 20_000
+    done = steps(model)
+    assert 0 < stopping.stopped_step <= done < 20_000
     peaks = tbgrad.read(tmp_path)["."]["gradient/norm_max"]
     # The oracle: every window of the last 50 steps was calm, and no earlier 50 steps were.
     calm = peaks.values <= 1e-3
     until = peaks.steps <= stopping.stopped_step
     loud = peaks.steps[until & ~calm].max()
     assert stopping.stopped_step - 10 < loud + 50 <= stopping.stopped_step
+    model.fit(X, Y, batch_size=16, epochs=3, verbose=0, callbacks=[monitor])
+    assert steps(model) - done == 120
+    other = tbgrad.GradientNormEarlyStopping(1e-3, monitor=tbgrad.GradientMonitor(tmp_path / "b"))
+    with pytest.raises(ValueError, match=r"add that of monitor= to callbacks"):
+        fitted([monitor, other])
 
 
 def test_a_gradient_that_stays_does_not(tmp_path):
@@ -103,9 +107,8 @@ def test_thresholds_that_cannot_be_meant(arguments):
 
 def test_settings_reach_the_rules_of_both_writers(tmp_path):
     (tmp_path / "alerts.toml").write_text('[silence]\nnonfinite = "*"\n')
-    x = X.copy()
-    x[3 * 16] = np.inf
-    fitted([tbgrad.GradientMonitor(tmp_path / "a", every=1, alerts=tmp_path / "alerts.toml")], x)
+    monitor = tbgrad.GradientMonitor(tmp_path / "a", every=1, alerts=tmp_path / "alerts.toml")
+    fitted([monitor], ONE_INFINITE)
     run = tbgrad.read(tmp_path)["a"]
     assert ALERTS not in run
     assert int(run.statistic("nonfinite").sum()) > 0
@@ -121,7 +124,7 @@ def test_settings_reach_the_rules_of_both_writers(tmp_path):
 
 def test_the_validation_loss_is_in_the_log_of_both_writers(tmp_path):
     keras.utils.set_random_seed(0)
-    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(1)])
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(1, use_bias=False)])
     model.compile(keras.optimizers.SGD(0.05), "mse")
     monitor = tbgrad.GradientMonitor(tmp_path / "a", every=1)
     data = {"validation_data": (X[:64], Y[:64]), "batch_size": 16, "verbose": 0}
@@ -136,31 +139,6 @@ def test_the_validation_loss_is_in_the_log_of_both_writers(tmp_path):
     assert runs["b"]["val_loss"].values.tolist() == [2.0]
 
 
-def test_a_fault_that_lasts_ends_a_second_fit_too(tmp_path):
-    x = np.where(np.arange(len(X))[:, None] % 16 == 0, np.inf, X).astype(np.float32)
-    monitor = tbgrad.GradientMonitor(tmp_path, every=1, stop_on={"nonfinite"})
-    model = fitted([monitor], x, epochs=50)
-    done = steps(model)
-    model.fit(x, Y, batch_size=16, epochs=50, verbose=0, callbacks=[monitor])
-    assert done < 2000
-    assert steps(model) - done < 2000
-    (first, second) = summary.build(tbgrad.read(tmp_path)["."]).alerts[:2]
-    assert {first.state, second.state} == {"open", "closed"}
-
-
-def test_early_stopping_ends_only_the_fit_that_it_is_part_of(tmp_path):
-    monitor = tbgrad.GradientMonitor(tmp_path, every=1)
-    stopping = tbgrad.GradientNormEarlyStopping(threshold=1e-3, patience=20)
-    model = fitted([monitor, stopping], epochs=1000)
-    done = steps(model)
-    assert stopping.stopped_step > 0
-    model.fit(X, Y, batch_size=16, epochs=3, verbose=0, callbacks=[monitor])
-    assert steps(model) - done == 120
-    other = tbgrad.GradientNormEarlyStopping(1e-3, monitor=tbgrad.GradientMonitor(tmp_path / "b"))
-    with pytest.raises(ValueError, match=r"add that of monitor= to callbacks"):
-        fitted([monitor, other])
-
-
 def test_a_fit_that_ends_by_itself_was_not_stopped(tmp_path):
     x = X.copy()
     x[-1] = np.inf
@@ -171,7 +149,9 @@ def test_a_fit_that_ends_by_itself_was_not_stopped(tmp_path):
 def test_overfitting_ends_the_training_with_the_validation_that_shows_it(tmp_path):
     keras.utils.set_random_seed(0)
     noise = np.random.default_rng(1).normal(size=(60, 1)).astype(np.float32)
-    model = keras.Sequential([keras.layers.Dense(128, "relu"), keras.layers.Dense(1)])
+    model = keras.Sequential(
+        [keras.layers.Dense(128, "relu"), keras.layers.Dense(1, use_bias=False)]
+    )
     model.compile(keras.optimizers.Adam(1e-2), "mse")
     monitor = tbgrad.GradientMonitor(tmp_path, every=1, stop_on={"overfitting"})
     data = {"validation_data": (X[30:60], noise[30:]), "batch_size": 15, "verbose": 0}
@@ -185,11 +165,13 @@ def test_overfitting_ends_the_training_with_the_validation_that_shows_it(tmp_pat
 
 
 def test_silencing_some_parameters_hides_nothing_of_the_others(tmp_path):
-    x = X.copy()
-    x[3 * 16] = np.inf
-    for pattern, told in (("*/kernel", 1), ("*", 0), (["*/kernel", "*/bias"], 0)):
+    for pattern, told in (("*/kernel", 1), (["*/kernel", "*/bias"], 0)):
         settings = tbgrad.AlertSettings(silence={"nonfinite": pattern})
         directory = tmp_path / str(pattern).replace("/", "")
-        fitted([tbgrad.GradientMonitor(directory, every=1, alerts=settings)], x)
+        fitted(
+            [tbgrad.GradientMonitor(directory, every=1, alerts=settings)],
+            ONE_INFINITE,
+            use_bias=True,
+        )
         found = summary.build(tbgrad.read(directory)["."]).alerts
         assert len([a for a in found if a.rule == "nonfinite"]) == told, pattern

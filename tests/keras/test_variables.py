@@ -17,8 +17,6 @@ from tests.support.linear_model import (
     RNG,
     STEPS,
     W,
-    X,
-    Y,
     batch,
     fit,
     gradient_norms,
@@ -28,8 +26,7 @@ from tests.support.linear_model import (
 pytestmark = pytest.mark.tensorflow
 
 
-@pytest.mark.parametrize("expanded", [False, True])
-@pytest.mark.parametrize("xla", [False, True])
+@pytest.mark.parametrize(("xla", "expanded"), [(False, False), (False, True), (True, False)])
 def test_sparse_gradients_of_an_embedding(tmp_path, xla, expanded, monkeypatch):
     if not expanded:
         monkeypatch.setattr(tf, "get_static_value", lambda tensor: None)
@@ -53,28 +50,6 @@ def test_sparse_gradients_of_an_embedding(tmp_path, xla, expanded, monkeypatch):
     np.testing.assert_allclose(norms_in(tmp_path)[1], norms, rtol=1e-5)
     run = tbgrad.read(tmp_path)["."]
     np.testing.assert_allclose(run.statistic("zero_fraction")[:, 0], zeros, atol=1e-6)
-
-
-@pytest.mark.parametrize("mode", FITTED)
-def test_values_that_are_not_finite_are_counted_at_steps_that_are_not_logged(mode, tmp_path):
-    x = keras.Input((INPUTS,))
-    outputs = [keras.layers.Dense(OUTPUTS, use_bias=False, name=name)(x) for name in "abc"]
-    model = keras.Model(x, outputs)
-    model.compile(keras.optimizers.SGD(RATE), ["mse"] * 3, **FITTED[mode])
-    y = [Y.copy() for _ in outputs]
-    y[1][BATCH * 4 + 2, 0] = np.nan  # one unit of "b", from step 5 on
-    y[2][BATCH * 9, :2] = np.inf  # two of "c", from step 10 on
-    model.fit(X, y, batch_size=BATCH, shuffle=False, verbose=0,
-              callbacks=[tbgrad.GradientMonitor(tmp_path, every=6)])  # fmt: skip
-    run = tbgrad.read(tmp_path)["."]
-    assert run["tbgrad/parameters"].steps.tolist() == [1, 6, 12]
-    expected = [[0, 0, 0], [0, 2 * INPUTS, 0], [0, 6 * INPUTS, 3 * 2 * INPUTS]]
-    np.testing.assert_array_equal(run.statistic("nonfinite"), expected)
-    assert run["tbgrad/alerts"].steps[0] == 5
-    assert run["tbgrad/alerts"].values[0][0].parameters == (run.names[1],)
-    peaks = run.statistic("norm_max")
-    assert np.isfinite(peaks[:, 0]).all()
-    assert np.isinf(peaks[1:, 1]).all()
 
 
 def test_a_variable_without_gradient_has_a_row_that_says_so(tmp_path):
@@ -115,7 +90,7 @@ def test_names_of_every_kind(tmp_path):
     np.testing.assert_array_equal(run.statistic("norm")[0], np.arange(len(NAMES)))
 
 
-@pytest.mark.parametrize(("count", "xla"), [(1000, False), (200, True)])
+@pytest.mark.parametrize(("count", "xla"), [(300, False), (50, True)])
 def test_models_of_many_parameters(tmp_path, count, xla):
     values = RNG.standard_normal((count, 3)).astype(np.float32)
     variables = [tf.Variable(value, name=f"v{i}") for i, value in enumerate(values)]
@@ -145,7 +120,7 @@ def test_models_of_other_number_types(dtype, mode, tmp_path):
     )
     model.set_weights([w])
     model.compile(keras.optimizers.SGD(RATE, clipnorm=0.5), "mse", **FITTED[mode])
-    fit(model, tbgrad.GradientMonitor(tmp_path, every=1), *batch(0))
+    fit(model, tbgrad.GradientMonitor(tmp_path, every=1), x=batch(0)[0], y=batch(0)[1])
     run = tbgrad.read(tmp_path)["."]
     assert run.parameters[0].dtype == dtype
     bits = {"bfloat16": 8, "float64": 24}[dtype]

@@ -25,17 +25,23 @@ CLIP = 0.3
 NAN_STEP = 7
 
 FIT_CASES = {
-    "plain": {},
+    "curvature": {},
+    "found_by_itself": {},
     "eagerly": {},
-    "clipped": {"global_clipnorm": CLIP},
-    "decayed": {"weight_decay": 0.1},
+    "clipped_decayed": {"global_clipnorm": CLIP, "weight_decay": 0.1},
     "scaled": {},
     "not_finite": {},
-    "found_by_itself": {},
-    "curvature": {},
     "adaptive_curvature": {},
 }
 LOOP_CASES = ("loop", "loop_clipped_by_hand", "loop_without_optimizer")
+WORKER_CASES = ("loop_clipped_by_hand", "loop_without_optimizer")
+SAME = {"found_by_itself": "curvature", "loop_without_optimizer": "loop"}
+"""What differs from another case in the monitor alone trains the same without it."""
+
+
+def bare(case):
+    """Where the weights without the monitor are."""
+    return f"{SAME.get(case, case)}_bare"
 
 
 def fit(strategy, case, callbacks):
@@ -111,10 +117,12 @@ def mirrored(directory):
             directory / case, every=None if case == "found_by_itself" else 1, curvature=curvature
         )
         weights[case] = fit(strategy, case, [monitor])
-        weights[f"{case}_bare"] = fit(strategy, case, [])
+        if bare(case) not in weights:
+            weights[bare(case)] = fit(strategy, case, [])
     for case in LOOP_CASES:
         weights[case] = loop(strategy, case, directory / case)
-        weights[f"{case}_bare"] = loop(strategy, case, None)
+        if bare(case) not in weights:
+            weights[bare(case)] = loop(strategy, case, None)
     np.savez(directory / "weights.npz", **weights)
 
 
@@ -127,9 +135,10 @@ def worker(directory, index, ports):
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
     assert strategy.num_replicas_in_sync == 2
     weights = {}
-    for case in LOOP_CASES:
+    for case in WORKER_CASES:
         weights[case] = loop(strategy, case, directory / f"worker{index}" / case)
-        weights[f"{case}_bare"] = loop(strategy, case, None)
+        if bare(case) not in weights:
+            weights[bare(case)] = loop(strategy, case, None)
     np.savez(directory / f"weights{index}.npz", **weights)
 
 

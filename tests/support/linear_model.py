@@ -35,8 +35,8 @@ def gradient_norms(w=W, x=X, y=Y, steps=STEPS, update=None):
     return np.array(norms), w
 
 
-def fit(model, monitor, x=X, y=Y, **arguments):
-    model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0, callbacks=[monitor], **arguments)
+def fit(model, *callbacks, x=X, y=Y, **arguments):
+    model.fit(x, y, batch_size=BATCH, shuffle=False, verbose=0, callbacks=callbacks, **arguments)
 
 
 def norms_in(logdir, run="."):
@@ -63,8 +63,11 @@ def writer_for(logdir, model, optimizer, **arguments):
     )
 
 
-def own_loop(model, optimizer, writer, compiled, x=X, steps=STEPS, apply=None):
-    """A training loop of one's own; scales the loss where the optimizer wants it."""
+def own_loop(model, optimizer, writer, compiled, x=X, steps=STEPS, apply=None, before=None):
+    """A training loop of one's own; scales the loss where the optimizer wants it.
+
+    `before` is called ahead of every step with the number of those that are done.
+    """
 
     def train_step(xb, yb):
         with tf.GradientTape() as tape:
@@ -79,4 +82,6 @@ def own_loop(model, optimizer, writer, compiled, x=X, steps=STEPS, apply=None):
 
     train_step = compiled(train_step)
     for step in range(steps):
-        train_step(*map(tf.constant, batch(step, x)))
+        if before is not None:
+            before(step)
+        train_step(*map(tf.constant, batch(step % STEPS, x)))

@@ -96,73 +96,98 @@ def write_run(
     """
     m = manifest(layers)
     rng = np.random.default_rng(7)
-    bins = m.histogram_bins
     with EventFileWriter(directory, start_step=None if group else 0) as file:
         writer = _Named(file, group)
         writer.add(0, [encode.manifest(m)], at)
         for step in range(every, steps + 1, every):
             progress = step / steps
             norm = 3.0 * np.exp(-4 * progress) * (1 + 0.1 * rng.standard_normal())
-            table = np.full((len(m.parameters), len(STATISTICS)), np.nan, dtype=np.float32)
-            depth = np.repeat(np.arange(layers), 2)
-            norms = norm * 10.0 ** (-0.7 * (layers - 1 - depth)) * np.tile([1.0, 0.3], layers)
-            columns = {
-                "norm": norms,
-                "norm_max": norms * 1.2,
-                "mean": norms * 1e-3,
-                "std": norms / np.sqrt([p.size for p in m.parameters]),
-                "abs_max": norms * 0.5,
-                "zero_fraction": np.full(len(norms), 0.1),
-                "dead_fraction": np.full(len(norms), 0.05),
-                "nonfinite": np.zeros(len(norms)),
-                "weight_norm": np.full(len(norms), 5.0),
-                "update_norm": norms * 0.05,
-                "cosine": np.full(len(norms), 0.5 - 0.4 * progress),
-            }
-            for name, column in columns.items():
-                table[:, m.column(name)] = column
-            values = [
-                encode.scalar(LOSS, 2.3 * np.exp(-3 * progress) + 0.02),
-                encode.scalar(LEARNING_RATE, 0.05),
-                encode.scalar(GRADIENT_NORM, norm),
-                encode.scalar(GRADIENT_NORM_MAX, norm * 1.2),
-                encode.scalar(UPDATE_RATIO, norm * 0.01),
-                encode.parameters(table),
-            ]
+            columns = _columns(m, norm, progress)
+            values = _scalars(norm, progress)
+            values.append(encode.parameters(_table(m, columns)))
             if step % (every * 10) == 0:
-                counts = np.zeros((len(m.parameters), bins.columns), dtype=np.int32)
-                for row, parameter in enumerate(m.parameters):
-                    sample = rng.standard_normal(parameter.size) * columns["std"][row]
-                    left = np.searchsorted(bins.bounds[:, 1], sample, side="right")
-                    np.add.at(counts[row], left, 1)
-                values.append(encode.histograms(counts))
-                values += [
-                    encode.histogram(
-                        HISTOGRAM_PREFIX + p.path,
-                        encode.native_buckets(counts[row], bins, columns["abs_max"][row]),
-                    )
-                    for row, p in enumerate(m.parameters)
-                ]
+                values += _histograms(m, columns, rng)
             if step % (every * 20) == 0:
-                top = 20 + 50 * progress
-                estimate = CurvatureEstimate(
-                    eigenvalues=(Eigenvalue(top, 0.02 * top), Eigenvalue(-1.5, 0.05)),
-                    converged=step % (every * 60) != 0,
-                    hvps=9,
-                    seconds=0.2,
-                    loss=1.0,
-                    samples=256,
-                    stability_threshold=76.0,
-                    threshold_formula="(2 + 2 β) / η",
-                    preconditioned=Eigenvalue(top / 2, 0.01) if adaptive else None,
-                )
-                values += [
-                    encode.curvature(estimate),
-                    encode.scalar(LAMBDA_MAX, top),
-                    encode.scalar(LAMBDA_MIN, -1.5),
-                    encode.scalar(STABILITY, estimate.stability),
-                ]
-                if density:
-                    values.append(encode.density(*spectral_density(top)))
+                converged = step % (every * 60) != 0
+                values += _curvature(20 + 50 * progress, converged, adaptive, density)
             writer.add(step, values, at + step * 0.05)
     return m
+
+
+def _columns(m: Manifest, norm: float, progress: float) -> dict[str, np.ndarray]:
+    """Statistics by name: the deeper a layer, the larger its gradient."""
+    layers = len(m.parameters) // 2
+    depth = np.repeat(np.arange(layers), 2)
+    norms = norm * 10.0 ** (-0.7 * (layers - 1 - depth)) * np.tile([1.0, 0.3], layers)
+    return {
+        "norm": norms,
+        "norm_max": norms * 1.2,
+        "mean": norms * 1e-3,
+        "std": norms / np.sqrt([p.size for p in m.parameters]),
+        "abs_max": norms * 0.5,
+        "zero_fraction": np.full(len(norms), 0.1),
+        "dead_fraction": np.full(len(norms), 0.05),
+        "nonfinite": np.zeros(len(norms)),
+        "weight_norm": np.full(len(norms), 5.0),
+        "update_norm": norms * 0.05,
+        "cosine": np.full(len(norms), 0.5 - 0.4 * progress),
+    }
+
+
+def _table(m: Manifest, columns: dict[str, np.ndarray]) -> np.ndarray:
+    table = np.full((len(m.parameters), len(STATISTICS)), np.nan, dtype=np.float32)
+    for name, column in columns.items():
+        table[:, m.column(name)] = column
+    return table
+
+
+def _scalars(norm: float, progress: float) -> list:
+    return [
+        encode.scalar(LOSS, 2.3 * np.exp(-3 * progress) + 0.02),
+        encode.scalar(LEARNING_RATE, 0.05),
+        encode.scalar(GRADIENT_NORM, norm),
+        encode.scalar(GRADIENT_NORM_MAX, norm * 1.2),
+        encode.scalar(UPDATE_RATIO, norm * 0.01),
+    ]
+
+
+def _histograms(m: Manifest, columns: dict[str, np.ndarray], rng: np.random.Generator) -> list:
+    """Of normal gradients: all packed in one value, and one native value a parameter."""
+    bins = m.histogram_bins
+    counts = np.zeros((len(m.parameters), bins.columns), dtype=np.int32)
+    for row, parameter in enumerate(m.parameters):
+        sample = rng.standard_normal(parameter.size) * columns["std"][row]
+        left = np.searchsorted(bins.bounds[:, 1], sample, side="right")
+        np.add.at(counts[row], left, 1)
+    native = [
+        encode.histogram(
+            HISTOGRAM_PREFIX + p.path,
+            encode.native_buckets(counts[row], bins, columns["abs_max"][row]),
+        )
+        for row, p in enumerate(m.parameters)
+    ]
+    return [encode.histograms(counts), *native]
+
+
+def _curvature(top: float, converged: bool, adaptive: bool, density: bool) -> list:
+    """An estimate whose largest eigenvalue is `top`."""
+    estimate = CurvatureEstimate(
+        eigenvalues=(Eigenvalue(top, 0.02 * top), Eigenvalue(-1.5, 0.05)),
+        converged=converged,
+        hvps=9,
+        seconds=0.2,
+        loss=1.0,
+        samples=256,
+        stability_threshold=76.0,
+        threshold_formula="(2 + 2 β) / η",
+        preconditioned=Eigenvalue(top / 2, 0.01) if adaptive else None,
+    )
+    values = [
+        encode.curvature(estimate),
+        encode.scalar(LAMBDA_MAX, top),
+        encode.scalar(LAMBDA_MIN, -1.5),
+        encode.scalar(STABILITY, estimate.stability),
+    ]
+    if density:
+        values.append(encode.density(*spectral_density(top)))
+    return values
