@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 
 RATE, MOMENTUM, BATCH, STEPS = 0.2, 0.9, 16, 24
+
+
+@pytest.fixture(scope="module", autouse=True)
+def little_left_to_collect():
+    """What trainings leave behind, graphs above all, slows no collection in later modules."""
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
