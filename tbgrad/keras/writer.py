@@ -278,8 +278,8 @@ def _drain_until(stop: threading.Event, attachment: Attachment) -> None:
         step, now = attachment.step, time.monotonic()
         action = schedule.next_action(step, now, attachment.room(step))
         if action is Action.DRAIN or (action is Action.CHECK and attachment.alarmed):
-            attachment.drain()
-            schedule.drained(attachment.step, time.monotonic())
+            logged = attachment.drain()
+            schedule.drained(attachment.step, time.monotonic(), logged)
 
 
 def _shut(stop: threading.Event, thread: threading.Thread, attachment: Attachment) -> None:

@@ -60,12 +60,15 @@ class Schedule:
 
     def restart(self, step: int, now: float) -> None:
         """A training begins: the first drain comes right after its first step."""
-        self.drained(step, now)
-        self._first = True
+        self._first, self._begun_at = True, step
+        self.drained(step, now, logged=False)
 
-    def drained(self, step: int, now: float) -> None:
-        """What gathered was drained."""
-        self._first = False
+    def drained(self, step: int, now: float, logged: bool = True) -> None:
+        """What gathered was drained; the first drain is one that had steps that were logged.
+
+        One in the midst of the first step finds none.
+        """
+        self._first = self._first and not logged
         self._drained_step, self._drained_at = step, now
         self._check_after = CHECK_SECONDS
 
@@ -83,7 +86,11 @@ class Schedule:
         if self.estimate_due is not None and self.estimate_due(step, now):
             return Action.ESTIMATE
         waited, steps = now - self._drained_at, step - self._drained_step
-        if waited >= self._drain_seconds or steps >= room or (self._first and steps):
+        if (
+            waited >= self._drain_seconds
+            or steps >= room
+            or (self._first and step > self._begun_at)
+        ):
             return Action.DRAIN
         if waited >= self._check_after:
             self._check_after = waited + CHECK_SECONDS

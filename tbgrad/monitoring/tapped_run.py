@@ -117,16 +117,19 @@ class TappedRun:
             curvature_every = self.log.cadences.curvature_every
             self.log.log_every(self.step, Cadences(every, histograms_every, curvature_every))
 
-    def drain(self) -> None:
-        """Move what gathered in the tap into the log; never raises."""
+    def drain(self) -> bool:
+        """Move what gathered in the tap into the log; whether there were steps. Never raises."""
         with self._lock, self._aside():
             if self.log.failed or self.tap is None:
-                return
+                return False
             try:
                 self.begin()
-                self.log.add(self.tap.drain())
+                drained = self.tap.drain()
+                self.log.add(drained)
             except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
                 self.log.give_up(error)
+                return False
+            return bool(drained.steps)
 
     def add_validation_loss(self, loss: float) -> None:
         """Log the loss on data that is not trained on, at the newest step; never raises."""

@@ -28,6 +28,15 @@ def test_the_first_step_is_drained_at_once_and_then_time_decides() -> None:
     assert schedule.next_action(50, DRAIN_SECONDS + 0.02, ROOM) is Action.DRAIN
 
 
+def test_a_first_drain_in_the_midst_of_the_first_step_is_followed_by_another() -> None:
+    schedule = Schedule(0, 0.0)
+    assert schedule.next_action(1, 0.1, ROOM) is Action.DRAIN
+    schedule.drained(1, 0.1, logged=False)
+    assert schedule.next_action(1, 0.2, ROOM) is Action.DRAIN
+    schedule.drained(1, 0.2, logged=True)
+    assert schedule.next_action(2, 0.3, ROOM) is Action.GO_ON
+
+
 def test_a_drain_is_due_before_the_room_is_filled() -> None:
     schedule = Schedule(0, 0.0)
     schedule.drained(0, 0.0)
