@@ -30,7 +30,9 @@ def test_example_runs(example, tmp_path, monkeypatch):
     run_here(example, tmp_path, monkeypatch)
     run = tbgrad.read(tmp_path)["."]
     assert run.damage == ()
-    assert "tbgrad/notes" not in run
+    notes = run["tbgrad/notes"].values if "tbgrad/notes" in run else []
+    # How many estimates a share of the time allows depends on the machine.
+    assert [note for note in notes if "they come less often than every" not in note] == []
     assert run.last_step > 100
     assert run["loss"].values[-1] < 0.5 * run["loss"].values[0]
     assert np.isfinite(run.statistic("norm")).all()
