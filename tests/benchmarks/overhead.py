@@ -283,7 +283,8 @@ def table_of(title: str, found: list[Variant]) -> list[str]:
         "| --- | --- | --- | --- | --- |",
     ]
     for variant in found[1:]:
-        found_every = getattr(variant.callbacks[0], "_found", None) if variant.callbacks else None
+        session = getattr(variant.callbacks[0], "_session", None) if variant.callbacks else None
+        found_every = getattr(session, "_found", None)
         every = found_every and found_every.steps[0]
         cells = [
             variant.name if every is None else f"{variant.name} (found: every {every})",
