@@ -1,4 +1,7 @@
-"""A scalar or a statistic is one entry in its table: every face shows it from there."""
+"""A scalar or a statistic is one entry in its table, and every face shows it from there.
+
+An alert of a rule that this version does not have is shown as those of its own.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,11 @@ from tbgrad.log import encode
 from tbgrad.log.append import EventFileWriter
 from tbgrad.log.scalars import SCALARS, Scalar
 from tbgrad.log.statistics import STATISTICS, Statistic
+from tbgrad.log.tags import GRADIENT_NORM
 from tests.plugin.conftest import Api, python_provider
 from tests.support.logs import EPOCH, manifest
-from tests.tui.support import app_on, loaded, shown
+from tests.support.values import ALERT
+from tests.tui.support import app_on, loaded, shown, until
 
 DRIFT = Scalar("weights/drift", "drift of the weights", "", "log", "distance to the first weights")
 KURTOSIS = Statistic("kurtosis", "tailedness", "fourth moment over squared variance", "log")
@@ -81,3 +86,24 @@ def test_the_tab(logdir: Path) -> None:
     assert series["val_loss"][0] == 2.0
     layers = api.get("layers", run="a", statistic=KURTOSIS.name)
     assert layers["values"] == [[7.25] * 3] * 2
+
+
+async def test_an_alert_of_a_rule_that_is_not_known_is_in_every_face(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    swaying = replace(ALERT, rule="weights_sway", severity="error", evidence="to and fro")
+    with EventFileWriter(tmp_path / "a", start_step=0) as writer:
+        writer.add(0, [encode.manifest(replace(manifest(1), rules=("weights_sway",)))], EPOCH)
+        writer.add(90, [encode.scalar(GRADIENT_NORM, 1.0), encode.alerts([swaying])], EPOCH)
+    assert main(["report", str(tmp_path), "--json", "--check"]) == 1
+    (reported,) = json.loads(capsys.readouterr().out)["runs"]["a"]["alerts"]
+    (served,) = Api(python_provider(tmp_path)).get("alerts", run="a")["alerts"]
+    assert reported["rule"] == served["rule"] == "weights_sway"
+    assert reported["evidence"] == served["evidence"] == "to and fro"
+    app = app_on(tmp_path)
+    async with app.run_test(size=(160, 60)) as pilot:
+        await loaded(pilot)
+        await pilot.press("a")
+        await until(pilot, lambda: "weights_sway" in shown(app) and "to and fro" in shown(app))
+        await pilot.press("enter")  # to where it shows: somewhere, as nobody knows
+        await until(pilot, lambda: "to and fro" not in shown(app))

@@ -4,7 +4,7 @@
 """
 
 from tbgrad.diagnosis.engine import Diagnosis
-from tbgrad.diagnosis.record import SCALARS, Record
+from tbgrad.diagnosis.record import RULE_SCALARS, Record
 from tbgrad.diagnosis.rule import Moment, Rule
 from tbgrad.diagnosis.rules import RULE_NAMES, RULES, SHOWS
 from tbgrad.diagnosis.settings import AlertSettings, check_rule
@@ -13,7 +13,7 @@ from tbgrad.diagnosis.stability import STANDINGS, standing
 __all__ = [
     "RULES",
     "RULE_NAMES",
-    "SCALARS",
+    "RULE_SCALARS",
     "SHOWS",
     "STANDINGS",
     "AlertSettings",

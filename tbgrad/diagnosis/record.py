@@ -22,7 +22,7 @@ from tbgrad.log.tags import (
     VALIDATION_LOSS,
 )
 
-SCALARS = (
+RULE_SCALARS = (
     LOSS,
     VALIDATION_LOSS,
     LEARNING_RATE,

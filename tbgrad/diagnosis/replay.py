@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbgrad.diagnosis.engine import Diagnosis
-from tbgrad.diagnosis.record import SCALARS, Record
+from tbgrad.diagnosis.record import RULE_SCALARS, Record
 from tbgrad.diagnosis.rule import Rule
 from tbgrad.diagnosis.rules import RULE_NAMES, RULES
 from tbgrad.diagnosis.settings import AlertSettings
@@ -55,7 +55,7 @@ def _not_judged(run: Run, rules: Collection[str], failed: Iterable[str]) -> tupl
     said = [f"a rule failed and was left out: {failure}" for failure in failed]
     thinned = [
         series
-        for tag in (*SCALARS, PARAMETERS)
+        for tag in (*RULE_SCALARS, PARAMETERS)
         if (series := run.get(tag)) is not None and series.buckets is not None
     ]
     if rules and thinned:
@@ -117,7 +117,7 @@ def records(run: Run) -> Iterator[Record]:
     curvature = run.get(CURVATURE)
     scalars = {
         tag: dict(zip(series.steps.tolist(), series.values.tolist(), strict=True))
-        for tag in SCALARS
+        for tag in RULE_SCALARS
         if (series := run.get(tag)) is not None and series.kind is Kind.SCALAR
     }
     rows: dict[int, NDArray[np.float32]] = {}

@@ -39,7 +39,6 @@ class Schedule:
         estimate_due: whether an estimate of the curvature is due at a step and a time; None where
             there are none.
         search: the search for the cadence, as long as there is one.
-        drain_seconds: the longest time between two drains.
     """
 
     def __init__(
@@ -49,11 +48,9 @@ class Schedule:
         *,
         estimate_due: Callable[[int, float], bool] | None = None,
         search: CadenceSearch | None = None,
-        drain_seconds: float | None = None,
     ) -> None:
         self.estimate_due = estimate_due
         self.search = search
-        self._drain_seconds = DRAIN_SECONDS if drain_seconds is None else drain_seconds
         self._pause = 0.05
         self._last = step, now
         self.restart(step, now)
@@ -86,11 +83,7 @@ class Schedule:
         if self.estimate_due is not None and self.estimate_due(step, now):
             return Action.ESTIMATE
         waited, steps = now - self._drained_at, step - self._drained_step
-        if (
-            waited >= self._drain_seconds
-            or steps >= room
-            or (self._first and step > self._begun_at)
-        ):
+        if waited >= DRAIN_SECONDS or steps >= room or (self._first and step > self._begun_at):
             return Action.DRAIN
         if waited >= self._check_after:
             self._check_after = waited + CHECK_SECONDS
@@ -100,14 +93,14 @@ class Schedule:
     def pause(self, step: int, now: float, room: int) -> float:
         """Seconds until something may be due, for a thread that is not called at every step.
 
-        It follows the pace of the training: at first it is short, and never longer than half of
-        what fills the room.
+        It follows the pace of the training: at first it is short, and never longer than what
+        fills the room.
         """
         before, then = self._last
         self._last = step, now
         if step > before and now > then:  # else it may be compiling, and be fast afterwards
             filled_in = room * (now - then) / (step - before)
-            self._pause = min(self._drain_seconds, max(SHORTEST_PAUSE, filled_in), 2 * self._pause)
+            self._pause = min(DRAIN_SECONDS, max(SHORTEST_PAUSE, filled_in), 2 * self._pause)
         return self._pause
 
 
@@ -154,7 +147,7 @@ class EstimateSchedule:
 
     def done(self, step: int, seconds: float, once: float = 0.0) -> None:
         """One was made; the part of its time that was needed `once` will not be needed again."""
-        self._last = step
+        self._last, self.overdue = step, False
         self.spent += seconds
         self._cost = seconds - once
 

@@ -35,9 +35,6 @@ class Tap(Protocol):
     def skipped(self) -> bool:
         """Whether updates were left out since the last logged step."""
 
-    def due(self, step: int) -> bool:
-        """Whether this step is to be logged."""
-
     def max_steps_between_drains(self, step: int) -> int:
         """Steps after `step` within which a drain is due, or logged steps may be lost."""
 

@@ -20,7 +20,7 @@ from tensorboard.data.provider import RunTagFilter
 from tbgrad.log.tags import PLUGIN_NAME, PLUGINS, group_name, in_group, split_group, within
 from tbgrad.log.wall_time import all_seconds, seconds
 
-SCALARS = "scalars"
+SCALARS_PLUGIN = "scalars"
 EVERYTHING = 2**31 - 1
 """`downsample` is required and random: ask for more than is stored and choose afterwards."""
 
@@ -157,7 +157,7 @@ class Snapshot:
         """Where every series of a plugin ends, by TensorBoard's run and tag."""
         if plugin not in self._listed:
             provider = self.source.provider
-            listing = provider.list_scalars if plugin == SCALARS else provider.list_tensors
+            listing = provider.list_scalars if plugin == SCALARS_PLUGIN else provider.list_tensors
             listed = listing(
                 self._context,
                 experiment_id=self._experiment,
@@ -195,7 +195,7 @@ class Snapshot:
     def scalars(self, place: Place, tags: Iterable[str]) -> dict[str, Samples]:
         """The stored points of scalar series."""
         wanted = {in_group(place.group, tag): tag for tag in tags}
-        data = self._read("read_scalars", SCALARS, place, list(wanted), EVERYTHING)
+        data = self._read("read_scalars", SCALARS_PLUGIN, place, list(wanted), EVERYTHING)
         return {
             wanted[tag]: _samples(points, [datum.value for datum in points])
             for tag, points in data.items()

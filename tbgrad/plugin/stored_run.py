@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tbgrad.diagnosis import SCALARS as RULE_SCALARS
+from tbgrad.diagnosis import RULE_SCALARS
 from tbgrad.diagnosis.replay import unwatched
 from tbgrad.log.decode import decode_array
 from tbgrad.log.records import Manifest

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 
-from tbgrad.diagnosis import SCALARS, Diagnosis, Record
+from tbgrad.diagnosis import RULE_SCALARS, Diagnosis, Record
 from tbgrad.log.records import STATISTICS, CurvatureEstimate, Eigenvalue, Manifest, Parameter
 
 TAGS = (
@@ -96,4 +96,4 @@ def test_no_record_makes_a_rule_fail(seed: int) -> None:
             assert unknown is None or alert.rule == "nonfinite", alert.evidence
             assert alert.severity in ("info", "warning", "error")
             assert 1 <= alert.first_step <= alert.last_step <= step
-    assert Asked.tags <= set(SCALARS)  # what the tab reads for the rules
+    assert Asked.tags <= set(RULE_SCALARS)  # what the tab reads for the rules

@@ -9,7 +9,7 @@ from tbgrad.diagnosis import RULE_NAMES
 from tbgrad.diagnosis.replay import judge
 from tbgrad.log.decode import ended_at
 from tbgrad.log.tags import GRADIENT_NORM, NOTES, PLUGINS
-from tbgrad.plugin.source import SCALARS, Snapshot
+from tbgrad.plugin.source import SCALARS_PLUGIN, Snapshot
 from tbgrad.plugin.stored_run import read_judged, read_run
 
 MAX_ALERTS = 500
@@ -29,7 +29,7 @@ def alerts(snapshot: Snapshot, run: str) -> dict[str, Any]:
         "sampled": any(
             snapshot.source.sampled(plugin, count)
             for tag, count in stored.stored.items()
-            for plugin in PLUGINS.get(tag, (SCALARS,))
+            for plugin in PLUGINS.get(tag, (SCALARS_PLUGIN,))
         ),
         "problems": list(stored.problems),
     }
@@ -43,7 +43,9 @@ def notes(snapshot: Snapshot, run: str) -> dict[str, Any]:
         if series
         else []
     )
-    norm = snapshot.extents(SCALARS, snapshot.place(run)).get(GRADIENT_NORM) if told else None
+    norm = (
+        snapshot.extents(SCALARS_PLUGIN, snapshot.place(run)).get(GRADIENT_NORM) if told else None
+    )
     newest = None if norm is None else norm.last_step
     return {
         "run": run,

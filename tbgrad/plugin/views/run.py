@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from tbgrad.diagnosis import SCALARS as RULE_SCALARS
+from tbgrad.diagnosis import RULE_SCALARS
 from tbgrad.diagnosis.replay import unwatched
 from tbgrad.log.records import VAGUE
-from tbgrad.log.scalars import SCALARS as SCALAR_TABLE
-from tbgrad.log.scalars import Scalar
+from tbgrad.log.scalars import SCALARS, Scalar
 from tbgrad.log.statistics import STATISTICS, Statistic
 from tbgrad.log.tags import (
     ALERT_PLUGIN_NAME,
@@ -24,7 +23,7 @@ from tbgrad.log.tags import (
     PLUGIN_NAME,
     PLUGINS,
 )
-from tbgrad.plugin.source import SCALARS, Extent, Snapshot
+from tbgrad.plugin.source import SCALARS_PLUGIN, Extent, Snapshot
 from tbgrad.plugin.stored_run import manifest_of
 
 
@@ -38,8 +37,8 @@ def runs(snapshot: Snapshot) -> dict[str, Any]:
     listed = []
     for name, place in snapshot.places.items():
         ours = snapshot.extents(PLUGIN_NAME, place)
-        scalars = snapshot.extents(SCALARS, place)
-        ends = [*ours.values(), *(e for tag, e in scalars.items() if tag in SCALAR_TABLE)]
+        scalars = snapshot.extents(SCALARS_PLUGIN, place)
+        ends = [*ours.values(), *(e for tag, e in scalars.items() if tag in SCALARS)]
         listed.append({"name": name, "gradients": bool(ours), **_newest(ends)})
     return {"runs": listed}
 
@@ -47,7 +46,7 @@ def runs(snapshot: Snapshot) -> dict[str, Any]:
 def status(snapshot: Snapshot, run: str) -> dict[str, Any]:
     """Where a run stands, and a revision per view that changes when there is more to draw."""
     place = snapshot.place(run)
-    scalars = snapshot.extents(SCALARS, place)
+    scalars = snapshot.extents(SCALARS_PLUGIN, place)
     ours = snapshot.extents(PLUGIN_NAME, place)
     histograms, alerts, notes = (
         snapshot.extents(plugin, place) if ours else {}
@@ -81,7 +80,7 @@ def status(snapshot: Snapshot, run: str) -> dict[str, Any]:
 
 
 def tables(
-    scalars: Mapping[str, Scalar] = SCALAR_TABLE, statistics: Mapping[str, Statistic] = STATISTICS
+    scalars: Mapping[str, Scalar] = SCALARS, statistics: Mapping[str, Statistic] = STATISTICS
 ) -> dict[str, Any]:
     """What every face calls the numbers of a log, and where one is too vague to be shown."""
     return {

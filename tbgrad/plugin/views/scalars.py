@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tbgrad.log.scalars import SCALARS as SCALAR_TABLE
+from tbgrad.log.scalars import SCALARS
 from tbgrad.plugin.answer import numbers
-from tbgrad.plugin.source import SCALARS, Snapshot
+from tbgrad.plugin.source import SCALARS_PLUGIN, Snapshot
 from tbgrad.reading import thinning
 
 MAX_POINTS = 2000
@@ -19,7 +19,7 @@ MAX_POINTS = 2000
 
 def scalars(snapshot: Snapshot, run: str, tags: Sequence[str] = ()) -> dict[str, Any]:
     """Curves of at most about MAX_POINTS points, no peak lost; of the native series by default."""
-    tags = tags or tuple(SCALAR_TABLE)
+    tags = tags or tuple(SCALARS)
     stored = snapshot.scalars(snapshot.place(run), tags)
     series = []
     for tag in tags:
@@ -36,7 +36,7 @@ def scalars(snapshot: Snapshot, run: str, tags: Sequence[str] = ()) -> dict[str,
                 # Scalars of the format are float32; others lose nothing a chart could show.
                 "values": numbers(_as_float32(values[keep])),
                 "stored": len(samples),
-                "sampled": snapshot.source.sampled(SCALARS, len(samples)),
+                "sampled": snapshot.source.sampled(SCALARS_PLUGIN, len(samples)),
             }
         )
     return {"run": run, "series": series}
