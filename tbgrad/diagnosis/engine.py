@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbgrad.diagnosis.network import Network
+from tbgrad.diagnosis.pieces import Pieces
 from tbgrad.diagnosis.record import Record
 from tbgrad.diagnosis.rule import Moment, Rule
 from tbgrad.diagnosis.rules import RULES
 from tbgrad.diagnosis.settings import AlertSettings
 from tbgrad.diagnosis.trend import Trend
 from tbgrad.log.records import Alert, Manifest
+from tbgrad.log.steps import Steps
+from tbgrad.log.tags import GRADIENT_NORM, GRADIENT_NORM_MAX, LOSS
 
 LISTED = 3
 """So many parameters are named in the evidence; the alert has all of them."""
@@ -34,6 +37,8 @@ class Diagnosis:
         self._settings = chosen = settings or AlertSettings()
         self._cases = [_Case(rule, chosen) for rule in rules if not chosen.silences(rule.name)[0]]
         self._trend = Trend()
+        self._pieces = Pieces()
+        self._stepped = -1
         self._manifest: Manifest | None = None
         self._layers: Network | None = None
         self.failures: list[str] = []
@@ -45,12 +50,32 @@ class Diagnosis:
         as long, and when a parameter joins it. A rule that fails is left out from there on, and is
         among `failures`.
         """
+        if record.norms is not None:
+            return self._update(record, [case for case in self._cases if case.rule.every_step])
+        if record.step > self._stepped:
+            return self._update(record, self._cases)
+        # Of this step the rest is known.
+        of_step = (LOSS, GRADIENT_NORM, GRADIENT_NORM_MAX)
+        rest = {tag: value for tag, value in record.scalars.items() if tag not in of_step}
+        others = [case for case in self._cases if not case.rule.every_step]
+        return self._update(replace(record, scalars=rest), others)
+
+    def add_steps(self, steps: Steps, manifest: Manifest | None) -> list[Alert]:
+        """Take in every step of a stretch, ahead of the record of the last of them."""
+        told = []
+        with np.errstate(all="ignore"):
+            for record in self._pieces.of(steps, manifest):
+                told += self.update(record)
+        self._stepped = max(self._stepped, steps.last_step)
+        return told
+
+    def _update(self, record: Record, cases: Sequence[_Case]) -> list[Alert]:
         if record.manifest is not None and record.manifest is not self._manifest:
             self._manifest, self._layers = record.manifest, Network(record.manifest)
         with np.errstate(all="ignore"):  # a diverging training has numbers of every kind
             self._trend.add_losses(record)
             moment = Moment(record, self._trend, self._settings, self._layers)
-            told = [alert for case in tuple(self._cases) for alert in self._ask(case, moment)]
+            told = [alert for case in tuple(cases) for alert in self._ask(case, moment)]
             self._trend.add_gradient(record)
         return told
 
@@ -59,7 +84,7 @@ class Diagnosis:
             return case.update(moment)
         except Exception as error:  # noqa: BLE001 - the other rules go on
             self._cases.remove(case)
-            self.failures.append(f"{case.name}: {type(error).__name__}: {error}")
+            self.failures.append(f"{case.rule.name}: {type(error).__name__}: {error}")
             return case.end()
 
     @property
@@ -80,9 +105,9 @@ class _Case:
     """
 
     def __init__(self, rule: Rule, settings: AlertSettings) -> None:
-        self.name = rule.name
+        self.rule = rule
         self.alert: Alert | None = None
-        self._rule, self._settings = rule, settings
+        self._settings = settings
         self._manifest: Manifest | None = None
         self._names: tuple[str, ...] = ()
         self._pending = False
@@ -93,7 +118,7 @@ class _Case:
 
     def update(self, moment: Moment) -> list[Alert]:
         """Take in the next moment; what there is to tell."""
-        applies, record = self._rule.applies(moment), moment.record
+        applies, record = self.rule.applies(moment), moment.record
         if applies is None:
             return []
         if not self._pending and (applies is False or not np.any(applies)):
@@ -102,15 +127,16 @@ class _Case:
         of_run = np.ndim(applies) == 0
         hit = np.array(applies, dtype=np.bool_, ndmin=1)
         if len(hit) != len(self._hits) or (self._manifest is not record.manifest and not of_run):
-            names = () if of_run or record.manifest is None else self._rule.names(record.manifest)
+            names = () if of_run or record.manifest is None else self.rule.names(record.manifest)
             if len(hit) != len(self._hits) or names != self._names:
                 told += self._begin(names, len(hit))
             self._manifest = record.manifest
         hit &= self._heard
-        self._since = np.where(hit & (self._hits == 0), record.step, self._since)
-        self._hits = np.where(hit, self._hits + 1, 0)
-        self._misses = np.where(hit, 0, self._misses + 1)
-        ready = self._hits >= self._rule.opens_after
+        first, steps = record.first_step or record.step, record.steps
+        self._since = np.where(hit & (self._hits == 0), first, self._since)
+        self._hits = np.where(hit, self._hits + steps, 0)
+        self._misses = np.where(hit, 0, self._misses + steps)
+        ready = self._hits >= self.rule.opens_after
         if self.alert is not None:
             told += self._last(moment, hit, ready)
         elif ready.any():
@@ -131,7 +157,7 @@ class _Case:
 
     def _open(self, moment: Moment, ready: NDArray[np.bool_]) -> Alert:
         self._member = self._named = ready
-        self._patience = 2 * self._patience or self._rule.closes_after
+        self._patience = 2 * self._patience or self.rule.closes_after
         first = int(self._since[ready].min())
         self.alert = self._made(moment, np.flatnonzero(ready), first)
         self._seen = moment.record.step
@@ -153,7 +179,7 @@ class _Case:
         first, step = self.alert.first_step, moment.record.step
         self._seen = step
         fresh = (self._member & ~self._named).any()
-        due = step - first >= self._told_again or self._rule.told_always
+        due = step - first >= self._told_again or self.rule.told_always
         if not fresh and not due:
             if (before & ~self._member).any():
                 self.alert = self._made(moment, np.flatnonzero(now), first)
@@ -165,7 +191,7 @@ class _Case:
 
     def _made(self, moment: Moment, rows: NDArray[np.intp], first_step: int) -> Alert:
         """The alert as it is at this moment; `rows` are those that it is measured in."""
-        rule = self._rule
+        rule = self.rule
         said = rule.evidence(moment, rows)
         named = [self._names[i] for i in rows] if self._names else []
         if named:
@@ -188,7 +214,7 @@ class _Case:
         self._names = names
         self._heard = np.ones(rows, np.bool_)
         if names:
-            self._heard = ~np.array(self._settings.silences(self._rule.name, names))
+            self._heard = ~np.array(self._settings.silences(self.rule.name, names))
         self._member = np.zeros(rows, np.bool_)
         self._hits, self._misses, self._since = (np.zeros(rows, np.int64) for _ in range(3))
         return told

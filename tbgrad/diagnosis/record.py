@@ -39,13 +39,30 @@ RULE_SCALARS = (
 
 @dataclass(frozen=True)
 class Record:
-    """What was logged of one step: scalars by tag, the packed statistics [P, S], an estimate."""
+    """What was logged of one step: scalars by tag, the packed statistics [P, S], an estimate.
+
+    `norms` [P] are there where every step is on file: those of the gradients, NaN where there was
+    none, infinite where one was not finite. Such a record may be of several steps, from
+    `first_step` on, and has the largest norms of them.
+    """
 
     step: int
     scalars: Mapping[str, float]
     table: NDArray[np.float32] | None = None
     manifest: Manifest | None = None
     curvature: CurvatureEstimate | None = None
+    norms: NDArray[np.float32] | None = None
+    first_step: int | None = None
+
+    @property
+    def steps(self) -> int:
+        """How many steps it is of."""
+        return 1 if self.first_step is None else self.step - self.first_step + 1
+
+    @property
+    def peaks(self) -> NDArray[np.float32] | None:
+        """The largest norm of every parameter since the record before, [P]."""
+        return self.statistic("norm_max") if self.norms is None else self.norms
 
     def statistic(self, name: str) -> NDArray[np.float32] | None:
         """One statistic of every parameter, [P]; None where the record does not have it."""

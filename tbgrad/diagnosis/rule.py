@@ -30,6 +30,11 @@ class Moment:
     settings: AlertSettings
     layers: Network | None = None
 
+    @property
+    def stepped(self) -> bool:
+        """Whether the record is of the loss and the norms of every step, and of nothing else."""
+        return self.record.norms is not None
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -38,7 +43,9 @@ class Rule:
     `applies` says of a moment where the fault is: of the run (a bool) or of each of `names` (bools
     [P], by default of the parameters of the manifest); None where the record cannot tell. An alert
     is opened once that was so for `opens_after` such records in a row, and closed once it was not
-    for `closes_after` of them, twice as many each time it has come back. `evidence` says in words
+    for `closes_after` of them, twice as many each time it has come back. A rule with `every_step`
+    looks at the loss and the norms alone: where every step is on file it is shown each, and counts
+    them. `evidence` says in words
     what was measured, in these rows, in the record that opened the alert or tells it again;
     `severity` and `advice` may depend on that, too. Where such records are few, `told_always` has
     an alert that lasts told again at each, with what is measured there. `shows` is the scalar (by
@@ -56,11 +63,14 @@ class Rule:
     opens_after: int = 1
     closes_after: int = 1
     told_always: bool = False
+    every_step: bool = False
     needs: str = ""
     names: Callable[[Manifest], tuple[str, ...]] = lambda manifest: manifest.names
 
 
 def share(moment: Moment, rows: Rows) -> str:
     """How many of the parameters these rows are, for a sentence."""
-    assert moment.record.table is not None
-    return f"{len(rows)} of {len(moment.record.table)} parameters"
+    record = moment.record
+    of = record.table if record.norms is None else record.norms
+    assert of is not None
+    return f"{len(rows)} of {len(of)} parameters"

@@ -16,6 +16,7 @@ from tbgrad.log.tags import (
     LEARNING_RATE,
     LOSS,
     MINIMUM_RATIO,
+    UPDATE_RATIO,
     VALIDATION_LOSS,
 )
 
@@ -47,6 +48,7 @@ class Trend:
         lowest: of all places between validations the lowest: the median validation loss of
             `PATIENCE` in a row, and that of the training losses beside them.
         minimum_ratio: share of the Hessian's eigenvalues above zero, as it was measured last.
+        update_ratio: the update over the weights, as it was logged last.
         validations: each of the newest `PATIENCE` validation losses with the training loss.
     """
 
@@ -61,7 +63,7 @@ class Trend:
         self.cosines: deque[float] = deque(maxlen=RECENT)
         self.validations: deque[tuple[float, float]] = deque(maxlen=PATIENCE)
         self.lowest = (math.inf, math.inf)
-        self.minimum_ratio = math.nan
+        self.minimum_ratio = self.update_ratio = math.nan
         self._jumps: deque[float] = deque(maxlen=RECENT)
         self._blocks: list[float] = []
         self._block: list[float] = []
@@ -75,13 +77,14 @@ class Trend:
         """Take in the losses of a record, ahead of the rules."""
         scalars = record.scalars
         self.minimum_ratio = scalars.get(MINIMUM_RATIO, self.minimum_ratio)
+        self.update_ratio = scalars.get(UPDATE_RATIO, self.update_ratio)
         loss = scalars.get(LOSS, math.nan)
         if self.first_step < 0 and LOSS in scalars:
-            self.first_step = record.step
+            self.first_step = record.first_step or record.step
         if math.isfinite(loss):
             self._add(loss)
         rate = scalars.get(LEARNING_RATE, math.nan)
-        if not math.isnan(rate):
+        if not math.isnan(rate) and (LOSS in scalars or GRADIENT_NORM in scalars):
             self._since_rise = 0 if rate > self._rate else self._since_rise + 1
             self._rate = rate
         validation = scalars.get(VALIDATION_LOSS, math.nan)

@@ -62,20 +62,6 @@ class Attachment(TappedRun):
         """Whether updates were seen, and with none of them a loss."""
         return self.tap is not None and self.tap.losses is False
 
-    @property
-    def alone(self) -> bool:
-        """Whether nobody else observes the optimizer."""
-        return self._optimizer_tap is None or len(self._optimizer_tap.watches) == 1
-
-    @property
-    def steps_are_batches(self) -> bool:
-        """Whether every batch is one update, so that the step of a batch is known beforehand."""
-        return (
-            self._steps_per_execution == 1
-            and self.batches_per_update == 1
-            and optimizers.innermost(self.optimizer) is self.optimizer
-        )
-
     def observer_for(self, variables: Sequence[Any]) -> GradientObserver:
         """The observer; variables it does not know yet begin it anew at this step.
 

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import tensorflow as tf
 
-from tbgrad.keras.ring import own_variable
+from tbgrad.keras.graph import own_variable
 from tbgrad.monitoring.cadence import Cadence
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types

@@ -114,19 +114,13 @@ class FitSession:
         self._schedule.estimate_due = None if self._probe is None else self._probe.due
         self._schedule.restart(self._epoch_start, time.monotonic())
         self._fit_arguments = {}
-        # Workers wait for one another's sums, so that all of them have to run one function; so have
-        # the monitors of several optimizers, whose logged steps need not be the same.
-        alone = optimizer is model.optimizer and not self._settings.group
-        alone = alone and attachment.alone and len(function.watchers) == 1
-        several = replicas.several_workers(model.distribute_strategy)
-        function.make(may_pass=attachment.steps_are_batches and alone and not several)
+        function.make()
 
     def between_steps(self, batch: int) -> None:
-        """Ahead of a batch of the epoch: what the schedule says, and the choice of the function."""
+        """Ahead of a batch of the epoch: what the schedule says."""
         self._batches += 1
         attachment = self._attachment
         assert attachment is not None
-        assert self._function is not None
         self._stop_if_asked()
         if attachment.tap is None:
             return  # the model creates its variables in the first step
@@ -140,16 +134,13 @@ class FitSession:
             self._pause_search()
             assert self._probe is not None
             self._probe.estimate()
-        elif action is Action.DRAIN or (action is Action.CHECK and attachment.alarmed):
+        elif action is Action.DRAIN:
             attachment.drain()
         else:
-            self._function.look(attachment.tap, step + 1)
             return
         true_step = attachment.step
         if batch and true_step != step:  # updates that are skipped, or several a batch
             self._updates_a_batch = (true_step - self._epoch_start) / batch
-            self._function.never_pass()
-        self._function.look(attachment.tap, true_step + 1)
         self._schedule.drained(step, time.monotonic())
 
     def begin_epoch(self) -> None:
@@ -193,8 +184,6 @@ class FitSession:
         self.active = self.begun = False
         if self._attachment is not None:
             self._attachment.close()
-            if self._attachment.tap is not None:
-                self._attachment.tap.may_log = True
         if self._function is not None:
             self._function.exit(self)
 

@@ -6,7 +6,8 @@ input. Sums are in float32 whatever the gradient's type.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -74,6 +75,15 @@ def _real(tensor: Tensor) -> Tensor:
     return tf.cast(tensor, tf.float32)
 
 
+def groups(layouts: Sequence[Layout], sparse: Sequence[bool] | None = None) -> list[list[int]]:
+    """Positions of the tensors that are taken together: small dense ones of one layout."""
+    by_layout: dict[object, list[int]] = {}
+    for i, layout in enumerate(layouts):
+        together = layout.size <= SMALL and not (sparse is not None and sparse[i])
+        by_layout.setdefault(layout if together else i, []).append(i)
+    return list(by_layout.values())
+
+
 class Blocks:
     """Small dense gradients of one layout together, large and sparse ones alone.
 
@@ -82,11 +92,7 @@ class Blocks:
     """
 
     def __init__(self, gradients: Sequence[Gradient], layouts: Sequence[Layout]) -> None:
-        by_layout: dict[object, list[int]] = {}
-        for i, (gradient, layout) in enumerate(zip(gradients, layouts, strict=True)):
-            together = not gradient.sparse and layout.size <= SMALL
-            by_layout.setdefault(layout if together else i, []).append(i)
-        self.groups = list(by_layout.values())
+        self.groups = groups(layouts, [gradient.sparse for gradient in gradients])
         self.layouts = [layouts[group[0]] for group in self.groups]
         self.slices = [gradients[group[0]].slices for group in self.groups]
         self.stacked = [
@@ -95,9 +101,35 @@ class Blocks:
         ]
         self._back = np.argsort([i for group in self.groups for i in group])
 
+    @classmethod
+    def of(cls, tensors: Iterable[Any], layouts: Sequence[Layout]) -> Blocks:
+        """Those of tensors as they are."""
+        return cls([prepare(tensor) for tensor in tensors], layouts)
+
+    def minus(self, stacked: Sequence[Tensor]) -> Blocks:
+        """What is left where others, stacked alike, are taken away."""
+        rest = copy.copy(self)
+        rest.stacked = [ours - other for ours, other in zip(self.stacked, stacked, strict=True)]
+        return rest
+
+    @property
+    def squares(self) -> Tensor:
+        """Sums of squares: [P]. Infinite from a norm of 1.8e19 on."""
+        return self.in_order([_square_sums_of_rows(stacked) for stacked in self.stacked])
+
+    @property
+    def sums(self) -> Tensor:
+        """Sums of the values: [P]."""
+        return self.in_order([tf.reduce_sum(stacked, axis=1) for stacked in self.stacked])
+
     def in_order(self, blocks: Sequence[Tensor]) -> Tensor:
         """[P, …] in the order of the gradients, from a tensor [K, …] for each group."""
         return tf.gather(tf.concat(blocks, axis=0), self._back)
+
+    def in_place(self, of_groups: Sequence[Any]) -> list[Any]:
+        """For every gradient what is told of its group."""
+        told = {i: each for group, each in zip(self.groups, of_groups, strict=True) for i in group}
+        return [told[i] for i in range(len(told))]
 
 
 def _sum_of_equal_rows(values: Tensor, indices: Tensor) -> Tensor:
@@ -114,55 +146,49 @@ def _sum_of_equal_rows(values: Tensor, indices: Tensor) -> Tensor:
     )
 
 
-def square_sums(gradients: Sequence[Gradient]) -> Tensor:
-    """Sum of squares of every gradient: [P]. Infinite from a norm of 1.8e19 on."""
+def square_sums(gradients: Sequence[Gradient], layouts: Sequence[Layout]) -> Tensor:
+    """Sum of squares of every gradient: [P]. Infinite from a norm of 1.8e19 on.
+
+    XLA compiles one operation for all of a layout; without it a copy of them would cost more.
+    """
     if in_xla():
-        return tf.stack([_square_sum_by_lanes(gradient.values) for gradient in gradients])
+        return Blocks(gradients, layouts).squares
     return 2.0 * tf.stack([tf.nn.l2_loss(gradient.tensor) for gradient in gradients])
 
 
-def _square_sum_by_lanes(values: Tensor) -> Tensor:
-    """Sums side by side first: XLA adds one number after the other, and so three times as slowly.
+def _square_sums_of_rows(values: Tensor) -> Tensor:
+    """[K, size] to [K]; under XLA side by side first: it adds three times as slowly otherwise.
 
     The product with ones, as it is no sum, keeps XLA from making one sum out of both.
     """
-    size = values.shape.num_elements()
-    if size is None or size % LANES or size == LANES:
-        return 2.0 * tf.nn.l2_loss(values)
-    sums = tf.reduce_sum(tf.square(tf.reshape(values, [-1, LANES])), axis=0)
-    return tf.tensordot(sums, tf.ones([LANES]), 1)
-
-
-def nonfinite_counts(blocks: Blocks) -> Tensor:
-    """How many values of every gradient are NaN or infinite: float32 [P]."""
-    return blocks.in_order(
-        [
-            tf.reduce_sum(tf.cast(~tf.math.is_finite(stacked), tf.float32), axis=1)
-            for stacked in blocks.stacked
-        ]
-    )
+    count, size = values.shape
+    if not in_xla() or size is None or size % LANES or size == LANES:
+        return tf.reduce_sum(tf.square(values), axis=1)
+    sums = tf.reduce_sum(tf.square(tf.reshape(values, [count, -1, LANES])), axis=1)
+    return tf.linalg.matvec(sums, tf.ones([LANES]))
 
 
 def norm(values: Tensor) -> Tensor:
     """L2 norm of each row, right where squares overflow or vanish in float32 too: [K, n] to [K]."""
-    largest = tf.reduce_max(tf.abs(values), axis=-1)
+    largest = tf.reduce_max(tf.abs(values), axis=-1, keepdims=True)
     scale = tf.where((largest > 0) & tf.math.is_finite(largest), largest, 1.0)
-    scaled = values / scale[..., tf.newaxis]
-    return scale * tf.sqrt(tf.reduce_sum(tf.square(scaled), axis=-1))
+    scaled = tf.sqrt(tf.reduce_sum(tf.square(values / scale), axis=-1, keepdims=True))
+    return tf.squeeze(scale * scaled, axis=-1)
 
 
-def norms(
-    gradients: Sequence[Gradient], layouts: Sequence[Layout], squares: Tensor | None = None
-) -> Tensor:
-    """L2 norm of every gradient: [P]. `squares` are the sums of squares, where known.
+def norms(blocks: Blocks, squares: Tensor | None = None) -> Tensor:
+    """L2 norm of every tensor: [P]. `squares` are the sums of squares, where known.
 
-    One pass over each; more only when a square overflows or vanishes in float32.
+    One pass over each; more only when a square overflows or vanishes in float32. XLA, which takes
+    minutes to compile a conditional of all of them within another, makes two passes.
     """
-    squares = square_sums(gradients) if squares is None else squares
 
     def scaled() -> Tensor:
-        blocks = Blocks(gradients, layouts)
         return blocks.in_order([norm(stacked) for stacked in blocks.stacked])
+
+    if in_xla():
+        return scaled()
+    squares = blocks.squares if squares is None else squares
 
     exact = (squares > SAFE_SQUARES[0]) & (squares < SAFE_SQUARES[1])
     return tf.cond(tf.reduce_all(exact), lambda: tf.sqrt(squares), scaled)
@@ -175,18 +201,26 @@ def column_statistics(blocks: Blocks) -> dict[str, Tensor]:
     is the population's), the zero fraction counts exact zeros, the dead fraction output units all
     of whose gradients are exactly zero; it is UNKNOWN where the tensor has no such units.
     """
-    of_blocks = [
-        _block_statistics(stacked, layout)
-        for stacked, layout in zip(blocks.stacked, blocks.layouts, strict=True)
-    ]
-    return {name: blocks.in_order([each[name] for each in of_blocks]) for name in of_blocks[0]}
+    pairs = zip(blocks.stacked, blocks.layouts, strict=True)
+    sums = zip(*(_block_statistics(*pair) for pair in pairs), strict=True)
+    total, squares, nonzero, high, low, dead = map(blocks.in_order, sums)
+    sizes = tf.constant(blocks.in_place([float(layout.size) for layout in blocks.layouts]))
+    has_units = np.array(blocks.in_place([layout.units is not None for layout in blocks.layouts]))
+    return {
+        "mean": total / sizes,
+        "std": tf.sqrt(squares / sizes),
+        "abs_max": tf.maximum(tf.maximum(high, -low), 0.0),
+        "zero_fraction": (sizes - nonzero) / sizes,
+        "dead_fraction": tf.where(has_units, dead, UNKNOWN),
+    }
 
 
-def _block_statistics(stacked: Tensor, layout: Layout) -> dict[str, Tensor]:
-    """The statistics of K gradients of one layout: [K] each."""
+def _block_statistics(stacked: Tensor, layout: Layout) -> tuple[Tensor, ...]:
+    """Of K gradients of one layout, [K] each: sum, sum of squared differences to the mean, values
+    that are not zero, largest, smallest, and share of dead units.
+    """
     count, units = stacked.shape[0], layout.units or 1
     size = float(layout.size)
-    left_out = size - tf.cast(tf.shape(stacked)[1], tf.float32)
     if layout.after > 1:
         stacked = tf.reshape(stacked, [count, -1, units, layout.after])
         stacked = tf.transpose(stacked, [0, 1, 3, 2])
@@ -197,17 +231,15 @@ def _block_statistics(stacked: Tensor, layout: Layout) -> dict[str, Tensor]:
 
     # Largest and smallest, not the largest magnitude: XLA on a processor is four times as fast.
     high, low = tf.reduce_max(stacked, axis=1), tf.reduce_min(stacked, axis=1)
-    mean = total(stacked) / size
-    squares = total(tf.square(stacked - mean[:, tf.newaxis, tf.newaxis]))
     dead = tf.reduce_mean(tf.cast((high <= 0.0) & (low >= 0.0), tf.float32), axis=1)
+    values = total(stacked)
+    mean = tf.reshape(values / size, [count, 1, 1])
+    squares = total(tf.square(stacked - mean))
+    if stacked.shape[1] is None:  # rows of zeros are left out
+        rest = size - tf.cast(tf.shape(stacked)[1] * units, tf.float32)
+        squares += rest * tf.square(values / size)
     nonzero = total(tf.cast(tf.not_equal(stacked, 0.0), tf.float32))
-    return {
-        "mean": mean,
-        "std": tf.sqrt((squares + left_out * tf.square(mean)) / size),
-        "abs_max": tf.maximum(tf.reduce_max(tf.maximum(high, -low), axis=1), 0.0),
-        "zero_fraction": (size - nonzero) / size,
-        "dead_fraction": tf.fill([count], UNKNOWN) if layout.units is None else dead,
-    }
+    return values, squares, nonzero, tf.reduce_max(high, axis=1), tf.reduce_min(low, axis=1), dead
 
 
 def sketches(blocks: Blocks) -> Tensor:
@@ -227,19 +259,21 @@ def histograms(blocks: Blocks, bins: HistogramBins) -> Tensor:
     The bin of a value is read off the sign and exponent bits of its float32, so no range has to be
     guessed. What is below the smallest normal number, 1.2e-38, counts as zero.
     """
-    pairs = zip(blocks.stacked, blocks.layouts, strict=True)
-    return blocks.in_order([_block_histograms(*pair, bins) for pair in pairs])
-
-
-def _block_histograms(stacked: Tensor, layout: Layout, bins: HistogramBins) -> Tensor:
-    count = stacked.shape[0]
-    first = tf.constant(KEYS * np.arange(count)[:, np.newaxis] + KEYS // 2, tf.int32)
-    key = tf.bitwise.right_shift(tf.bitcast(stacked, tf.int32), 23) + first
-    counts = tf.reshape(_count(tf.reshape(key, [-1]), count * KEYS), [count, KEYS])
+    keys = []
+    first = 0
+    for stacked in blocks.stacked:
+        count = stacked.shape[0]
+        rows = KEYS * np.arange(first, first + count, dtype=np.int32)[:, np.newaxis] + KEYS // 2
+        exponents = tf.bitwise.right_shift(tf.bitcast(stacked, tf.int32), 23)
+        keys.append(tf.reshape(exponents + rows, [-1]))
+        first += count
+    counts = tf.reshape(_count(tf.concat(keys, axis=0), first * KEYS), [first, KEYS])
     columns = tf.math.unsorted_segment_sum(tf.transpose(counts), _columns(bins), bins.columns)
-    left_out = layout.size - tf.shape(stacked)[1]
-    blank = left_out * tf.one_hot(bins.zero_column, bins.columns, dtype=tf.int32)
-    return tf.transpose(columns) + blank
+    columns = blocks.in_order([tf.transpose(columns)])
+    sizes = np.array(blocks.in_place([layout.size for layout in blocks.layouts]), np.int32)
+    blank = sizes - tf.reduce_sum(columns, axis=1)
+    zeros = np.arange(bins.columns) == bins.zero_column
+    return columns + blank[:, tf.newaxis] * zeros.astype(np.int32)
 
 
 def _count(keys: Tensor, size: int) -> Tensor:

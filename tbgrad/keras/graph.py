@@ -27,6 +27,11 @@ def from_graph(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.where(values == INFINITE, np.float32(np.inf), values)
 
 
+def own_variable(value: Any, dtype: Any) -> Any:
+    """A variable of the monitor's own."""
+    return tf.Variable(tf.cast(value, dtype), trainable=False, name="tbgrad")
+
+
 def in_xla() -> bool:
     """Whether what is traced now will be compiled by XLA."""
     graph = tf.compat.v1.get_default_graph()

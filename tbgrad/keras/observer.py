@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import numpy as np
 import tensorflow as tf
 
 from tbgrad.keras import replicas
-from tbgrad.keras.graph import in_xla
-from tbgrad.keras.parameters import tensorflow_variable
+from tbgrad.keras.graph import in_xla, own_variable
+from tbgrad.keras.parameters import Layout, tensorflow_variable
 from tbgrad.keras.partial_updates import PartialUpdates
-from tbgrad.keras.ring import own_variable
 from tbgrad.keras.step_graph import StepGraph
-from tbgrad.log.records import STATISTICS, HistogramBins, Parameter
+from tbgrad.log.records import HistogramBins, Parameter
 from tbgrad.monitoring.cadence import Cadence
 from tbgrad.monitoring.logged_step import Drained
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
 
 
-TURN = 32
-"""Logged steps in a row that a parameter may go without an update, where others take turns."""
+@dataclass(frozen=True)
+class Before:
+    """The variables as they were ahead of an update: each in row order, or `stacked` by layout."""
+
+    tensors: list[Tensor]
+    stacked: bool = False
 
 
 class GradientObserver:
@@ -67,14 +69,11 @@ class GradientObserver:
         )
         self._loss_sum = own_variable([0.0, 0.0], tf.float32)
         self._parts: dict[tuple[int, ...], PartialUpdates] = {}
-        self._rows: tuple[int, ...] = ()
-        self._absent = np.zeros(len(parameters), np.int64)
+        self._begun: tuple[Any, ...] | None = None
         self.losses: bool | None = None
-        self.may_log = True
-        self._pass_eagerly = tf.function(self._graph.pass_by, autograph=False)
-        self._observe_eagerly = tf.function(self._graph.observe, autograph=False)
+        self._begin_eagerly = tf.function(self._graph.begin, autograph=False)
         self._finish_eagerly = tf.function(self._graph.finish, autograph=False)
-        self._complete_eagerly = tf.function(self._graph.ring.complete, autograph=False)
+        self._complete_eagerly = tf.function(self._graph.steps.complete, autograph=False)
 
     def knows(self, variables: Sequence[Any]) -> bool:
         """Whether all of `variables` have a row."""
@@ -91,19 +90,15 @@ class GradientObserver:
     def resume(self, step: int) -> None:
         """Count on from here, and leave out what was seen since the last drain."""
         self._graph.ring.forget()
-        self._graph.step.assign(step)
-        self._graph.window.resume(step)
-
-    def due(self, step: int) -> bool:
-        """Whether this step is to be logged."""
-        return self._graph.due(step)
+        self._graph.steps.resume(step)
 
     def max_steps_between_drains(self, step: int) -> int:
         """Steps after `step` within which a drain is due, or rows may be overwritten."""
         both = self._graph.every.cadence, self._graph.histograms_every.cadence
-        return self._graph.ring.max_steps_between_drains(
+        of_logged = self._graph.ring.max_steps_between_drains(
             *(cadence.soonest(step) for cadence in both)
         )
+        return min(of_logged, self._graph.steps.max_steps_between_drains)
 
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def observe(
@@ -116,13 +111,12 @@ class GradientObserver:
         loss_scale: Tensor | None = None,
         applied: Sequence[Any] | None = None,
         with_values: bool = False,
-    ) -> list[Tensor] | None:
+    ) -> Before | None:
         """Take in the gradients of one step; call in the training step, before the update.
 
-        What is traced while `may_log` is False never logs: it is for steps that are known not to be
-        due, and costs less than finding out. `gradients` belong to `variables`; variables that are
-        not given have no gradient. `applied` are the gradients after clipping, where they were
-        clipped. `with_values` returns the values of all variables, in row order, for `finish`.
+        `gradients` belong to `variables`; variables that are not given have no gradient. `applied`
+        are the gradients after clipping, where they were clipped. `with_values` returns the values
+        of all variables, in row order, for `finish`.
         """
         by_row: dict[int, int] = {}
         for position, (gradient, variable) in enumerate(zip(gradients, variables, strict=True)):
@@ -131,26 +125,24 @@ class GradientObserver:
                 by_row[row] = position
         if not by_row:
             return None
-        rows = self._rows = tuple(sorted(by_row))
+        rows = tuple(sorted(by_row))
         part = self._part(rows)
         true = [gradients[by_row[row]] for row in rows]
-        self.losses = bool(self.losses) or loss is not None
-        if not self.may_log:
-            function = self._pass_eagerly if tf.executing_eagerly() else self._graph.pass_by
-            function(true, rows)
-            return None
         clipped = None if applied is None else [applied[by_row[row]] for row in rows]
-        given = {"loss": loss, "learning_rate": learning_rate, "loss_scale": loss_scale}
-        numbers = {name: tf.cast(x, tf.float32) for name, x in given.items() if x is not None}
+        self.losses = bool(self.losses) or loss is not None
         self._graph.counts_skipped |= loss_scale is not None
+        loss, rate, scale = (
+            None if x is None else tf.cast(x, tf.float32) for x in (loss, learning_rate, loss_scale)
+        )
         eager = tf.executing_eagerly()
-        function = self._observe_eagerly if eager else self._graph.observe
-        conditional = with_values and self._copies_conditionally and not eager
-        conditional = conditional and not in_xla()
-        values: list[Tensor] = function(true, rows, part, numbers, clipped, conditional)
-        if with_values and not conditional:
-            values = self._graph.values()
-        return values if with_values else None
+        keeps = with_values and self._copies_conditionally and not eager and not in_xla()
+        begin = self._begin_eagerly if eager else self._graph.begin
+        begun, kept = begin(true, rows, part, (loss, rate), keeps)
+        numbers = {} if scale is None else {"loss_scale": scale}
+        self._begun = begun, true, rows, part, numbers, clipped
+        if not with_values:
+            return None
+        return Before(kept, stacked=True) if keeps else self.values()
 
     def mean_loss(self, loss: Tensor, first: Tensor) -> Tensor:
         """Mean of the losses from the `first` of the batches that make up an update to this one."""
@@ -160,40 +152,37 @@ class GradientObserver:
         )
         return total[0] / total[1]
 
-    def values(self) -> list[Tensor]:
-        """The present values of all variables, in row order."""
-        return self._graph.values()
+    def values(self) -> Before:
+        """The variables as they are."""
+        return Before(self._graph.values())
 
     def complete(self, loss: Tensor) -> None:
-        """Give the newest logged step the loss that is known no sooner than after it."""
-        if self.may_log:
-            eager = tf.executing_eagerly()
-            (self._complete_eagerly if eager else self._graph.ring.complete)(loss)
+        """Give the newest step the loss that is known no sooner than after it."""
+        eager = tf.executing_eagerly()
+        (self._complete_eagerly if eager else self._graph.steps.complete)(loss)
 
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def finish(
         self,
-        before: Sequence[Tensor] | None,
-        signal_to_noise: Callable[[Sequence[Any]], Tensor] | None = None,
+        before: Before | None,
+        signal_to_noise: Callable[[Sequence[Any], Sequence[Layout]], Tensor] | None = None,
     ) -> None:
         """Close the step after the update.
 
-        `before` are the values that `observe` returned; `signal_to_noise` is asked for the column
-        of that name [P], by variables in row order, where the step is logged.
+        `before` is what `observe` returned; `signal_to_noise` is asked for the column of that name
+        [P], by variables in row order and their layouts, where the step is logged.
         """
-        if self.may_log:
-            function = self._finish_eagerly if tf.executing_eagerly() else self._graph.finish
-            function(before, signal_to_noise, self._parts.get(self._rows))
+        if self._begun is None:
+            return
+        begun, self._begun = self._begun, None
+        tensors, stacked = (None, False) if before is None else (before.tensors, before.stacked)
+        finish = self._finish_eagerly if tf.executing_eagerly() else self._graph.finish
+        finish(*begun, tensors, stacked, signal_to_noise)
 
     @property
     def count(self) -> int:
         """Updates observed so far, those before it was there included; waits for the device."""
-        return int(self._graph.step.numpy())
-
-    @property
-    def nonfinite(self) -> bool:
-        """Whether a gradient was not finite since the last drain; waits for the device."""
-        return self._graph.window.nonfinite
+        return int(self._graph.steps.step.numpy())
 
     @property
     def skipped(self) -> bool:
@@ -206,33 +195,11 @@ class GradientObserver:
 
     def drain(self) -> Drained:
         """Read what gathered since the last drain; between two steps, or while one runs."""
-        drained = self._graph.ring.drain()
-        for logged in drained.steps:
-            self._tell_turns(logged.table)
-        if self._graph.counts_skipped:
-            drained = replace(drained, skipped=int(self._graph.skipped.numpy()))
-        if (bad := self._graph.window.tell()) is not None:
-            step, row = bad
-            drained = replace(drained, nonfinite=(step, self.parameters[row].path))
-        return drained
-
-    def _tell_turns(self, table: Any) -> None:
-        """Tell a parameter that waits for its turn from one that no gradient reaches.
-
-        The former had no value that is not finite, of the latter that is not known. One that had an
-        update which was not sampled has the norm of the largest.
-        """
-        if not self._parts:
-            return
-        norm, peak_norm, column = map(STATISTICS.index, ("norm", "norm_max", "nonfinite"))
-        unsampled = np.isnan(table[:, norm]) & np.isfinite(table[:, peak_norm])
-        table[unsampled, norm] = table[unsampled, peak_norm]
-        absent = np.isnan(table[:, column])
-        self._absent = np.where(absent, self._absent + 1, 0)
-        if len(self._parts) > 1:
-            met = np.zeros(len(absent), np.bool_)
-            met[[row for rows in self._parts for row in rows]] = True
-            table[absent & met & (self._absent <= TURN), column] = 0.0
+        # The logged ones first: of each of them the row among all steps is there by now.
+        logged, histograms = self._graph.ring.drain()
+        every, lost = self._graph.steps.drain()
+        skipped = int(self._graph.skipped.numpy()) if self._graph.counts_skipped else 0
+        return Drained(every, logged, histograms, lost, skipped)
 
     def _part(self, rows: tuple[int, ...]) -> PartialUpdates | None:
         """What is kept of updates of these rows alone; nothing of those of all rows."""

@@ -7,8 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import tensorflow as tf
 
-from tbgrad.keras.graph import UNKNOWN
-from tbgrad.keras.ring import AFTER_UPDATE, own_variable
+from tbgrad.keras.graph import UNKNOWN, own_variable
 from tbgrad.log.records import STATISTICS
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
@@ -32,17 +31,15 @@ class PartialUpdates:
         self.mask = mask
         self._last = own_variable(-(2**40), tf.int64)
         shared = next(iter(others.values()), None)
-        self._shared: tuple[Any, Any, Any, Any] = (
+        self._shared: tuple[Any, Any] = (
             shared._shared
             if shared is not None
             else (
                 own_variable(np.full((count, len(STATISTICS)), UNKNOWN), tf.float32),
-                own_variable(np.full((len(AFTER_UPDATE), count), UNKNOWN), tf.float32),
                 own_variable(np.zeros((count, columns)), tf.int64),
-                own_variable(0, tf.int64),
             )
         )
-        self._kept, self._after, self._counts, self._sampled = self._shared
+        self._kept, self._counts = self._shared
 
     def coming(self, step: Tensor) -> Tensor:
         """The step of the next of these updates, which come as far apart as the last two."""
@@ -50,12 +47,15 @@ class PartialUpdates:
         self._last.assign(step)
         return coming
 
-    def put(self, table: Tensor) -> Tensor:
-        """Keep the rows of this part; the table of all parts."""
-        whole = tf.where(self.mask, table, self._kept)
-        self._kept.assign(whole)
-        self._sampled.assign(1)
-        return whole
+    def put(self, table: Tensor, logs: Tensor) -> Tensor:
+        """Keep the rows of this part; the table of all parts.
+
+        Where this update is logged, what it says of other rows stands for those that did not come
+        since the last time, and nothing is kept any more.
+        """
+        own = tf.where(self.mask, table, self._kept)
+        self._kept.assign(tf.where(logs, UNKNOWN, own))
+        return tf.where(tf.equal(own, UNKNOWN), table, own)
 
     def put_counts(self, counts: Tensor) -> Tensor:
         """Keep the histograms [P, B] of the rows of this part; those of all parts."""
@@ -66,23 +66,4 @@ class PartialUpdates:
     def counts_to_log(self, whole: Tensor) -> Tensor:
         """What is logged of them, whereupon nothing is kept any more."""
         self._counts.assign(tf.zeros_like(whole))
-        return whole
-
-    @property
-    def sampled(self) -> Tensor:
-        """Whether the update under way is sampled."""
-        return self._sampled.read_value() > 0
-
-    def put_after_update(self, after: Tensor, logs: Tensor) -> Tensor:
-        """Keep what is known after the update, [S', P]; that of all parts.
-
-        Where this update is logged, it stands for those that did not come since the last time, too,
-        and nothing is kept any more.
-        """
-        kept = self._after.read_value()
-        missing = logs & tf.equal(kept, UNKNOWN)
-        whole = tf.where(self.mask[:, 0] | missing, after, kept)
-        self._after.assign(tf.where(logs, UNKNOWN, whole))
-        self._kept.assign(tf.where(logs, UNKNOWN, self._kept.read_value()))
-        self._sampled.assign(0)
         return whole

@@ -7,22 +7,18 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
-from tbgrad.keras.graph import UNKNOWN, conditional_call, from_graph
+from tbgrad.keras.graph import UNKNOWN, from_graph, own_variable
 from tbgrad.log.records import STATISTICS, HistogramBins
-from tbgrad.monitoring.logged_step import Drained, LoggedStep
+from tbgrad.monitoring.logged_step import Histograms, LoggedStep
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
 
 RING_BYTES = 1 << 18
 HISTOGRAM_RING_BYTES = 1 << 18
 MIN_ROWS, MAX_ROWS = 16, 256
-NUMBERS = ("loss", "learning_rate", "norm", "norm_max", "applied_norm", "loss_scale", "skipped")
-"""What a row has besides its table."""
-
-AFTER_UPDATE = ("update_norm", "snr")
-"""Statistics that are known no sooner than the update is done."""
+NUMBERS = ("applied_norm", "loss_scale", "skipped")
+"""What a row has besides its table, and beyond what every step has."""
 
 
 class StatisticsRing:
@@ -54,13 +50,9 @@ class StatisticsRing:
         self.histogram_rows = max(needed, min(as_long, room))
         self._count = count
         self._logged = own_variable(0, tf.int64)
-        self._slot = own_variable(-1, tf.int64)
         self._step = own_variable(np.zeros(self.rows), tf.int64)
         self._numbers = own_variable(np.zeros((self.rows, len(NUMBERS))), tf.float32)
         self._table = own_variable(np.zeros((self.rows, count, len(STATISTICS))), tf.float32)
-        # With one row more, for what is finished without having been begun.
-        after = np.full((self.rows + 1, len(AFTER_UPDATE), count), UNKNOWN)
-        self._after_update = own_variable(after, tf.float32)
         # int64, since TensorFlow keeps int32 variables off the GPU, out of XLA's reach.
         self._histograms_logged = own_variable(0, tf.int64)
         self._histogram_step = own_variable(np.zeros(self.histogram_rows), tf.int64)
@@ -76,7 +68,7 @@ class StatisticsRing:
         return max(1, full // 2)
 
     def write(self, step: Tensor, numbers: Tensor, table: Tensor) -> None:
-        """Begin a row: the `NUMBERS` and the table [P, S] of a step."""
+        """Write the `NUMBERS` and the table [P, S] of a step."""
         slot = self._logged % self.rows
         written = [
             _write(self._step, slot, step),
@@ -84,7 +76,7 @@ class StatisticsRing:
             _write(self._table, slot, table),
         ]
         with tf.control_dependencies(written):
-            self._slot.assign(slot)
+            self._logged.assign_add(1)
 
     def write_histograms(self, step: Tensor, counts: Tensor) -> None:
         """Write the histograms [P, B] of a step."""
@@ -96,43 +88,17 @@ class StatisticsRing:
         with tf.control_dependencies(written):
             self._histograms_logged.assign_add(1)
 
-    @property
-    def begun(self) -> Tensor:
-        """Whether a row was begun that has yet to be finished."""
-        return self._slot.read_value() >= 0
-
-    def finish(self, after_update: Tensor) -> None:
-        """Finish the row, where one was begun, with the columns of `AFTER_UPDATE`: [2, P]."""
-        slot = self._slot.read_value()
-        begun = slot >= 0
-        written = _write(self._after_update, tf.where(begun, slot, self.rows), after_update)
-        with tf.control_dependencies([written]):
-            self._slot.assign(-1)
-            self._logged.assign_add(tf.cast(begun, tf.int64))
-
-    def complete(self, loss: Tensor) -> None:
-        """Give the newest row a loss, where it has none."""
-        logged, column = self._logged.read_value(), NUMBERS.index("loss")
-        newest = (logged - 1) % self.rows
-        # A slice of the variable itself would, under XLA, be one of what it was before this step.
-        known = tf.gather(self._numbers.read_value(), newest)[column]
-        missing = tf.equal(known, UNKNOWN) & (logged > 0)
-        at = [[newest, tf.constant(column, tf.int64)]]
-        conditional_call(missing, lambda: _written(self._numbers, at, loss), lambda: None)
-
     def forget(self) -> None:
         """Leave out what has gathered so far."""
         self._drained = int(self._logged.numpy())
         self._histograms_drained = int(self._histograms_logged.numpy())
 
-    def drain(self) -> Drained:
+    def drain(self) -> tuple[tuple[LoggedStep, ...], Histograms]:
         """Read what gathered since the last drain; between two steps, or while one runs."""
         logged, histograms_logged = int(self._logged.numpy()), int(self._histograms_logged.numpy())
         if logged == self._drained:
-            return Drained((), (), 0)
-        raw, table = self._numbers.numpy(), self._table.numpy().copy()
-        columns = [STATISTICS.index(name) for name in AFTER_UPDATE]
-        table[:, :, columns] = self._after_update.numpy()[:-1].transpose(0, 2, 1)
+            return (), ()
+        raw, table = self._numbers.numpy(), self._table.numpy()
         numbers, table = from_graph(raw), from_graph(table)
         at = self._step.numpy()
         # Steps that ran meanwhile may have overwritten the oldest rows, or even all of them.
@@ -143,12 +109,10 @@ class StatisticsRing:
             shown = dict(zip(NUMBERS, raw[slot] != UNKNOWN, strict=True))
             row = {name: number for name, number in named if shown[name]}
             steps.append(LoggedStep(int(at[slot]), row, table[slot]))
-        lost, self._drained = first - self._drained, logged
-        return Drained(tuple(steps), self._drain_histograms(histograms_logged, steps), lost)
+        self._drained = logged
+        return tuple(steps), self._drain_histograms(histograms_logged, steps)
 
-    def _drain_histograms(
-        self, logged: int, steps: list[LoggedStep]
-    ) -> tuple[tuple[int, NDArray[np.int32]], ...]:
+    def _drain_histograms(self, logged: int, steps: list[LoggedStep]) -> Histograms:
         """The histograms of the drained steps; that of a step still running waits for it."""
         first = max(self._histograms_drained, logged - self.histogram_rows)
         if logged == first or not steps:
@@ -164,14 +128,5 @@ class StatisticsRing:
         return tuple(taken)
 
 
-def own_variable(value: Any, dtype: Any) -> Any:
-    """A variable of the monitor's own."""
-    return tf.Variable(tf.cast(value, dtype), trainable=False, name="tbgrad")
-
-
 def _write(ring: Any, slot: Tensor, value: Tensor) -> Tensor:
     return ring.scatter_nd_update([[slot]], tf.expand_dims(value, 0))
-
-
-def _written(ring: Any, at: Any, value: Tensor) -> None:
-    ring.scatter_nd_update(at, [tf.cast(value, ring.dtype)])

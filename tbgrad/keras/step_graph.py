@@ -5,10 +5,10 @@ All state lives in TensorFlow variables on the training device, and nothing wait
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -16,11 +16,12 @@ import tensorflow as tf
 from tbgrad.keras import gradient_statistics as statistics
 from tbgrad.keras import sketch
 from tbgrad.keras.device_cadence import DeviceCadence
-from tbgrad.keras.graph import UNKNOWN, conditional_call
+from tbgrad.keras.graph import UNKNOWN, conditional_call, own_variable
+from tbgrad.keras.parameters import Layout
 from tbgrad.keras.partial_updates import PartialUpdates
-from tbgrad.keras.ring import NUMBERS, StatisticsRing, own_variable
+from tbgrad.keras.ring import NUMBERS, StatisticsRing
+from tbgrad.keras.step_ring import Scalars, StepRing
 from tbgrad.keras.step_table import StepTable
-from tbgrad.keras.window import Window, WindowOnDevice, peak, root
 from tbgrad.log.records import HistogramBins, Parameter
 from tbgrad.monitoring.cadence import Cadence
 
@@ -31,11 +32,11 @@ class StepGraph:
     """The part of the monitor that is traced into the training step, and its state.
 
     Attributes:
-        step: updates seen so far, a variable.
         every, histograms_every: which steps are logged, and which with histograms.
-        ring: the logged steps.
-        window: what was seen since the last of them.
-        skipped: updates left out since then, a variable; `counts_skipped` where there may be any.
+        steps: what is known of every step; it counts them.
+        ring: the logged ones, with all statistics.
+        skipped: updates left out since the last of these, a variable; `counts_skipped` where there
+            may be any.
     """
 
     def __init__(
@@ -55,9 +56,8 @@ class StepGraph:
         self._first = start_step + 1
         self._tables = StepTable(parameters)
         self._sketch = own_variable(np.zeros((count, sketch.BUCKETS)), tf.float32)
-        self.step = own_variable(start_step, tf.int64)
         self.every, self.histograms_every = DeviceCadence(every), DeviceCadence(histograms_every)
-        self.window = WindowOnDevice(count)
+        self.steps = StepRing(count, start_step=start_step, steps_per_execution=steps_per_execution)
         self.ring = StatisticsRing(
             count,
             bins,
@@ -65,197 +65,155 @@ class StepGraph:
             histograms_every=histograms_every.shortest,
             steps_per_execution=steps_per_execution,
         )
+        self._outside = own_variable(0.0, tf.float32)
         self.skipped = own_variable(0.0, tf.float32)
         self.counts_skipped = False
-
-    def due(self, step: int) -> bool:
-        """Whether this step is to be logged, told on the host."""
-        both = self.every.cadence, self.histograms_every.cadence
-        return step == self._first or any(cadence.due(step) for cadence in both)
 
     def values(self) -> list[Tensor]:
         """The present values of all variables, in row order."""
         return [tf.convert_to_tensor(variable) for variable in self._variables]
 
-    def observe(
+    def begin(
         self,
+        true: list[Any],
+        rows: tuple[int, ...],
+        part: PartialUpdates | None,
+        scalars: Scalars,
+        keeps: bool,
+    ) -> tuple[Begun, list[Tensor]]:
+        """Leave the row of a step, ahead of the update; what is to be handed to `finish`.
+
+        `true` are the gradients of the `rows`, which rise, `scalars` the loss and the learning
+        rate. Where it `keeps` them, it also returns the variables by layout, or empty tensors where
+        this step is not logged: reading them at every step would make the optimizer copy them at
+        every step.
+        """
+        gradients = [statistics.prepare(gradient) for gradient in true]
+        squares = statistics.square_sums(gradients, self._tables.layouts_of(rows))
+        step = self.steps.write(scalars, self._tables.spread(tf.sqrt(squares), rows, UNKNOWN))
+        counted = self.histograms_every.due(step) | tf.equal(step, self._first)
+        due = counted | self.every.due(step) | self._overflows(squares)
+        begun = Begun(step, squares, due, counted, due, counted)
+        if part is not None:
+            # The last of these updates ahead of the one that is logged stands in for it.
+            coming = part.coming(step)
+            counted |= self.histograms_every.passed_by(step, coming)
+            sampled = due | counted | self.every.passed_by(step, coming)
+            begun = begun._replace(sampled=sampled, counted=counted)
+        if not keeps:
+            return begun, []
+        empty = [tf.zeros([0])] * len(statistics.groups(self._tables.layouts))
+        kept: list[Tensor] = conditional_call(
+            begun.sampled, lambda: self._tables.weights(self.values()).stacked, lambda: empty
+        )
+        return begun, kept
+
+    def _overflows(self, squares: Tensor) -> Tensor:
+        """Whether the squares leave the range of float32, and did not the step before.
+
+        Of such a step all is logged: whether the gradient is finite, only its values tell.
+        """
+        outside = tf.cast(~tf.math.is_finite(tf.reduce_sum(squares)), tf.float32)
+        before = self._outside.read_value()
+        self._outside.assign(outside)
+        return outside > before
+
+    def finish(
+        self,
+        begun: Begun,
         true: list[Any],
         rows: tuple[int, ...],
         part: PartialUpdates | None,
         numbers: dict[str, Tensor],
         clipped: list[Any] | None,
-        with_values: bool,
-    ) -> list[Tensor]:
-        """Take in a step, which is logged where it is due.
+        before: Sequence[Tensor] | None,
+        stacked: bool,
+        signal_to_noise: Callable[[Sequence[Any], Sequence[Layout]], Tensor] | None,
+    ) -> None:
+        """Log what is due of the step, once the update is done: one conditional for all.
 
-        One conditional a step: nearly all steps only raise the peaks of the window. `true` are the
-        gradients of the `rows`, which rise; `numbers` what else is known, `clipped` the gradients
-        that are applied where these are others.
-
-        `with_values` returns the variables as they are, or empty tensors where this step is not
-        logged: reading them at every step would make the optimizer copy them at every step.
+        `before` are the variables ahead of the update: each, or `stacked` as `begin` returns them.
+        `numbers` are what else is known, `clipped` the gradients that were applied where these are
+        others.
         """
-        seen = self._seen(true, rows)
-        step = self.step.assign_add(1, read_value=True)
-        histograms_due = self.histograms_every.due(step) | tf.equal(step, self._first)
-        due = sampled = histograms_due | self.every.due(step)
-        counted = histograms_due
-        if part is not None:
-            # The last of these updates ahead of the one that is logged stands in for it.
-            coming = part.coming(step)
-            sampled = due | self.every.passed_by(step, coming)
-            counted = histograms_due | self.histograms_every.passed_by(step, coming)
 
-        def look() -> list[Tensor]:
-            window = self._window_with(seen, step)
-
-            def sample() -> None:
-                table, norm, angles = self._tables.of_gradients(
-                    seen.gradients, rows, seen.squares, self._sketch
-                )
-                if part is None:
-                    self._sketch.assign(angles)
-                    self._log(table, norm, window, step, numbers, clipped)
-                    return
-                self._sketch.assign(tf.where(part.mask, angles, self._sketch))
-                whole = part.put(table)
-                tf.cond(
-                    due,
-                    lambda: self._log(whole, norm, window, step, numbers, clipped),
-                    lambda: self.window.keep(window),
-                )
+        def sample() -> None:
+            blocks = self._tables.blocks([statistics.prepare(g) for g in true], rows)
+            norms = self._tables.norms(blocks, rows, begun.squares)
+            others = self._after_update(before, stacked, signal_to_noise) | {"norm": norms}
+            table, angles = self._tables.of_gradients(blocks, rows, self._sketch, others)
+            counts = partial(self._tables.histograms, blocks, rows, self._bins)
+            if part is None:
+                self._sketch.assign(angles)
+                self._log(table, begun.step, numbers, clipped)
+                tf.cond(begun.counted, lambda: self._write_histograms(begun, counts()), _nothing)
+                return
+            self._sketch.assign(tf.where(part.mask, angles, self._sketch))
+            whole = part.put(table, begun.due)
+            tf.cond(begun.due, lambda: self._log(whole, begun.step, numbers, clipped), _nothing)
 
             def count() -> None:
-                counts = self._tables.histograms(seen.gradients, rows, self._bins)
-                if part is None:
-                    self.ring.write_histograms(step, counts)
-                    return
-                whole = part.put_counts(counts)
-                write = partial(self.ring.write_histograms, step)
-                tf.cond(histograms_due, lambda: write(part.counts_to_log(whole)), _nothing)
+                kept = part.put_counts(counts())
+                write = partial(self._write_histograms, begun)
+                tf.cond(begun.histograms_due, lambda: write(part.counts_to_log(kept)), _nothing)
 
-            tf.cond(sampled, sample, lambda: self.window.keep(window))
-            tf.cond(counted, count, _nothing)
-            return self.values() if with_values else []
+            tf.cond(begun.counted, count, _nothing)
 
-        def pass_by() -> list[Tensor]:
-            self.window.add_finite(seen.spread, seen.total)
-            return [tf.zeros([0], v.dtype) for v in self._variables] if with_values else []
+        conditional_call(begun.sampled, sample, _nothing)
 
-        values: list[Tensor] = conditional_call(sampled | counted | ~seen.finite, look, pass_by)
-        return values
+    def _after_update(
+        self,
+        before: Sequence[Tensor] | None,
+        stacked: bool,
+        signal_to_noise: Callable[[Sequence[Any], Sequence[Layout]], Tensor] | None,
+    ) -> dict[str, Tensor]:
+        """What the variables, now and ahead of the update, and the optimizer tell: [P] each."""
+        now = weights = self._tables.weights(self.values())
+        told = {}
+        if before is not None:
+            weights = copy.copy(now)
+            weights.stacked = list(before if stacked else self._tables.weights(before).stacked)
+            told["update_norm"] = tf.sqrt(now.minus(weights.stacked).squares)
+        if signal_to_noise is not None:
+            told["snr"] = signal_to_noise(self._variables, self._tables.layouts)
+        return told | {"weight_norm": tf.sqrt(weights.squares)}
 
-    def pass_by(self, true: list[Any], rows: tuple[int, ...]) -> None:
-        """Take in a step that is not logged.
-
-        The step is counted inside the conditional: one that waits for a counter ahead of it costs a
-        transformer 4 % of its step.
-        """
-        seen = self._seen(true, rows)
-
-        def count() -> None:
-            step = self.step.assign_add(1, read_value=True)
-            self.window.keep(self._window_with(seen, step))
-
-        def usual() -> None:
-            self.step.assign_add(1)
-            self.window.add_finite(seen.spread, seen.total)
-
-        conditional_call(~seen.finite, count, usual)
-
-    def _seen(self, true: list[Any], rows: tuple[int, ...]) -> _Seen:
-        gradients = [statistics.prepare(gradient) for gradient in true]
-        squares = statistics.square_sums(gradients)
-        return _Seen(gradients, rows, squares, tf.reduce_sum(squares), self._tables)
-
-    def _window_with(self, seen: _Seen, step: Tensor) -> Window:
-        """The window with this step in it."""
-        counts = tf.cond(
-            seen.finite,
-            lambda: tf.zeros([self._count]),
-            lambda: self._tables.nonfinite_counts(seen.gradients, seen.rows),
-        )
-        return self.window.with_step(step, seen.spread, seen.total, counts)
+    def _write_histograms(self, begun: Begun, counts: Tensor) -> None:
+        self.ring.write_histograms(begun.step, counts)
 
     def _log(
         self,
         table: Tensor,
-        norm: Tensor,
-        window: Window,
         step: Tensor,
         numbers: dict[str, Tensor],
         clipped: list[Any] | None,
     ) -> None:
-        """Write this step into the ring and begin a new window."""
-        numbers = numbers | {
-            "norm": norm,
-            "norm_max": tf.maximum(root(window.total), peak(norm)),
-        }
+        """Write this step into the ring of those that are logged."""
+        numbers = dict(numbers)
         if self.counts_skipped:
             numbers["skipped"] = self.skipped.read_value()
         if clipped is not None:
             prepared = [statistics.prepare(gradient) for gradient in clipped]
-            numbers["applied_norm"] = tf.sqrt(tf.reduce_sum(statistics.square_sums(prepared)))
+            halves = [tf.nn.l2_loss(gradient.tensor) for gradient in prepared]
+            numbers["applied_norm"] = tf.sqrt(2.0 * tf.add_n(halves))
         known = tf.stack([numbers.get(name, UNKNOWN) for name in NUMBERS])
-        table = self._tables.with_window(table, window, self.values())
         self.ring.write(step, known, table)
         self.skipped.assign(0.0)
-        self.window.keep(window.next())
-
-    def finish(
-        self,
-        before: Sequence[Tensor] | None,
-        signal_to_noise: Callable[[Sequence[Any]], Tensor] | None,
-        part: PartialUpdates | None,
-    ) -> None:
-        """Finish what is logged of the step, once the update is done."""
-
-        def known_after_update() -> Tensor:
-            unknown = tf.fill([self._count], UNKNOWN)
-            changes = ratios = unknown
-            if before is not None:
-                pairs = zip(self.values(), before, strict=True)
-                changes = self._tables.norms([new - old for new, old in pairs])
-            if signal_to_noise is not None:
-                ratios = signal_to_noise(self._variables)
-            return tf.stack([changes, ratios])
-
-        def close() -> None:
-            self.ring.finish(known_after_update())
-
-        def close_part() -> None:
-            # Without a conditional in this one, which takes XLA long to compile.
-            assert part is not None
-            self.ring.finish(part.put_after_update(known_after_update(), self.ring.begun))
-
-        if part is None:
-            conditional_call(self.ring.begun, close, _nothing)
-        else:
-            conditional_call(part.sampled, close_part, _nothing)
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """The gradients of one step: their rows, squared norms [R], and the square of the global one.
+class Begun(NamedTuple):
+    """A step ahead of its update: its number, the squared norms [R], and what is to be done.
 
-    A value that is not finite makes the sum so, which is cheaper to see than to count.
+    It is `due` to be logged, with or without histograms, or only `sampled`, and `counted`, since it
+    stands in for one that is.
     """
 
-    gradients: list[statistics.Gradient]
-    rows: tuple[int, ...]
+    step: Tensor
     squares: Tensor
-    total: Tensor
-    tables: StepTable
-
-    @property
-    def finite(self) -> Tensor:
-        """Whether all is finite."""
-        return tf.math.is_finite(self.total)
-
-    @property
-    def spread(self) -> Tensor:
-        """Squared norms of all rows [P], below zero where there is no gradient."""
-        return self.tables.spread(self.squares, self.rows, -1.0)
+    due: Tensor
+    histograms_due: Tensor
+    sampled: Tensor
+    counted: Tensor
 
 
 def _nothing() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -11,8 +11,7 @@ import tensorflow as tf
 from tbgrad.keras import gradient_statistics as statistics
 from tbgrad.keras import sketch
 from tbgrad.keras.graph import UNKNOWN
-from tbgrad.keras.parameters import layouts
-from tbgrad.keras.window import Window, peak, root
+from tbgrad.keras.parameters import Layout, layouts
 from tbgrad.log.records import STATISTICS, HistogramBins, Parameter
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
@@ -22,11 +21,14 @@ class StepTable:
     """Statistics of the gradients of some rows as columns [P] for all.
 
     `rows` are those of the gradients, rising. Its methods belong into the training step.
+
+    Attributes:
+        layouts: how each of all rows lies in memory.
     """
 
     def __init__(self, parameters: tuple[Parameter, ...]) -> None:
         self._count = len(parameters)
-        self._layouts = layouts(parameters)
+        self.layouts = layouts(parameters)
 
     def spread(self, values: Tensor, rows: tuple[int, ...], blank: Any) -> Tensor:
         """From the rows that have a gradient to all P rows, `blank` in the others."""
@@ -39,60 +41,45 @@ class StepTable:
         )
         return tf.gather(tf.concat([values, filler], axis=0), position)
 
-    def nonfinite_counts(
+    def blocks(
         self, gradients: Sequence[statistics.Gradient], rows: tuple[int, ...]
-    ) -> Tensor:
-        """Values that are not finite: [P]."""
-        counts = statistics.nonfinite_counts(self._blocks(gradients, rows))
-        return self.spread(counts, rows, 0.0)
+    ) -> statistics.Blocks:
+        """The gradients of these rows by layout."""
+        return statistics.Blocks(gradients, self.layouts_of(rows))
+
+    def weights(self, values: Sequence[Tensor]) -> statistics.Blocks:
+        """The variables, whose values these are, by layout."""
+        return statistics.Blocks.of(values, self.layouts)
+
+    def layouts_of(self, rows: Sequence[int]) -> list[Layout]:
+        """How these rows lie in memory."""
+        return [self.layouts[row] for row in rows]
 
     def histograms(
-        self,
-        gradients: Sequence[statistics.Gradient],
-        rows: tuple[int, ...],
-        bins: HistogramBins,
+        self, blocks: statistics.Blocks, rows: tuple[int, ...], bins: HistogramBins
     ) -> Tensor:
         """Counts of the values by bin: [P, B]."""
-        return self.spread(statistics.histograms(self._blocks(gradients, rows), bins), rows, 0)
+        return self.spread(statistics.histograms(blocks, bins), rows, 0)
+
+    def norms(self, blocks: statistics.Blocks, rows: tuple[int, ...], squares: Tensor) -> Tensor:
+        """Their norms, also where their `squares` leave the range of float32: [P]."""
+        return self.spread(statistics.norms(blocks, squares), rows, UNKNOWN)
 
     def of_gradients(
         self,
-        gradients: list[statistics.Gradient],
+        blocks: statistics.Blocks,
         rows: tuple[int, ...],
-        squares: Tensor,
         before: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """What is told from these gradients alone: a table [P, S], the global norm, sketches.
+        others: Mapping[str, Tensor],
+    ) -> tuple[Tensor, Tensor]:
+        """What is told from these gradients, and `others`: a table [P, S], and their sketches.
 
-        `squares` are their squared norms, `before` the sketches [P, K] to take the angles to.
+        `before` are the sketches [P, K] to take the angles to.
         """
-        blocks = self._blocks(gradients, rows)
         angles = self.spread(statistics.sketches(blocks), rows, 0.0)
         known = statistics.column_statistics(blocks)
-        layouts = [self._layouts[row] for row in rows]
-        known["norm"] = statistics.norms(gradients, layouts, squares)
-        norm = statistics.norm(known["norm"])
         columns = {name: self.spread(column, rows, UNKNOWN) for name, column in known.items()}
+        columns |= others
         columns["cosine"] = sketch.cosine(angles, before)
         unknown = tf.fill([self._count], UNKNOWN)
-        return tf.stack([columns.get(name, unknown) for name in STATISTICS], axis=1), norm, angles
-
-    def with_window(self, table: Tensor, window: Window, values: Sequence[Tensor]) -> Tensor:
-        """The table with the columns that are about the window, and the weights as they are."""
-        columns = dict(zip(STATISTICS, tf.unstack(table, axis=1), strict=True))
-        seen = window.squares >= 0.0
-        # The norm itself is right where its square is out of the range of float32.
-        peaks = tf.maximum(root(tf.maximum(window.squares, 0.0)), peak(columns["norm"]))
-        columns["norm_max"] = tf.where(seen, peaks, UNKNOWN)
-        columns["nonfinite"] = tf.where(seen, window.nonfinite, UNKNOWN)
-        columns["weight_norm"] = self.norms(values)
-        return tf.stack(list(columns.values()), axis=1)
-
-    def norms(self, tensors: Sequence[Tensor]) -> Tensor:
-        """Norms of tensors with the shapes of the variables: [P]."""
-        return statistics.norms([statistics.prepare(tensor) for tensor in tensors], self._layouts)
-
-    def _blocks(
-        self, gradients: Sequence[statistics.Gradient], rows: tuple[int, ...]
-    ) -> statistics.Blocks:
-        return statistics.Blocks(gradients, [self._layouts[row] for row in rows])
+        return tf.stack([columns.get(name, unknown) for name in STATISTICS], axis=1), angles

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from tbgrad.keras.fit_call import Fit
-from tbgrad.keras.observer import GradientObserver
 from tbgrad.keras.returned_loss import ReturnedLoss
 
 
@@ -23,9 +22,8 @@ class Watcher(Protocol):
 class WatchedFunction:
     """Stands in for `model.train_function`, for all who watch one `fit`.
 
-    There are two functions behind it: one that looks at every step and one, made where
-    `may_pass`, for the steps at which there is nothing to log, which costs less. Where the `fit`
-    ended without telling, its watchers are closed ahead of the next step of anybody else.
+    Behind it is the model's own, made anew while they watch. Where the `fit` ended without telling,
+    its watchers are closed ahead of the next step of anybody else.
     """
 
     def __init__(self, model: Any) -> None:
@@ -33,10 +31,8 @@ class WatchedFunction:
         self._plain = model.train_function
         self._fit = Fit()
         self._made_for: list[Watcher] = []
-        self._looking: Any = None
-        self._passing: Any = None
+        self._watched: Any = None
         self.watchers: list[Watcher] = []
-        self.passes = False
 
     @staticmethod
     def of(model: Any, former: WatchedFunction | None) -> WatchedFunction:
@@ -70,23 +66,11 @@ class WatchedFunction:
             watcher.leave()
             self.exit(watcher)
 
-    def make(self, *, may_pass: bool) -> None:
-        """Make the functions, unless those that there are were made for the same watchers."""
-        if self._looking is not None and self._made_for == self.watchers:
-            return
-        self._made_for = list(self.watchers)
-        self._looking = self._made()
-        self._passing = self._made() if may_pass else None
-        self.passes = False
-
-    def look(self, observer: GradientObserver, step: int) -> None:
-        """Choose the function for this step: where nothing is logged one costs less that cannot."""
-        observer.may_log = self._passing is None or observer.due(step)
-        self.passes = not observer.may_log
-
-    def never_pass(self) -> None:
-        """Look at every step from now on."""
-        self._passing, self.passes = None, False
+    def make(self) -> None:
+        """Make the function, unless that which there is was made for the same watchers."""
+        if self._watched is None or self._made_for != self.watchers:
+            self._made_for = list(self.watchers)
+            self._watched = self._made()
 
     def __call__(self, iterator: Any) -> Any:
         """One call of the train function: a step, or several."""
@@ -97,9 +81,9 @@ class WatchedFunction:
             if self._model.train_function is None:
                 self._model.make_train_function()
             return self._model.train_function(iterator)
-        if self._looking is None:
-            self.make(may_pass=False)
-        return (self._passing if self.passes else self._looking)(iterator)
+        if self._watched is None:
+            self.make()
+        return self._watched(iterator)
 
     def _made(self) -> Any:
         """The train function anew, with a step that shows the loss that it returns."""

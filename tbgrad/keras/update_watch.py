@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tbgrad.keras import internals, replicas
 from tbgrad.keras.moments import signal_to_noise
-from tbgrad.keras.observer import GradientObserver
+from tbgrad.keras.observer import Before, GradientObserver
 from tbgrad.keras.optimizers import children, learning_rate
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
@@ -203,7 +203,7 @@ class _StepInProgress:
 
     observer: GradientObserver | None = None
     loss: Tensor | None = None
-    values: list[Tensor] | None = None
+    values: Before | None = None
     variables: list[Any] = field(default_factory=list)
     announced: dict[int, Any] = field(default_factory=dict)
     true: list[Any] = field(default_factory=list)

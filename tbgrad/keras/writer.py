@@ -30,7 +30,7 @@ from tbgrad.monitoring.arguments import (
 )
 from tbgrad.monitoring.cadence import HISTOGRAMS, Cadences
 from tbgrad.monitoring.run_log import RunLog
-from tbgrad.monitoring.schedule import CHECK_SECONDS, Action, Schedule
+from tbgrad.monitoring.schedule import Action, Schedule
 
 
 class GradientSummaryWriter:
@@ -273,11 +273,11 @@ def _drain_until(stop: threading.Event, attachment: Attachment) -> None:
     while not attachment.log.failed:
         step = attachment.step
         pause = schedule.pause(step, time.monotonic(), attachment.room(step))
-        if stop.wait(min(pause, CHECK_SECONDS)):
+        if stop.wait(pause):
             return
         step, now = attachment.step, time.monotonic()
         action = schedule.next_action(step, now, attachment.room(step))
-        if action is Action.DRAIN or (action is Action.CHECK and attachment.alarmed):
+        if action is Action.DRAIN:
             logged = attachment.drain()
             schedule.drained(attachment.step, time.monotonic(), logged)
 

@@ -30,3 +30,8 @@ class Steps:
 
     def __len__(self) -> int:
         return len(self.norms)
+
+    def __getitem__(self, part: slice) -> Steps:
+        """Some of them: a slice without a stride."""
+        scalars = {tag: values[part] for tag, values in self.scalars.items()}
+        return Steps(self.first_step + part.indices(len(self))[0], scalars, self.norms[part])

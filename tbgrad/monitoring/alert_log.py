@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
-from tbgrad.diagnosis import RULES, AlertSettings, Diagnosis, Record
-from tbgrad.diagnosis.rules.gradients import NONFINITE_GRADIENT
+from tbgrad.diagnosis import AlertSettings, Diagnosis, Record
 from tbgrad.log import encode
-from tbgrad.log.records import STATISTICS, Alert
+from tbgrad.log.records import Alert, Manifest
+from tbgrad.log.steps import Steps
 from tbgrad.monitoring.sentences import brief, logger
-
-_RULES = tuple(rule for rule in RULES if rule is not NONFINITE_GRADIENT)
-"""The alarm here sees steps that are not logged, too, and names the first parameter."""
-
-SOUND = 20
-"""Logged steps without a value that is not finite after which the alarm is over."""
 
 
 class AlertLog:
-    """The alerts of one run: those of the rules, and that a gradient is not finite.
+    """The alerts of one run.
 
     All of it runs on the thread that writes the log: its methods give the values to write at a step
     and warn of new alerts that are no mere hints; `on_alert` is called about new and closed ones.
@@ -41,30 +34,23 @@ class AlertLog:
         self._settings = settings or AlertSettings()
         self.opened: set[str] = set()
         self._last: tuple[int, list[Alert]] = (-1, [])
-        self._alarm = NonfiniteAlarm(self._settings)
-        self._diagnosis: Diagnosis | None = Diagnosis(self._settings, _RULES)
+        self._diagnosis: Diagnosis | None = Diagnosis(self._settings)
         self._known: set[tuple[str, int]] = set()
         self._calls = Calls(on_alert, self._call_failed) if on_alert is not None else None
 
     def begin(self, step: int) -> list[Any]:
         """Begin a session of the same run: what was open in the last one is closed."""
-        closed = self._alarm.end() + (self._diagnosis.end() if self._diagnosis else [])
-        values = self._values(step, closed)
-        self._diagnosis = Diagnosis(self._settings, _RULES)
-        self._alarm = NonfiniteAlarm(self._settings)
+        values = self._values(step, self._diagnosis.end() if self._diagnosis else [])
+        self._diagnosis = Diagnosis(self._settings)
         return values
 
-    def nonfinite(self, step: int, path: str) -> list[Any]:
-        """A gradient was not finite at this step, which need not be logged, first of `path`."""
-        return self._values(step, self._alarm.begin(step, path))
+    def stepped(self, at: int, steps: Steps, manifest: Manifest) -> list[Any]:
+        """These steps were done; what is to be written at a step."""
+        return self._values(at, self._found(lambda diagnosis: diagnosis.add_steps(steps, manifest)))
 
     def logged(self, record: Record) -> list[Any]:
-        """A step was logged."""
-        return self._values(record.step, self._alarm.update(record) + self._found(record))
-
-    def estimated(self, record: Record) -> list[Any]:
-        """The curvature was estimated, or there was a validation."""
-        return self._values(record.step, self._found(record))
+        """A step was logged, the curvature was estimated, or there was a validation."""
+        return self._values(record.step, self._found(lambda diagnosis: diagnosis.update(record)))
 
     def end(self, step: int) -> list[Any]:
         """How long the alerts that are still open have lasted."""
@@ -75,12 +61,12 @@ class AlertLog:
         if self._calls is not None:
             self._calls.wait()
 
-    def _found(self, record: Record) -> list[Alert]:
-        """What the rules say of a record; those that fail are left out from there on."""
+    def _found(self, ask: Callable[[Diagnosis], list[Alert]]) -> list[Alert]:
+        """What the rules say when asked; those that fail are left out from there on."""
         if self._diagnosis is None:
             return []
         try:
-            told = self._diagnosis.update(record)
+            told = ask(self._diagnosis)
         except Exception as error:  # noqa: BLE001 - whatever it is, logging goes on
             self._note(f"the diagnosis failed and is over. {brief(error)}")
             self._diagnosis = None
@@ -109,89 +95,6 @@ class AlertLog:
 
     def _call_failed(self, error: Exception) -> None:
         self._note(f"on_alert failed and is not called again. {brief(error)}")
-
-
-class NonfiniteAlarm:
-    """Opens an alert when gradients cease to be finite and closes it when they are again.
-
-    `last_step` of the alert is the last logged step in whose window there was such a value. It is
-    closed after so many logged steps in a row without one, and twice as many each time it has come
-    back.
-    """
-
-    def __init__(self, settings: AlertSettings) -> None:
-        self._settings = settings
-        self._alert: Alert | None = None
-        self._unheard: int | None = None
-        self._patience = 0
-        self._sound = 0
-
-    def begin(self, step: int, path: str) -> list[Alert]:
-        """The alert, where one opens with this step, `path` being the first such parameter."""
-        self._sound = 0
-        if self._alert is not None:
-            return []
-        if self._silenced(path):
-            self._unheard = step  # others may be met by it, too
-            return []
-        return [self._open(step, path)]
-
-    def update(self, record: Record) -> list[Alert]:
-        """The alert, where it opens, lasts or closes with this logged step."""
-        assert record.table is not None
-        bad = record.table[:, STATISTICS.index("nonfinite")] > 0
-        if self._alert is None:
-            names = record.manifest.names if record.manifest is not None else ()
-            heard = (name for name, is_bad in zip(names, bad, strict=False) if is_bad)
-            path = next((name for name in heard if not self._silenced(name)), None)
-            if self._unheard is None or path is None:
-                return []
-            opened = self._open(self._unheard, path)
-            self._alert = replace(opened, last_step=max(opened.last_step, record.step))
-            return [self._alert]
-        if record.step <= self._alert.last_step:
-            return []
-        if bad.any():
-            self._sound = 0
-            self._alert = replace(self._alert, last_step=record.step)
-            return [self._alert]
-        self._sound += 1
-        return self.end() if self._sound >= self._patience else []
-
-    def end(self) -> list[Alert]:
-        """Close the alert, if there is one."""
-        alert, self._alert, self._sound = self._alert, None, 0
-        return [] if alert is None else [replace(alert, state="closed")]
-
-    def _open(self, step: int, path: str) -> Alert:
-        self._unheard = None
-        self._alert = _nonfinite(step, path)
-        self._patience = 2 * self._patience or SOUND
-        return self._alert
-
-    def _silenced(self, path: str) -> bool:
-        return any(self._settings.silences("nonfinite", ("*", path)))
-
-
-def _nonfinite(step: int, path: str) -> Alert:
-    return Alert(
-        rule="nonfinite",
-        severity="error",
-        parameters=(path,),
-        first_step=step,
-        last_step=step,
-        state="open",
-        evidence=f"the gradient is not finite at step {step}; the first such parameter is {path}",
-        causes=(
-            "a batch or its labels hold NaN or infinite values",
-            "the learning rate is so large that the weights diverged",
-            "an operation left its range: a logarithm or a quotient of zero, float16 beyond 65,504",
-        ),
-        advice=(
-            f"check the batch of step {step} with np.isfinite; if it is sound, lower learning_rate "
-            "or set global_clipnorm=1.0 in the optimizer"
-        ),
-    )
 
 
 class Calls:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tbgrad.diagnosis.record import Record
 from tbgrad.log import encode
 from tbgrad.log.records import STATISTICS, Manifest
+from tbgrad.log.steps import Steps
 from tbgrad.log.tags import (
     CLIP_FACTOR,
     GRADIENT_NORM,
@@ -41,9 +42,10 @@ class LoggedStep:
     """One step with its statistics.
 
     `table` is float32 [P, S] with the columns of `records.STATISTICS`. `numbers` holds what is
-    known of `loss`, `learning_rate`, `norm` (the global norm of the true gradient), `norm_max` (its
-    largest value since the logged step before), `applied_norm` (the norm after clipping),
-    `loss_scale` and `skipped` (the updates left out since then because the scaled loss overflowed).
+    known of `applied_norm` (the global norm of the gradient after clipping), `loss_scale` and
+    `skipped` (the updates left out since the logged step before, because the scaled loss
+    overflowed); and once it is joined with the steps before it, of `loss`, `learning_rate`, `norm`
+    (that of the true gradient) and `norm_max` (its largest value since the logged step before).
     """
 
     step: int
@@ -71,19 +73,23 @@ class LoggedStep:
         return Record(self.step, self.scalars, self.table, manifest)
 
 
+Histograms: TypeAlias = tuple[tuple[int, NDArray[np.int32]], ...]
+"""Counts [P, B] by their steps."""
+
+
 @dataclass(frozen=True)
 class Drained:
-    """What gathered since the last drain; `lost` logged steps were overwritten.
+    """What gathered since the last drain; `lost` steps were overwritten ahead of it.
 
-    `histograms` are int32 [P, B] by their steps. `nonfinite` is the first step with a gradient that
-    is not finite, logged or not, and the path of the first such parameter. `skipped` are the
-    updates left out since the newest logged step.
+    `every` step is there, in stretches of neighbours; those that are logged have their `steps`, in
+    which the columns `norm_max` and `nonfinite` are still to be filled, and some `histograms`.
+    `skipped` are the updates left out since the newest logged step.
     """
 
-    steps: tuple[LoggedStep, ...]
-    histograms: tuple[tuple[int, NDArray[np.int32]], ...]
-    lost: int
-    nonfinite: tuple[int, str] | None = None
+    every: tuple[Steps, ...] = ()
+    steps: tuple[LoggedStep, ...] = ()
+    histograms: Histograms = ()
+    lost: int = 0
     skipped: int = 0
 
 

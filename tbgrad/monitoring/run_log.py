@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tbgrad.diagnosis import RULE_NAMES, AlertSettings, Record
 from tbgrad.log import encode
 from tbgrad.log.records import STATISTICS, Alert, CurvatureEstimate, Manifest
+from tbgrad.log.steps import Steps
 from tbgrad.log.tags import CURVATURE, ENDED, LOSS, SKIPPED_UPDATES, VALIDATION_LOSS
 from tbgrad.monitoring.alert_log import AlertLog
 from tbgrad.monitoring.cadence import Cadences
@@ -26,6 +27,7 @@ from tbgrad.monitoring.rounding import Rounding
 from tbgrad.monitoring.run_file import RunFile
 from tbgrad.monitoring.sentences import brief, logger
 from tbgrad.monitoring.storage import Storage
+from tbgrad.monitoring.window import Window
 
 SKIPPED = 20
 """Updates left out in a row from which on that is logged without a logged step."""
@@ -67,6 +69,7 @@ class RunLog:
         self._listeners = listeners
         self._manifest: Manifest | None = None
         self._rounding = Rounding(())
+        self._window = Window(0)
         self._file: RunFile | None = None
         self._step, self._time = 0, time.time()
         self._noting = threading.Lock()
@@ -109,6 +112,7 @@ class RunLog:
         """
         first = self._manifest.first_step if self._manifest is not None else step + 1
         self._rounding = rounding
+        self._window = Window(len(manifest.parameters))
         self._manifest = replace(
             manifest,
             cadences=self.cadences.at(step + 1),
@@ -148,6 +152,7 @@ class RunLog:
                 self.directory,
             )
         self._manifest = replace(self._manifest, first_step=step + 1)
+        self._window = Window(len(self._manifest.parameters))
         self._file.add(step, [encode.manifest(self._manifest)])
         self._alerts.opened.clear()
         self._file.add(step, partial(self._alerts.begin, step))
@@ -168,30 +173,33 @@ class RunLog:
         if self.failed or file is None or self._manifest is None:
             return
         now = time.time()
-        last = max([s.step for s in drained.steps], default=self._step)
+        steps = [part.last_step for part in drained.every] + [part.step for part in drained.steps]
+        last = max(steps, default=self._step)
         seconds_a_step = (now - self._time) / max(1, last - self._step)
         histograms = dict(drained.histograms)
-        bad = drained.nonfinite
-        for logged in drained.steps:
-            if bad is not None and bad[0] <= logged.step:
-                file.add(bad[0], partial(self._alerts.nonfinite, *bad))
-                bad = None
+        waiting = list(drained.every)
+        for logged in self._window.join(drained):
             self.logged |= logged.tags
             self._tell_cadences(logged.step)
+            before = _taken_until(waiting, logged.step)
             counts = histograms.pop(logged.step, None)
-            values = partial(self._values_of, logged, self._manifest, self._rounding, counts)
+            values = partial(
+                self._values_of, logged, before, self._manifest, self._rounding, counts
+            )
             file.add(logged.step, values, self._time + seconds_a_step * (logged.step - self._step))
-        if bad is not None:
-            file.add(bad[0], partial(self._alerts.nonfinite, *bad))
-        if drained.steps:
+        for part in waiting:
+            self.logged |= part.scalars.keys()
+            values = partial(self._alerts.stepped, part.last_step, part, self._manifest)
+            file.add(part.last_step, values, now)
+        if steps:
             self._time, self._step = now, last
         if drained.skipped >= SKIPPED:
             # Where every update is left out no step is logged that could say so.
             self._add_scalar(SKIPPED_UPDATES, last, float(drained.skipped))
         if drained.lost:
             self.note(
-                f"{drained.lost} logged steps before step {last} were overwritten before they "
-                "could be written; a larger `every` or smaller `steps_per_execution` prevents this"
+                f"{drained.lost} steps before step {last} were overwritten before they could be "
+                "written"
             )
 
     def add_curvature(
@@ -207,7 +215,7 @@ class RunLog:
         if self._file is not None:
             values, record = curvature_values(step, estimate, density)
             self.logged |= {CURVATURE}
-            self._file.add(step, lambda: [*values, *self._alerts.estimated(record)])
+            self._file.add(step, lambda: [*values, *self._alerts.logged(record)])
 
     def add_validation_loss(self, step: int, loss: float) -> None:
         """Log the loss on data that is not trained on."""
@@ -265,12 +273,21 @@ class RunLog:
             file.close()
 
     def _values_of(
-        self, logged: LoggedStep, manifest: Manifest, rounding: Rounding, counts: Any
+        self,
+        logged: LoggedStep,
+        before: Sequence[Steps],
+        manifest: Manifest,
+        rounding: Rounding,
+        counts: Any,
     ) -> list[Any]:
-        """The values of a logged step, on the writer's thread."""
+        """The values of a logged step, on the writer's thread; the rules see those `before` it."""
         rounding.blank(logged.table)
         record = logged.record(manifest)
-        values = [*encoded(record, manifest, counts), *self._alerts.logged(record)]
+        values = encoded(record, manifest, counts)
+        told = [self._alerts.stepped(logged.step, part, manifest) for part in before]
+        told.append(self._alerts.logged(record))
+        # Each telling holds those of the same step ahead of it.
+        values += next((telling for telling in reversed(told) if telling), [])
         self._latest = manifest, logged
         for listener in tuple(self._listeners):
             listener(record)
@@ -281,7 +298,7 @@ class RunLog:
         assert self._file is not None
         self.logged |= {tag}
         record = Record(step, {tag: value}, manifest=self._manifest)
-        self._file.add(step, lambda: [encode.scalar(tag, value), *self._alerts.estimated(record)])
+        self._file.add(step, lambda: [encode.scalar(tag, value), *self._alerts.logged(record)])
 
     def _tell_cadences(self, step: int) -> None:
         """Write the manifest again where the cadences of a step are not those it names."""
@@ -291,6 +308,18 @@ class RunLog:
         if cadences != self._manifest.cadences:
             self._manifest = replace(self._manifest, cadences=cadences)
             self._file.add(step, [encode.manifest(self._manifest)])
+
+
+def _taken_until(waiting: list[Steps], step: int) -> list[Steps]:
+    """Those up to a step, which are taken out of what is waiting."""
+    taken = []
+    while waiting and waiting[0].first_step <= step:
+        part = waiting.pop(0)
+        count = step + 1 - part.first_step
+        taken.append(part[:count])
+        if count < len(part):
+            waiting.insert(0, part[count:])
+    return taken
 
 
 def _set(event: threading.Event) -> tuple[()]:

@@ -8,11 +8,9 @@ from enum import Enum, auto
 
 from tbgrad.monitoring.cadence_search import CadenceSearch
 
-DRAIN_SECONDS = 2.0
-"""The longest time between two drains, and so the most that a killed process loses."""
-
-CHECK_SECONDS = 0.25
-"""The longest time until a gradient that is not finite is noticed, which makes a drain due."""
+DRAIN_SECONDS = 1.0
+"""The longest time between two drains, and so the most that a killed process loses, and the longest
+until a fault is noticed."""
 
 SHORTEST_PAUSE = 0.02
 """Seconds that a thread which is not called at every step sleeps at least."""
@@ -22,8 +20,6 @@ class Action(Enum):
     """What is to be done ahead of the next step."""
 
     GO_ON = auto()
-    CHECK = auto()
-    """Look whether a gradient was not finite, and drain if so."""
     DRAIN = auto()
     ESTIMATE = auto()
     """Estimate the curvature, which drains ahead of that."""
@@ -67,7 +63,6 @@ class Schedule:
         """
         self._first = self._first and not logged
         self._drained_step, self._drained_at = step, now
-        self._check_after = CHECK_SECONDS
 
     def next_action(self, step: int, now: float, room: int) -> Action:
         """What is due now that `step` updates are done and `room` steps fit between two drains.
@@ -85,9 +80,6 @@ class Schedule:
         waited, steps = now - self._drained_at, step - self._drained_step
         if waited >= DRAIN_SECONDS or steps >= room or (self._first and step > self._begun_at):
             return Action.DRAIN
-        if waited >= self._check_after:
-            self._check_after = waited + CHECK_SECONDS
-            return Action.CHECK
         return Action.GO_ON
 
     def pause(self, step: int, now: float, room: int) -> float:

@@ -10,7 +10,7 @@ from tbgrad.monitoring.logged_step import Drained
 
 
 class Tap(Protocol):
-    """Sees the gradients of a training in any framework and keeps logged steps until drained.
+    """Sees the gradients of a training in any framework and keeps every step until drained.
 
     Steps are counted in updates of the parameters, from 1 on. Nothing here but `drain` and the
     properties may wait for the device, and none of it is called within a step.
@@ -28,15 +28,11 @@ class Tap(Protocol):
         """Updates seen so far, those before it was there included."""
 
     @property
-    def nonfinite(self) -> bool:
-        """Whether a gradient was not finite since the last drain."""
-
-    @property
     def skipped(self) -> bool:
         """Whether updates were left out since the last logged step."""
 
     def max_steps_between_drains(self, step: int) -> int:
-        """Steps after `step` within which a drain is due, or logged steps may be lost."""
+        """Steps after `step` within which a drain is due, or steps may be lost."""
 
     def log_every(self, every: Cadence, histograms_every: Cadence) -> None:
         """Change how often steps and histograms are logged, from the next step on."""

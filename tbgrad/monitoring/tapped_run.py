@@ -62,20 +62,15 @@ class TappedRun:
         """Whether updates were left out since the last one that was not."""
         return self.tap is not None and self.tap.skipped
 
-    @property
-    def alarmed(self) -> bool:
-        """Whether a gradient was not finite since the last drain; waits for the device."""
-        return self.tap is not None and not self.log.failed and self.tap.nonfinite
-
     def room(self, step: int) -> int:
-        """Steps after `step` within which a drain is due, or logged steps may be lost."""
+        """Steps after `step` within which a drain is due, or steps may be lost."""
         return NEVER if self.tap is None else self.tap.max_steps_between_drains(step)
 
     def use(self, make: Callable[[int], Tap], describe: Callable[[Tap], Manifest]) -> None:
         """From the present step on have the tap that is made for it."""
         with self._lock:
             former, step = self.tap, self.step
-            gathered = Drained((), (), 0) if former is None else former.drain()
+            gathered = Drained() if former is None else former.drain()
             if former is None:
                 self._begun_at = step
             self.tap = make(step)
@@ -129,7 +124,7 @@ class TappedRun:
             except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
                 self.log.give_up(error)
                 return False
-            return bool(drained.steps)
+            return bool(drained.every)
 
     def add_validation_loss(self, loss: float) -> None:
         """Log the loss on data that is not trained on, at the newest step; never raises."""

@@ -13,7 +13,8 @@ import tbgrad
 from tbgrad.diagnosis import Record
 from tbgrad.log.append import LocalFile
 from tbgrad.log.records import STATISTICS
-from tbgrad.log.tags import LOSS, NOTES
+from tbgrad.log.steps import Steps
+from tbgrad.log.tags import GRADIENT_NORM, LOSS, NOTES
 from tbgrad.monitoring.cadence import Cadence, Cadences
 from tbgrad.monitoring.logged_step import Drained, LoggedStep
 from tbgrad.monitoring.rounding import Rounding
@@ -31,10 +32,14 @@ def begun(logdir: Path, **arguments: object) -> RunLog:
     return log
 
 
-def logged(step: int, loss: float = 1.0) -> LoggedStep:
-    table = np.ones((4, len(STATISTICS)), np.float32)
-    table[:, STATISTICS.index("nonfinite")] = 0
-    return LoggedStep(step, {"loss": loss, "norm": 1.0, "norm_max": 1.0}, table)
+def drained(*steps: int, loss: float = 1.0) -> Drained:
+    """Neighbours, each of them logged."""
+    tables = [np.ones((4, len(STATISTICS)), np.float32) for _ in steps]
+    logged = (LoggedStep(*pair) for pair in zip(steps, ({} for _ in steps), tables, strict=True))
+    scalars = {LOSS: np.full(len(steps), loss, np.float32)}
+    scalars[GRADIENT_NORM] = np.full(len(steps), 2.0, np.float32)
+    norms = np.ones((len(steps), 4), np.float32)
+    return Drained((Steps(steps[0], scalars, norms),), tuple(logged))
 
 
 class FailingStorage(LocalStorage):
@@ -61,7 +66,7 @@ def test_rules_and_listeners_run_on_the_thread_that_writes(tmp_path: Path) -> No
         heard.append((threading.current_thread().name, record.step))
 
     log = begun(tmp_path, listeners=[listen])
-    log.add(Drained((logged(1), logged(2)), (), 0))
+    log.add(drained(1, 2))
     assert log.settle()
     assert heard == [("tbgrad-writer", 1), ("tbgrad-writer", 2)]
     assert log.latest is not None
@@ -71,7 +76,7 @@ def test_rules_and_listeners_run_on_the_thread_that_writes(tmp_path: Path) -> No
 
 def test_all_that_was_added_is_judged_before_it_is_closed(tmp_path: Path) -> None:
     log = begun(tmp_path)
-    log.add(Drained((logged(1, np.nan), logged(2, np.nan)), (), 0))
+    log.add(drained(1, 2, loss=np.nan))
     log.close()
     assert "nonfinite" in log.alerted
     assert log.loss_is_lost
@@ -83,11 +88,11 @@ def test_a_disk_that_is_full_ends_it_with_one_sentence_and_nobody_waits(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     log = begun(tmp_path, storage=FailingStorage())
-    log.add(Drained(tuple(logged(step) for step in range(1, 9)), (), 0))
+    log.add(drained(*range(1, 9)))
     log.flush()
     assert log.failed
     assert not log.settle(timeout=3600.0)  # at once: it would never be set
-    log.add(Drained((logged(9),), (), 0))
+    log.add(drained(9))
     log.close()
     told = [r.getMessage() for r in caplog.records if "No space left" in r.getMessage()]
     assert len(told) == 1
@@ -108,10 +113,10 @@ def test_what_is_said_before_there_is_a_file_is_in_it(tmp_path: Path) -> None:
 
 def test_a_second_session_goes_on_in_a_file_of_its_own(tmp_path: Path) -> None:
     log = begun(tmp_path)
-    log.add(Drained((logged(1), logged(2)), (), 0))
+    log.add(drained(1, 2))
     log.close()
     log.open(2)
-    log.add(Drained((logged(3),), (), 0))
+    log.add(drained(3))
     log.close()
     run = tbgrad.read(tmp_path)["."]
     assert run[LOSS].steps.tolist() == [1, 2, 3]

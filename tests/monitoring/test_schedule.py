@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 
 import pytest
 
 from tbgrad.monitoring.cadence_search import BLOCK_STEPS, WARM_UP_STEPS, CadenceSearch
 from tbgrad.monitoring.schedule import (
-    CHECK_SECONDS,
     DRAIN_SECONDS,
     Action,
     EstimateSchedule,
@@ -42,16 +40,6 @@ def test_a_drain_is_due_before_the_room_is_filled() -> None:
     schedule.drained(0, 0.0)
     assert schedule.next_action(ROOM - 1, 0.1, ROOM) is Action.GO_ON
     assert schedule.next_action(ROOM, 0.1, ROOM) is Action.DRAIN
-
-
-def test_between_drains_it_is_looked_now_and_then_for_what_is_not_finite() -> None:
-    schedule = Schedule(0, 0.0)
-    schedule.drained(0, 0.0)
-    times = [i / 100 for i in range(int(100 * DRAIN_SECONDS))]
-    checks = [t for t in times if schedule.next_action(1, t, ROOM) is Action.CHECK]
-    assert len(checks) == pytest.approx(DRAIN_SECONDS / CHECK_SECONDS - 1, abs=1)
-    gaps = [b - a for a, b in pairwise(checks)]
-    assert all(CHECK_SECONDS <= gap <= CHECK_SECONDS + 0.011 for gap in gaps)
 
 
 def test_estimates_come_ahead_of_drains_and_blocks_of_the_search_ahead_of_both() -> None:

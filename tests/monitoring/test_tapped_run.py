@@ -12,7 +12,8 @@ import pytest
 import tbgrad
 from tbgrad.diagnosis import Record
 from tbgrad.log.records import STATISTICS, HistogramBins, Manifest, Parameter
-from tbgrad.log.tags import GRADIENT_NORM, LOSS
+from tbgrad.log.steps import Steps
+from tbgrad.log.tags import GRADIENT_NORM, LEARNING_RATE, LOSS
 from tbgrad.monitoring.cadence import Cadence, Cadences
 from tbgrad.monitoring.logged_step import Drained, LoggedStep
 from tbgrad.monitoring.run_log import RunLog
@@ -32,11 +33,7 @@ class NumpyTap:
         self.skipped = False
         self._every = Cadence((EVERY,))
         self._gathered: list[LoggedStep] = []
-        self._nonfinite: int | None = None
-
-    @property
-    def nonfinite(self) -> bool:
-        return self._nonfinite is not None
+        self._every_step: list[Steps] = []
 
     def due(self, step: int) -> bool:
         return step == 1 or self._every.due(step)
@@ -50,27 +47,25 @@ class NumpyTap:
     def resume(self, step: int) -> None:
         self.count = step
         self._gathered.clear()
+        self._every_step.clear()
 
     def see(self, loss: float, gradient: np.ndarray, weights: np.ndarray) -> None:
         self.count += 1
-        if self._nonfinite is None and not np.isfinite(gradient).all():
-            self._nonfinite = self.count
+        norm = float(np.linalg.norm(gradient))
+        norm = norm if np.isfinite(norm) else np.inf
+        scalars = {LOSS: loss, LEARNING_RATE: 0.5, GRADIENT_NORM: norm}
+        columns = {tag: np.array([value], np.float32) for tag, value in scalars.items()}
+        self._every_step.append(Steps(self.count, columns, np.array([[norm]], np.float32)))
         if not self.due(self.count):
             return
-        norm = float(np.linalg.norm(gradient))
-        known = {
-            "norm": norm, "norm_max": norm, "weight_norm": float(np.linalg.norm(weights)),
-            "nonfinite": float(np.count_nonzero(~np.isfinite(gradient))),
-        }  # fmt: skip
+        known = {"norm": norm, "weight_norm": float(np.linalg.norm(weights))}
         table = np.array([[known.get(name, np.nan) for name in STATISTICS]], np.float32)
-        numbers = {"loss": loss, "norm": norm, "norm_max": norm, "learning_rate": 0.5}
-        self._gathered.append(LoggedStep(self.count, numbers, table))
+        self._gathered.append(LoggedStep(self.count, {}, table))
 
     def drain(self) -> Drained:
+        every, self._every_step = tuple(self._every_step), []
         steps, self._gathered = tuple(self._gathered), []
-        bad, self._nonfinite = self._nonfinite, None
-        found = None if bad is None else (bad, self.parameters[0].path)
-        return Drained(steps, (), 0, found)
+        return Drained(every, steps)
 
 
 def train(logdir: Path, steps: int, broken_at: int = 0, listeners=()) -> list[float]:
@@ -94,7 +89,7 @@ def train(logdir: Path, steps: int, broken_at: int = 0, listeners=()) -> list[fl
         run.tap.see(loss, gradient, weights)
         weights = weights - 0.5 * np.nan_to_num(gradient)
         action = schedule.next_action(step, 0.1 * step, run.room(step))
-        if action is Action.DRAIN or (action is Action.CHECK and run.alarmed):
+        if action is Action.DRAIN:
             run.drain()
             schedule.drained(step, 0.1 * step)
     run.close()

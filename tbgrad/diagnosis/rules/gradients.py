@@ -67,16 +67,22 @@ def _exploding_evidence(moment: Moment, _: Rows) -> str:
     said = f"the gradient norm is {scalars[GRADIENT_NORM_MAX]:.3g}"
     if LOSS in scalars:
         said += f" at a loss of {scalars[LOSS]:.3g}"
-    norms = moment.record.statistic("norm")
+    norms = moment.record.peaks
     if norms is not None and moment.record.manifest is not None and layers is not None:
-        largest = int(np.nanargmax(np.nan_to_num(norms, nan=-1.0)))
+        largest = int(np.argmax(np.nan_to_num(norms, nan=-1.0)))
         said += f", largest in {moment.record.manifest.names[largest]}"
     return f"{said} (alert above {moment.settings.exploding_gradient:g} · √loss)"
 
 
 def _nonfinite(moment: Moment) -> Any:
+    if moment.record.norms is not None:
+        return np.isinf(moment.record.norms)
     counts = moment.record.statistic("nonfinite")
     return None if counts is None else counts > 0
+
+
+def _nonfinite_evidence(moment: Moment, rows: Rows) -> str:
+    return f"the gradient is not finite at step {moment.record.step}, in {share(moment, rows)}"
 
 
 def _nonfinite_loss(moment: Moment) -> Any:
@@ -154,7 +160,7 @@ def _spike_evidence(moment: Moment, _: Rows) -> str:
     loss, before = record.scalars.get(LOSS, math.nan), list(trend.losses)[:-1]
     if math.isfinite(loss) and before:
         said += f"; the loss is {loss:.3g}, before {float(np.median(before)):.3g}"
-    peaks = record.statistic("norm_max")
+    peaks = record.peaks
     if peaks is not None and record.manifest is not None:
         largest = int(np.argmax(np.nan_to_num(peaks, nan=-1.0)))
         said += f"; largest in {record.manifest.names[largest]}, {peaks[largest]:.3g}"
@@ -199,13 +205,14 @@ EXPLODING = Rule(
     "optimizer",
     opens_after=3,
     closes_after=10,
+    every_step=True,
 )
 NONFINITE_GRADIENT = Rule(
     name="nonfinite",
     shows="nonfinite",
     severity="error",
     applies=_nonfinite,
-    evidence=lambda moment, rows: f"the gradient is not finite in {share(moment, rows)}",
+    evidence=_nonfinite_evidence,
     causes=(
         "a batch or its labels hold NaN or infinite values",
         "the learning rate is so large that the weights diverged",
@@ -214,6 +221,7 @@ NONFINITE_GRADIENT = Rule(
     advice="check the batch of that step with np.isfinite; if it is sound, lower learning_rate or "
     "set global_clipnorm=1.0 in the optimizer",
     closes_after=20,
+    every_step=True,
 )
 NONFINITE_LOSS = Rule(
     name="nonfinite",
@@ -224,6 +232,7 @@ NONFINITE_LOSS = Rule(
     causes=NONFINITE_GRADIENT.causes,
     advice=NONFINITE_GRADIENT.advice,
     closes_after=20,
+    every_step=True,
 )
 NO_GRADIENT = Rule(
     name="no_gradient",
@@ -255,6 +264,7 @@ SPIKE = Rule(
     advice="look at the batch of this step; global_clipnorm of a few times the usual norm keeps "
     "such a step harmless, a smaller beta_2 shortens the memory of Adam",
     closes_after=10,
+    every_step=True,
 )
 CLIPPING = Rule(
     name="clipping_always",

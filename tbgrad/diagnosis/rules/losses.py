@@ -8,7 +8,7 @@ from typing import Any
 
 from tbgrad.diagnosis.rule import Moment, Rows, Rule, Severity
 from tbgrad.diagnosis.trend import FIRST, GRAVE, PATIENCE, RECENT
-from tbgrad.log.tags import LEARNING_RATE, LOSS, UPDATE_RATIO, VALIDATION_LOSS
+from tbgrad.log.tags import LEARNING_RATE, LOSS, VALIDATION_LOSS
 
 
 def _speaks(moment: Moment) -> bool:
@@ -83,13 +83,12 @@ def _stuck(moment: Moment) -> Any:
 
 
 def _hardly_moves(moment: Moment) -> bool:
-    ratio = moment.record.scalars.get(UPDATE_RATIO, math.nan)
-    return ratio < moment.settings.small_update
+    return moment.trend.update_ratio < moment.settings.small_update
 
 
 def _stuck_evidence(moment: Moment, _: Rows) -> str:
     trend, limits = moment.trend, moment.settings
-    ratio = moment.record.scalars.get(UPDATE_RATIO, math.nan)
+    ratio = trend.update_ratio
     if _hardly_moves(moment):
         fell, error = trend.fall()
         since, limit = "since the first steps", limits.stuck_loss
@@ -175,6 +174,7 @@ DIVERGING = Rule(
     "optimizer",
     opens_after=3,
     closes_after=10,
+    every_step=True,
 )
 OSCILLATING = Rule(
     name="loss_oscillating",
@@ -207,6 +207,7 @@ STUCK = Rule(
     advice=_stuck_advice,
     opens_after=5,
     closes_after=20,
+    every_step=True,
 )
 OVERFITTING = Rule(
     name="overfitting",
