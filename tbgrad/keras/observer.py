@@ -12,7 +12,7 @@ from tbgrad.keras import replicas
 from tbgrad.keras.graph import in_xla, own_variable
 from tbgrad.keras.parameters import Layout, tensorflow_variable
 from tbgrad.keras.partial_updates import PartialUpdates
-from tbgrad.keras.step_graph import StepGraph
+from tbgrad.keras.step_graph import Begun, StepGraph, Update
 from tbgrad.log.records import HistogramBins, Parameter
 from tbgrad.monitoring.cadence import Cadence
 from tbgrad.monitoring.logged_step import Drained
@@ -69,7 +69,7 @@ class GradientObserver:
         )
         self._loss_sum = own_variable([0.0, 0.0], tf.float32)
         self._parts: dict[tuple[int, ...], PartialUpdates] = {}
-        self._begun: tuple[Any, ...] | None = None
+        self._begun: tuple[Update, Begun] | None = None
         self.losses: bool | None = None
         self._begin_eagerly = tf.function(self._graph.begin, autograph=False)
         self._finish_eagerly = tf.function(self._graph.finish, autograph=False)
@@ -137,9 +137,10 @@ class GradientObserver:
         eager = tf.executing_eagerly()
         keeps = with_values and self._copies_conditionally and not eager and not in_xla()
         begin = self._begin_eagerly if eager else self._graph.begin
-        begun, kept = begin(true, rows, part, (loss, rate), keeps)
         numbers = {} if scale is None else {"loss_scale": scale}
-        self._begun = begun, true, rows, part, numbers, clipped
+        update = Update(true, rows, part, (loss, rate), numbers, clipped)
+        begun, kept = begin(update, keeps)
+        self._begun = update, begun
         if not with_values:
             return None
         return Before(kept, stacked=True) if keeps else self.values()
@@ -174,10 +175,10 @@ class GradientObserver:
         """
         if self._begun is None:
             return
-        begun, self._begun = self._begun, None
+        (update, begun), self._begun = self._begun, None
         tensors, stacked = (None, False) if before is None else (before.tensors, before.stacked)
         finish = self._finish_eagerly if tf.executing_eagerly() else self._graph.finish
-        finish(*begun, tensors, stacked, signal_to_noise)
+        finish(update, begun, tensors, stacked, signal_to_noise)
 
     @property
     def count(self) -> int:

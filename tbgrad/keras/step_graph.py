@@ -73,24 +73,19 @@ class StepGraph:
         """The present values of all variables, in row order."""
         return [tf.convert_to_tensor(variable) for variable in self._variables]
 
-    def begin(
-        self,
-        true: list[Any],
-        rows: tuple[int, ...],
-        part: PartialUpdates | None,
-        scalars: Scalars,
-        keeps: bool,
-    ) -> tuple[Begun, list[Tensor]]:
+    def begin(self, update: Update, keeps: bool) -> tuple[Begun, list[Tensor]]:
         """Leave the row of a step, ahead of the update; what is to be handed to `finish`.
 
-        `true` are the gradients of the `rows`, which rise, `scalars` the loss and the learning
-        rate. Where it `keeps` them, it also returns the variables by layout, or empty tensors where
-        this step is not logged: reading them at every step would make the optimizer copy them at
-        every step.
+        Where it `keeps` them, it also returns the variables by layout, or empty tensors where this
+        step is not logged: reading them at every step would make the optimizer copy them at every
+        step.
         """
-        gradients = [statistics.prepare(gradient) for gradient in true]
+        rows, part = update.rows, update.part
+        gradients = [statistics.prepare(gradient) for gradient in update.true]
         squares = statistics.square_sums(gradients, self._tables.layouts_of(rows))
-        step = self.steps.write(scalars, self._tables.spread(tf.sqrt(squares), rows, UNKNOWN))
+        step = self.steps.write(
+            update.scalars, self._tables.spread(tf.sqrt(squares), rows, UNKNOWN)
+        )
         counted = self.histograms_every.due(step) | tf.equal(step, self._first)
         due = counted | self.every.due(step) | self._overflows(squares)
         begun = Begun(step, squares, due, counted, due, counted)
@@ -120,12 +115,8 @@ class StepGraph:
 
     def finish(
         self,
+        update: Update,
         begun: Begun,
-        true: list[Any],
-        rows: tuple[int, ...],
-        part: PartialUpdates | None,
-        numbers: dict[str, Tensor],
-        clipped: list[Any] | None,
         before: Sequence[Tensor] | None,
         stacked: bool,
         signal_to_noise: Callable[[Sequence[Any], Sequence[Layout]], Tensor] | None,
@@ -133,24 +124,23 @@ class StepGraph:
         """Log what is due of the step, once the update is done: one conditional for all.
 
         `before` are the variables ahead of the update: each, or `stacked` as `begin` returns them.
-        `numbers` are what else is known, `clipped` the gradients that were applied where these are
-        others.
         """
+        rows, part = update.rows, update.part
 
         def sample() -> None:
-            blocks = self._tables.blocks([statistics.prepare(g) for g in true], rows)
+            blocks = self._tables.blocks([statistics.prepare(g) for g in update.true], rows)
             norms = self._tables.norms(blocks, rows, begun.squares)
             others = self._after_update(before, stacked, signal_to_noise) | {"norm": norms}
             table, angles = self._tables.of_gradients(blocks, rows, self._sketch, others)
             counts = partial(self._tables.histograms, blocks, rows, self._bins)
             if part is None:
                 self._sketch.assign(angles)
-                self._log(table, begun.step, numbers, clipped)
+                self._log(table, begun.step, update)
                 tf.cond(begun.counted, lambda: self._write_histograms(begun, counts()), _nothing)
                 return
             self._sketch.assign(tf.where(part.mask, angles, self._sketch))
             whole = part.put(table, begun.due)
-            tf.cond(begun.due, lambda: self._log(whole, begun.step, numbers, clipped), _nothing)
+            tf.cond(begun.due, lambda: self._log(whole, begun.step, update), _nothing)
 
             def count() -> None:
                 kept = part.put_counts(counts())
@@ -173,6 +163,8 @@ class StepGraph:
         if before is not None:
             weights = copy.copy(now)
             weights.stacked = list(before if stacked else self._tables.weights(before).stacked)
+            for former, present in zip(weights.stacked, now.stacked, strict=True):
+                former.set_shape(present.shape)  # unknown of what comes out of a conditional
             told["update_norm"] = tf.sqrt(now.minus(weights.stacked).squares)
         if signal_to_noise is not None:
             told["snr"] = signal_to_noise(self._variables, self._tables.layouts)
@@ -181,24 +173,34 @@ class StepGraph:
     def _write_histograms(self, begun: Begun, counts: Tensor) -> None:
         self.ring.write_histograms(begun.step, counts)
 
-    def _log(
-        self,
-        table: Tensor,
-        step: Tensor,
-        numbers: dict[str, Tensor],
-        clipped: list[Any] | None,
-    ) -> None:
+    def _log(self, table: Tensor, step: Tensor, update: Update) -> None:
         """Write this step into the ring of those that are logged."""
-        numbers = dict(numbers)
+        numbers = dict(update.numbers)
         if self.counts_skipped:
             numbers["skipped"] = self.skipped.read_value()
-        if clipped is not None:
-            prepared = [statistics.prepare(gradient) for gradient in clipped]
+        if update.clipped is not None:
+            prepared = [statistics.prepare(gradient) for gradient in update.clipped]
             halves = [tf.nn.l2_loss(gradient.tensor) for gradient in prepared]
             numbers["applied_norm"] = tf.sqrt(2.0 * tf.add_n(halves))
         known = tf.stack([numbers.get(name, UNKNOWN) for name in NUMBERS])
         self.ring.write(step, known, table)
         self.skipped.assign(0.0)
+
+
+class Update(NamedTuple):
+    """What is known of an update ahead of it.
+
+    `true` are the gradients of the `rows`, which rise, and of which `part` keeps what is theirs;
+    `scalars` the loss and the learning rate, `numbers` what else is known, and `clipped` the
+    gradients that are applied where these are others.
+    """
+
+    true: list[Any]
+    rows: tuple[int, ...]
+    part: PartialUpdates | None
+    scalars: Scalars
+    numbers: dict[str, Tensor]
+    clipped: list[Any] | None
 
 
 class Begun(NamedTuple):
