@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
 import tensorflow as tf
 
 from tbgrad.keras import replicas
@@ -13,9 +14,12 @@ from tbgrad.keras.graph import in_xla, own_variable
 from tbgrad.keras.parameters import Layout, tensorflow_variable
 from tbgrad.keras.partial_updates import PartialUpdates
 from tbgrad.keras.step_graph import Begun, StepGraph, Update
-from tbgrad.log.records import HistogramBins, Parameter
+from tbgrad.keras.step_ring import total
+from tbgrad.log.records import STATISTICS, HistogramBins, Parameter
+from tbgrad.log.steps import Steps
+from tbgrad.log.tags import GRADIENT_NORM
 from tbgrad.monitoring.cadence import Cadence
-from tbgrad.monitoring.logged_step import Drained
+from tbgrad.monitoring.logged_step import Drained, LoggedStep
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
 
@@ -197,10 +201,10 @@ class GradientObserver:
     def drain(self) -> Drained:
         """Read what gathered since the last drain; between two steps, or while one runs."""
         # The logged ones first: of each of them the row among all steps is there by now.
-        logged, histograms = self._graph.ring.drain()
+        logged, histograms, unlogged = self._graph.ring.drain()
         every, lost = self._graph.steps.drain()
         skipped = int(self._graph.skipped.numpy()) if self._graph.counts_skipped else 0
-        return Drained(every, logged, histograms, lost, skipped)
+        return Drained(_exact(every, logged), logged, histograms, lost, unlogged, skipped)
 
     def _part(self, rows: tuple[int, ...]) -> PartialUpdates | None:
         """What is kept of updates of these rows alone; nothing of those of all rows."""
@@ -212,3 +216,16 @@ class GradientObserver:
                 PartialUpdates, rows, count, self.bins.columns, self._parts
             )
         return self._parts[rows]
+
+
+def _exact(every: Sequence[Steps], logged: Sequence[LoggedStep]) -> tuple[Steps, ...]:
+    """The steps, with the norms of those that are logged, which are right of all sizes."""
+    column = STATISTICS.index("norm")
+    for part in every:
+        for step in logged:
+            if part.first_step <= step.step <= part.last_step:
+                at, norms = step.step - part.first_step, step.table[:, column]
+                known = np.isfinite(norms) & ~np.isnan(part.norms[at])
+                part.norms[at, known] = norms[known]
+                part.scalars[GRADIENT_NORM][at] = total(part.norms[at])
+    return tuple(every)

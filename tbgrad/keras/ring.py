@@ -93,11 +93,14 @@ class StatisticsRing:
         self._drained = int(self._logged.numpy())
         self._histograms_drained = int(self._histograms_logged.numpy())
 
-    def drain(self) -> tuple[tuple[LoggedStep, ...], Histograms]:
-        """Read what gathered since the last drain; between two steps, or while one runs."""
+    def drain(self) -> tuple[tuple[LoggedStep, ...], Histograms, int]:
+        """Read what gathered since the last drain, and how many were overwritten before it.
+
+        Between two steps, or while one runs.
+        """
         logged, histograms_logged = int(self._logged.numpy()), int(self._histograms_logged.numpy())
         if logged == self._drained:
-            return (), ()
+            return (), (), 0
         raw, table = self._numbers.numpy(), self._table.numpy()
         numbers, table = from_graph(raw), from_graph(table)
         at = self._step.numpy()
@@ -109,8 +112,8 @@ class StatisticsRing:
             shown = dict(zip(NUMBERS, raw[slot] != UNKNOWN, strict=True))
             row = {name: number for name, number in named if shown[name]}
             steps.append(LoggedStep(int(at[slot]), row, table[slot]))
-        self._drained = logged
-        return tuple(steps), self._drain_histograms(histograms_logged, steps)
+        lost, self._drained = first - self._drained, logged
+        return tuple(steps), self._drain_histograms(histograms_logged, steps), lost
 
     def _drain_histograms(self, logged: int, steps: list[LoggedStep]) -> Histograms:
         """The histograms of the drained steps; that of a step still running waits for it."""

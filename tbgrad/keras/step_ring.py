@@ -100,9 +100,14 @@ def _stretches(first_step: int, rows: NDArray[np.float32]) -> Iterator[Steps]:
         norms = part[:, len(_SCALARS) :]
         norms = np.where(norms == UNKNOWN, np.float32(np.nan), _nonfinite(norms))
         scalars = {tag: part[:, i] for i, tag in enumerate(_SCALARS) if known[start, i]}
-        total = np.sqrt(np.nansum(np.square(norms, dtype=np.float64), axis=1))
-        scalars[GRADIENT_NORM] = total.astype(np.float32)
+        scalars[GRADIENT_NORM] = total(norms)
         yield Steps(first_step + start, scalars, norms)
+
+
+def total(norms: NDArray[np.float32]) -> Any:
+    """The global norm: [..., P] to [...]."""
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite
+        return np.sqrt(np.nansum(np.square(norms, dtype=np.float64), axis=-1)).astype(np.float32)
 
 
 def _nonfinite(norms: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -79,7 +79,8 @@ Histograms: TypeAlias = tuple[tuple[int, NDArray[np.int32]], ...]
 
 @dataclass(frozen=True)
 class Drained:
-    """What gathered since the last drain; `lost` steps were overwritten ahead of it.
+    """What gathered since the last drain; `lost` steps were overwritten ahead of it, and the
+    statistics of `unlogged` ones.
 
     `every` step is there, in stretches of neighbours; those that are logged have their `steps`, in
     which the columns `norm_max` and `nonfinite` are still to be filled, and some `histograms`.
@@ -90,6 +91,7 @@ class Drained:
     steps: tuple[LoggedStep, ...] = ()
     histograms: Histograms = ()
     lost: int = 0
+    unlogged: int = 0
     skipped: int = 0
 
 

@@ -196,11 +196,12 @@ class RunLog:
         if drained.skipped >= SKIPPED:
             # Where every update is left out no step is logged that could say so.
             self._add_scalar(SKIPPED_UPDATES, last, float(drained.skipped))
-        if drained.lost:
-            self.note(
-                f"{drained.lost} steps before step {last} were overwritten before they could be "
-                "written"
-            )
+        for lost, what in ((drained.lost, ""), (drained.unlogged, "the statistics of ")):
+            if lost:
+                self.note(
+                    f"{what}{lost} steps before step {last} were overwritten before they could be "
+                    "written; a larger `every` or smaller `steps_per_execution` prevents this"
+                )
 
     def add_curvature(
         self,

@@ -190,15 +190,17 @@ def test_the_signal_to_noise_ratio_follows_from_the_moments(mode, tmp_path):
 def test_the_signal_to_noise_ratio_is_that_of_the_gradients_drawn():
     """Many draws of a known mean and variance: the estimate's mean is their ratio."""
     from tbgrad.keras.moments import signal_to_noise as estimate
+    from tbgrad.keras.parameters import Layout
 
     rng = np.random.default_rng(2)
     variable = keras.Variable(np.zeros(4000, np.float32))
     optimizer = keras.optimizers.Adam(0.0, beta_2=0.9)
     optimizer.build([variable])
+    layout = Layout((4000,), 4000, None, 1)
     found = []
     for step in range(60):
         draw = 0.5 + rng.standard_normal(4000)
         optimizer.apply([tf.constant(draw, tf.float32)])
         if step >= 30:
-            found.append(float(estimate(optimizer, [variable])[0]))
+            found.append(float(estimate(optimizer, [variable], [layout])[0]))
     assert np.mean(found) == pytest.approx(0.25, rel=0.05)
