@@ -14,6 +14,7 @@ from tensorboard.compat.proto import summary_pb2, tensor_pb2, types_pb2
 
 from tbgrad.log.decode import DTYPES, Value
 from tbgrad.log.records import Alert, CurvatureEstimate, HistogramBins, Manifest
+from tbgrad.log.step_blocks import StepBlock, to_bytes
 from tbgrad.log.tags import (
     ALERTS,
     CURVATURE,
@@ -23,6 +24,7 @@ from tbgrad.log.tags import (
     NOTES,
     PARAMETERS,
     PLUGINS,
+    STEPS,
 )
 
 
@@ -80,6 +82,11 @@ def alerts(records: Sequence[Alert]) -> Value:
     three is left out, alerts that were closed come back open.
     """
     return _text_value(ALERTS, _to_json([asdict(record) for record in records]))
+
+
+def steps(block: StepBlock, tag: str = STEPS) -> Value:
+    """A block of steps, in the series of its level."""
+    return _packed(tag, np.frombuffer(to_bytes(block), np.uint8))
 
 
 def native_buckets(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tbgrad.log import statistics
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 STATISTICS: tuple[str, ...] = tuple(statistics.STATISTICS)
 """Columns of the packed statistics, in the order in which this version writes them."""
