@@ -12,6 +12,7 @@ Windows begin at the first step of the block; the last one may be shorter.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -120,7 +121,7 @@ def from_bytes(data: bytes) -> StepBlock:
     kind = np.dtype("<f4") if scalar_width == 1 else SCALAR_WINDOW
     each = windows_in(count, scalar_width)
     shape = (count, rows) if norm_width == 1 else (3, windows_in(count, norm_width), rows)
-    numbers = shape[0] * shape[1] * rows if norm_width else 0
+    numbers = math.prod(shape) if norm_width else 0
     if len(data) != position + len(names) * each * kind.itemsize + 2 * numbers:
         raise ValueError(f"a block of {count} steps does not have {len(data)} bytes")
     values = {}

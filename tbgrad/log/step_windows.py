@@ -136,8 +136,6 @@ def moved(windows: NDArray[np.void], steps: int) -> NDArray[np.void]:
     return later
 
 
-
-
 def _mean(total: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
     mean = np.full(len(total), np.nan)
     np.divide(total, counts, out=mean, where=counts > 0)

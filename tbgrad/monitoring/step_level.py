@@ -69,7 +69,9 @@ class Stretch:
     def coarser(self) -> Stretch:
         """The same in windows that are wider by `FACTOR`; the scalars as the norms are here."""
         wider = np.arange(0, len(self.norms), FACTOR)
-        starts = np.arange(0, windows_in(self.count, self.scalar_width), self.width // self.scalar_width)
+        starts = np.arange(
+            0, windows_in(self.count, self.scalar_width), self.width // self.scalar_width
+        )
         lengths = np.full(windows_in(self.count, self.scalar_width), self.scalar_width, np.int64)
         lengths[-1] = self.count - self.scalar_width * (len(lengths) - 1)
         scalars = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from tbgrad.log.norm_codes import encoded
 from tbgrad.log.step_blocks import StepBlock
 from tbgrad.log.step_windows import NormWindows, scalar_windows
 from tbgrad.log.steps import Steps
-from tbgrad.log.tags import STEP_LEVELS, STEPS
+from tbgrad.log.tags import STEP_LEVELS
 from tbgrad.monitoring.step_budget import PLANS, SCALARS_ALONE, Plan, StepBudget
 from tbgrad.monitoring.step_level import StepLevel, Stretch
 
@@ -153,9 +152,7 @@ class StepLog:
             yield from self._events(level, blocks)
             yield from self._climb(stretch, i + 1)
 
-    def _events(
-        self, level: StepLevel, blocks: list[StepBlock]
-    ) -> Iterator[tuple[int, list[Any]]]:
+    def _events(self, level: StepLevel, blocks: list[StepBlock]) -> Iterator[tuple[int, list[Any]]]:
         if level.width >= self._plan.norm_width:
             for block in blocks:
                 yield block.last_step, [encode.steps(block, level.tag)]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from tbgrad.log.decode import ended_at
 from tbgrad.log.records import Damage, Manifest, Parameter
-from tbgrad.log.tags import GRADIENT_NORM, NOTES, PARAMETERS, Kind
-from tbgrad.reading.series import Series
+from tbgrad.log.tags import GRADIENT_NORM, NOTES, PARAMETERS, STEPS, Kind
+from tbgrad.reading.series import Point, Series, norms_of_row
 
 NAMED = 3
 """So many series are named where many have left something out for one reason."""
@@ -144,6 +144,40 @@ class Run(Mapping[str, Series]):
         )
         table = series.values.reshape(len(series), -1)
         return pandas.DataFrame(table, pandas.Index(series.steps, name="step"), columns)
+
+    def norm(self, parameter: str) -> Series:
+        """The gradient norm of one parameter at every step, by its name in `names`: float64 [T].
+
+        NaN where it had no gradient, infinite where that was not finite. Of a log without every
+        step, the norms at the logged steps.
+
+        Raises:
+            KeyError: the run has no such parameter.
+
+        >>> runs["a"].norm("dense/kernel").window(1_000, 2_000).maximum
+        """
+        if parameter not in self.names:
+            raise KeyError(parameter)
+        row = self.names.index(parameter)
+        steps = self.series.get(STEPS)
+        if steps is not None and steps.kind is Kind.STEPS and len(steps):
+            return norms_of_row(steps, row)
+        packed = self.series.get(PARAMETERS)
+        norms = self.statistic("norm")[:, row].astype(np.float64)
+        if packed is None:
+            return Series(Kind.SCALAR, np.zeros(0, np.int64), np.zeros(0), norms)
+        return Series(Kind.SCALAR, packed.steps, packed.wall_times, norms)
+
+    def smallest(self, tag: str, count: int = 1) -> list[Point]:
+        """Steps and values at which a scalar was smallest, as `Series.smallest` says.
+
+        >>> runs["a"].smallest("gradient/norm", 5)
+        """
+        return self.series[tag].smallest(count)
+
+    def largest(self, tag: str, count: int = 1) -> list[Point]:
+        """The same of its largest values."""
+        return self.series[tag].largest(count)
 
     def statistic(self, name: str) -> NDArray[np.float32]:
         """One statistic of every parameter over time: [T, P]; NaN where the log lacks it."""
