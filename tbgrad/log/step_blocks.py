@@ -5,7 +5,7 @@ Little-endian, after a header of `_HEADER`:
 - the names of the scalars in UTF-8, each behind its length in one byte;
 - each scalar: float32 [T], or windows of it (see `SCALAR_WINDOW`) where `scalar_width` is above 1;
 - norms: uint16 codes [T, P] (see `tbgrad.log.norm_codes`), or the smallest, the mean and the
-  largest [3, W, P] where `norm_width` is above 1, or nothing where it is 0.
+  largest [3, W, P] where `norm_width` is above 1.
 
 Windows begin at the first step of the block; the last one may be shorter.
 """
@@ -43,7 +43,7 @@ class StepBlock:
 
     `scalars` are float32 [T] by tag, or windows [W] of `SCALAR_WINDOW` where `scalar_width` is
     above 1. `norms` are codes [T, P], or [3, W, P] of the smallest, mean and largest of windows
-    where `norm_width` is above 1. A width of 0 is that there are no norms in it.
+    where `norm_width` is above 1.
     """
 
     first_step: int
@@ -79,8 +79,8 @@ class StepBlock:
 
 
 def windows_in(count: int, width: int) -> int:
-    """How many windows so many steps have; 0 of width 0."""
-    return -(-count // width) if width else 0
+    """How many windows so many steps have."""
+    return -(-count // width)
 
 
 def to_bytes(block: StepBlock) -> bytes:
@@ -92,7 +92,7 @@ def to_bytes(block: StepBlock) -> bytes:
     names = b"".join(bytes([len(tag.encode())]) + tag.encode() for tag in block.scalars)
     kind = np.dtype("<f4") if block.scalar_width == 1 else SCALAR_WINDOW
     numbers = [np.ascontiguousarray(x, kind).tobytes() for x in block.scalars.values()]
-    norms = np.ascontiguousarray(block.norms, "<u2").tobytes() if block.norm_width else b""
+    norms = np.ascontiguousarray(block.norms, "<u2").tobytes()
     return b"".join([header, names, *numbers, norms])
 
 
@@ -111,7 +111,8 @@ def from_bytes(data: bytes) -> StepBlock:
         raise ValueError("it does not begin as a block of steps")
     if version > VERSION:
         raise NewerBlockError(f"version {version} of a block of steps is not known")
-    if not count or not scalar_width or not 0 <= first_step <= 2**62 or scalars > len(data):
+    widths = scalar_width and norm_width
+    if not count or not widths or not 0 <= first_step <= 2**62 or scalars > len(data):
         raise ValueError("the header of a block of steps is out of range")
     names = []
     for _ in range(scalars):
@@ -121,7 +122,7 @@ def from_bytes(data: bytes) -> StepBlock:
     kind = np.dtype("<f4") if scalar_width == 1 else SCALAR_WINDOW
     each = windows_in(count, scalar_width)
     shape = (count, rows) if norm_width == 1 else (3, windows_in(count, norm_width), rows)
-    numbers = math.prod(shape) if norm_width else 0
+    numbers = math.prod(shape)
     if len(data) != position + len(names) * each * kind.itemsize + 2 * numbers:
         raise ValueError(f"a block of {count} steps does not have {len(data)} bytes")
     values = {}
@@ -137,7 +138,7 @@ def from_bytes(data: bytes) -> StepBlock:
         scalar_width=scalar_width,
         scalars=values,
         norm_width=norm_width,
-        norms=codes.reshape(shape if norm_width else (0, rows)),
+        norms=codes.reshape(shape),
     )
 
 
@@ -149,7 +150,7 @@ def after(block: StepBlock, step: int) -> StepBlock | None:
     gone = windows_in(step + 1 - block.first_step, width) * width
     if gone >= block.count:
         return None
-    scalars, norms = gone // block.scalar_width, gone // max(1, block.norm_width)
+    scalars, norms = gone // block.scalar_width, gone // block.norm_width
     kept = {tag: values[scalars:] for tag, values in block.scalars.items()}
     if block.scalar_width > 1:
         kept = {tag: moved(windows, -gone) for tag, windows in kept.items()}
@@ -162,5 +163,5 @@ def after(block: StepBlock, step: int) -> StepBlock | None:
         scalar_width=block.scalar_width,
         scalars=kept,
         norm_width=block.norm_width,
-        norms=block.norms[norms:] if block.norm_width <= 1 else block.norms[:, norms:],
+        norms=block.norms[norms:] if block.norm_width == 1 else block.norms[:, norms:],
     )

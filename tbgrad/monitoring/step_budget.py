@@ -25,7 +25,7 @@ BLOCK_WINDOWS = 16
 
 @dataclass(frozen=True)
 class Plan:
-    """How wide the windows of a stretch of steps are; 1 is every step, norms of 0 are left out."""
+    """How wide the windows of a stretch of steps are; 1 is every step."""
 
     norm_width: int
     scalar_width: int
@@ -56,8 +56,6 @@ PLANS = (
 )
 """The finest first. Windows of two norms would take more than both."""
 
-SCALARS_ALONE = Plan(0, PLANS[-1].scalar_width)
-
 
 class StepBudget:
     """Bytes that gather by the minute, and at most so many in all."""
@@ -87,3 +85,10 @@ class StepBudget:
             if plan.bytes_of(steps, scalars, rows, levels) <= self.ready:
                 return plan
         return None
+
+    def last_plan(
+        self, steps: int, scalars: int, rows: int, levels: tuple[int, ...]
+    ) -> Plan | None:
+        """The coarsest, for what cannot wait; None where not even that fits into the whole."""
+        fits = PLANS[-1].bytes_of(steps, scalars, rows, levels) <= self._left
+        return PLANS[-1] if fits else None

@@ -14,7 +14,7 @@ from tbgrad.log.step_blocks import StepBlock
 from tbgrad.log.step_windows import NormWindows, scalar_windows
 from tbgrad.log.steps import Steps
 from tbgrad.log.tags import STEP_LEVELS
-from tbgrad.monitoring.step_budget import PLANS, SCALARS_ALONE, Plan, StepBudget
+from tbgrad.monitoring.step_budget import PLANS, Plan, StepBudget
 from tbgrad.monitoring.step_level import StepLevel, Stretch
 
 BYTES_PER_MINUTE = 1_000_000
@@ -31,7 +31,7 @@ class StepLog:
     """Makes what the log keeps of every step, for the thread that writes; one for each group.
 
     `bytes_per_minute` is what all of it may take in the long run, and `most_bytes` what it may take
-    in all. What is beyond is kept in windows, of norms first; `notice` says so once.
+    in all. What is beyond is kept in windows, of norms first; `notice` says so.
 
     >>> log = StepLog()
     >>> for step, values in log.values(steps, start, end):
@@ -48,7 +48,7 @@ class StepLog:
         self._raw: tuple[Steps, float, float] | None = None
         self._plan = PLANS[0]
         self._notice: tuple[int, str] | None = None
-        self._told = False
+        self._told = self._full = False
 
     def values(self, steps: Steps, start: float, end: float) -> Values:
         """What to write of the next steps, of which the first was at `start`, the last at `end`.
@@ -76,7 +76,7 @@ class StepLog:
         return written + self._spent(list(self._finished_levels()))
 
     def notice(self) -> tuple[int, str] | None:
-        """From which step on windows are kept in place of steps, in a sentence; told once."""
+        """From which step on windows are kept in place of steps, in a sentence, once; None else."""
         notice, self._notice = self._notice, None
         return notice
 
@@ -84,13 +84,16 @@ class StepLog:
 
     def _write(self, steps: Steps, start: float, end: float, *, force: bool) -> Values:
         self._budget.gather(end)
-        rows = steps.norms.shape[1]
-        plan = self._budget.plan(len(steps), len(steps.scalars), rows, self._widths)
+        size = len(steps), len(steps.scalars), steps.norms.shape[1], self._widths
+        plan = self._budget.plan(*size)
         if plan is None and not force and steps.norms.nbytes < MOST_HELD:
             self._held = steps, start, end
             return []
-        self._plan = plan or SCALARS_ALONE
-        self._tell(steps.first_step)
+        plan = plan or self._budget.last_plan(*size)
+        self._tell(steps.first_step, plan)
+        if plan is None:
+            return []
+        self._plan = plan
         written: Values = []
         stride = self._plan.block_steps
         for at in range(0, len(steps), stride):
@@ -104,17 +107,21 @@ class StepLog:
         self._budget.spend(sum(value.ByteSize() + 40 for _, values in written for value in values))
         return written
 
-    def _tell(self, step: int) -> None:
-        if self._plan == PLANS[0] or self._told:
+    def _tell(self, step: int, plan: Plan | None) -> None:
+        """Have a sentence for the first stretch that is in windows, and one that is left out."""
+        if plan == PLANS[0] or plan is None and self._full or plan is not None and self._told:
             return
-        self._told = True
-        megabytes = self._budget.bytes_per_minute / 1e6
-        self._notice = (
-            step,
-            f"from step {step} on the gradient norms are kept as minimum, mean and maximum of "
-            f"windows of steps (the first of {max(1, self._plan.norm_width)}): all of them would "
-            f"take more than {megabytes:g} MB a minute",
-        )
+        if plan is None:
+            self._full = True
+            sentence = f"from step {step} on nothing is kept of single steps: all the bytes that "
+            sentence += "these may take are written"
+        else:
+            self._told = True
+            megabytes = self._budget.bytes_per_minute / 1e6
+            sentence = f"from step {step} on the gradient norms are kept as minimum, mean and "
+            sentence += f"maximum of windows of steps (the first of {plan.norm_width}): all of "
+            sentence += f"them would take more than {megabytes:g} MB a minute"
+        self._notice = step, sentence
 
     # ------------------------------------------------------------------------ coarser levels
 

@@ -53,13 +53,13 @@ class Rows:
         """
         assert self.manifest is not None
         known = len(self.manifest.parameters)
-        if block.norm_width and block.rows != known:
+        if block.rows != known:
             raise FormatError(
                 f"steps with norms of {block.rows} parameters do not fit the manifest, which has "
                 f"{known}"
             )
         missing = len(self.parameters) - block.rows
-        if missing == 0 or not block.norm_width:
+        if missing == 0:
             return block.norms
         width = [(0, 0)] * (block.norms.ndim - 1) + [(0, missing)]
         return np.pad(block.norms, width, constant_values=ABSENT)

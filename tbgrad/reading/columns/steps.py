@@ -80,8 +80,6 @@ class NormsColumn(Column):
 
     def add_block(self, block: StepBlock, norms: Codes) -> None:
         """Add the norms of a block, in the order of the rows of this column."""
-        if not block.norm_width:
-            return
         self._give_way(block.first_step)
         steps = block.ends(block.norm_width)
         new: Arrays = {"steps": steps, "wall_times": block.wall_times(steps)}
