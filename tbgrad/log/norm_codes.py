@@ -1,7 +1,7 @@
 """Norms in 16 bits: a logarithmic code over the whole range of float32.
 
 The codes rise with what they stand for: no gradient, zero, the numbers from 2^-149 to 2^128, not
-finite. What is decoded differs from what was encoded by at most `MAX_ERROR` of it, and below 2^-126,
+finite. What is decoded differs from what was encoded by at most `MAX_ERROR` of it; below 2^-126,
 where float32 itself is coarse, by at most twice that.
 """
 

@@ -109,7 +109,7 @@ class StepLog:
 
     def _tell(self, step: int, plan: Plan | None) -> None:
         """Have a sentence for the first stretch that is in windows, and one that is left out."""
-        if plan == PLANS[0] or plan is None and self._full or plan is not None and self._told:
+        if plan == PLANS[0] or (plan is None and self._full) or (plan is not None and self._told):
             return
         if plan is None:
             self._full = True

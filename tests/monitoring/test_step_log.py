@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 
 import numpy as np
@@ -24,7 +25,7 @@ def run(
     size = 0
     places = sorted({*range(0, len(steps), drain), *cuts, len(steps)})
     events = []
-    for at, end in zip(places, places[1:], strict=False):
+    for at, end in itertools.pairwise(places):
         drained = part(steps, at, end)
         events += log.values(drained, drained.first_step * pace, drained.last_step * pace)
     for step, values in [*events, *log.finish()]:
@@ -39,7 +40,7 @@ def run(
 def assert_consecutive(blocks: list[StepBlock], first: int, last: int) -> None:
     assert blocks[0].first_step == first
     assert blocks[-1].last_step == last
-    for one, two in zip(blocks, blocks[1:], strict=False):
+    for one, two in itertools.pairwise(blocks):
         assert two.first_step == one.last_step + 1
 
 

@@ -22,6 +22,8 @@ from tbgrad.log.tags import (
     PARAMETERS,
     PLUGIN_NAME,
     PLUGINS,
+    STEP_LEVELS_PLUGIN_NAME,
+    STEPS_PLUGIN_NAME,
 )
 from tbgrad.plugin.source import SCALARS_PLUGIN, Extent, Snapshot
 from tbgrad.plugin.stored_run import manifest_of
@@ -52,9 +54,14 @@ def status(snapshot: Snapshot, run: str) -> dict[str, Any]:
         snapshot.extents(plugin, place) if ours else {}
         for plugin in (HISTOGRAM_PLUGIN_NAME, ALERT_PLUGIN_NAME, *PLUGINS[NOTES])
     )
+    steps = [
+        extent
+        for plugin in (STEPS_PLUGIN_NAME, STEP_LEVELS_PLUGIN_NAME)
+        for extent in (snapshot.extents(plugin, place).values() if ours else ())
+    ]
     views = {
-        "scalars": [*scalars.values()],
-        "layers": _those(ours, MANIFEST, PARAMETERS),
+        "scalars": [*scalars.values(), *steps],
+        "layers": [*_those(ours, MANIFEST, PARAMETERS), *steps],
         "histograms": [*_those(ours, MANIFEST), *histograms.values()],
         "curvature": _those(ours, CURVATURE, DENSITY),
         # The manifest names the rules that were watched; the others look at everything.
