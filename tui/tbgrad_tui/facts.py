@@ -6,6 +6,7 @@ import functools
 import math
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -16,9 +17,17 @@ from tbgrad.diagnosis.replay import Judgement, judge
 from tbgrad.log.decode import decode_density
 from tbgrad.log.records import Alert, CurvatureEstimate, Damage
 from tbgrad.log.scalars import in_order
-from tbgrad.log.tags import CURVATURE, DENSITY, GRADIENT_NORM, PARAMETERS, FormatError, Kind
+from tbgrad.log.tags import (
+    CURVATURE,
+    DENSITY,
+    GRADIENT_NORM,
+    PARAMETERS,
+    STEPS,
+    FormatError,
+    Kind,
+)
 from tbgrad.reading.run import Run
-from tbgrad.reading.series import Series
+from tbgrad.reading.series import Series, one_each
 
 LIVE_SECONDS = 30.0
 """A run that wrote within this time counts as live."""
@@ -172,6 +181,46 @@ def row_values(run: Run, row: int) -> dict[str, float]:
         return {}
     last = packed.newest[row]
     return {name: float(v) for name, v in zip(run.manifest.statistics, last, strict=True)}
+
+
+@dataclass(frozen=True)
+class NormHistory:
+    """Norms of all parameters over time, each entry of the steps from `first_steps` to `steps` [T].
+
+    `peaks` [T, P] are the largest, NaN where there was no gradient, and `nonfinite` [T, P] says
+    where one was not finite. `newest` and `lost` [P] are the same of the newest step.
+    """
+
+    first_steps: NDArray[np.int64]
+    steps: NDArray[np.int64]
+    peaks: NDArray[np.float32]
+    nonfinite: NDArray[np.bool_]
+    newest: NDArray[np.float32]
+    lost: NDArray[np.bool_]
+
+
+def has_every_step(run: Run) -> bool:
+    """Whether the norms of every step are in the log."""
+    steps = run.get(STEPS)
+    return steps is not None and steps.kind is Kind.STEPS and len(steps) > 0
+
+
+@once_a_run
+def norm_history(run: Run) -> NormHistory | None:
+    """Of every step where the log has it, else of the logged ones; None where there is none."""
+    if has_every_step(run):
+        series = run[STEPS]
+        whole = series.buckets or one_each(series)
+        peaks, newest = whole.maximum, np.asarray(series.newest)
+        return NormHistory(
+            whole.first_steps, whole.last_steps, peaks, np.isinf(peaks), newest, np.isinf(newest)
+        )
+    packed = run.get(PARAMETERS)
+    if packed is None or not len(packed) or run.manifest is None:
+        return None
+    marks = nonfinite_marks(run)
+    newest = run.statistic("norm")[-1]
+    return NormHistory(packed.steps, packed.steps, peak_norms(run), marks, newest, marks[-1])
 
 
 def nonfinite_marks(run: Run, rows: slice = slice(None)) -> NDArray[np.bool_]:

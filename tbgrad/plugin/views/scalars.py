@@ -45,6 +45,7 @@ def scalars(snapshot: Snapshot, run: str, tags: Sequence[str] = ()) -> dict[str,
                 # Scalars of the format are float32; others lose nothing a chart could show.
                 "values": numbers(_as_float32(one.values[keep])),
                 "stored": one.total,
+                "every_step": tag in every,
                 "sampled": tag not in every
                 and snapshot.source.sampled(SCALARS_PLUGIN, len(samples)),
             }
