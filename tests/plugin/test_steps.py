@@ -1,4 +1,4 @@
-"""Every step in the tab: whole at the resolution it draws, through both of TensorBoard's readers."""
+"""Every step in the tab: whole at the resolution it draws, through both of its readers."""
 
 from __future__ import annotations
 
