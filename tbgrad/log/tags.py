@@ -8,6 +8,7 @@ from enum import Enum
 PLUGIN_NAME = "tbgrad"
 HISTOGRAM_PLUGIN_NAME = "tbgrad_histograms"
 ALERT_PLUGIN_NAME = "tbgrad_alerts"
+STATE_PLUGIN_NAME = "tbgrad_state"
 
 LOSS = "loss"
 VALIDATION_LOSS = "val_loss"
@@ -33,6 +34,11 @@ CURVATURE = "tbgrad/curvature"
 DENSITY = "tbgrad/spectrum"
 ALERTS = "tbgrad/alerts"
 NOTES = "tbgrad/notes"
+STATE = "tbgrad/state"
+HEARTBEAT = "tbgrad/heartbeat"
+
+HPARAMS_PREFIX = "_hparams_/"
+"""Of the tags of TensorBoard's own HParams tab."""
 
 PLUGINS: dict[str, tuple[str, ...]] = {
     MANIFEST: (PLUGIN_NAME,),
@@ -42,6 +48,8 @@ PLUGINS: dict[str, tuple[str, ...]] = {
     DENSITY: (PLUGIN_NAME,),
     ALERTS: (ALERT_PLUGIN_NAME, PLUGIN_NAME),
     NOTES: ("text",),
+    STATE: (STATE_PLUGIN_NAME,),
+    HEARTBEAT: (STATE_PLUGIN_NAME,),
 }
 """Of each packed series the plugin name that it is written under, then those it once had."""
 
@@ -101,5 +109,7 @@ class Kind(Enum):
     HISTOGRAMS = "histograms"
     CURVATURE = "curvature"
     ALERTS = "alerts"
+    STATE = "state"
+    HEARTBEAT = "heartbeat"
     TEXT = "text"
     TENSOR = "tensor"

@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 from tbgrad.log.records import Manifest
 from tbgrad.log.tags import (
+    HEARTBEAT,
     HISTOGRAM_PREFIX,
     HISTOGRAMS,
+    HPARAMS_PREFIX,
     MANIFEST,
     PARAMETERS,
+    STATE,
     Kind,
     in_group,
     split_group,
@@ -23,6 +26,7 @@ from tbgrad.reading.columns import Column, Limits, PackedColumn, ScalarColumn, c
 from tbgrad.reading.rows import Rows
 from tbgrad.reading.run import REPLACED, LeftOut, Run
 from tbgrad.reading.series import Series
+from tbgrad.reading.state import Heard, heard
 
 
 class SeriesStore:
@@ -39,6 +43,7 @@ class SeriesStore:
         self._columns: dict[str, Column] = {}
         self._groups: dict[str, Rows] = {}
         self._restarts: dict[object, int] = {}
+        self._states: dict[str, dict[object, Heard]] = {}
         self._manifest_files: dict[str, set[object]] = {}
         self._unread: dict[tuple[str, str], int] = {}
 
@@ -54,6 +59,10 @@ class SeriesStore:
             group = split_group(tag)[0]
             self._manifest_files.setdefault(group, set()).add(self.file)
             self._change_manifest(group, value)
+            return
+        if kind in (Kind.STATE, Kind.HEARTBEAT):
+            states = self._states.setdefault(split_group(tag)[0], {})
+            states[self.file] = heard(states.get(self.file), kind, value, wall_time)
             return
         if kind in (Kind.PARAMETERS, Kind.HISTOGRAMS):
             group = split_group(tag)[0]
@@ -116,7 +125,11 @@ class SeriesStore:
         return None if column is None else column.kind
 
     def is_redundant(self, tag: str) -> bool:
-        """Whether bounded memory is better spent: a histogram of what our packed ones tell."""
+        """Whether it tells what others of ours do: hyperparameters, and where memory is bounded a
+        histogram.
+        """
+        if tag.startswith(HPARAMS_PREFIX) and self._states:
+            return True
         if not (self.limits.merging and self._groups):
             return False
         return within(self._groups, tag)[1].startswith(HISTOGRAM_PREFIX)
@@ -127,6 +140,8 @@ class SeriesStore:
         None where it would have to stand before theirs.
         """
         group, own = split_group(tag)
+        if own in (STATE, HEARTBEAT):
+            return False  # of each file the newest counts
         if own == MANIFEST:
             return None if self._manifest_files.get(group, set()) & set(later) else False
         column = self._columns.get(tag)
@@ -151,10 +166,19 @@ class SeriesStore:
             unread.setdefault(group, {})[own, reason] = count
         for group, own_series in series.items():
             rows = self._groups.get(group, Rows())
-            left_out = _left_out(own_series, unread.get(group, {}))
+            newest = max(self._states.get(group, {}).values(), default=Heard(0.0, None), key=_when)
             yield (
                 group,
-                Run("", own_series, rows.manifest, rows.parameters, rows.names, (), left_out),
+                Run(
+                    "",
+                    own_series,
+                    rows.manifest,
+                    rows.parameters,
+                    rows.names,
+                    left_out=_left_out(own_series, unread.get(group, {})),
+                    state=newest.state,
+                    heard=newest.wall_time,
+                ),
             )
 
     def _change_manifest(self, group: str, manifest: Manifest) -> None:
@@ -167,6 +191,10 @@ class SeriesStore:
         if histograms is not None and before and not histograms.total:
             reason = "left out: their bins are others than those of the newest"
             self.leave_out(in_group(group, HISTOGRAMS), reason, before)
+
+
+def _when(heard: Heard) -> float:
+    return heard.wall_time
 
 
 def _left_out(

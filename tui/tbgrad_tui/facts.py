@@ -6,6 +6,7 @@ import functools
 import math
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
@@ -19,6 +20,8 @@ from tbgrad.log.scalars import in_order
 from tbgrad.log.tags import CURVATURE, DENSITY, GRADIENT_NORM, PARAMETERS, FormatError, Kind
 from tbgrad.reading.run import Run
 from tbgrad.reading.series import Series
+from tbgrad.reading.state import Condition, Pulse
+from tbgrad.reading.state import condition as condition_of
 
 LIVE_SECONDS = 30.0
 """A run that wrote within this time counts as live."""
@@ -113,8 +116,16 @@ def age(run: Run, now: float) -> float:
     return now - run.last_wall_time if run.last_wall_time else math.inf
 
 
-def is_live(run: Run, now: float) -> bool:
-    """Whether something was written a moment ago."""
+def condition(run: Run, pulses: Mapping[str, Pulse], now: float) -> Condition | None:
+    """How the run stands; None where its log does not say."""
+    pulse = pulses.get(run.name)
+    return condition_of(run.state, pulse.silence(now) if pulse else now - run.last_sign)
+
+
+def is_live(run: Run, now: float, pulses: Mapping[str, Pulse] = MappingProxyType({})) -> bool:
+    """Whether it goes on; where its log does not say, whether it was written a moment ago."""
+    if (found := condition(run, pulses, now)) is not None:
+        return found.alive
     return -AHEAD_SECONDS <= age(run, now) < LIVE_SECONDS
 
 
