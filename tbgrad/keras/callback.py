@@ -14,10 +14,12 @@ from tbgrad.keras.fit_session import FitSession
 from tbgrad.keras.settings import Settings
 from tbgrad.keras.supported import foreign
 from tbgrad.log.records import Alert
+from tbgrad.log.state import Hyperparameter
 from tbgrad.monitoring.arguments import (
     check_alerts,
     check_cadence,
     check_group,
+    check_hparams,
     check_logdir,
     check_on_alert,
     check_rules,
@@ -68,12 +70,14 @@ class GradientMonitor(Callback):
         group: name of these parameters in the run, for several monitors that write to one `logdir`:
             the generator and the discriminator of a GAN. Tags begin with it (`generator/loss`), and
             the tab, the terminal app and `tbgrad.read` show each group as a run of its own.
+        hparams: hyperparameters by name, numbers, strings or booleans: `hparams={"width": 128}`.
+            They are in the report and in TensorBoard's HParams tab.
 
     Raises:
         ValueError: a cadence is not a whole number from 1 on, a schedule does not begin at step 0,
             `overhead` is not above 0, `group` has a `/`, or `curvature` has no data.
-        TypeError: `curvature` is not a `tbgrad.Curvature`, `optimizer` is not one of Keras 3, or a
-            pattern is not a string.
+        TypeError: `curvature` is not a `tbgrad.Curvature`, `optimizer` is not one of Keras 3, a
+            pattern is not a string, or `hparams` are of another kind.
         NotADirectoryError: `logdir` is a file.
 
     Example::
@@ -96,6 +100,7 @@ class GradientMonitor(Callback):
         stop_on: Iterable[str] = (),
         optimizer: Any = None,
         group: str = "",
+        hparams: Mapping[str, Hyperparameter] | None = None,
     ) -> None:
         super().__init__()
         self._arguments = {
@@ -133,6 +138,7 @@ class GradientMonitor(Callback):
                 stop_on=check_rules("stop_on", stop_on),
                 optimizer=check_optimizer(optimizer),
                 group=check_group(group),
+                hparams=check_hparams(hparams),
             ),
             self._listeners,
         )
@@ -188,8 +194,8 @@ class GradientMonitor(Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Read the true step, which the count of batches may have missed at an epoch's end."""
-        if self._session.begun:
-            self._session.guard(self._session.begin_epoch)
+        if self._session.active:
+            self._session.guard(self._session.begin_epoch, epoch)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Between two steps: drain and estimate the curvature, where due."""
@@ -203,6 +209,11 @@ class GradientMonitor(Callback):
     def on_test_begin(self, logs: Any = None) -> None:
         """Show what training did so far before a validation, which may take long."""
         if self._session.begun:
+            self._session.guard(self._session.pause, "validation")
+
+    def on_test_end(self, logs: Any = None) -> None:
+        """The validation is over."""
+        if self._session.begun:
             self._session.guard(self._session.pause)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -214,7 +225,7 @@ class GradientMonitor(Callback):
         """Estimate the final curvature, close the event file and leave no trace on the model."""
         if self._session.active:
             self._session.guard(self._session.finish)
-            self._session.leave()
+            self._session.leave(finished=True)
 
 
 def _again(kind: type[GradientMonitor], arguments: Any, others: Any) -> GradientMonitor:

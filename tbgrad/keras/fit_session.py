@@ -42,7 +42,8 @@ class FitSession:
         self._schedule = Schedule(0, time.monotonic())
         self._probe: CurvatureProbe | None = None
         self._found: Cadence | None = None
-        self._fit_arguments: Mapping[str, Any] = {}
+        self._fit: Fit | None = None
+        self._overhear_no_more: Callable[[], None] | None = None
         self._fit_ends: weakref.finalize[Any, Any] | None = None
         self._validates = False
         self._batches = self._calls_before = 0
@@ -77,8 +78,8 @@ class FitSession:
         self.active = True
         self._model, self._epochs = model, epochs
         self._function = WatchedFunction.of(model, self._function)
-        fit = Fit()
-        self._fit_arguments = fit.arguments
+        self._fit = fit = Fit()
+        self._overhear_no_more = fit.overhear(model)
         self._validates = fit.arguments["validation_data"] is not None
         # An exception in `fit` calls no hook, but ends its list of callbacks; so does the exit of
         # the interpreter.
@@ -89,6 +90,9 @@ class FitSession:
             self._attachment = self._new_attachment(optimizer, former)
         self._attached_model = model
         assert self._attachment is not None
+        state = self._attachment.log.state
+        state.plan, state.ended = self._attachment.plan(fit), lambda: fit.ended
+        state.epoch, state.doing = 0, ""
         self._attachment.attach()
         self._function.enter(self)
 
@@ -107,13 +111,13 @@ class FitSession:
             attachment.begin()
         self._epoch_start = attachment.step
         self._batches, self._calls_before = 0, calls_of(optimizer)
+        assert self._fit is not None
         if self._settings.curvature is not None and self._probe is None:
-            self._probe = probe_of_fit(
-                self._settings.curvature, model, attachment, self._fit_arguments
-            )
+            arguments = self._fit.arguments
+            self._probe = probe_of_fit(self._settings.curvature, model, attachment, arguments)
         self._schedule.estimate_due = None if self._probe is None else self._probe.due
         self._schedule.restart(self._epoch_start, time.monotonic())
-        self._fit_arguments = {}
+        self._fit.arguments = {}
         # Workers wait for one another's sums, so that all of them have to run one function; so have
         # the monitors of several optimizers, whose logged steps need not be the same.
         alone = optimizer is model.optimizer and not self._settings.group
@@ -152,15 +156,18 @@ class FitSession:
         self._function.look(attachment.tap, true_step + 1)
         self._schedule.drained(step, time.monotonic())
 
-    def begin_epoch(self) -> None:
+    def begin_epoch(self, epoch: int) -> None:
         """Read the true step, which the count of batches may have missed at an epoch's end."""
         assert self._attachment is not None
-        self._attachment.drain()
-        self._epoch_start = self._attachment.step
+        self._attachment.log.state.epoch = epoch + 1
+        if self.begun:
+            self._attachment.drain()
+            self._epoch_start = self._attachment.step
 
-    def pause(self) -> None:
-        """Drain, and keep what follows out of the time that training takes."""
+    def pause(self, doing: str = "") -> None:
+        """Drain, and keep what follows out of the time that training takes; say what that is."""
         assert self._attachment is not None
+        self._attachment.log.state.doing = doing
         self._pause_search()
         self._attachment.drain()
 
@@ -184,14 +191,18 @@ class FitSession:
         self._attachment.drain()
         self._tell_unseen()
 
-    def leave(self) -> None:
+    def leave(self, *, finished: bool = False) -> None:
         """Close the event file and leave no trace on the model."""
         if self._fit_ends is not None:
             self._fit_ends.detach()
         if not self.active:
             return
         self.active = self.begun = False
+        if self._overhear_no_more is not None:
+            self._overhear_no_more()
         if self._attachment is not None:
+            if not finished and self._fit is not None:
+                self._attachment.log.state.end(self._fit.ending)
             self._attachment.close()
             if self._attachment.tap is not None:
                 self._attachment.tap.may_log = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from tbgrad.keras.curvature import Curvature
 from tbgrad.keras.gfile import storage_of
 from tbgrad.keras.optimizers import updates_done
 from tbgrad.log.records import Alert
+from tbgrad.log.state import Hyperparameter
 from tbgrad.monitoring.cadence import HISTOGRAMS, SHORTEST, Cadence, Cadences
 from tbgrad.monitoring.run_log import RunLog
 from tbgrad.monitoring.selection import Selection
@@ -33,6 +34,7 @@ class Settings:
     stop_on: frozenset[str]
     optimizer: Any
     group: str
+    hparams: Mapping[str, Hyperparameter]
 
     def attachment(
         self,
@@ -62,6 +64,7 @@ class Settings:
             alerts=self.alerts,
             listeners=listeners,
             storage=storage_of(logdir),
+            hparams=self.hparams,
         )
         return Attachment(
             log,

@@ -20,10 +20,12 @@ from tbgrad.keras.curvature import Curvature, CurvatureProbe
 from tbgrad.keras.gfile import storage_of
 from tbgrad.keras.optimizers import updates_done
 from tbgrad.log.records import Alert, CurvatureEstimate
+from tbgrad.log.state import FINISHED, Hyperparameter
 from tbgrad.monitoring.arguments import (
     check_alerts,
     check_cadence,
     check_group,
+    check_hparams,
     check_logdir,
     check_on_alert,
     check_selection,
@@ -31,6 +33,7 @@ from tbgrad.monitoring.arguments import (
 from tbgrad.monitoring.cadence import HISTOGRAMS, Cadences
 from tbgrad.monitoring.run_log import RunLog
 from tbgrad.monitoring.schedule import CHECK_SECONDS, Action, Schedule
+from tbgrad.monitoring.state_log import Ending, ending_of, left
 
 
 class GradientSummaryWriter:
@@ -59,6 +62,7 @@ class GradientSummaryWriter:
         group: name of these parameters in the run, for several writers that write to one `logdir`:
             the generator and the discriminator of a GAN. Tags begin with it (`generator/loss`), and
             the tab, the terminal app and `tbgrad.read` show each group as a run of its own.
+        hparams: hyperparameters by name: see `GradientMonitor`.
 
     The log is written by a thread that looks at the device every two seconds; the loop itself never
     waits. Use it as a context manager, or call `close` at the end. Whatever fails while training
@@ -67,7 +71,7 @@ class GradientSummaryWriter:
     Raises:
         ValueError: `variables` is empty or none of them is included, a cadence is not a whole
             number from 1 on, or a schedule does not begin at step 0.
-        TypeError: `optimizer` is not one of Keras 3, or a pattern is not a string.
+        TypeError: `optimizer` is not one of Keras 3, or a pattern or `hparams` is of another kind.
         NotADirectoryError: `logdir` is a file.
         OSError: `logdir` cannot be created.
 
@@ -103,6 +107,7 @@ class GradientSummaryWriter:
         on_alert: Callable[[Alert], object] | None = None,
         alerts: AlertSettings | str | Path | None = None,
         group: str = "",
+        hparams: Mapping[str, Hyperparameter] | None = None,
     ) -> None:
         check_optimizer(optimizer)
         done = updates_done(optimizer) if start_step is None else start_step
@@ -120,6 +125,7 @@ class GradientSummaryWriter:
             on_alert=check_on_alert(on_alert),
             alerts=check_alerts(alerts),
             storage=storage_of(directory),
+            hparams=check_hparams(hparams),
         )
         self._attachment = Attachment(
             log,
@@ -236,6 +242,7 @@ class GradientSummaryWriter:
                 self._probe.end()
             self._attachment.drain()
             self._tell_unseen()
+            self._attachment.log.state.end(Ending(FINISHED))
         self._close()
 
     def _tell_unseen(self) -> None:
@@ -260,8 +267,9 @@ class GradientSummaryWriter:
     def __enter__(self) -> GradientSummaryWriter:
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, *exception: Any) -> None:
         if exception and exception[0] is not None:
+            self._attachment.log.state.end(ending_of(exception[1]))
             self._close()  # and nothing that takes its time
         else:
             self.close()
@@ -285,4 +293,5 @@ def _drain_until(stop: threading.Event, attachment: Attachment) -> None:
 def _shut(stop: threading.Event, thread: threading.Thread, attachment: Attachment) -> None:
     stop.set()
     thread.join(10.0)
+    attachment.log.state.end(left())
     attachment.close()

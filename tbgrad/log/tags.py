@@ -10,6 +10,7 @@ HISTOGRAM_PLUGIN_NAME = "tbgrad_histograms"
 ALERT_PLUGIN_NAME = "tbgrad_alerts"
 STEPS_PLUGIN_NAME = "tbgrad_steps"
 STEP_LEVELS_PLUGIN_NAME = "tbgrad_step_levels"
+STATE_PLUGIN_NAME = "tbgrad_state"
 
 LOSS = "loss"
 VALIDATION_LOSS = "val_loss"
@@ -44,6 +45,11 @@ Whoever reads the file itself needs none of them."""
 
 EVERY_STEP = (LOSS, LEARNING_RATE, GRADIENT_NORM)
 """The scalars of which `STEPS` may have every step."""
+STATE = "tbgrad/state"
+HEARTBEAT = "tbgrad/heartbeat"
+
+HPARAMS_PREFIX = "_hparams_/"
+"""Of the tags of TensorBoard's own HParams tab."""
 
 PLUGINS: dict[str, tuple[str, ...]] = {
     MANIFEST: (PLUGIN_NAME,),
@@ -55,6 +61,8 @@ PLUGINS: dict[str, tuple[str, ...]] = {
     NOTES: ("text",),
     STEPS: (STEPS_PLUGIN_NAME,),
     **dict.fromkeys(STEP_LEVELS, (STEP_LEVELS_PLUGIN_NAME,)),
+    STATE: (STATE_PLUGIN_NAME,),
+    HEARTBEAT: (STATE_PLUGIN_NAME,),
 }
 """Of each packed series the plugin name that it is written under, then those it once had."""
 
@@ -114,6 +122,8 @@ class Kind(Enum):
     HISTOGRAMS = "histograms"
     CURVATURE = "curvature"
     ALERTS = "alerts"
+    STATE = "state"
+    HEARTBEAT = "heartbeat"
     TEXT = "text"
     TENSOR = "tensor"
     STEPS = "steps"

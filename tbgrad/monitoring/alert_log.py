@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from tbgrad.diagnosis import RULES, AlertSettings, Diagnosis, Record
 from tbgrad.diagnosis.rules.gradients import NONFINITE_GRADIENT
 from tbgrad.log import encode
-from tbgrad.log.records import STATISTICS, Alert
+from tbgrad.log.records import STATISTICS, Alert, Manifest
 from tbgrad.monitoring.sentences import brief, logger
 
 _RULES = tuple(rule for rule in RULES if rule is not NONFINITE_GRADIENT)
@@ -41,7 +42,8 @@ class AlertLog:
         self._settings = settings or AlertSettings()
         self.opened: set[str] = set()
         self._last: tuple[int, list[Alert]] = (-1, [])
-        self._alarm = NonfiniteAlarm(self._settings)
+        self._full_paths: dict[str, str] = {}
+        self._alarm = NonfiniteAlarm(self._settings, self._full_paths)
         self._diagnosis: Diagnosis | None = Diagnosis(self._settings, _RULES)
         self._known: set[tuple[str, int]] = set()
         self._calls = Calls(on_alert, self._call_failed) if on_alert is not None else None
@@ -51,8 +53,12 @@ class AlertLog:
         closed = self._alarm.end() + (self._diagnosis.end() if self._diagnosis else [])
         values = self._values(step, closed)
         self._diagnosis = Diagnosis(self._settings, _RULES)
-        self._alarm = NonfiniteAlarm(self._settings)
+        self._alarm = NonfiniteAlarm(self._settings, self._full_paths)
         return values
+
+    def describe(self, manifest: Manifest) -> None:
+        """What the parameters are called in full from here on."""
+        self._full_paths.update(manifest.full_paths)
 
     def nonfinite(self, step: int, path: str) -> list[Any]:
         """A gradient was not finite at this step, which need not be logged, first of `path`."""
@@ -116,11 +122,14 @@ class NonfiniteAlarm:
 
     `last_step` of the alert is the last logged step in whose window there was such a value. It is
     closed after so many logged steps in a row without one, and twice as many each time it has come
-    back.
+    back. `full_paths` are what the framework calls the parameters, which may be silenced so, too.
     """
 
-    def __init__(self, settings: AlertSettings) -> None:
+    def __init__(
+        self, settings: AlertSettings, full_paths: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self._settings = settings
+        self._full_paths = full_paths
         self._alert: Alert | None = None
         self._unheard: int | None = None
         self._patience = 0
@@ -170,7 +179,8 @@ class NonfiniteAlarm:
         return self._alert
 
     def _silenced(self, path: str) -> bool:
-        return any(self._settings.silences("nonfinite", ("*", path)))
+        names = ("*", path, self._full_paths.get(path, path))
+        return any(self._settings.silences("nonfinite", names))
 
 
 def _nonfinite(step: int, path: str) -> Alert:

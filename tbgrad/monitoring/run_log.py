@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from tbgrad.diagnosis import RULE_NAMES, AlertSettings, Record
 from tbgrad.log import encode
 from tbgrad.log.records import STATISTICS, Alert, CurvatureEstimate, Manifest
+from tbgrad.log.state import Hyperparameter
 from tbgrad.log.tags import CURVATURE, ENDED, LOSS, SKIPPED_UPDATES, VALIDATION_LOSS
 from tbgrad.monitoring.alert_log import AlertLog
 from tbgrad.monitoring.cadence import Cadences
@@ -25,6 +27,7 @@ from tbgrad.monitoring.logged_step import Drained, LoggedStep, encoded
 from tbgrad.monitoring.rounding import Rounding
 from tbgrad.monitoring.run_file import RunFile
 from tbgrad.monitoring.sentences import brief, logger
+from tbgrad.monitoring.state_log import StateLog
 from tbgrad.monitoring.storage import Storage
 
 SKIPPED = 20
@@ -42,6 +45,7 @@ class RunLog:
         cadences: how often steps are logged, which the manifest says.
         failed: whether the monitoring has ended after a failure of its own.
         logged: the tags that were logged, of those that not every training has.
+        state: how the training goes, which is logged every few seconds and as it ends.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class RunLog:
         alerts: AlertSettings | None = None,
         listeners: Sequence[Callable[[Record], None]] = (),
         storage: Storage | None = None,
+        hparams: Mapping[str, Hyperparameter] = MappingProxyType({}),
     ) -> None:
         self.directory = logdir
         self.cadences = cadences
@@ -69,6 +74,7 @@ class RunLog:
         self._rounding = Rounding(())
         self._file: RunFile | None = None
         self._step, self._time = 0, time.time()
+        self.state = StateLog(hparams, storage)
         self._noting = threading.Lock()
         self._noted = (-1, "")
         self._early: list[str] = []
@@ -115,7 +121,9 @@ class RunLog:
             rules=RULE_NAMES,
             group=self._group,
             first_step=first,
+            batches=self.state.batches,
         )
+        self._alerts.describe(self._manifest)
         if self._file is not None:
             self._file.add(step, [encode.manifest(self._manifest)])
 
@@ -147,8 +155,11 @@ class RunLog:
                 asked,
                 self.directory,
             )
-        self._manifest = replace(self._manifest, first_step=step + 1)
+        self._manifest = replace(
+            self._manifest, first_step=step + 1, batches=self.state.data_from(step + 1)
+        )
         self._file.add(step, [encode.manifest(self._manifest)])
+        self.state.open(self._file, step)
         self._alerts.opened.clear()
         self._file.add(step, partial(self._alerts.begin, step))
         with self._noting:  # what there was to say before there was a file
@@ -185,6 +196,7 @@ class RunLog:
             file.add(bad[0], partial(self._alerts.nonfinite, *bad))
         if drained.steps:
             self._time, self._step = now, last
+            self.state.stepped(last)
         if drained.skipped >= SKIPPED:
             # Where every update is left out no step is logged that could say so.
             self._add_scalar(SKIPPED_UPDATES, last, float(drained.skipped))
@@ -260,6 +272,8 @@ class RunLog:
             self._file.add(self._step, partial(self._alerts.end, self._step))
             self.settle(timeout=10.0)
         self._alerts.wait()  # a call that fails leaves a note
+        if self._file is not None:
+            self.state.close(self._file)
         file, self._file = self._file, None
         if file is not None:
             file.close()

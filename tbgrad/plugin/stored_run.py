@@ -14,19 +14,23 @@ from tbgrad.diagnosis import RULE_SCALARS
 from tbgrad.diagnosis.replay import unwatched
 from tbgrad.log.decode import decode_array
 from tbgrad.log.records import Manifest
+from tbgrad.log.state import RunState
 from tbgrad.log.tags import (
     ALERTS,
     CURVATURE,
+    HEARTBEAT,
     HISTOGRAMS,
     MANIFEST,
     PARAMETERS,
     PLUGIN_NAME,
+    STATE,
     FormatError,
     Kind,
 )
 from tbgrad.plugin.source import NOTHING, Place, Samples, Snapshot
 from tbgrad.reading.columns import Limits
 from tbgrad.reading.run import Run
+from tbgrad.reading.state import Heard, heard
 from tbgrad.reading.store import SeriesStore
 
 Stored = tuple[int, float, str, Kind, Any]
@@ -91,6 +95,23 @@ def manifest_of(snapshot: Snapshot, place: Place) -> Manifest | None:
     """The newest manifest of a run, None where there is none that can be read."""
     told = [value for *_, value in decoded({MANIFEST: manifests(snapshot, place)}, [])]
     return told[-1] if told else None
+
+
+def state_of(snapshot: Snapshot, place: Place) -> RunState | None:
+    """How a run goes, as its writer said last; None where it does not say so."""
+    plugin = snapshot.stored_under(place, STATE)
+    if plugin is None:
+        return None
+    signs = _revision(snapshot, place, (STATE, HEARTBEAT))
+
+    def read() -> Heard:
+        samples = snapshot.tensors(place, plugin, (STATE, HEARTBEAT))
+        newest = Heard(0.0, None)
+        for _, wall_time, _, kind, value in sorted(decoded(samples, []), key=itemgetter(1)):
+            newest = heard(newest, kind, value, wall_time)
+        return newest
+
+    return snapshot.kept(place, ("state",), signs, read).state
 
 
 def _revision(snapshot: Snapshot, place: Place, tags: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tbgrad.log.decode import ended_at
 from tbgrad.log.records import Damage, Manifest, Parameter
+from tbgrad.log.state import RunState
 from tbgrad.log.tags import GRADIENT_NORM, NOTES, PARAMETERS, STEPS, Kind
 from tbgrad.reading.series import Point, Series, norms_of_row
 
@@ -65,6 +66,10 @@ class Run(Mapping[str, Series]):
     directory, also where these are several runs; `bytes_read` counts their bytes, and of groups and
     of further names of a directory the first run has them. `left_out` counts what could be read and
     is in no series: values that gave way to others, and those of kinds that are not read.
+
+    `state` is how its writer said last that it goes, None of logs that do not say so, and `heard`
+    when that was, in seconds since the epoch by the writer's clock; `tbgrad.reading.state` tells
+    what that means now.
     """
 
     name: str
@@ -75,6 +80,8 @@ class Run(Mapping[str, Series]):
     damage: tuple[Damage, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     bytes_read: int = 0
+    state: RunState | None = None
+    heard: float = 0.0
 
     def __getitem__(self, tag: str) -> Series:
         return self.series[tag]
@@ -94,6 +101,11 @@ class Run(Mapping[str, Series]):
     def last_wall_time(self) -> float:
         """When the newest value was written, in seconds since the epoch; 0 where there is none."""
         return max((float(s.wall_times[-1]) for s in self.series.values() if len(s)), default=0.0)
+
+    @property
+    def last_sign(self) -> float:
+        """When anything at all was written last, as `last_wall_time`."""
+        return max(self.last_wall_time, self.heard)
 
     @property
     def notes(self) -> list[tuple[int, str]]:

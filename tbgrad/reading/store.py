@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 from tbgrad.log.records import Manifest
 from tbgrad.log.step_blocks import StepBlock
 from tbgrad.log.tags import (
+    HEARTBEAT,
     HISTOGRAM_PREFIX,
     HISTOGRAMS,
+    HPARAMS_PREFIX,
     MANIFEST,
     PARAMETERS,
+    STATE,
     STEP_LEVELS,
     STEPS,
     Kind,
@@ -35,6 +38,7 @@ from tbgrad.reading.every_step import together
 from tbgrad.reading.rows import Rows
 from tbgrad.reading.run import REPLACED, LeftOut, Run
 from tbgrad.reading.series import Series
+from tbgrad.reading.state import Heard, heard
 
 
 class SeriesStore:
@@ -52,6 +56,7 @@ class SeriesStore:
         self._every: dict[str, EveryScalar] = {}
         self._groups: dict[str, Rows] = {}
         self._restarts: dict[object, int] = {}
+        self._states: dict[str, dict[object, Heard]] = {}
         self._manifest_files: dict[str, set[object]] = {}
         self._unread: dict[tuple[str, str], int] = {}
 
@@ -70,6 +75,10 @@ class SeriesStore:
             return
         if kind is Kind.STEPS:
             self._add_block(tag, value)
+            return
+        if kind in (Kind.STATE, Kind.HEARTBEAT):
+            states = self._states.setdefault(split_group(tag)[0], {})
+            states[self.file] = heard(states.get(self.file), kind, value, wall_time)
             return
         if kind in (Kind.PARAMETERS, Kind.HISTOGRAMS):
             group = split_group(tag)[0]
@@ -151,10 +160,12 @@ class SeriesStore:
         return None if column is None else column.kind
 
     def is_redundant(self, tag: str) -> bool:
-        """Whether others tell it all, or bounded memory is better spent: TensorBoard's histograms
-        of what our packed ones tell, and coarser levels of what is there step by step.
+        """Whether it tells what others of ours do: hyperparameters, the coarser levels of what is
+        there step by step, and where memory is bounded a histogram.
         """
         if split_group(tag)[1] in STEP_LEVELS:
+            return True
+        if tag.startswith(HPARAMS_PREFIX) and self._states:
             return True
         if not (self.limits.merging and self._groups):
             return False
@@ -168,6 +179,8 @@ class SeriesStore:
         None where it would have to stand before theirs. A block of steps begins at `first_step`.
         """
         group, own = split_group(tag)
+        if own in (STATE, HEARTBEAT):
+            return False  # of each file the newest counts
         if own == MANIFEST:
             return None if self._manifest_files.get(group, set()) & set(later) else False
         column = self._columns.get(tag)
@@ -191,10 +204,19 @@ class SeriesStore:
             unread.setdefault(group, {})[own, reason] = count
         for group, own_series in series.items():
             rows = self._groups.get(group, Rows())
-            left_out = _left_out(own_series, unread.get(group, {}))
+            newest = max(self._states.get(group, {}).values(), default=Heard(0.0, None), key=_when)
             yield (
                 group,
-                Run("", own_series, rows.manifest, rows.parameters, rows.names, (), left_out),
+                Run(
+                    "",
+                    own_series,
+                    rows.manifest,
+                    rows.parameters,
+                    rows.names,
+                    left_out=_left_out(own_series, unread.get(group, {})),
+                    state=newest.state,
+                    heard=newest.wall_time,
+                ),
             )
 
     def _frozen(self) -> Iterator[tuple[str, Series]]:
@@ -217,6 +239,10 @@ class SeriesStore:
         if histograms is not None and before and not histograms.total:
             reason = "left out: their bins are others than those of the newest"
             self.leave_out(in_group(group, HISTOGRAMS), reason, before)
+
+
+def _when(heard: Heard) -> float:
+    return heard.wall_time
 
 
 def _left_out(

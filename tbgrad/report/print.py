@@ -14,6 +14,7 @@ from tbgrad.log.tags import GRADIENT_NORM, GRADIENT_NORM_MAX, LEARNING_RATE, LOS
 from tbgrad.log.text import duration, measured, number, percent_between, printable
 from tbgrad.reading.run import left_out_lines
 from tbgrad.report.output import Output
+from tbgrad.report.state_rows import state_rows
 from tbgrad.report.summary import (
     MAX_LISTED,
     CurvatureSummary,
@@ -121,7 +122,7 @@ def _print_summary(output: Output, report: RunReport) -> None:
             f"{report.first_step} to {report.last_step}, {report.logged_steps:,} logged "
             f"in {duration(report.seconds)}"
         )
-    rows = [("steps", steps)]
+    rows = [*state_rows(report), ("steps", steps)]
     if report.monitored:
         rows += [
             ("optimizer", _optimizer(report.optimizer)),

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras.src.backend.tensorflow.trainer import TFEpochIterator
 
 from tbgrad.keras import internals
 from tbgrad.keras.graph import in_xla
@@ -41,6 +42,7 @@ def test_every_name_is_where_it_is_relied_on(model: keras.Model) -> None:
         ),
         (model.layers[0], internals.LAYER),
         (model, internals.MODEL),
+        (TFEpochIterator(x=np.ones((4, 3)), batch_size=2), (internals.EPOCH,)),
         (tf.distribute.get_strategy().extended, internals.STRATEGY),
         (graph, internals.GRAPH),
         (operation, internals.OPERATION),

@@ -7,6 +7,7 @@ import math
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
@@ -28,6 +29,8 @@ from tbgrad.log.tags import (
 )
 from tbgrad.reading.run import Run
 from tbgrad.reading.series import Series, one_each
+from tbgrad.reading.state import Condition, Pulse
+from tbgrad.reading.state import condition as condition_of
 
 LIVE_SECONDS = 30.0
 """A run that wrote within this time counts as live."""
@@ -122,8 +125,16 @@ def age(run: Run, now: float) -> float:
     return now - run.last_wall_time if run.last_wall_time else math.inf
 
 
-def is_live(run: Run, now: float) -> bool:
-    """Whether something was written a moment ago."""
+def condition(run: Run, pulses: Mapping[str, Pulse], now: float) -> Condition | None:
+    """How the run stands; None where its log does not say."""
+    pulse = pulses.get(run.name)
+    return condition_of(run.state, pulse.silence(now) if pulse else now - run.last_sign)
+
+
+def is_live(run: Run, now: float, pulses: Mapping[str, Pulse] = MappingProxyType({})) -> bool:
+    """Whether it goes on; where its log does not say, whether it was written a moment ago."""
+    if (found := condition(run, pulses, now)) is not None:
+        return found.alive
     return -AHEAD_SECONDS <= age(run, now) < LIVE_SECONDS
 
 

@@ -1,4 +1,4 @@
-"""Which runs there are, where one stands, and what the words beside its numbers are."""
+"""Which runs there are, where one found, and what the words beside its numbers are."""
 
 from __future__ import annotations
 
@@ -22,11 +22,13 @@ from tbgrad.log.tags import (
     PARAMETERS,
     PLUGIN_NAME,
     PLUGINS,
+    STATE_PLUGIN_NAME,
     STEP_LEVELS_PLUGIN_NAME,
     STEPS_PLUGIN_NAME,
 )
-from tbgrad.plugin.source import SCALARS_PLUGIN, Extent, Snapshot
-from tbgrad.plugin.stored_run import manifest_of
+from tbgrad.plugin.source import SCALARS_PLUGIN, Extent, Place, Snapshot
+from tbgrad.plugin.stored_run import manifest_of, state_of
+from tbgrad.reading.state import condition, resources_line
 
 
 def is_active(snapshot: Snapshot) -> bool:
@@ -46,7 +48,7 @@ def runs(snapshot: Snapshot) -> dict[str, Any]:
 
 
 def status(snapshot: Snapshot, run: str) -> dict[str, Any]:
-    """Where a run stands, and a revision per view that changes when there is more to draw."""
+    """Where a run found, and a revision per view that changes when there is more to draw."""
     place = snapshot.place(run)
     scalars = snapshot.extents(SCALARS_PLUGIN, place)
     ours = snapshot.extents(PLUGIN_NAME, place)
@@ -76,6 +78,7 @@ def status(snapshot: Snapshot, run: str) -> dict[str, Any]:
         "run": run,
         "gradients": bool(ours),
         **ends,
+        "state": _state(snapshot, place, ends["last_wall_time"] or 0.0),
         "scalar_tags": sorted(scalars),
         "optimizer": dict(newest.optimizer) if newest else {},
         "cadences": dict(newest.cadences) if newest else {},
@@ -83,6 +86,23 @@ def status(snapshot: Snapshot, run: str) -> dict[str, Any]:
             name: " ".join(sorted(extent.revision for extent in extents))
             for name, extents in views.items()
         },
+    }
+
+
+def _state(snapshot: Snapshot, place: Place, last_wall_time: float) -> dict[str, Any] | None:
+    """How a run stands, and what its writer says of it; None where it does not."""
+    state = state_of(snapshot, place)
+    signs = snapshot.extents(STATE_PLUGIN_NAME, place) if state else {}
+    heard = max([last_wall_time, *(sign.last_wall_time for sign in signs.values())])
+    found = condition(state, snapshot.silence(place, heard))
+    if state is None or found is None:
+        return None
+    return {
+        **asdict(state),
+        "status": found.status,
+        "words": found.words,
+        "alive": found.alive,
+        "resources_words": resources_line(state),
     }
 
 
