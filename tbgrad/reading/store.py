@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tbgrad.log.records import Manifest
 from tbgrad.log.step_blocks import StepBlock
 from tbgrad.log.tags import (
+    GRADIENT_NORM,
     HEARTBEAT,
     HISTOGRAM_PREFIX,
     HISTOGRAMS,
@@ -125,10 +126,13 @@ class SeriesStore:
         for name in block.scalars:
             own = in_group(group, name)
             if own not in self._every:
-                self._every[own] = EveryScalar(Kind.SCALAR, self.limits)
+                limits = self.limits.whole_norms() if name == GRADIENT_NORM else self.limits
+                self._every[own] = EveryScalar(Kind.SCALAR, limits)
             self._every[own].begin_file(self.file, block.first_step)
             self._every[own].add_block(block, name)
         column.begin_file(self.file, block.first_step)
+        if self.limits.full_batches and block.norm_width == 1:
+            norms = self._groups[group].of_full_batches(block, norms)
         column.add_block(block, norms)
 
     def restart(self, step: int) -> None:

@@ -24,6 +24,7 @@ from tbgrad.log.tags import CURVATURE, PARAMETERS, Kind
 from tbgrad.reading.run import LeftOut, Run
 from tbgrad.reading.series import Series
 from tbgrad.reading.state import Condition, condition
+from tbgrad.report.extremes import Extremes, extremes_of
 
 MAX_LISTED = 20
 """Notes and damages listed in full; the rest is counted."""
@@ -111,6 +112,7 @@ class RunReport:
     alerts: tuple[Alert, ...]
     not_judged: tuple[str, ...]
     scalars: Mapping[str, ScalarSummary]
+    extremes: Extremes | None
     parameters: tuple[ParameterSummary, ...]
     layers: tuple[ParameterSummary, ...]
     parameters_step: int | None
@@ -157,6 +159,7 @@ def build(run: Run, settings: AlertSettings | None = None, now: float | None = N
             for tag, series in sorted(run.items())
             if series.kind is Kind.SCALAR and len(series)
         },
+        extremes=extremes_of(run),
         parameters=parameters,
         layers=_layers(run, parameters),
         parameters_step=step,

@@ -42,7 +42,12 @@ def runs(snapshot: Snapshot) -> dict[str, Any]:
     for name, place in snapshot.places.items():
         ours = snapshot.extents(PLUGIN_NAME, place)
         scalars = snapshot.extents(SCALARS_PLUGIN, place)
-        ends = [*ours.values(), *(e for tag, e in scalars.items() if tag in SCALARS)]
+        steps = snapshot.extents(STEPS_PLUGIN_NAME, place)
+        ends = [
+            *ours.values(),
+            *steps.values(),
+            *(e for tag, e in scalars.items() if tag in SCALARS),
+        ]
         listed.append({"name": name, "gradients": bool(ours), **_newest(ends)})
     return {"runs": listed}
 
