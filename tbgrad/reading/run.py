@@ -124,9 +124,10 @@ class Run(Mapping[str, Series]):
         return ended_at(self.notes, int(norm.steps[-1]) if norm is not None and len(norm) else None)
 
     def to_pandas(self, tag: str | None = None) -> Any:
-        """A pandas DataFrame with one row a step: all scalars, or the packed statistics by `tag`.
+        """A pandas DataFrame with one row a step: all scalars, or a packed series by `tag`.
 
-        Scalars have a column a tag, `tbgrad/parameters` one a parameter and statistic (MultiIndex).
+        Scalars have a column a tag, `tbgrad/steps` (norms) one a parameter, `tbgrad/parameters` one
+        a parameter and statistic (MultiIndex).
 
         Raises:
             ImportError: pandas is not installed.
@@ -146,6 +147,9 @@ class Run(Mapping[str, Series]):
             }
             return pandas.DataFrame(scalars).rename_axis("step")
         series = self.series[tag]
+        if series.kind is Kind.STEPS:
+            steps = pandas.Index(series.steps, name="step")
+            return pandas.DataFrame(series.values, steps, list(self.names))
         if series.kind is not Kind.PARAMETERS or self.manifest is None:
             raise ValueError(
                 f"{tag!r} holds {series.kind.value}, which have no table; for a script: "

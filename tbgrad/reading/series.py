@@ -52,6 +52,10 @@ class Norms:
         """All of them."""
         return decoded(self.codes)
 
+    def part(self, part: slice) -> NDArray[np.float32]:
+        """Those of some steps: [T, P]."""
+        return decoded(self.codes[part])
+
     def row(self, row: int) -> NDArray[np.float32]:
         """Those of one parameter: [T]."""
         return decoded(self.codes[:, row])
@@ -106,6 +110,14 @@ class Series:
         """One for each step: [T, …]."""
         return self.points() if callable(self.points) else self.points
 
+    @property
+    def first_value(self) -> Any:
+        """The value of the first step; None where there is none."""
+        if not len(self):
+            return None
+        points = self.points
+        return points.part(slice(0, 1))[0] if isinstance(points, Norms) else self.values[0]
+
     def column(self, index: int) -> NDArray[Any]:
         """One statistic of all parameters: [T, P]."""
         if self.buckets is not None:
@@ -115,7 +127,10 @@ class Series:
     @property
     def newest(self) -> Any:
         """The value of the last step."""
-        return self.values[-1] if self.buckets is None else self.buckets.last[-1]
+        if self.buckets is not None:
+            return self.buckets.last[-1]
+        points = self.points
+        return points.part(slice(-1, None))[0] if isinstance(points, Norms) else self.values[-1]
 
     @property
     def total(self) -> int:
