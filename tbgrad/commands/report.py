@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 FOUND_ERRORS = 1
 
-GRADIENT_NORMS = 1 << 17
-"""Entries of the gradient norm, so that its extremes are exact: every step of twice as many."""
+EXTREMES = 1 << 14
+"""Entries of the gradient norm that its extremes are chosen from."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     place_at(logdir)
     settings = _alert_settings(options.alerts)
     # What is thinned to be held in memory cannot be judged step by step.
-    limits = Limits(merging=settings is None, gradient_norms=GRADIENT_NORMS, full_batches=True)
+    limits = Limits(merging=settings is None, extremes=EXTREMES)
     log = LogDirectory(logdir, bounded=limits)
     log.poll()
     runs = log.finish()

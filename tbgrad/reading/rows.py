@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tbgrad.log.batches import is_short
 from tbgrad.log.norm_codes import ABSENT, Codes
 from tbgrad.log.records import Manifest, Parameter, distinct
 from tbgrad.log.step_blocks import StepBlock
@@ -64,12 +63,6 @@ class Rows:
             return block.norms
         width = [(0, 0)] * (block.norms.ndim - 1) + [(0, missing)]
         return np.pad(block.norms, width, constant_values=ABSENT)
-
-    def of_full_batches(self, block: StepBlock, norms: Codes) -> Codes:
-        """Norms [T, P] of a block, absent in the steps whose batch was short."""
-        assert self.manifest is not None
-        short = is_short(block.ends(1), self.manifest.batches)
-        return np.where(short[:, None], np.uint16(ABSENT), norms) if short.any() else norms
 
     def change(self, manifest: Manifest, columns: Iterable[PackedColumn | NormsColumn]) -> None:
         """Bring what was read so far into the order of rows and columns of a new manifest."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -69,7 +69,8 @@ class Run(Mapping[str, Series]):
 
     `state` is how its writer said last that it goes, None of logs that do not say so, and `heard`
     when that was, in seconds since the epoch by the writer's clock; `tbgrad.reading.state` tells
-    what that means now.
+    what that means now. `full` has the gradient norms without the steps of a short batch, where
+    the reader was to hold them (`Limits.extremes`).
     """
 
     name: str
@@ -82,6 +83,7 @@ class Run(Mapping[str, Series]):
     bytes_read: int = 0
     state: RunState | None = None
     heard: float = 0.0
+    full: Mapping[str, Series] = field(default_factory=dict)
 
     def __getitem__(self, tag: str) -> Series:
         return self.series[tag]

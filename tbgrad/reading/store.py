@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from tbgrad.log.records import Manifest
 from tbgrad.log.step_blocks import StepBlock
 from tbgrad.log.tags import (
-    GRADIENT_NORM,
     HEARTBEAT,
     HISTOGRAM_PREFIX,
     HISTOGRAMS,
@@ -29,6 +28,7 @@ from tbgrad.log.tags import (
 from tbgrad.reading.columns import (
     Column,
     EveryScalar,
+    FullBatches,
     Limits,
     NormsColumn,
     PackedColumn,
@@ -55,6 +55,7 @@ class SeriesStore:
         self.file: object = None
         self._columns: dict[str, Column] = {}
         self._every: dict[str, EveryScalar] = {}
+        self._full: dict[str, FullBatches] = {}
         self._groups: dict[str, Rows] = {}
         self._restarts: dict[object, int] = {}
         self._states: dict[str, dict[object, Heard]] = {}
@@ -126,19 +127,21 @@ class SeriesStore:
         for name in block.scalars:
             own = in_group(group, name)
             if own not in self._every:
-                limits = self.limits.whole_norms() if name == GRADIENT_NORM else self.limits
-                self._every[own] = EveryScalar(Kind.SCALAR, limits)
+                self._every[own] = EveryScalar(Kind.SCALAR, self.limits)
             self._every[own].begin_file(self.file, block.first_step)
             self._every[own].add_block(block, name)
         column.begin_file(self.file, block.first_step)
-        if self.limits.full_batches and block.norm_width == 1:
-            norms = self._groups[group].of_full_batches(block, norms)
         column.add_block(block, norms)
+        if self.limits.extremes:
+            rows = self._groups[group]
+            full = self._full.setdefault(group, FullBatches(self.limits))
+            full.add_block(self.file, block, norms, rows.manifest.batches if rows.manifest else ())
 
     def restart(self, step: int) -> None:
         """Forget everything at or after `step`: a new session begins there."""
         self._restarts[self.file] = min(step, self._restarts.get(self.file, step))
-        for column in (*self._columns.values(), *self._every.values()):
+        full = [column for one in self._full.values() for column in one.columns]
+        for column in (*self._columns.values(), *self._every.values(), *full):
             column.truncate(step)
 
     def change_manifests(self, manifests: Mapping[str, Manifest]) -> None:
@@ -220,6 +223,7 @@ class SeriesStore:
                     left_out=_left_out(own_series, unread.get(group, {})),
                     state=newest.state,
                     heard=newest.wall_time,
+                    full=self._full[group].freeze() if group in self._full else {},
                 ),
             )
 
@@ -237,6 +241,8 @@ class SeriesStore:
         tags = (in_group(group, tag) for tag in (PARAMETERS, HISTOGRAMS, STEPS))
         columns = (self._columns.get(tag) for tag in tags)
         packed = [column for column in columns if isinstance(column, PackedColumn | NormsColumn)]
+        if group in self._full:
+            packed.append(self._full[group].norms)
         histograms = self._columns.get(in_group(group, HISTOGRAMS))
         before = histograms.total if histograms is not None else 0
         self._groups.setdefault(group, Rows()).change(manifest, packed)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tbgrad.log.batches import Batches, is_short
 from tbgrad.log.tags import GRADIENT_NORM, STEPS, Kind
 from tbgrad.reading.run import Run
-from tbgrad.reading.series import Series
+from tbgrad.reading.series import Series, norms_of_row
 
 LISTED = 3
 """So many steps are named."""
@@ -41,8 +41,9 @@ class ParameterExtremes:
 class Extremes:
     """The smallest and the largest norms of the whole gradient, and of every parameter's.
 
-    `steps` are those looked at, all of the run where it says `every_step`. `short` says that some
-    were left out because the batch of an epoch's last step had fewer samples than the others.
+    `steps` are those looked at, all of the run where it says `every_step`; the first of each end is
+    exact then. `short` says that some were left out because the batch of an epoch's last step had
+    fewer samples than the others.
     """
 
     steps: int
@@ -73,12 +74,13 @@ def extremes_of(run: Run) -> Extremes | None:
     batches = run.manifest.batches if run.manifest is not None else ()
     steps = run.get(STEPS)
     every = steps is not None and steps.kind is Kind.STEPS and len(steps) > 0
+    norms = run.full.get(GRADIENT_NORM, whole)
     return Extremes(
         steps=whole.total,
         every_step=every,
         short=bool(is_short(whole.steps, batches).any()),
-        smallest=_ends(whole, batches, largest=False),
-        largest=_ends(whole, batches, largest=True),
+        smallest=_ends(norms, batches, largest=False),
+        largest=_ends(norms, batches, largest=True),
         parameters=tuple(
             _parameter(run, i, batches) for i in range(len(run.names)) if run.manifest is not None
         ),
@@ -104,7 +106,8 @@ def epoch_of(step: int, batches: Sequence[Batches]) -> int | None:
 
 
 def _parameter(run: Run, row: int, batches: Sequence[Batches]) -> ParameterExtremes:
-    series = run.norm(run.names[row])
+    full = run.full.get(STEPS)
+    series = run.norm(run.names[row]) if full is None else norms_of_row(full, row)
     smallest = _ends(series, batches, largest=False, most=1)
     largest = _ends(series, batches, largest=True, most=1)
     return ParameterExtremes(

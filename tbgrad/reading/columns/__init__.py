@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from tbgrad.log.tags import Kind
 from tbgrad.reading.columns.column import AlertColumn, Column
+from tbgrad.reading.columns.full_batches import FullBatches
 from tbgrad.reading.columns.limits import Limits, limits_of
 from tbgrad.reading.columns.packed import PackedColumn
 from tbgrad.reading.columns.scalars import ScalarColumn
@@ -19,6 +20,7 @@ from tbgrad.reading.columns.steps import EveryScalar, NormsColumn
 __all__ = [
     "Column",
     "EveryScalar",
+    "FullBatches",
     "Limits",
     "NormsColumn",
     "PackedColumn",

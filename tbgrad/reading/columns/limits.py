@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
@@ -23,12 +23,11 @@ class Limits:
 
     `packed_bytes` and `packed_histogram_bytes` are what the packed series of a run may take at the
     most entries they hold; their least number is 16 and their most 256, as a terminal has no more
-    columns. `norms` and `norm_bytes` are the same of the norms of every parameter at every step,
-    without steps of a short batch where these are to be `full_batches`; `gradient_norms` are the
-    entries of that of the whole gradient. Of more than 8 `runs`
-    they share what there is. A series of `histograms` is one of another writer, of which a run may
-    have thousands. Where there is no `merging`, every value is kept. `batch_records` are parsed at
-    a time.
+    columns. `norms` and `norm_bytes` are the same of the norms of every step; with `extremes` those
+    of steps whose batch is full are held apart, of the whole gradient in so many entries. Of more
+    than 8 `runs` they share what there is. A series of `histograms` is one of another writer, of
+    which a run may have thousands. Where there is no `merging`, every value is kept.
+    `batch_records` are parsed at a time.
     """
 
     merging: bool = True
@@ -38,8 +37,7 @@ class Limits:
     packed: tuple[int, int] = (16, 256)
     packed_bytes: int = 96 << 20
     packed_histogram_bytes: int = 64 << 20
-    gradient_norms: int = 1024
-    full_batches: bool = False
+    extremes: int = 0
     norms: tuple[int, int] = (64, 1024)
     norm_bytes: int = 48 << 20
     runs: int = 1
@@ -58,11 +56,6 @@ class Limits:
         else:
             most = min(most, self.packed_histogram_bytes // (2 * one))
         return max(least, most * FEW_RUNS // max(FEW_RUNS, self.runs))
-
-    def whole_norms(self) -> Limits:
-        """The limits of the norm of the whole gradient at every step."""
-        share = self.gradient_norms * FEW_RUNS // max(FEW_RUNS, self.runs)
-        return replace(self, scalars=max(self.scalars, share))
 
     def norm_entries(self, rows: int) -> int:
         """Of the norms of so many parameters at every step, of which there may be twice as many."""
