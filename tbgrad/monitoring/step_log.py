@@ -31,7 +31,8 @@ class StepLog:
     """Makes what the log keeps of every step, for the thread that writes; one for each group.
 
     `bytes_per_minute` is what all of it may take in the long run, and `most_bytes` what it may take
-    in all. What is beyond is kept in windows, of norms first; `notice` says so.
+    in all. What is beyond is kept in windows, of norms first; `notice` says so. Before another
+    manifest is written, `finish` gives what belongs to the rows of the former one.
 
     >>> log = StepLog()
     >>> for step, values in log.values(steps, start, end):

@@ -45,8 +45,7 @@ def read_steps(snapshot: Snapshot, name: str) -> Run | None:
 
     def read() -> Run:
         told = list(decoded({MANIFEST: manifests(snapshot, place)}, []))
-        rows = max((len(manifest.parameters) for *_, manifest in told), default=1)
-        blocks = _chosen(snapshot, place, tags, rows)
+        blocks = _chosen(_Levels(snapshot, place, told), tags)
         values: list[Stored] = [(b.first_step, b.end, STEPS, Kind.STEPS, b) for b in blocks]
         limits = Limits(merging=False)
         return put_together(name, [*told, *values], [], {}, limits, tell_misfits=False).run
@@ -67,33 +66,49 @@ def _plugin(tag: str) -> str:
     return STEPS_PLUGIN_NAME if tag == STEPS else STEP_LEVELS_PLUGIN_NAME
 
 
-def _chosen(snapshot: Snapshot, place: Place, tags: list[str], rows: int) -> list[StepBlock]:
+class _Levels:
+    """The stored blocks of the levels of a run, of which `told` are the manifests.
+
+    A session begins with a manifest: it took the place of what had been written of its steps until
+    then, also where a level of it holds nothing yet.
+    """
+
+    def __init__(self, snapshot: Snapshot, place: Place, told: list[Stored]) -> None:
+        self._snapshot, self._place = snapshot, place
+        self._begins = [(step, wall_time) for step, wall_time, *_ in told]
+        self._rows = max((len(manifest.parameters) for *_, manifest in told), default=1)
+
+    def blocks(self, tag: str) -> list[StepBlock]:
+        """Those of a level by their steps; where some overlap, what was written last."""
+        size = self._rows * BLOCK_BYTES[tag]
+        samples = self._snapshot.tensors(self._place, _plugin(tag), [tag], size)
+        read = [value for *_, kind, value in decoded(samples, []) if kind is Kind.STEPS]
+        kept: list[StepBlock] = []
+        for block in sorted(read, key=attrgetter("end")):
+            if any(block.end < at and step <= block.last_step for step, at in self._begins):
+                continue
+            while kept and kept[-1].first_step >= block.first_step:
+                kept.pop()
+            kept.append(block)
+        return kept
+
+
+def _chosen(levels: _Levels, tags: list[str]) -> list[StepBlock]:
     """The blocks of the finest level that is whole and needed, then what finer ones have later."""
     chosen: list[StepBlock] = []
     finer: list[StepBlock] = []
     for tag in tags:
-        finer = _blocks(snapshot, place, tag, rows)
+        finer = levels.blocks(tag)
+        if not chosen and not finer:
+            continue  # what a former session wrote is gone
         if not _whole(finer, chosen):
             break
         windows = sum(windows_in(block.count, block.norm_width) for block in chosen)
         if windows >= ENOUGH_WINDOWS:
             break
         chosen = finer
-    fine = finer if finer is chosen or tag == STEPS else _blocks(snapshot, place, STEPS, rows)
+    fine = finer if finer is chosen or tag == STEPS else levels.blocks(STEPS)
     return _with_tail(chosen, finer, fine)
-
-
-def _blocks(snapshot: Snapshot, place: Place, tag: str, rows: int) -> list[StepBlock]:
-    """The stored blocks of a level by their steps; where some overlap, what was written last."""
-    size = rows * BLOCK_BYTES[tag]
-    samples = snapshot.tensors(place, _plugin(tag), [tag], size)
-    read = [value for *_, kind, value in decoded(samples, []) if kind is Kind.STEPS]
-    kept: list[StepBlock] = []
-    for block in sorted(read, key=attrgetter("end")):
-        while kept and kept[-1].first_step >= block.first_step:
-            kept.pop()  # a session began anew before it
-        kept.append(block)
-    return kept
 
 
 def _whole(blocks: list[StepBlock], coarser: list[StepBlock]) -> bool:

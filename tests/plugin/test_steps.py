@@ -154,3 +154,37 @@ def test_a_reservoir_of_a_level_that_is_whole_loses_nothing() -> None:
     for block in range(300):
         kept.AddItem("a", block)
     assert kept.Items("a") == list(range(300))
+
+
+@pytest.mark.parametrize("provider", list(PROVIDERS))
+@pytest.mark.parametrize("again", [1701, 60_001])
+def test_a_session_that_begins_again_takes_the_place_of_the_former(
+    provider: str, again: int, tmp_path: Path
+) -> None:
+    old = synthetic(61_234, ROWS)
+    new = synthetic(9000, ROWS, first=again, seed=5)
+    new.norms[:] *= 1e4
+    for steps in (old, new):
+        with StepWriter(
+            tmp_path / "a", manifest=manifest(2), start_step=steps.first_step,
+            at=1_790_000_000.0 + (steps is new) * 1e6,
+        ) as writer:  # fmt: skip
+            writer.write(steps, 250)
+    api = Api(PROVIDERS[provider](tmp_path))
+    poll(lambda: api.get("runs")["runs"], "the run is known")
+    poll(lambda: api.get("status", run="a")["last_step"] == new.last_step, "all is read")
+    layers = api.get("layers", run="a")
+    values = numbers(layers["values"])
+    assert layers["steps"][-1] == new.last_step
+    # What a block held that reached over the beginning is gone with it.
+    lost = np.flatnonzero(np.isnan(values).any(axis=0))
+    assert all(again - 1024 <= layers["steps"][i] <= again for i in lost)
+    values = np.nan_to_num(values, nan=0)
+    whole = np.concatenate([old.norms[: again - 1], new.norms])
+    width = layers["steps"][0] - layers["first_steps"][0] + 1
+    for i, (first, last) in enumerate(zip(layers["first_steps"], layers["steps"], strict=True)):
+        inside = whole[first - 1 : last].max(axis=0)
+        around = whole[max(0, first - 1 - 4 * width) : last + 4 * width].max(axis=0)
+        if not first - 1024 <= again <= last + 1024:
+            assert (values[:, i] >= inside * (1 - MAX_ERROR)).all()
+            assert (values[:, i] <= around * (1 + MAX_ERROR)).all()

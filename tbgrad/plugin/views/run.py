@@ -23,7 +23,6 @@ from tbgrad.log.tags import (
     PLUGIN_NAME,
     PLUGINS,
     STATE_PLUGIN_NAME,
-    STEP_LEVELS_PLUGIN_NAME,
     STEPS_PLUGIN_NAME,
 )
 from tbgrad.plugin.source import SCALARS_PLUGIN, Extent, Place, Snapshot
@@ -61,11 +60,8 @@ def status(snapshot: Snapshot, run: str) -> dict[str, Any]:
         snapshot.extents(plugin, place) if ours else {}
         for plugin in (HISTOGRAM_PLUGIN_NAME, ALERT_PLUGIN_NAME, *PLUGINS[NOTES])
     )
-    steps = [
-        extent
-        for plugin in (STEPS_PLUGIN_NAME, STEP_LEVELS_PLUGIN_NAME)
-        for extent in (snapshot.extents(plugin, place).values() if ours else ())
-    ]
+    # Coarser levels come with them, and may still hold what a former session wrote further on.
+    steps = [*snapshot.extents(STEPS_PLUGIN_NAME, place).values()] if ours else []
     views = {
         "scalars": [*scalars.values(), *steps],
         "layers": [*_those(ours, MANIFEST, PARAMETERS), *steps],
