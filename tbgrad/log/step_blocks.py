@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbgrad.log.norm_codes import Codes
-from tbgrad.log.step_windows import SCALAR_WINDOW, moved
+from tbgrad.log.step_windows import NEVER, SCALAR_WINDOW, moved
+from tbgrad.log.wall_time import seconds
 
 MAGIC = b"TBGS"
 VERSION = 1
@@ -31,6 +32,10 @@ VERSION = 1
 _HEADER = struct.Struct("<4sHHqIIIIIdd")
 """MAGIC, VERSION, bytes of the header, first step, T, P, width of the windows of scalars, of those
 of norms, number of scalars, wall time of the first step and of the last."""
+
+
+MAX_WINDOWS = 65_536
+"""More windows, or single steps, in a block are taken for damage."""
 
 
 class NewerBlockError(ValueError):
@@ -111,8 +116,9 @@ def from_bytes(data: bytes) -> StepBlock:
         raise ValueError("it does not begin as a block of steps")
     if version > VERSION:
         raise NewerBlockError(f"version {version} of a block of steps is not known")
-    widths = scalar_width and norm_width
-    if not count or not widths or not 0 <= first_step <= 2**62 or scalars > len(data):
+    widths = min(scalar_width, norm_width)
+    usual = count and widths and 0 <= first_step <= 2**62 and scalars <= len(data)
+    if not usual or windows_in(count, widths) > MAX_WINDOWS:
         raise ValueError("the header of a block of steps is out of range")
     names = []
     for _ in range(scalars):
@@ -128,18 +134,28 @@ def from_bytes(data: bytes) -> StepBlock:
     values = {}
     for tag in names:
         values[tag] = np.frombuffer(data, kind, each, position)
+        if scalar_width > 1:
+            _check(values[tag], count)
         position += each * kind.itemsize
     codes = np.frombuffer(data, "<u2", numbers, position)
     return StepBlock(
         first_step=first_step,
         count=count,
-        start=start,
-        end=end,
+        start=seconds(start),
+        end=seconds(end),
         scalar_width=scalar_width,
         scalars=values,
         norm_width=norm_width,
         norms=codes.reshape(shape),
     )
+
+
+def _check(windows: NDArray[Any], count: int) -> None:
+    """Refuse windows that say more than so many steps can hold."""
+    at = [windows[name] for name in ("minimum_at", "maximum_at", "nonfinite")]
+    at.append(np.where(windows["nan_at"] == NEVER, 0, windows["nan_at"]))
+    if max(int(steps.max()) for steps in at) > count:
+        raise ValueError("a window of a block of steps reaches beyond it")
 
 
 def after(block: StepBlock, step: int) -> StepBlock | None:

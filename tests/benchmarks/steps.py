@@ -1,8 +1,11 @@
 """What every step on file costs, and what TensorBoard keeps of it.
 
-    python -m tests.benchmarks.steps [--steps 1000000] [--parameters 200] [--pace 0.01] [--server]
+    python -m tests.benchmarks.steps [--steps 1000000] [--parameters 200] [--pace 0.01]
+        [--budget MB] [--server]
 
-Writes a log of so many steps at the defaults: processor time of the writer's thread a step, bytes.
+Writes a log of so many steps, at the default budget unless another number of megabytes a minute is
+given: processor time of the writer's thread a step, bytes. Reads it in a process of its own as the
+terminal app does, and as the report does: seconds, and peak memory above that of the imports.
 Then gives it to TensorBoard's Python reader with the limits of our loader, and with `--server` to
 its data server: bytes that are kept of the steps, seconds until the tab has its answers, and the
 longest stretch of steps that is missing in them, in columns of its heat map.
@@ -11,6 +14,8 @@ longest stretch of steps that is missing in them, in columns of its heat map.
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -44,9 +49,31 @@ class TimedStepLog(StepLog):
         return made
 
 
-def write(directory: Path, steps: int, parameters: int, pace: float) -> TimedStepLog:
+READING = """
+import resource, sys, time
+from tbgrad.commands.report import EXTREMES
+from tbgrad.reading.columns import Limits
+from tbgrad.reading.directory import LogDirectory
+from tbgrad.report.summary import build
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+began = time.perf_counter()
+report = sys.argv[2] == "report"
+log = LogDirectory(sys.argv[1], bounded=Limits(extremes=EXTREMES) if report else True)
+log.poll()
+if report:
+    build(log.finish()["a"])
+seconds = time.perf_counter() - began
+more = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+print(f"{sys.argv[2]}: {seconds:.1f} s, {more / 1024:.0f} MB more memory")
+"""
+"""What a process that reads does."""
+
+
+def write(
+    directory: Path, steps: int, parameters: int, pace: float, budget: float | None = None
+) -> TimedStepLog:
     """A log of so many steps, an outlier in each 9,973rd."""
-    log = TimedStepLog()
+    log = TimedStepLog() if budget is None else TimedStepLog(1e6 * budget, 1e12)
     layers = manifest(parameters // 2)
     with StepWriter(directory, log=log, manifest=layers, every=1000, pace=pace) as writer:
         for at in range(0, steps, CHUNK):
@@ -109,14 +136,17 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1_000_000)
     parser.add_argument("--parameters", type=int, default=200)
     parser.add_argument("--pace", type=float, default=0.01)
+    parser.add_argument("--budget", type=float)
     parser.add_argument("--server", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         logdir = Path(name)
         steps = options.steps
-        log = write(logdir / "a", steps, options.parameters, options.pace)
+        log = write(logdir / "a", steps, options.parameters, options.pace, options.budget)
         size = sum(path.stat().st_size for path in (logdir / "a").iterdir())
         print(f"written: {log.seconds / steps * 1e6:.1f} µs a step, {size / 1e6:.0f} MB")
+        for reader in ("app", "report"):
+            subprocess.run([sys.executable, "-c", READING, name, reader], check=True)
         provider = PROVIDERS["python"](logdir)
         print(f"kept by TensorBoard: {kept_bytes(provider) / 1e6:.2f} MB")
         print(f"tab, Python reader: {look(provider, steps)}")

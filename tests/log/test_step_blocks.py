@@ -164,3 +164,17 @@ def test_windows_of_windows_are_windows(width: int) -> None:
             np.testing.assert_allclose(high[i, row], shown.max(), rtol=MAX_ERROR)
             if usual.size:
                 np.testing.assert_allclose(mean[i, row], usual.mean(), rtol=MAX_ERROR)
+
+
+def test_a_header_that_promises_too_much_is_refused() -> None:
+    """So that no few bytes ask for the memory of billions of steps."""
+    empty = StepBlock(0, 2**32 - 1, 0.0, 1.0, 1, {}, 1, np.zeros((0, 0), np.uint16))
+    with pytest.raises(ValueError, match="out of range"):
+        step_blocks.from_bytes(step_blocks.to_bytes(empty))
+
+
+def test_a_window_beyond_its_block_is_refused() -> None:
+    made = windowed()
+    next(iter(made.scalars.values()))["maximum_at"][3] = 1_000
+    with pytest.raises(ValueError, match="beyond"):
+        step_blocks.from_bytes(step_blocks.to_bytes(made))
