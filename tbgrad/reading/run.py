@@ -13,6 +13,7 @@ from tbgrad.log.decode import ended_at
 from tbgrad.log.records import Damage, Manifest, Parameter
 from tbgrad.log.state import RunState
 from tbgrad.log.tags import GRADIENT_NORM, NOTES, PARAMETERS, STEPS, Kind
+from tbgrad.reading.every_step import together
 from tbgrad.reading.series import Point, Series, norms_of_row
 
 NAMED = 3
@@ -166,8 +167,8 @@ class Run(Mapping[str, Series]):
     def norm(self, parameter: str) -> Series:
         """The gradient norm of one parameter at every step, by its name in `names`: float64 [T].
 
-        NaN where it had no gradient, infinite where that was not finite. Of a log without every
-        step, the norms at the logged steps.
+        NaN where it had no gradient, infinite where that was not finite. Where a log does not have
+        every step, the norms at the logged steps.
 
         Raises:
             KeyError: the run has no such parameter.
@@ -177,14 +178,15 @@ class Run(Mapping[str, Series]):
         if parameter not in self.names:
             raise KeyError(parameter)
         row = self.names.index(parameter)
-        steps = self.series.get(STEPS)
-        if steps is not None and steps.kind is Kind.STEPS and len(steps):
-            return norms_of_row(steps, row)
         packed = self.series.get(PARAMETERS)
-        norms = self.statistic("norm")[:, row].astype(np.float64)
-        if packed is None:
-            return Series(Kind.SCALAR, np.zeros(0, np.int64), np.zeros(0), norms)
-        return Series(Kind.SCALAR, packed.steps, packed.wall_times, norms)
+        logged = Series(Kind.SCALAR, np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
+        if packed is not None:
+            norms = self.statistic("norm")[:, row].astype(np.float64)
+            logged = Series(Kind.SCALAR, packed.steps, packed.wall_times, norms)
+        steps = self.series.get(STEPS)
+        if steps is None or steps.kind is not Kind.STEPS or not len(steps):
+            return logged
+        return together(logged, norms_of_row(steps, row))
 
     def smallest(self, tag: str, count: int = 1) -> list[Point]:
         """Steps and values at which a scalar was smallest, as `Series.smallest` says.

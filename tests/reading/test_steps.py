@@ -240,3 +240,32 @@ def test_a_growing_earlier_file(tmp_path: Path) -> None:
     run = log.runs["a"]
     assert run[LOSS].steps[-1] == 449
     assert set(run[LOSS].values[-300:]) == set(expected[-300:])
+
+
+@pytest.mark.parametrize("bounded", [False, SMALL])
+def test_a_log_of_version_1_that_a_newer_writer_went_on_with(
+    tmp_path: Path, bounded: bool | Limits
+) -> None:
+    """Logged steps of the old session, then every step of the new one."""
+    steps = synthetic(3000, ROWS)
+    with StepWriter(tmp_path / "a", manifest=replace(manifest(), format_version=1)) as writer:
+        writer._write_logged(part(steps, 0, 1000))
+    old = tbgrad.read(tmp_path, bounded=bounded)["a"]
+    assert old.manifest.format_version == 1
+    assert STEPS not in old
+    np.testing.assert_array_equal(old[LOSS].values[-1], steps.scalars[LOSS][999])
+    with StepWriter(tmp_path / "a", start_step=1001) as writer:
+        writer.write(part(steps, 1000, 3000))
+    run = tbgrad.read(tmp_path, bounded=bounded)["a"]
+    logged = [*range(10, 1001, 10)]
+    seen = np.array([*logged, *range(1001, 3001)])
+    assert run[LOSS].steps[0] == 10
+    assert run.largest(LOSS)[0].value == steps.scalars[LOSS][seen - 1].max()
+    norm = run.norm(run.names[2])
+    assert norm.steps[0] == 10
+    peak = steps.norms[seen - 1, 2].max()
+    assert norm.largest()[0].value == pytest.approx(peak, rel=MAX_ERROR)
+    if bounded is False:
+        np.testing.assert_array_equal(run[LOSS].steps, seen)
+        np.testing.assert_allclose(norm.values, steps.norms[seen - 1, 2], rtol=MAX_ERROR)
+    assert run[LOSS].window(1, 3000, 10_000).counts.sum() == len(seen)

@@ -219,19 +219,31 @@ def has_every_step(run: Run) -> bool:
 @once_a_run
 def norm_history(run: Run) -> NormHistory | None:
     """Of every step where the log has it, else of the logged ones; None where there is none."""
-    if has_every_step(run):
-        series = run[STEPS]
-        whole = series.buckets or one_each(series)
-        peaks, newest = whole.maximum, np.asarray(series.newest)
-        return NormHistory(
-            whole.first_steps, whole.last_steps, peaks, np.isinf(peaks), newest, np.isinf(newest)
-        )
+    logged = _logged_history(run)
+    if not has_every_step(run):
+        return logged
+    series = run[STEPS]
+    whole = series.buckets or one_each(series)
+    firsts, lasts, peaks = whole.first_steps, whole.last_steps, whole.maximum
+    lost, newest = np.isinf(peaks), np.asarray(series.newest)
+    if logged is not None and logged.steps[0] < firsts[0]:  # by a version before this one
+        ahead = logged.steps < firsts[0]
+        firsts = np.concatenate([logged.first_steps[ahead], firsts])
+        lasts = np.concatenate([logged.steps[ahead], lasts])
+        peaks = np.concatenate([logged.peaks[ahead], peaks])
+        lost = np.concatenate([logged.nonfinite[ahead], lost])
+    return NormHistory(firsts, lasts, peaks, lost, newest, np.isinf(newest))
+
+
+def _logged_history(run: Run) -> NormHistory | None:
+    """Of the logged steps; a record stands for the steps since the one before it."""
     packed = run.get(PARAMETERS)
     if packed is None or not len(packed) or run.manifest is None:
         return None
     marks = nonfinite_marks(run)
     newest = run.statistic("norm")[-1]
-    return NormHistory(packed.steps, packed.steps, peak_norms(run), marks, newest, marks[-1])
+    firsts = np.append(packed.steps[:1], packed.steps[:-1] + 1)
+    return NormHistory(firsts, packed.steps, peak_norms(run), marks, newest, marks[-1])
 
 
 def nonfinite_marks(run: Run, rows: slice = slice(None)) -> NDArray[np.bool_]:
