@@ -93,6 +93,9 @@ class Series:
     (`peaks` says at which steps the extremes of norms were); and
     of all other series the newest of each bucket is left.
 
+    The steps of extremes are known to `within` so many steps: 1, but for norms that their writer
+    has kept in windows.
+
     `replaced` counts the values that were read and gave way to later ones of the same or a lower
     step: of a session that began anew, or of writers that repeat their steps.
     """
@@ -104,6 +107,7 @@ class Series:
     buckets: Buckets | None = None
     replaced: int = 0
     peaks: Peaks | None = None
+    within: int = 1
 
     @property
     def values(self) -> NDArray[Any]:

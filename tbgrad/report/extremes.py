@@ -43,12 +43,14 @@ class Extremes:
 
     `steps` are those looked at, all of the run where it says `every_step`; the first of each end is
     exact then. `short` says that some were left out because the batch of an epoch's last step had
-    fewer samples than the others.
+    fewer samples than the others. Steps of parameters are known to `within` so many steps, and the
+    short ones count among them, where the log has windows in place of steps.
     """
 
     steps: int
     every_step: bool
     short: bool
+    within: int
     smallest: tuple[Extreme, ...]
     largest: tuple[Extreme, ...]
     parameters: tuple[ParameterExtremes, ...]
@@ -79,6 +81,7 @@ def extremes_of(run: Run) -> Extremes | None:
         steps=whole.total,
         every_step=every,
         short=bool(is_short(whole.steps, batches).any()),
+        within=steps.within if steps is not None else 1,
         smallest=_ends(norms, batches, largest=False),
         largest=_ends(norms, batches, largest=True),
         parameters=tuple(

@@ -45,6 +45,9 @@ def _rows(extremes: Extremes) -> list[tuple[str, str]]:
             ("smallest layer", _of_layer(smallest, smallest.smallest)),
             ("largest layer", _of_layer(largest, largest.largest)),
         ]
+    if extremes.within > 1:
+        where = f"of layers to within {extremes.within:,} steps: their norms are kept in windows"
+        rows.append(("steps", where))
     if extremes.short:
         rows.append(("left out", "the steps with the short last batch of an epoch"))
     return rows

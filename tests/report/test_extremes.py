@@ -13,6 +13,7 @@ from tbgrad.commands.main import main
 from tbgrad.log.batches import Batches
 from tbgrad.log.norm_codes import MAX_ERROR
 from tbgrad.log.tags import GRADIENT_NORM
+from tbgrad.monitoring.step_log import StepLog
 from tbgrad.reading.directory import read
 from tbgrad.report.extremes import epoch_of
 from tbgrad.report.summary import build
@@ -79,3 +80,18 @@ def test_epochs_go_on_over_calls_of_fit() -> None:
     steps = [0, 1, 10, 11, 25, 26, 30, 31]
     assert [epoch_of(step, batches) for step in steps] == [None, 1, 1, 2, 3, 4, 4, None]
     assert epoch_of(5, []) is None
+
+
+def test_steps_of_windows_are_told_to_within_their_width(tmp_path: Path) -> None:
+    steps = synthetic(20_000, ROWS)
+    with StepWriter(tmp_path / "a", log=StepLog(bytes_per_minute=4000)) as writer:
+        writer.write(steps, 500)
+    report = build(read(tmp_path)["a"])
+    within = report.extremes.within
+    assert within > 1
+    assert f"of layers to within {within:,} steps" in text_of(report)
+    whole = steps.scalars[GRADIENT_NORM]
+    assert report.extremes.largest[0].step == int(whole.argmax()) + 1
+    for row, told in enumerate(report.extremes.parameters):
+        at = int(steps.norms[:, row].argmax()) + 1
+        assert told.largest.step <= at < told.largest.step + within

@@ -77,10 +77,12 @@ class NormsColumn(Column):
     """
 
     keeps_strays = False
+    within = 1
 
     def add_block(self, block: StepBlock, norms: Codes) -> None:
         """Add the norms of a block, in the order of the rows of this column."""
         self._give_way(block.first_step)
+        self.within = max(self.within, block.norm_width)
         steps = block.ends(block.norm_width)
         new: Arrays = {"steps": steps, "wall_times": block.wall_times(steps)}
         if block.norm_width == 1:
@@ -128,7 +130,9 @@ class NormsColumn(Column):
         )
         peaks = Peaks(view("lowest_steps"), view("maximum_steps"))
         steps, wall_times = view("steps"), view("wall_times")
-        return Series(self.kind, steps, wall_times, maximum, buckets, peaks=peaks)
+        return Series(
+            self.kind, steps, wall_times, maximum, buckets, peaks=peaks, within=self.within
+        )
 
     def _blank(self, value: Any, room: int) -> NDArray[Any]:
         return np.zeros((room, value.shape[-1]), np.uint16)
