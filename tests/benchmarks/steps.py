@@ -50,12 +50,14 @@ class TimedStepLog(StepLog):
 
 
 READING = """
-import resource, sys, time
+import sys, time
 from tbgrad.commands.report import EXTREMES
 from tbgrad.reading.columns import Limits
 from tbgrad.reading.directory import LogDirectory
 from tbgrad.report.summary import build
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak():
+    return int(open("/proc/self/status").read().partition("VmHWM:")[2].split()[0])
+before = peak()
 began = time.perf_counter()
 report = sys.argv[2] == "report"
 log = LogDirectory(sys.argv[1], bounded=Limits(extremes=EXTREMES) if report else True)
@@ -63,8 +65,8 @@ log.poll()
 if report:
     build(log.finish()["a"])
 seconds = time.perf_counter() - began
-more = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-print(f"{sys.argv[2]}: {seconds:.1f} s, {more / 1024:.0f} MB more memory")
+more = (peak() - before) / 1024
+print(f"{sys.argv[2]}: {seconds:.1f} s, {more:.0f} MB more memory at its peak")
 """
 """What a process that reads does."""
 
