@@ -85,16 +85,21 @@ class NormsColumn(Column):
         self.within = max(self.within, block.norm_width)
         steps = block.ends(block.norm_width)
         new: Arrays = {"steps": steps, "wall_times": block.wall_times(steps)}
-        if block.norm_width == 1:
-            new["last"] = norms
-        else:
+        if block.norm_width > 1:
             self._begin_merging(norms[0])
             new |= _norm_windows(block, norms, steps)
-        for entries, part in self._places(len(steps), new["last"]):
-            for name in new if block.norm_width > 1 else _LATEST:
-                self._arrays[name][entries] = new[name][part]
-            if self.merged and block.norm_width == 1:
-                self._describe(entries)
+        elif self.merged:
+            new |= _single(norms, steps)
+            if self._width > 1:  # they would be merged soon
+                starts = np.unique(np.append(np.arange(0, len(steps), self._width), len(steps) - 1))
+                new = self._reduced(new, starts, np.append(starts[1:], len(steps)) - 1)
+        else:
+            new["last"] = norms
+        for entries, part in self._places(len(new["steps"]), new["last"]):
+            if self.merged and "counts" not in new:
+                new |= _single(norms, steps)
+            for name, array in new.items():
+                self._arrays[name][entries] = array[part]
 
     def rearrange(self, rows: NDArray[np.intp]) -> None:
         """Bring the norms into another order of rows; -1 makes one that is absent."""
@@ -149,21 +154,16 @@ class NormsColumn(Column):
     def _describe(self, entries: slice) -> None:
         super()._describe(entries)
         arrays = self._arrays
-        codes = arrays["last"][entries]
-        finite = (codes >= ZERO) & (codes != NOT_FINITE)
-        arrays["lowest"][entries] = codes - np.uint16(1)
-        arrays["maximum"][entries] = codes
-        arrays["finite"][entries] = finite
-        arrays["total"][entries] = np.where(finite, decoded(codes), 0)
-        for name in ("lowest_steps", "maximum_steps"):
-            arrays[name][entries] = arrays["steps"][entries, None]
+        described = _single(arrays["last"][entries], arrays["steps"][entries])
+        for name, array in described.items():
+            arrays[name][entries] = array
 
     def _reduced(self, former: Arrays, starts: NDArray[np.intp], ends: NDArray[np.intp]) -> Arrays:
         reduced = {name: former[name][ends] for name in _LATEST}
         reduced["first_steps"] = former["first_steps"][starts]
         lengths = ends - starts + 1
-        for name in ("counts", "total", "finite"):
-            reduced[name] = np.add.reduceat(former[name], starts)
+        for name, dtype in (("counts", np.int64), ("total", np.float64), ("finite", np.int64)):
+            reduced[name] = np.add.reduceat(former[name], starts, dtype=dtype)
         for name, extreme in (("lowest", np.minimum), ("maximum", np.maximum)):
             reduced[name] = extreme.reduceat(former[name], starts)
             here = former[name] == np.repeat(reduced[name], lengths, axis=0)
@@ -174,6 +174,23 @@ class NormsColumn(Column):
 
 _BLANKS = {"lowest": 65_535}
 """Of rows that are absent; 0 of all else."""
+
+
+def _single(codes: Codes, steps: NDArray[np.int64]) -> Arrays:
+    """What merged entries need, of entries of one step each."""
+    finite = (codes >= ZERO) & (codes != NOT_FINITE)
+    at = np.broadcast_to(steps[:, None], codes.shape)
+    return {
+        "last": codes,
+        "first_steps": steps,
+        "counts": np.ones(len(steps), np.int64),
+        "lowest": codes - np.uint16(1),
+        "maximum": codes,
+        "finite": finite,
+        "total": np.where(finite, decoded(codes), np.float32(0)),
+        "lowest_steps": at,
+        "maximum_steps": at,
+    }
 
 
 def _norm_windows(block: StepBlock, norms: Codes, steps: NDArray[np.int64]) -> Arrays:
