@@ -60,7 +60,9 @@ def unread(value: Value, metadata: Metadata | None) -> str:
     if form in ("image", "audio"):
         return str(form)
     if form == "tensor" and value.tensor.dtype != types_pb2.DT_STRING:
-        return f"a tensor of type {types_pb2.DataType.Name(value.tensor.dtype)}"
+        known = value.tensor.dtype in types_pb2.DataType.values()
+        name = types_pb2.DataType.Name(value.tensor.dtype) if known else value.tensor.dtype
+        return f"a tensor of type {name}"
     return f"of the plugin {plugin}" if plugin else "of no known form"
 
 
