@@ -28,7 +28,7 @@ A sign may be 10 s old when TensorBoard, which reads again every 5 s, tells of i
 """
 
 DELAY = 3.0
-"""Until a sign of life is seen it takes so many seconds at most; the rest are clocks that differ."""
+"""A sign of life may be seen so many seconds late; where it is more, two clocks differ."""
 
 LOADING_SECONDS = 30.0
 """A log whose clock goes on faster than the reader's by so much is being loaded, not written."""

@@ -13,7 +13,7 @@ def test_the_loader_raises_how_much_is_kept_but_not_over_the_user() -> None:
     Loader().fix_flags(Flags)
     assert Flags.samples_per_plugin == {
         "tbgrad": 50, "images": 3, "tbgrad_histograms": 200, "tbgrad_alerts": 0,
-        "scalars": 5000,
+        "tbgrad_state": 20, "scalars": 5000,
     }  # fmt: skip
 
 
