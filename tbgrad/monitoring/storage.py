@@ -16,8 +16,8 @@ def is_remote(logdir: object) -> bool:
 SIGN_SECONDS = 5.0
 """Between two signs of life of a run.
 
-With the few seconds that TensorBoard and its page take to look again, a run that was killed is told
-from one that lives within 15.
+With the few seconds that TensorBoard and its page take to look again, it is told within 15 that a
+run was killed.
 """
 
 

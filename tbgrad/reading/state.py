@@ -21,8 +21,14 @@ SLOW, SILENT = "slow", "silent"
 SLOWER = 5.0
 """So many times its own pace is slow."""
 
-MISSED = 2.8
-"""So many times the seconds between two signs of life without one is silence: 14 s on a disk."""
+MISSED = 2.4
+"""So many times the seconds between two signs of life without one is silence: 12 s on a disk.
+
+A sign may be 10 s old when TensorBoard, which reads again every 5 s, tells of it.
+"""
+
+DELAY = 3.0
+"""A sign of life may be seen so many seconds late; where it is more, two clocks differ."""
 
 LOADING_SECONDS = 30.0
 """A log whose clock goes on faster than the reader's by so much is being loaded, not written."""
@@ -61,7 +67,8 @@ class Pulse:
         before = self._last
         if heard == before.heard:
             return
-        if heard - before.heard <= now - before.seen + LOADING_SECONDS:
+        known = math.isfinite(before.seen)
+        if known and heard - before.heard <= now - before.seen + LOADING_SECONDS:
             self._differences.append(now - heard)
         else:
             self._differences.clear()
@@ -72,7 +79,7 @@ class Pulse:
         heard, seen, difference = self._last
         if difference is None:
             return max(now - heard, now - seen)
-        return max(0.0, now - heard - difference)
+        return max(0.0, now - heard - min(difference, 0.0) - max(difference - DELAY, 0.0))
 
 
 class _Look(NamedTuple):

@@ -79,7 +79,7 @@ def status(snapshot: Snapshot, run: str) -> dict[str, Any]:
         "run": run,
         "gradients": bool(ours),
         **ends,
-        "state": _state(snapshot, place, ends["last_wall_time"] or 0.0),
+        "state": _state(snapshot, place, ends["last_wall_time"] or 0.0) if ours else None,
         "scalar_tags": sorted(scalars),
         "optimizer": dict(newest.optimizer) if newest else {},
         "cadences": dict(newest.cadences) if newest else {},
