@@ -34,7 +34,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "--tag",
         metavar="PATTERN",
         action="append",
-        help="only series whose tag matches, as 'gradient/*'; may be given again",
+        help="only series whose tag matches, as 'gradient/*'; may be given again. The norms of all "
+        "parameters at every step, 'tbgrad/steps', are written where a pattern says so",
     )
     export.set_defaults(run_command=run)
 
@@ -57,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         with _progress_bar() as progress:
             runs = read_one_by_one(logdir, problems, progress)
-            written = write(runs, target, options.run, options.tag or ("*",), left_out)
+            written = write(runs, target, options.run, options.tag, left_out)
     except ExportError as error:
         raise InputError(printable(str(error), 1000)) from None
     except OSError as error:

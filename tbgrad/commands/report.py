@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 FOUND_ERRORS = 1
 
+EXTREMES = 1 << 14
+"""Entries of the gradient norm that its extremes are chosen from."""
+
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to those of the command line."""
@@ -44,6 +47,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print what every run came to."""
     from tbgrad.log.text import printable
+    from tbgrad.reading.columns import Limits
     from tbgrad.reading.directory import LogDirectory
     from tbgrad.report.summary import build, to_json
 
@@ -51,7 +55,8 @@ def run(options: argparse.Namespace) -> int:
     place_at(logdir)
     settings = _alert_settings(options.alerts)
     # What is thinned to be held in memory cannot be judged step by step.
-    log = LogDirectory(logdir, bounded=settings is None)
+    limits = Limits(merging=settings is None, extremes=EXTREMES)
+    log = LogDirectory(logdir, bounded=limits)
     log.poll()
     runs = log.finish()
     problems = log.problems

@@ -129,7 +129,7 @@ class _Case:
         if len(hit) != len(self._hits) or (self._manifest is not record.manifest and not of_run):
             names = () if of_run or record.manifest is None else self.rule.names(record.manifest)
             if len(hit) != len(self._hits) or names != self._names:
-                told += self._begin(names, len(hit))
+                told += self._begin(names, len(hit), record.manifest)
             self._manifest = record.manifest
         hit &= self._heard
         first, steps = record.first_step or record.step, record.steps
@@ -208,13 +208,16 @@ class _Case:
             advice=rule.advice if isinstance(rule.advice, str) else rule.advice(moment, rows),
         )
 
-    def _begin(self, names: tuple[str, ...], rows: int) -> list[Alert]:
+    def _begin(self, names: tuple[str, ...], rows: int, manifest: Manifest | None) -> list[Alert]:
         """Close the alert and begin anew: the parameters are others now."""
         told = self.end()
         self._names = names
         self._heard = np.ones(rows, np.bool_)
         if names:
-            self._heard = ~np.array(self._settings.silences(self.rule.name, names))
+            known = {} if manifest is None else manifest.full_paths
+            in_full = [known.get(name, name) for name in names]
+            for called in (names, in_full):
+                self._heard &= ~np.array(self._settings.silences(self.rule.name, called))
         self._member = np.zeros(rows, np.bool_)
         self._hits, self._misses, self._since = (np.zeros(rows, np.int64) for _ in range(3))
         return told

@@ -19,8 +19,11 @@ import numpy as np
 from tbgrad.export import table
 from tbgrad.log.encode import to_jsonable
 from tbgrad.log.records import Damage
-from tbgrad.log.tags import MANIFEST
+from tbgrad.log.tags import MANIFEST, STEPS
 from tbgrad.reading.run import LeftOut, Run
+
+NOT_ASKED = "are written where --tag says so, as --tag '*'"
+"""Why the norms of every parameter at every step are left out."""
 
 
 class ExportError(Exception):
@@ -186,10 +189,13 @@ def write(
     runs: Iterator[Run],
     target: Path,
     run_pattern: str = "*",
-    tag_patterns: Sequence[str] = ("*",),
+    tag_patterns: Sequence[str] | None = None,
     left_out: list[LeftOut] | None = None,
 ) -> dict[str, int]:
     """Write the series that match into `target`, whose suffix says how; all of it or nothing.
+
+    Without patterns of tags these are all but the norms of every parameter at every step, of which
+    there may be many more than of all else; a pattern that matches `tbgrad/steps` has them written.
 
     Returns the number of rows (CSV, Parquet), lines (JSON lines) or arrays (npz) by run. What of
     these series the log has and they have not is added to `left_out`, with the run in its tag.
@@ -205,6 +211,7 @@ def write(
             f"the name of the file says what is written, and {target.name!r} does not end in one "
             f"of {known}"
         )
+    patterns = tag_patterns or ("*",)
     written: dict[str, int] = {}
     seen: list[str] = []
     unread: list[Damage] = []
@@ -218,12 +225,17 @@ def write(
                 unread += () if run else run.damage
                 if not fnmatch.fnmatchcase(run.name, run_pattern):
                     continue
-                tags = [t for t in run if any(fnmatch.fnmatchcase(t, p) for p in tag_patterns)]
+                tags = [t for t in run if any(fnmatch.fnmatchcase(t, p) for p in patterns)]
+                if not tag_patterns and STEPS in tags:
+                    tags.remove(STEPS)
+                    if left_out is not None:
+                        entry = LeftOut(f"{run.name}: {STEPS}", run[STEPS].total, NOT_ASKED)
+                        left_out.append(entry)
                 if left_out is not None:
                     left_out += [
                         replace(entry, tag=f"{run.name}: {entry.tag}")
                         for entry in run.left_out
-                        if any(fnmatch.fnmatchcase(entry.tag, p) for p in tag_patterns)
+                        if any(fnmatch.fnmatchcase(entry.tag, p) for p in patterns)
                     ]
                 if tags:
                     file.begin(run)
@@ -236,7 +248,7 @@ def write(
         if not written:
             raise ExportError(
                 f"nothing matches: no run {run_pattern!r} with a series like "
-                f"{' or '.join(map(repr, tag_patterns))}; the runs are {', '.join(seen) or 'none'}"
+                f"{' or '.join(map(repr, patterns))}; the runs are {', '.join(seen) or 'none'}"
             )
     return written
 

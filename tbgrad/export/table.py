@@ -15,7 +15,7 @@ from tbgrad.log.encode import to_jsonable
 from tbgrad.log.records import CurvatureEstimate
 from tbgrad.log.tags import DENSITY, FormatError, Kind
 from tbgrad.reading.run import Run
-from tbgrad.reading.series import Series
+from tbgrad.reading.series import Norms, Series
 
 COLUMNS = {
     "run": str,
@@ -53,10 +53,11 @@ def blocks(run: Run, tag: str) -> Iterator[Block]:
 def records(run: Run, tag: str) -> Iterator[dict[str, Any]]:
     """The values of a series one by one, as JSON holds them: NaN is null, infinities are words."""
     series = run[tag]
+    values = series.values
     for i, (step, wall_time) in enumerate(
         zip(series.steps.tolist(), series.wall_times.tolist(), strict=True)
     ):
-        value = to_jsonable(_as_json(run, series, series.values[i]))
+        value = to_jsonable(_as_json(run, series, values[i]))
         yield {"run": run.name, "tag": tag, "step": step, "wall_time": wall_time, "value": value}
 
 
@@ -70,6 +71,12 @@ def arrays(run: Run, tag: str) -> Iterator[tuple[str, NDArray[Any]]]:
         texts = [json.dumps(to_jsonable(_as_json(run, series, value))) for value in values]
         values = np.array(texts, dtype=np.str_)
     yield "values", values
+    if series.kind is Kind.STEPS and series.buckets is not None:
+        yield "first_steps", series.buckets.first_steps
+        yield "minimum", series.buckets.minimum
+        yield "mean", series.buckets.mean
+    if series.kind is Kind.STEPS:
+        yield "parameters", np.array(run.names, dtype=np.str_)
     if series.kind in (Kind.PARAMETERS, Kind.HISTOGRAMS):
         yield "parameters", np.array(run.names, dtype=np.str_)
         assert run.manifest is not None
@@ -81,8 +88,8 @@ def arrays(run: Run, tag: str) -> Iterator[tuple[str, NDArray[Any]]]:
 
 def _parts(series: Series) -> Iterator[slice]:
     """Parts of a series that make about MAX_ROWS rows each."""
-    values = series.values
-    numbers = max(1, values[0].size if len(values) and isinstance(values[0], np.ndarray) else 1)
+    first = series.first_value
+    numbers = max(1, first.size if isinstance(first, np.ndarray) else 1)
     stride = max(1, MAX_ROWS // numbers)
     for start in range(0, len(series), stride):
         yield slice(start, min(start + stride, len(series)))
@@ -112,6 +119,27 @@ def _parameters(run: Run, series: Series, part: slice) -> Iterator[Block]:
         "statistic": np.tile(np.array(run.manifest.statistics, dtype=object), count * rows),
         "value": values.reshape(-1),
     }
+
+
+def _steps(run: Run, series: Series, part: slice) -> Iterator[Block]:
+    """The norm of every parameter at every step; of windows their extremes and their mean."""
+    points = series.points
+    if series.buckets is None:
+        norms = points.part(part) if isinstance(points, Norms) else series.values[part]
+        shown = {"norm": norms}
+    else:
+        shown = {
+            name: getattr(series.buckets, name)[part] for name in ("minimum", "mean", "maximum")
+        }
+    for statistic, norms in shown.items():
+        count, rows = norms.shape
+        yield {
+            "step": np.repeat(series.steps[part], rows),
+            "wall_time": np.repeat(series.wall_times[part], rows),
+            "parameter": np.tile(np.array(run.names, dtype=object), count),
+            "statistic": statistic,
+            "value": norms.reshape(-1),
+        }
 
 
 def _histograms(run: Run, series: Series, part: slice) -> Iterator[Block]:
@@ -216,6 +244,7 @@ _MAKERS: dict[Kind | str, Callable[[Run, Series, slice], Iterator[Block]]] = {
     _DENSITY: _density,
     Kind.SCALAR: _scalars,
     Kind.PARAMETERS: _parameters,
+    Kind.STEPS: _steps,
     Kind.HISTOGRAMS: _histograms,
     Kind.HISTOGRAM: _histogram,
     Kind.CURVATURE: _curvature,
@@ -233,6 +262,8 @@ def _as_json(run: Run, series: Series, value: Any) -> Any:
             name: dict(zip(statistics, row, strict=True))
             for name, row in zip(run.names, value.tolist(), strict=True)
         }
+    if series.kind is Kind.STEPS:
+        return dict(zip(run.names, value.tolist(), strict=True))
     if series.kind is Kind.HISTOGRAMS:
         assert run.manifest is not None
         bounds = np.vstack([run.manifest.histogram_bins.bounds, [np.nan, np.nan]])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from tbgrad.keras.parameters import name_of, tensorflow_variable
+from tbgrad.keras.names import full_name
+from tbgrad.keras.parameters import tensorflow_variable
 from tbgrad.keras.supported import foreign
 
 
@@ -49,7 +50,7 @@ def check_gradients(gradients: Iterable[Any], variables: Sequence[Any]) -> list[
         )
         if not fits:
             raise ValueError(
-                f"the gradient of {name_of(variable)} has shape {lengths}, the variable "
+                f"the gradient of {full_name(variable)} has shape {lengths}, the variable "
                 f"{known_shape}: {remedy}"
             )
     return in_order

@@ -9,15 +9,18 @@ from typing import Any
 
 import tensorflow as tf
 
-from tbgrad.keras import layers, optimizers, replicas
+from tbgrad.keras import layers, model_facts, optimizers, replicas
+from tbgrad.keras.fit_call import Fit
+from tbgrad.keras.names import Names
 from tbgrad.keras.observer import GradientObserver
-from tbgrad.keras.parameters import describe, name_of, selected
+from tbgrad.keras.parameters import describe, is_selected, selected
 from tbgrad.keras.tap import OptimizerTap
 from tbgrad.keras.update_watch import UpdateWatch
 from tbgrad.log.records import Manifest
 from tbgrad.monitoring.rounding import Rounding
 from tbgrad.monitoring.run_log import RunLog
 from tbgrad.monitoring.selection import Selection
+from tbgrad.monitoring.state_log import Plan
 from tbgrad.monitoring.tapped_run import TappedRun
 
 
@@ -48,6 +51,7 @@ class Attachment(TappedRun):
         self.batches_per_update = 1
         self._model = model
         self._selection = selection or Selection()
+        self._names = Names((), model)
         self._steps_per_execution = steps_per_execution
         self._compiled_by_xla = compiled_by_xla
         self._optimizer_tap: OptimizerTap | None = None
@@ -62,14 +66,24 @@ class Attachment(TappedRun):
         """Whether updates were seen, and with none of them a loss."""
         return self.tap is not None and self.tap.losses is False
 
+    def plan(self, fit: Fit) -> Plan:
+        """What a call of `fit` sets out to do, in updates."""
+        alone = self.optimizer is None or optimizers.innermost(self.optimizer) is self.optimizer
+        return fit.plan(
+            batches_per_update=self.batches_per_update,
+            steps_are_batches=alone and self.batches_per_update == 1,
+        )
+
     def observer_for(self, variables: Sequence[Any]) -> GradientObserver:
         """The observer; variables it does not know yet begin it anew at this step.
 
         Raises:
             ValueError: `variables` is empty, or none of them is selected.
         """
-        variables = selected(variables, self._selection)
+        names = Names(variables, self._model)
+        variables = selected(variables, self._selection, names)
         if self.tap is None or not self.tap.knows(variables):
+            self._names = names
             self.use(partial(self._new_observer, variables), self._manifest)
         assert self.tap is not None
         return self.tap
@@ -110,14 +124,15 @@ class Attachment(TappedRun):
 
     def _observer_of_update(self, variables: Sequence[Any]) -> GradientObserver | None:
         """The observer for an update of these variables; None where it is of others alone."""
-        if variables and not any(self._selection.has(name_of(v)) for v in variables):
+        names = Names(variables, self._model)
+        if variables and not any(is_selected(v, self._selection, names) for v in variables):
             return None
         return self.observer_for(variables)
 
     def _new_observer(self, variables: Sequence[Any], step: int) -> GradientObserver:
         return GradientObserver(
             variables,
-            describe(variables, layers.activations(self._model)),
+            describe(variables, self._names, layers.facts(self._model)),
             every=self.log.cadences.every,
             histograms_every=self.log.cadences.histograms_every,
             start_step=step,
@@ -130,11 +145,14 @@ class Attachment(TappedRun):
             parameters=observer.parameters,
             histogram_bins=observer.bins,
             optimizer=optimizers.settings(self.optimizer),
-            frozen=layers.frozen(self._model),
+            frozen=tuple(map(self._names.layer, layers.frozen(self._model))),
+            **model_facts.facts(self._model),
         )
 
     def _rounding(self, manifest: Manifest) -> Rounding:
-        return Rounding(manifest.parameters, layers.halved(self._model))
+        return Rounding(
+            manifest.parameters, set(map(self._names.layer, layers.halved(self._model)))
+        )
 
     def _aside(self) -> AbstractContextManager[Any]:
         # Whoever is collected while a function is traced is closed in the midst of that.

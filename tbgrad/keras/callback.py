@@ -14,11 +14,14 @@ from tbgrad.keras.fit_session import FitSession
 from tbgrad.keras.settings import Settings
 from tbgrad.keras.supported import foreign
 from tbgrad.log.records import Alert
+from tbgrad.log.state import Hyperparameter
 from tbgrad.monitoring.arguments import (
     check_alerts,
     check_cadence,
     check_group,
+    check_hparams,
     check_logdir,
+    check_megabytes,
     check_on_alert,
     check_rules,
     check_selection,
@@ -42,17 +45,18 @@ class GradientMonitor(Callback):
             continues the run. A training that begins anew where there is a log already, as the next
             trial of a search or fold of a validation, is logged in `runs/a-2`, and so on; a copy of
             the monitor is as good as the monitor.
-        every: steps between two logged ones. Norms and non-finite values are taken at every step
-            whatever this is, and show as the largest of each window. By default 10, or as many more
-            as keep the time that logged steps take within `overhead`: about the first hundred steps
-            are timed in turns with and without logging. A mapping is a schedule: `{0: 1, 1000: 10}`
-            logs each of the first 1,000 steps and every 10th from there on.
+        every: steps between two with all statistics. The loss, the learning rate and the norm of
+            every parameter's gradient are logged at every step whatever this is. By default each of
+            the first ten, and then every 10th or as many more as keep the time that these steps
+            take within `overhead`: about the first hundred are timed in turns with and without. A
+            mapping is a schedule: `{0: 1, 1000: 10}` logs all of each of the first 1,000 steps and
+            of every 10th from there on.
         histograms_every: steps between two histograms of the gradients, as a number or a schedule;
             by default 10 · `every`.
         curvature: a `tbgrad.Curvature`, for periodic estimates of the extreme Hessian eigenvalues;
             None for none.
-        overhead: share of the training time that logged steps may take where `every` is not given.
-            Curvature is not part of it, nor the norms of every step.
+        overhead: share of the training time that steps with all statistics may take where `every`
+            is not given. Curvature is not part of it, nor the norms of every step.
         include, exclude: patterns of parameter paths, one or several, as of file names in a shell:
             `include="*/kernel"`. Parameters that are not included, or are excluded, are not
             observed at all; the global norm is of the others. By default all are.
@@ -68,12 +72,17 @@ class GradientMonitor(Callback):
         group: name of these parameters in the run, for several monitors that write to one `logdir`:
             the generator and the discriminator of a GAN. Tags begin with it (`generator/loss`), and
             the tab, the terminal app and `tbgrad.read` show each group as a run of its own.
+        hparams: hyperparameters by name, numbers, strings or booleans: `hparams={"width": 128}`.
+        megabytes_per_minute: what the loss and the norms of every step may take in the log in the
+            long run, besides a reserve at first; 2 GB in all. Where they would take more they are
+            kept as smallest, mean and largest of windows of steps, which the log says.
+            They are in the report and in TensorBoard's HParams tab.
 
     Raises:
         ValueError: a cadence is not a whole number from 1 on, a schedule does not begin at step 0,
             `overhead` is not above 0, `group` has a `/`, or `curvature` has no data.
-        TypeError: `curvature` is not a `tbgrad.Curvature`, `optimizer` is not one of Keras 3, or a
-            pattern is not a string.
+        TypeError: `curvature` is not a `tbgrad.Curvature`, `optimizer` is not one of Keras 3, a
+            pattern is not a string, or `hparams` are of another kind.
         NotADirectoryError: `logdir` is a file.
 
     Example::
@@ -96,6 +105,8 @@ class GradientMonitor(Callback):
         stop_on: Iterable[str] = (),
         optimizer: Any = None,
         group: str = "",
+        hparams: Mapping[str, Hyperparameter] | None = None,
+        megabytes_per_minute: float = 1.0,
     ) -> None:
         super().__init__()
         self._arguments = {
@@ -133,6 +144,8 @@ class GradientMonitor(Callback):
                 stop_on=check_rules("stop_on", stop_on),
                 optimizer=check_optimizer(optimizer),
                 group=check_group(group),
+                hparams=check_hparams(hparams),
+                megabytes_per_minute=check_megabytes(megabytes_per_minute),
             ),
             self._listeners,
         )
@@ -188,8 +201,8 @@ class GradientMonitor(Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Read the true step, which the count of batches may have missed at an epoch's end."""
-        if self._session.begun:
-            self._session.guard(self._session.begin_epoch)
+        if self._session.active:
+            self._session.guard(self._session.begin_epoch, epoch)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Between two steps: drain and estimate the curvature, where due."""
@@ -203,6 +216,11 @@ class GradientMonitor(Callback):
     def on_test_begin(self, logs: Any = None) -> None:
         """Show what training did so far before a validation, which may take long."""
         if self._session.begun:
+            self._session.guard(self._session.pause, "validation")
+
+    def on_test_end(self, logs: Any = None) -> None:
+        """The validation is over."""
+        if self._session.begun:
             self._session.guard(self._session.pause)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -214,7 +232,7 @@ class GradientMonitor(Callback):
         """Estimate the final curvature, close the event file and leave no trace on the model."""
         if self._session.active:
             self._session.guard(self._session.finish)
-            self._session.leave()
+            self._session.leave(finished=True)
 
 
 def _again(kind: type[GradientMonitor], arguments: Any, others: Any) -> GradientMonitor:

@@ -18,7 +18,7 @@ from tbgrad.keras.settings import Settings
 from tbgrad.keras.train_function import WatchedFunction
 from tbgrad.keras.unseen import updates_unseen
 from tbgrad.log.tags import CURVATURE, VALIDATION_LOSS
-from tbgrad.monitoring.cadence import HISTOGRAMS, NEVER, SHORTEST, Cadence
+from tbgrad.monitoring.cadence import HISTOGRAMS, NEVER, dense_at_first
 from tbgrad.monitoring.cadence_search import CadenceSearch
 from tbgrad.monitoring.run_log import RunLog
 from tbgrad.monitoring.schedule import Action, Schedule
@@ -41,8 +41,9 @@ class FitSession:
         self._function: WatchedFunction | None = None
         self._schedule = Schedule(0, time.monotonic())
         self._probe: CurvatureProbe | None = None
-        self._found: Cadence | None = None
-        self._fit_arguments: Mapping[str, Any] = {}
+        self._found: int | None = None
+        self._fit: Fit | None = None
+        self._overhear_no_more: Callable[[], None] | None = None
         self._fit_ends: weakref.finalize[Any, Any] | None = None
         self._validates = False
         self._batches = self._calls_before = 0
@@ -77,8 +78,8 @@ class FitSession:
         self.active = True
         self._model, self._epochs = model, epochs
         self._function = WatchedFunction.of(model, self._function)
-        fit = Fit()
-        self._fit_arguments = fit.arguments
+        self._fit = fit = Fit()
+        self._overhear_no_more = fit.overhear(model)
         self._validates = fit.arguments["validation_data"] is not None
         # An exception in `fit` calls no hook, but ends its list of callbacks; so does the exit of
         # the interpreter.
@@ -89,6 +90,9 @@ class FitSession:
             self._attachment = self._new_attachment(optimizer, former)
         self._attached_model = model
         assert self._attachment is not None
+        state = self._attachment.log.state
+        state.plan, state.ended = self._attachment.plan(fit), lambda: fit.ended
+        state.epoch, state.doing = 0, ""
         self._attachment.attach()
         self._function.enter(self)
 
@@ -107,13 +111,13 @@ class FitSession:
             attachment.begin()
         self._epoch_start = attachment.step
         self._batches, self._calls_before = 0, calls_of(optimizer)
+        assert self._fit is not None
         if self._settings.curvature is not None and self._probe is None:
-            self._probe = probe_of_fit(
-                self._settings.curvature, model, attachment, self._fit_arguments
-            )
+            arguments = self._fit.arguments
+            self._probe = probe_of_fit(self._settings.curvature, model, attachment, arguments)
         self._schedule.estimate_due = None if self._probe is None else self._probe.due
         self._schedule.restart(self._epoch_start, time.monotonic())
-        self._fit_arguments = {}
+        self._fit.arguments = {}
         function.make()
 
     def between_steps(self, batch: int) -> None:
@@ -143,15 +147,18 @@ class FitSession:
             self._updates_a_batch = (true_step - self._epoch_start) / batch
         self._schedule.drained(step, time.monotonic())
 
-    def begin_epoch(self) -> None:
+    def begin_epoch(self, epoch: int) -> None:
         """Read the true step, which the count of batches may have missed at an epoch's end."""
         assert self._attachment is not None
-        self._attachment.drain()
-        self._epoch_start = self._attachment.step
+        self._attachment.log.state.epoch = epoch + 1
+        if self.begun:
+            self._attachment.drain()
+            self._epoch_start = self._attachment.step
 
-    def pause(self) -> None:
-        """Drain, and keep what follows out of the time that training takes."""
+    def pause(self, doing: str = "") -> None:
+        """Drain, and keep what follows out of the time that training takes; say what that is."""
         assert self._attachment is not None
+        self._attachment.log.state.doing = doing
         self._pause_search()
         self._attachment.drain()
 
@@ -175,14 +182,18 @@ class FitSession:
         self._attachment.drain()
         self._tell_unseen()
 
-    def leave(self) -> None:
+    def leave(self, *, finished: bool = False) -> None:
         """Close the event file and leave no trace on the model."""
         if self._fit_ends is not None:
             self._fit_ends.detach()
         if not self.active:
             return
         self.active = self.begun = False
+        if self._overhear_no_more is not None:
+            self._overhear_no_more()
         if self._attachment is not None:
+            if not finished and self._fit is not None:
+                self._attachment.log.state.end(self._fit.ending)
             self._attachment.close()
         if self._function is not None:
             self._function.exit(self)
@@ -227,14 +238,15 @@ class FitSession:
         assert search is not None
         self._settle()
         search.turn(time.monotonic())
-        histograms = self._settings.histograms_every
+        cadences = attachment.log.cadences
         if search.every is None:
-            every = Cadence((search.densest if search.logging else NEVER,))
-            none = (histograms or Cadence((SHORTEST,))).throughout(NEVER)
+            every = cadences.every.throughout(search.densest if search.logging else NEVER)
+            none = cadences.histograms_every.throughout(NEVER)
             attachment.log_every(every, none, lasting=False)
         else:
-            self._schedule.search, self._found = None, Cadence((search.every,))
-            attachment.log_every(self._found, histograms or self._found.times(HISTOGRAMS))
+            self._schedule.search, self._found = None, search.every
+            every = dense_at_first(search.every)
+            attachment.log_every(every, self._settings.histograms_every or every.times(HISTOGRAMS))
 
     def _stop_if_asked(self) -> None:
         """End the training after an alert of `stop_on`."""

@@ -6,7 +6,7 @@ import time
 
 import tensorflow as tf
 
-from tbgrad.monitoring.storage import LocalStorage, Storage, is_remote
+from tbgrad.monitoring.storage import SIGN_SECONDS, LocalStorage, Storage, is_remote
 
 FLUSH_SECONDS = 30.0
 """Object stores take a file as a whole each time it is flushed."""
@@ -42,6 +42,8 @@ class RemoteFile:
 
 class RemoteStorage:
     """Directories that TensorFlow can reach; errors are those of Python where there is one."""
+
+    seen_after = FLUSH_SECONDS + SIGN_SECONDS
 
     def create(self, path: str) -> RemoteFile:
         """A new file; raises tensorflow.errors.OpError where it cannot be made."""

@@ -26,6 +26,9 @@ SKIP = "_stateful_handle_non_finite_grads"
 DTYPE_POLICY = "_dtype_policy"
 """Attribute of a layer behind its property `dtype_policy`."""
 
+EPOCH = "catch_stop_iteration"
+"""Method of what `fit` goes through: the context of its loop over the batches of an epoch."""
+
 _VARIABLES = "_trainable_variables"
 _CALLS = "_iterations"
 _FIRST_MOMENTS, _SECOND_MOMENTS = "_momentums", "_velocities"

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from tbgrad.log.records import Parameter, distinct
+from tbgrad.keras.layers import LayerFacts
+from tbgrad.keras.names import Names, full_name
+from tbgrad.log.records import Parameter
 from tbgrad.monitoring.selection import Selection
 
 _ROLES = {
@@ -37,33 +39,36 @@ def trained(variables: Sequence[Any]) -> list[Any]:
     return [v for v in variables if not getattr(v, "overwrite_with_gradient", False)]
 
 
-def selected(variables: Sequence[Any], selection: Selection) -> list[Any]:
+def selected(variables: Sequence[Any], selection: Selection, names: Names) -> list[Any]:
     """Those of `variables` that are observed, and trained.
 
     Raises:
         ValueError: there are variables and none of them is.
     """
-    chosen = [v for v in trained(variables) if selection.has(name_of(v))]
+    chosen = [v for v in trained(variables) if is_selected(v, selection, names)]
     if variables and not chosen:
-        names = ", ".join(map(name_of, variables[:5])) + (", …" if len(variables) > 5 else "")
+        known = ", ".join(names.of(variables[:5])) + (", …" if len(variables) > 5 else "")
         raise ValueError(
             f"include={list(selection.include)} and exclude={list(selection.exclude)} leave no "
-            f"parameter to observe; there are {names}"
+            f"parameter to observe; there are {known}"
         )
     return chosen
 
 
-def name_of(variable: Any) -> str:
-    """The path of a Keras variable, or the name of a `tf.Variable`."""
-    return getattr(variable, "path", None) or str(variable.name).removesuffix(":0")
+def is_selected(variable: Any, selection: Selection, names: Names) -> bool:
+    """Whether a variable is observed, by its name or by what Keras calls it."""
+    full = full_name(variable)
+    return selection.has(names.name(full), full)
 
 
 def describe(
-    variables: Sequence[Any], activations: Mapping[str, str] | None = None
+    variables: Sequence[Any],
+    names: Names | None = None,
+    facts: Mapping[str, LayerFacts] | None = None,
 ) -> tuple[Parameter, ...]:
     """One record a variable, in the same order; repeated names get a number each.
 
-    `activations` are those of the layers that are known, by path.
+    `facts` are those of the layers that are known, by the paths that Keras has for them.
 
     Raises:
         ValueError: there are no variables.
@@ -73,21 +78,28 @@ def describe(
             "variables is empty: the model has no trainable weights. Build it (call it on a batch) "
             "and check that its layers are not frozen with trainable=False."
         )
-    names = [name_of(variable) for variable in variables]
+    names = names or Names(variables)
     records = []
-    for variable, name, path in zip(variables, names, distinct(names), strict=True):
-        layer, _, attribute = name.rpartition("/")
+    for variable, path in zip(variables, names.of(variables), strict=True):
+        full = full_name(variable)
+        layer, _, attribute = full.rpartition("/")
         shape = tuple(int(length) for length in variable.shape)
         dtype = variable.dtype
+        role = _ROLES.get(attribute, "other")
+        known = (facts or {}).get(layer, LayerFacts())
         records.append(
             Parameter(
                 path=path,
-                layer=layer,
+                layer=names.layer(layer),
                 shape=shape,
                 size=int(np.prod(shape)),
                 dtype=dtype if isinstance(dtype, str) else dtype.name,
-                role=_ROLES.get(attribute, "other"),
-                activation=(activations or {}).get(layer, ""),
+                role=role,
+                activation=known.activation,
+                full_path=full if full != path else "",
+                initializer=known.initializers.get(attribute, ""),
+                regularizer=known.regularizers.get(attribute, ""),
+                normalization=known.normalization,
             )
         )
     return tuple(records)

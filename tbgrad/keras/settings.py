@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ from tbgrad.keras.curvature import Curvature
 from tbgrad.keras.gfile import storage_of
 from tbgrad.keras.optimizers import updates_done
 from tbgrad.log.records import Alert
-from tbgrad.monitoring.cadence import HISTOGRAMS, SHORTEST, Cadence, Cadences
+from tbgrad.log.state import Hyperparameter
+from tbgrad.monitoring.cadence import HISTOGRAMS, SHORTEST, Cadence, Cadences, dense_at_first
 from tbgrad.monitoring.run_log import RunLog
 from tbgrad.monitoring.selection import Selection
 
@@ -33,21 +34,24 @@ class Settings:
     stop_on: frozenset[str]
     optimizer: Any
     group: str
+    hparams: Mapping[str, Hyperparameter]
+    megabytes_per_minute: float
 
     def attachment(
         self,
         model: Any,
         optimizer: Any,
         former: Attachment | None,
-        found: Cadence | None,
+        found: int | None,
         listeners: Sequence[Callable[[Record], None]],
     ) -> Attachment:
         """Ties a model to a log; it goes on where `former` is one of the same model.
 
-        `found` is the cadence that a search has found, where none was asked for.
+        `found` are the steps between two logged ones that a search has found, where none were asked
+        for.
         """
         done = 0 if former is None else former.step
-        every = self.every or found or Cadence((SHORTEST,))
+        every = self.every or dense_at_first(SHORTEST if found is None else found)
         logdir = self.logdir if former is None else former.log.directory
         log = RunLog(
             logdir,
@@ -62,6 +66,8 @@ class Settings:
             alerts=self.alerts,
             listeners=listeners,
             storage=storage_of(logdir),
+            bytes_per_minute=1e6 * self.megabytes_per_minute,
+            hparams=self.hparams,
         )
         return Attachment(
             log,

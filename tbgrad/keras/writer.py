@@ -20,17 +20,21 @@ from tbgrad.keras.curvature import Curvature, CurvatureProbe
 from tbgrad.keras.gfile import storage_of
 from tbgrad.keras.optimizers import updates_done
 from tbgrad.log.records import Alert, CurvatureEstimate
+from tbgrad.log.state import FINISHED, Hyperparameter
 from tbgrad.monitoring.arguments import (
     check_alerts,
     check_cadence,
     check_group,
+    check_hparams,
     check_logdir,
+    check_megabytes,
     check_on_alert,
     check_selection,
 )
-from tbgrad.monitoring.cadence import HISTOGRAMS, Cadences
+from tbgrad.monitoring.cadence import HISTOGRAMS, SHORTEST, Cadences, dense_at_first
 from tbgrad.monitoring.run_log import RunLog
 from tbgrad.monitoring.schedule import Action, Schedule
+from tbgrad.monitoring.state_log import Ending, ending_of, left
 
 
 class GradientSummaryWriter:
@@ -44,9 +48,10 @@ class GradientSummaryWriter:
         variables: the trainable variables (Keras or `tf.Variable`), one row of statistics each.
         optimizer: the Keras optimizer of the loop. With it, the log has the learning rate, the
             effect of clipping and the size of the updates too.
-        every: steps between two logged ones. Norms and non-finite values are taken at every step
-            whatever this is, and show as the largest of each window. A mapping is a schedule:
-            `{0: 1, 1000: 10}` logs each of the first 1,000 steps and every 10th from there on.
+        every: steps between two with all statistics; by default each of the first ten and then
+            every 10th. The loss, the learning rate and the norm of every parameter's gradient are
+            logged at every step whatever this is. A mapping is a schedule: `{0: 1, 1000: 10}` logs
+            all of each of the first 1,000 steps and of every 10th from there on.
         histograms_every: steps between two histograms of the gradients; by default 10 · `every`.
         start_step: number of updates already done; the optimizer's own count by default.
         include, exclude: patterns of parameter paths, one or several, as of file names in a shell:
@@ -59,6 +64,8 @@ class GradientSummaryWriter:
         group: name of these parameters in the run, for several writers that write to one `logdir`:
             the generator and the discriminator of a GAN. Tags begin with it (`generator/loss`), and
             the tab, the terminal app and `tbgrad.read` show each group as a run of its own.
+        hparams: hyperparameters by name: see `GradientMonitor`.
+        megabytes_per_minute: what every step may take in the log: see `GradientMonitor`.
 
     The log is written by a thread that looks at the device every two seconds; the loop itself never
     waits. Use it as a context manager, or call `close` at the end. Whatever fails while training
@@ -67,7 +74,7 @@ class GradientSummaryWriter:
     Raises:
         ValueError: `variables` is empty or none of them is included, a cadence is not a whole
             number from 1 on, or a schedule does not begin at step 0.
-        TypeError: `optimizer` is not one of Keras 3, or a pattern is not a string.
+        TypeError: `optimizer` is not one of Keras 3, or a pattern or `hparams` is of another kind.
         NotADirectoryError: `logdir` is a file.
         OSError: `logdir` cannot be created.
 
@@ -95,7 +102,7 @@ class GradientSummaryWriter:
         variables: Sequence[Any],
         *,
         optimizer: Any = None,
-        every: int | Mapping[int, int] = 10,
+        every: int | Mapping[int, int] | None = None,
         histograms_every: int | Mapping[int, int] | None = None,
         start_step: int | None = None,
         include: str | Sequence[str] | None = None,
@@ -103,10 +110,12 @@ class GradientSummaryWriter:
         on_alert: Callable[[Alert], object] | None = None,
         alerts: AlertSettings | str | Path | None = None,
         group: str = "",
+        hparams: Mapping[str, Hyperparameter] | None = None,
+        megabytes_per_minute: float = 1.0,
     ) -> None:
         check_optimizer(optimizer)
         done = updates_done(optimizer) if start_step is None else start_step
-        cadence = check_cadence("every", every)
+        cadence = dense_at_first(SHORTEST) if every is None else check_cadence("every", every)
         directory = check_logdir(logdir)
         log = RunLog(
             directory,
@@ -120,6 +129,8 @@ class GradientSummaryWriter:
             on_alert=check_on_alert(on_alert),
             alerts=check_alerts(alerts),
             storage=storage_of(directory),
+            bytes_per_minute=1e6 * check_megabytes(megabytes_per_minute),
+            hparams=check_hparams(hparams),
         )
         self._attachment = Attachment(
             log,
@@ -236,6 +247,7 @@ class GradientSummaryWriter:
                 self._probe.end()
             self._attachment.drain()
             self._tell_unseen()
+            self._attachment.log.state.end(Ending(FINISHED))
         self._close()
 
     def _tell_unseen(self) -> None:
@@ -260,8 +272,9 @@ class GradientSummaryWriter:
     def __enter__(self) -> GradientSummaryWriter:
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, *exception: Any) -> None:
         if exception and exception[0] is not None:
+            self._attachment.log.state.end(ending_of(exception[1]))
             self._close()  # and nothing that takes its time
         else:
             self.close()
@@ -285,4 +298,5 @@ def _drain_until(stop: threading.Event, attachment: Attachment) -> None:
 def _shut(stop: threading.Event, thread: threading.Thread, attachment: Attachment) -> None:
     stop.set()
     thread.join(10.0)
+    attachment.log.state.end(left())
     attachment.close()

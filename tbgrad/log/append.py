@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -23,7 +24,11 @@ from tbgrad.log.tail import Event
 
 _serial = itertools.count()
 
-_Item: TypeAlias = tuple[Event, Callable[[], Iterable[Any]]]  # what makes more values for it
+Signs: TypeAlias = Callable[[], tuple[int, Iterable[Any]]]
+"""What makes a sign of life: the step and the values of its event, none for no event."""
+
+_Item: TypeAlias = tuple[Event, Callable[[], Iterable[Any]]] | Callable[[], None]
+"""An event and what makes more values for it, or what writes any number of them."""
 
 
 class File(Protocol):
@@ -99,12 +104,13 @@ class EventFileWriter:
         serial = f"{os.getpid()}.{next(_serial):06d}"
         name = f"events.out.tfevents.{int(time.time()):010d}.{host}.{serial}"
         self.dropped = 0
-        self._counting = threading.Lock()
+        self._lock = threading.Lock()
         self._told_dropped = 0
         self._last_step = 0
         self._failed = False
         self._on_error = on_error
         self._described: set[str] = set()
+        self._followed: dict[Signs, tuple[float, float]] = {}
         self._queue: queue.Queue[_Item | threading.Event | None] = queue.Queue(capacity)
         self.path = f"{logdir}/{name}"
         self._file = create(self.path)
@@ -133,6 +139,32 @@ class EventFileWriter:
         if not callable(values):
             event.summary.value.extend(values)
         self._put(event, values if callable(values) else tuple)
+
+    def add_each(
+        self, events: Callable[[], Iterable[tuple[int, Iterable[Any]]]], wall_time: float
+    ) -> None:
+        """Queue several events: `events`, called on the writer's thread, gives step and values."""
+
+        def write() -> None:
+            for step, values in events():
+                event = event_pb2.Event(wall_time=wall_time, step=step)
+                event.summary.value.extend(values)
+                self._write(event, tuple)
+
+        self._put_item(write)
+
+    def follow(self, signs: Signs, seconds: float) -> None:
+        """Write an event of these every so many seconds from the next one on, come what may.
+
+        `signs` is called on the writer's thread.
+        """
+        with self._lock:
+            self._followed[signs] = time.monotonic() + seconds, seconds
+
+    def unfollow(self, signs: Signs) -> None:
+        """Write them no more."""
+        with self._lock:
+            self._followed.pop(signs, None)
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Wait until everything added so far is on disk; False when that took too long."""
@@ -163,35 +195,69 @@ class EventFileWriter:
         self.close()
 
     def _put(self, event: Event, values: Callable[[], Iterable[Any]] = tuple) -> None:
+        self._put_item((event, values))
+
+    def _put_item(self, item: _Item) -> None:
         if self._closed:
             return
         try:
-            self._queue.put_nowait((event, values))
+            self._queue.put_nowait(item)
         except queue.Full:
             self._drop()
 
     def _drop(self) -> None:
-        with self._counting:  # on the writer's thread and on those of all who add
+        with self._lock:  # on the writer's thread and on those of all who add
             self.dropped += 1
 
     def _run(self) -> None:
-        while (item := self._queue.get()) is not None:
+        while (item := self._next()) is not None:
             if isinstance(item, threading.Event):
                 self._attempt(self._file.flush)
                 item.set()
             else:
-                self._write_or_drop(item)
+                self._do_or_drop(item if callable(item) else partial(self._write, *item))
         if self.dropped > self._told_dropped and not self._failed:
             event = event_pb2.Event(wall_time=time.time(), step=self._last_step + 1)
-            self._write_or_drop((event, tuple))
+            self._do_or_drop(partial(self._write, event, tuple))
         if not self._failed:
             self._attempt(self._file.close)
         else:
             with contextlib.suppress(Exception):
                 self._file.close()
 
-    def _write_or_drop(self, item: _Item) -> None:
-        if self._failed or not self._attempt(lambda: self._write(item)):
+    def _next(self) -> _Item | threading.Event | None:
+        """What is to be written next; until it comes, signs of life as they are due."""
+        while True:
+            for signs in self._due():
+                self._write_signs(signs)
+            with self._lock:
+                soonest = min((due for due, _ in self._followed.values()), default=None)
+            wait = None if soonest is None else max(0.0, soonest - time.monotonic())
+            with contextlib.suppress(queue.Empty):
+                return self._queue.get(timeout=wait)
+
+    def _due(self) -> list[Signs]:
+        """The signs of life that are due now, and are due again later."""
+        now = time.monotonic()
+        with self._lock:
+            found = [signs for signs, (due, _) in self._followed.items() if due <= now]
+            for signs in found:
+                seconds = self._followed[signs][1]
+                self._followed[signs] = now + seconds, seconds
+        return [] if self._failed else found
+
+    def _write_signs(self, signs: Signs) -> None:
+        try:
+            step, values = signs()
+            made = tuple(values)
+        except Exception:  # noqa: BLE001 - a sign of life is worth no failure
+            return
+        if made:
+            event = event_pb2.Event(wall_time=time.time(), step=step)
+            self._attempt(partial(self._write, event, lambda: made))
+
+    def _do_or_drop(self, action: Callable[[], None]) -> None:
+        if self._failed or not self._attempt(action):
             self._drop()
 
     def _attempt(self, action: Callable[[], None]) -> bool:
@@ -208,8 +274,7 @@ class EventFileWriter:
             with contextlib.suppress(Exception):
                 self._on_error(error)
 
-    def _write(self, item: _Item) -> None:
-        event, values = item
+    def _write(self, event: Event, values: Callable[[], Iterable[Any]]) -> None:
         made = tuple(values())
         if not made and values is not tuple:
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
@@ -11,12 +12,15 @@ from numpy.typing import NDArray
 from tensorboard.compat.proto import types_pb2
 
 from tbgrad.log.json_records import JSON_TAGS, record_of
+from tbgrad.log.step_blocks import NewerBlockError, StepBlock, from_bytes
 from tbgrad.log.tags import (
     DENSITY,
     ENDED,
     HISTOGRAMS,
     NOTES,
     PARAMETERS,
+    STEP_LEVELS,
+    STEPS,
     FormatError,
     Kind,
     split_group,
@@ -28,7 +32,9 @@ MAX_REPEATED = 65_536
 Value: TypeAlias = Any  # summary_pb2.Summary.Value: the generated module has no types
 Metadata: TypeAlias = Any  # summary_pb2.SummaryMetadata
 
-_MISFITS = (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError)
+_MISFITS = (
+    ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError, struct.error,
+)  # fmt: skip
 
 
 def decode(value: Value, metadata: Metadata | None) -> tuple[Kind, Any] | None:
@@ -54,7 +60,9 @@ def unread(value: Value, metadata: Metadata | None) -> str:
     if form in ("image", "audio"):
         return str(form)
     if form == "tensor" and value.tensor.dtype != types_pb2.DT_STRING:
-        return f"a tensor of type {types_pb2.DataType.Name(value.tensor.dtype)}"
+        known = value.tensor.dtype in types_pb2.DataType.values()
+        name = types_pb2.DataType.Name(value.tensor.dtype) if known else value.tensor.dtype
+        return f"a tensor of type {name}"
     return f"of the plugin {plugin}" if plugin else "of no known form"
 
 
@@ -70,6 +78,8 @@ def decode_array(tag: str, array: NDArray[Any]) -> tuple[Kind, Any]:
         if tag in _MATRICES:
             kind, dtype = _MATRICES[tag]
             return kind, _matrix(array, dtype)
+        if tag in _BLOCKS:
+            return Kind.STEPS, _block(array)
     except _MISFITS as error:
         raise _misfit(tag, error) from error
     if array.dtype.kind in "OSU":
@@ -119,6 +129,11 @@ def _decode(value: Value, metadata: Metadata | None) -> tuple[Kind, Any] | None:
             name = types_pb2.DataType.Name(value.tensor.dtype)
             raise ValueError(f"expected a {np.dtype(dtype)} matrix, found a tensor of {name}")
         return kind, _matrix(_array(value.tensor), dtype)
+    if tag in _BLOCKS:
+        try:
+            return Kind.STEPS, _block(_array(value.tensor))
+        except NewerBlockError:
+            return None
     if form == "simple_value":
         return Kind.SCALAR, float(value.simple_value)
     if form == "histo":
@@ -157,6 +172,12 @@ def _matrix(array: NDArray[Any], dtype: type[np.generic]) -> NDArray[Any]:
     if array.ndim != 2 or array.dtype.type is not dtype:
         raise ValueError(f"expected a {np.dtype(dtype)} matrix, found {array.dtype} {array.shape}")
     return array
+
+
+def _block(array: NDArray[Any]) -> StepBlock:
+    if array.ndim != 1 or array.dtype != np.uint8:
+        raise ValueError(f"expected bytes, found {array.dtype} {array.shape}")
+    return from_bytes(array.tobytes())
 
 
 def _array(tensor: Any) -> NDArray[Any]:
@@ -227,5 +248,7 @@ _MATRICES: dict[str, tuple[Kind, type[np.generic]]] = {
     PARAMETERS: (Kind.PARAMETERS, np.float32),
     HISTOGRAMS: (Kind.HISTOGRAMS, np.int32),
 }
+
+_BLOCKS = frozenset((STEPS, *STEP_LEVELS))
 
 _HALVES = (types_pb2.DT_HALF, types_pb2.DT_BFLOAT16)

@@ -14,15 +14,20 @@ from tensorboard.compat.proto import summary_pb2, tensor_pb2, types_pb2
 
 from tbgrad.log.decode import DTYPES, Value
 from tbgrad.log.records import Alert, CurvatureEstimate, HistogramBins, Manifest
+from tbgrad.log.state import CHANGING, Hyperparameter, RunState
+from tbgrad.log.step_blocks import StepBlock, to_bytes
 from tbgrad.log.tags import (
     ALERTS,
     CURVATURE,
     DENSITY,
+    HEARTBEAT,
     HISTOGRAMS,
     MANIFEST,
     NOTES,
     PARAMETERS,
     PLUGINS,
+    STATE,
+    STEPS,
 )
 
 
@@ -46,8 +51,11 @@ def note(text: str) -> Value:
 
 
 def manifest(record: Manifest) -> Value:
-    """The manifest as JSON."""
+    """The manifest as JSON, without what is not known of a parameter."""
     content = asdict(record)
+    content["parameters"] = [
+        {key: value for key, value in row.items() if value != ""} for row in content["parameters"]
+    ]
     content["histogram_edges"] = list(content.pop("histogram_bins")["edges"])
     return _text_value(MANIFEST, _to_json(content))
 
@@ -80,6 +88,66 @@ def alerts(records: Sequence[Alert]) -> Value:
     three is left out, alerts that were closed come back open.
     """
     return _text_value(ALERTS, _to_json([asdict(record) for record in records]))
+
+
+def steps(block: StepBlock, tag: str = STEPS) -> Value:
+    """A block of steps, in the series of its level."""
+    return _packed(tag, np.frombuffer(to_bytes(block), np.uint8))
+
+
+def state(record: RunState) -> Value:
+    """How a run goes, as JSON, without what is not known."""
+    content = {name: value for name, value in asdict(record).items() if value not in ("", 0, {})}
+    return _text_value(STATE, _to_json(content))
+
+
+def heartbeat(record: RunState) -> Value:
+    """A sign of life: of a state no more than what changes, in three digits."""
+    content = {name: getattr(record, name) for name in CHANGING}
+    short = {name: _short(value) for name, value in content.items() if value not in ("", 0, {})}
+    return _text_value(HEARTBEAT, _to_json(short))
+
+
+def _short(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {name: _short(value) for name, value in content.items()}
+    return float(f"{content:.3g}") if isinstance(content, float) else content
+
+
+def hparams(values: Mapping[str, Hyperparameter], started: float) -> Value:
+    """Hyperparameters for TensorBoard's own tab of them."""
+    from tensorboard.plugins.hparams import metadata, plugin_data_pb2
+
+    info = plugin_data_pb2.SessionStartInfo(start_time_secs=started)
+    for name, value in values.items():
+        if isinstance(value, bool):
+            info.hparams[name].bool_value = value
+        elif isinstance(value, str):
+            info.hparams[name].string_value = value.encode(errors="replace").decode()
+        else:
+            info.hparams[name].number_value = value
+    content = plugin_data_pb2.HParamsPluginData(session_start_info=info)
+    return _hparams_value(metadata.SESSION_START_INFO_TAG, content)
+
+
+def hparams_end(*, failed: bool, ended: float) -> Value:
+    """That a run with hyperparameters is over, for the same."""
+    from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+
+    status = api_pb2.STATUS_FAILURE if failed else api_pb2.STATUS_SUCCESS
+    info = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=ended)
+    content = plugin_data_pb2.HParamsPluginData(session_end_info=info)
+    return _hparams_value(metadata.SESSION_END_INFO_TAG, content)
+
+
+def _hparams_value(tag: str, content: Any) -> Value:
+    from tensorboard.plugins.hparams import metadata
+
+    return summary_pb2.Summary.Value(
+        tag=tag,
+        metadata=metadata.create_summary_metadata(content),
+        tensor=metadata.NULL_TENSOR,
+    )
 
 
 def native_buckets(

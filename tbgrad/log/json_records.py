@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tbgrad.log.batches import Batches
 from tbgrad.log.records import (
     FORMAT_VERSION,
     SEVERITIES,
@@ -20,7 +21,8 @@ from tbgrad.log.records import (
     Parameter,
     Share,
 )
-from tbgrad.log.tags import ALERTS, CURVATURE, MANIFEST, Kind
+from tbgrad.log.state import RUNNING, STATUSES, Hyperparameter, RunState
+from tbgrad.log.tags import ALERTS, CURVATURE, HEARTBEAT, MANIFEST, STATE, Kind
 
 MAX_PARAMETERS = 1_000_000
 """More rows than this in a manifest are taken for damage, not for a model."""
@@ -56,6 +58,10 @@ def _manifest(content: Any) -> Manifest:
                 dtype=str(row.get("dtype", "")),
                 role=str(row.get("role", "other")),
                 activation=str(row.get("activation", "")),
+                full_path=str(row.get("full_path", "")),
+                initializer=str(row.get("initializer", "")),
+                regularizer=str(row.get("regularizer", "")),
+                normalization=str(row.get("normalization", "")),
             )
             for row in rows
         ),
@@ -67,14 +73,28 @@ def _manifest(content: Any) -> Manifest:
         rules=tuple(str(rule) for rule in content.get("rules", ())),
         group=str(content.get("group", "")),
         first_step=int(content.get("first_step", 0)),
+        loss=str(content.get("loss", "")),
+        logits=_flag(content.get("logits")),
+        output_activation=str(content.get("output_activation", "")),
+        output_units=int(content.get("output_units", 0)),
+        batches=tuple(_batches(stretch) for stretch in content.get("batches", ())),
         format_version=int(content.get("format_version", FORMAT_VERSION)),
     )
+
+
+def _flag(content: Any) -> bool | None:
+    return content if isinstance(content, bool) else None
+
+
+def _batches(content: Any) -> Batches:
+    names = ("batch_size", "samples", "steps_per_epoch")
+    return Batches(int(content["first_step"]), *(_size(content.get(name, 0)) for name in names))
 
 
 def _size(content: Any) -> int:
     size = int(content)
     if not 0 <= size < 2**63:
-        raise ValueError("the size of a parameter is out of range")
+        raise ValueError("a size is out of range")
     return size
 
 
@@ -160,8 +180,39 @@ def _alert(row: Any) -> Alert:
     )
 
 
+def _state(content: Any) -> RunState:
+    if content.get("status", RUNNING) not in STATUSES:
+        raise ValueError("a state is none that is known")
+    kinds: dict[str, Callable[[Any], Any]] = {
+        "status": str,
+        "started": float,
+        "heartbeat": float,
+        "doing": str,
+        "exception": str,
+        "pace": _number,
+        "recent": _number,
+        "host": str,
+        "hparams": _hparams,
+        "versions": lambda versions: {str(k): str(v) for k, v in versions.items()},
+        "resources": lambda numbers: {str(k): _number(v) for k, v in numbers.items()},
+        **dict.fromkeys(("step", "epoch", "steps", "epochs", "steps_per_epoch", "pid"), int),
+    }
+    return RunState(
+        **{name: read(content[name]) for name, read in kinds.items() if name in content}
+    )
+
+
+def _hparams(content: Any) -> dict[str, Hyperparameter]:
+    for value in content.values():
+        if not isinstance(value, str | bool | int | float | None):
+            raise TypeError("a hyperparameter is neither text nor a number")
+    return {name: math.nan if value is None else value for name, value in content.items()}
+
+
 JSON_TAGS: dict[str, tuple[Kind, Callable[[Any], Any]]] = {
     MANIFEST: (Kind.MANIFEST, _manifest),
     CURVATURE: (Kind.CURVATURE, _curvature),
     ALERTS: (Kind.ALERTS, _alerts),
+    STATE: (Kind.STATE, _state),
+    HEARTBEAT: (Kind.HEARTBEAT, _state),
 }

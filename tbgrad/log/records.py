@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbgrad.log import statistics
+from tbgrad.log.batches import Batches
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 STATISTICS: tuple[str, ...] = tuple(statistics.STATISTICS)
 """Columns of the packed statistics, in the order in which this version writes them."""
@@ -25,7 +26,11 @@ class Parameter:
 
     `role` is what the tensor does in its layer: "kernel", "bias", "embedding", "normalization"
     or "other". `layer` is the path of the layer that owns it, `activation` the name of the function
-    that the layer's output goes through next, "" where it is not known.
+    that the layer's output goes through next, "" where it is not known. `path` and `layer` are the
+    same from run to run, `full_path` is what the framework calls it in this one, "" where the same.
+
+    Of the layer, "" where not known: names of its `initializer` and `regularizer`, and whether a
+    layer of `normalization` comes "before" or "after" it, "both", or "none" does.
     """
 
     path: str
@@ -35,6 +40,10 @@ class Parameter:
     dtype: str
     role: str
     activation: str = ""
+    full_path: str = ""
+    initializer: str = ""
+    regularizer: str = ""
+    normalization: str = ""
 
 
 def distinct(names: Iterable[str]) -> tuple[str, ...]:
@@ -106,6 +115,9 @@ class Manifest:
     `cadences` the number of steps between two records of each kind. `frozen` are the layers that
     were told not to train, `rules` those whose alerts the writer logs, `group` the name of these
     parameters where others are trained beside them, `first_step` that at which the writer began.
+
+    Of the model, empty where not known: the name of its `loss` and whether that takes `logits`, the
+    activation and the number of units of its output, and how its data came in `batches`.
     """
 
     parameters: tuple[Parameter, ...]
@@ -117,6 +129,11 @@ class Manifest:
     rules: tuple[str, ...] = ()
     group: str = ""
     first_step: int = 0
+    loss: str = ""
+    logits: bool | None = None
+    output_activation: str = ""
+    output_units: int = 0
+    batches: tuple[Batches, ...] = ()
     format_version: int = FORMAT_VERSION
 
     @classmethod
@@ -132,6 +149,12 @@ class Manifest:
     def names(self) -> tuple[str, ...]:
         """The paths of the parameters, each one different."""
         return distinct(parameter.path for parameter in self.parameters)
+
+    @property
+    def full_paths(self) -> dict[str, str]:
+        """What the framework calls the parameters, by `names`."""
+        known = zip(self.names, self.parameters, strict=True)
+        return {name: parameter.full_path or name for name, parameter in known}
 
     def column(self, statistic: str) -> int:
         """Column of `statistic`, -1 where this log does not have it."""

@@ -1,4 +1,4 @@
-"""The names of the log format, version 1: plugins, tags, and the kinds of decoded values."""
+"""The names of the log format, version 2: plugins, tags, and the kinds of decoded values."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from enum import Enum
 PLUGIN_NAME = "tbgrad"
 HISTOGRAM_PLUGIN_NAME = "tbgrad_histograms"
 ALERT_PLUGIN_NAME = "tbgrad_alerts"
+STEPS_PLUGIN_NAME = "tbgrad_steps"
+STEP_LEVELS_PLUGIN_NAME = "tbgrad_step_levels"
+STATE_PLUGIN_NAME = "tbgrad_state"
 
 LOSS = "loss"
 VALIDATION_LOSS = "val_loss"
@@ -33,6 +36,20 @@ CURVATURE = "tbgrad/curvature"
 DENSITY = "tbgrad/spectrum"
 ALERTS = "tbgrad/alerts"
 NOTES = "tbgrad/notes"
+STEPS = "tbgrad/steps"
+
+STEP_LEVELS: dict[str, int] = {f"{STEPS}/{4**k}": 4**k for k in range(2, 9)}
+"""The coarser levels of `STEPS`, for a server that keeps a sample of them: windows of how many
+steps the norms are in each; scalars are in windows of a quarter of that, or in the finest in none.
+Whoever reads the file itself needs none of them."""
+
+EVERY_STEP = (LOSS, LEARNING_RATE, GRADIENT_NORM)
+"""The scalars of which `STEPS` may have every step."""
+STATE = "tbgrad/state"
+HEARTBEAT = "tbgrad/heartbeat"
+
+HPARAMS_PREFIX = "_hparams_/"
+"""Of the tags of TensorBoard's own HParams tab."""
 
 PLUGINS: dict[str, tuple[str, ...]] = {
     MANIFEST: (PLUGIN_NAME,),
@@ -42,6 +59,10 @@ PLUGINS: dict[str, tuple[str, ...]] = {
     DENSITY: (PLUGIN_NAME,),
     ALERTS: (ALERT_PLUGIN_NAME, PLUGIN_NAME),
     NOTES: ("text",),
+    STEPS: (STEPS_PLUGIN_NAME,),
+    **dict.fromkeys(STEP_LEVELS, (STEP_LEVELS_PLUGIN_NAME,)),
+    STATE: (STATE_PLUGIN_NAME,),
+    HEARTBEAT: (STATE_PLUGIN_NAME,),
 }
 """Of each packed series the plugin name that it is written under, then those it once had."""
 
@@ -101,5 +122,8 @@ class Kind(Enum):
     HISTOGRAMS = "histograms"
     CURVATURE = "curvature"
     ALERTS = "alerts"
+    STATE = "state"
+    HEARTBEAT = "heartbeat"
     TEXT = "text"
     TENSOR = "tensor"
+    STEPS = "steps"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 
 from tbgrad.diagnosis import AlertSettings, check_rule
 from tbgrad.log.records import Alert
+from tbgrad.log.state import Hyperparameter
 from tbgrad.monitoring.cadence import Cadence
 from tbgrad.monitoring.selection import Selection
 from tbgrad.monitoring.storage import is_remote
@@ -124,6 +125,24 @@ def check_group(group: str) -> str:
     return group
 
 
+def check_hparams(hparams: Mapping[str, object] | None) -> dict[str, Hyperparameter]:
+    """`hparams` with the numbers of NumPy as Python's own.
+
+    Raises:
+        TypeError: it is no mapping from names to numbers, strings or booleans.
+    """
+    chosen = {} if hparams is None else hparams
+    if isinstance(chosen, Mapping):
+        plain = {k: v.item() if isinstance(v, np.generic) else v for k, v in chosen.items()}
+        fits = (isinstance(k, str) and isinstance(v, Hyperparameter) for k, v in plain.items())
+        if all(fits):
+            return cast(dict[str, Hyperparameter], plain)
+    raise TypeError(
+        "hparams is a mapping from names to numbers, strings or booleans: "
+        f"hparams={{'width': 128, 'dropout': 0.1}}, not {hparams!r}"
+    )
+
+
 def check_logdir(logdir: str | Path) -> str | Path:
     """`logdir` as a path, or as it is where it is an address.
 
@@ -140,3 +159,16 @@ def check_logdir(logdir: str | Path) -> str | Path:
 
 def _is_whole(value: object) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def check_megabytes(megabytes: float) -> float:
+    """What every step may take in the log a minute, as it is.
+
+    Raises:
+        ValueError: it is not above 0.
+    """
+    if not megabytes > 0:
+        raise ValueError(
+            f"megabytes_per_minute, for every step in the log, is above 0, not {megabytes!r}"
+        )
+    return megabytes

@@ -11,6 +11,9 @@ SHORTEST = 10
 HISTOGRAMS = 10
 """Logged steps between two histograms."""
 
+FIRST = 10
+"""So many steps are logged one by one, where it is not said how often they are."""
+
 NEVER = 2**62
 """As a number of steps: more than there will be."""
 
@@ -52,6 +55,14 @@ class Cadence:
     def throughout(self, steps: int) -> Cadence:
         """The same `steps` in all parts."""
         return Cadence((steps,) * len(self.steps), self.starts)
+
+
+def dense_at_first(steps: int) -> Cadence:
+    """What holds where no cadence was asked for: each of the first steps, then every so many.
+
+    A rate ten times too high is over by then.
+    """
+    return Cadence(starts=(0, FIRST + 1), steps=(1, steps))
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ class RunFile:
     ) -> None:
         self._group = group
         self._on_error = on_error
+        self._signs: Callable[[], tuple[int, Iterable[Any]]] | None = None
         storage = storage or LocalStorage()
         with _lock:
             if choose:
@@ -63,11 +64,39 @@ class RunFile:
         self._file = file
         self.logdir = logdir
 
-    def add(self, step: int, values: _Values, wall_time: float | None = None) -> None:
-        """Queue one event with all `values` of a step, as `EventFileWriter.add` does."""
-        if self._group:
+    def add(
+        self, step: int, values: _Values, wall_time: float | None = None, *, grouped: bool = True
+    ) -> None:
+        """Queue one event with all `values` of a step, as `EventFileWriter.add` does.
+
+        With `grouped` their tags have the name of the group; those of other plugins must not.
+        """
+        if self._group and grouped:
             values = partial(self._named, values)
         self._file.writer.add(step, values, wall_time)
+
+    def follow(self, signs: Callable[[], tuple[int, Iterable[Any]]], seconds: float) -> None:
+        """Have signs of life written every so many seconds, however little else there is.
+
+        `signs`, a step and the values of its event, is called on the writer's thread.
+        """
+
+        def named() -> tuple[int, Iterable[Any]]:
+            step, values = signs()
+            return step, self._named(values) if self._group else values
+
+        self._signs = named
+        self._file.writer.follow(named, seconds)
+
+    def add_each(
+        self, events: Callable[[], Iterable[tuple[int, Iterable[Any]]]], wall_time: float
+    ) -> None:
+        """Queue several events, as `EventFileWriter.add_each` does, in the name of the group."""
+
+        def named() -> Iterable[tuple[int, Iterable[Any]]]:
+            return ((step, self._named(values)) for step, values in events())
+
+        self._file.writer.add_each(named if self._group else events, wall_time)
 
     def flush(self) -> None:
         """Wait until everything added so far is on disk."""
@@ -75,6 +104,8 @@ class RunFile:
 
     def close(self) -> None:
         """Write what is queued; the last monitor closes the file."""
+        if self._signs is not None:
+            self._file.writer.unfollow(self._signs)
         with _lock:
             self._file.writing.remove(self._group)
             last = not self._file.writing

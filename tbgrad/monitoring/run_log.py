@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,17 +18,19 @@ from numpy.typing import NDArray
 from tbgrad.diagnosis import RULE_NAMES, AlertSettings, Record
 from tbgrad.log import encode
 from tbgrad.log.records import STATISTICS, Alert, CurvatureEstimate, Manifest
-from tbgrad.log.steps import Steps
+from tbgrad.log.state import Hyperparameter
 from tbgrad.log.tags import CURVATURE, ENDED, LOSS, SKIPPED_UPDATES, VALIDATION_LOSS
 from tbgrad.monitoring.alert_log import AlertLog
 from tbgrad.monitoring.cadence import Cadences
 from tbgrad.monitoring.curvature_values import curvature_values
-from tbgrad.monitoring.logged_step import Drained, LoggedStep, encoded
+from tbgrad.monitoring.drained_log import DrainedLog
+from tbgrad.monitoring.logged_step import Drained, LoggedStep
 from tbgrad.monitoring.rounding import Rounding
 from tbgrad.monitoring.run_file import RunFile
 from tbgrad.monitoring.sentences import brief, logger
+from tbgrad.monitoring.state_log import StateLog
+from tbgrad.monitoring.step_log import BYTES_PER_MINUTE, StepLog
 from tbgrad.monitoring.storage import Storage
-from tbgrad.monitoring.window import Window
 
 SKIPPED = 20
 """Updates left out in a row from which on that is logged without a logged step."""
@@ -44,6 +47,7 @@ class RunLog:
         cadences: how often steps are logged, which the manifest says.
         failed: whether the monitoring has ended after a failure of its own.
         logged: the tags that were logged, of those that not every training has.
+        state: how the training goes, which is logged every few seconds and as it ends.
     """
 
     def __init__(
@@ -57,6 +61,8 @@ class RunLog:
         alerts: AlertSettings | None = None,
         listeners: Sequence[Callable[[Record], None]] = (),
         storage: Storage | None = None,
+        bytes_per_minute: float = BYTES_PER_MINUTE,
+        hparams: Mapping[str, Hyperparameter] = MappingProxyType({}),
     ) -> None:
         self.directory = logdir
         self.cadences = cadences
@@ -66,17 +72,15 @@ class RunLog:
         self._group = group
         self._storage = storage
         self._alerts = AlertLog(on_alert, self.note, alerts)
-        self._listeners = listeners
+        self._drained = DrainedLog(self._alerts, StepLog(bytes_per_minute), listeners, self.note)
         self._manifest: Manifest | None = None
-        self._rounding = Rounding(())
-        self._window = Window(0)
         self._file: RunFile | None = None
         self._step, self._time = 0, time.time()
+        self.state = StateLog(hparams, storage)
         self._noting = threading.Lock()
         self._noted = (-1, "")
         self._early: list[str] = []
         self._told: set[str] = set()
-        self._latest: tuple[Manifest, LoggedStep] | None = None
 
     @property
     def begun(self) -> bool:
@@ -91,15 +95,15 @@ class RunLog:
     @property
     def loss_is_lost(self) -> bool:
         """Whether the loss of the newest logged step is not finite."""
-        loss = None if self._latest is None else self._latest[1].scalars.get(LOSS)
+        loss = None if self._drained.latest is None else self._drained.latest[1].scalars.get(LOSS)
         return loss is not None and not math.isfinite(loss)
 
     @property
     def latest(self) -> Mapping[str, Any] | None:
         """The newest logged step that was written: numbers by tag, statistics by parameter."""
-        if self._latest is None:
+        if self._drained.latest is None:
             return None
-        manifest, logged = self._latest
+        manifest, logged = self._drained.latest
         rows = zip(manifest.names, logged.table.tolist(), strict=True)
         parameters = {name: dict(zip(STATISTICS, row, strict=True)) for name, row in rows}
         return {"step": logged.step, **logged.scalars, "parameters": parameters}
@@ -111,16 +115,17 @@ class RunLog:
             OSError: the directory of the run cannot be created or written.
         """
         first = self._manifest.first_step if self._manifest is not None else step + 1
-        self._rounding = rounding
-        self._window = Window(len(manifest.parameters))
         self._manifest = replace(
             manifest,
             cadences=self.cadences.at(step + 1),
             rules=RULE_NAMES,
             group=self._group,
             first_step=first,
+            batches=self.state.batches,
         )
+        self._drained.describe(manifest, rounding)
         if self._file is not None:
+            self._drained.finish(self._file, time.time())
             self._file.add(step, [encode.manifest(self._manifest)])
 
     def open(self, step: int, training: Any = None) -> None:
@@ -151,9 +156,12 @@ class RunLog:
                 asked,
                 self.directory,
             )
-        self._manifest = replace(self._manifest, first_step=step + 1)
-        self._window = Window(len(self._manifest.parameters))
+        self._manifest = replace(
+            self._manifest, first_step=step + 1, batches=self.state.data_from(step + 1)
+        )
+        self._drained.begin(self._manifest)
         self._file.add(step, [encode.manifest(self._manifest)])
+        self.state.open(self._file, step)
         self._alerts.opened.clear()
         self._file.add(step, partial(self._alerts.begin, step))
         with self._noting:  # what there was to say before there was a file
@@ -172,27 +180,22 @@ class RunLog:
         file = self._file
         if self.failed or file is None or self._manifest is None:
             return
-        now = time.time()
+        now, start, before = time.time(), self._time, self._step
         steps = [part.last_step for part in drained.every] + [part.step for part in drained.steps]
-        last = max(steps, default=self._step)
-        seconds_a_step = (now - self._time) / max(1, last - self._step)
-        histograms = dict(drained.histograms)
-        waiting = list(drained.every)
-        for logged in self._window.join(drained):
-            self.logged |= logged.tags
-            self._tell_cadences(logged.step)
-            before = _taken_until(waiting, logged.step)
-            counts = histograms.pop(logged.step, None)
-            values = partial(
-                self._values_of, logged, before, self._manifest, self._rounding, counts
-            )
-            file.add(logged.step, values, self._time + seconds_a_step * (logged.step - self._step))
-        for part in waiting:
+        last = max(steps, default=before)
+        seconds_a_step = (now - start) / max(1, last - before)
+        for part in drained.every:
             self.logged |= part.scalars.keys()
-            values = partial(self._alerts.stepped, part.last_step, part, self._manifest)
-            file.add(part.last_step, values, now)
+        self._drained.add(
+            file,
+            drained,
+            self._manifest,
+            lambda step: start + seconds_a_step * (step - before),
+            self._ahead_of,
+        )
         if steps:
             self._time, self._step = now, last
+            self.state.stepped(last)
         if drained.skipped >= SKIPPED:
             # Where every update is left out no step is logged that could say so.
             self._add_scalar(SKIPPED_UPDATES, last, float(drained.skipped))
@@ -266,33 +269,19 @@ class RunLog:
     def close(self) -> None:
         """Write what is left and close the event file."""
         if self._file is not None:
+            self._drained.finish(self._file, self._time)
             self._file.add(self._step, partial(self._alerts.end, self._step))
             self.settle(timeout=10.0)
         self._alerts.wait()  # a call that fails leaves a note
+        if self._file is not None:
+            self.state.close(self._file)
         file, self._file = self._file, None
         if file is not None:
             file.close()
 
-    def _values_of(
-        self,
-        logged: LoggedStep,
-        before: Sequence[Steps],
-        manifest: Manifest,
-        rounding: Rounding,
-        counts: Any,
-    ) -> list[Any]:
-        """The values of a logged step, on the writer's thread; the rules see those `before` it."""
-        rounding.blank(logged.table)
-        record = logged.record(manifest)
-        values = encoded(record, manifest, counts)
-        told = [self._alerts.stepped(logged.step, part, manifest) for part in before]
-        told.append(self._alerts.logged(record))
-        # Each telling holds those of the same step ahead of it.
-        values += next((telling for telling in reversed(told) if telling), [])
-        self._latest = manifest, logged
-        for listener in tuple(self._listeners):
-            listener(record)
-        return values
+    def _ahead_of(self, logged: LoggedStep) -> None:
+        self.logged |= logged.tags
+        self._tell_cadences(logged.step)
 
     def _add_scalar(self, tag: str, step: int, value: float) -> None:
         """Log a number that comes aside from logged steps; rules look at it, too."""
@@ -309,18 +298,6 @@ class RunLog:
         if cadences != self._manifest.cadences:
             self._manifest = replace(self._manifest, cadences=cadences)
             self._file.add(step, [encode.manifest(self._manifest)])
-
-
-def _taken_until(waiting: list[Steps], step: int) -> list[Steps]:
-    """Those up to a step, which are taken out of what is waiting."""
-    taken = []
-    while waiting and waiting[0].first_step <= step:
-        part = waiting.pop(0)
-        count = step + 1 - part.first_step
-        taken.append(part[:count])
-        if count < len(part):
-            waiting.insert(0, part[count:])
-    return taken
 
 
 def _set(event: threading.Event) -> tuple[()]:

@@ -16,8 +16,10 @@ class Selection:
     include: tuple[str, ...] = ("*",)
     exclude: tuple[str, ...] = ()
 
-    def has(self, path: str) -> bool:
-        """Whether the parameter of this path is observed."""
-        return any(fnmatchcase(path, pattern) for pattern in self.include) and not any(
-            fnmatchcase(path, pattern) for pattern in self.exclude
-        )
+    def has(self, *names: str) -> bool:
+        """Whether the parameter with these names is observed: what it is called, and in full."""
+        return _fits(names, self.include) and not _fits(names, self.exclude)
+
+
+def _fits(names: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)

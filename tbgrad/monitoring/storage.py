@@ -13,8 +13,22 @@ def is_remote(logdir: object) -> bool:
     return "://" in str(logdir)
 
 
+SIGN_SECONDS = 5.0
+"""Between two signs of life of a run.
+
+With the few seconds that TensorBoard and its page take to look again, it is told within 15 that a
+run was killed.
+"""
+
+
 class Storage(Protocol):
-    """What a run needs of the place of its directory. Errors are those of the place."""
+    """What a run needs of the place of its directory. Errors are those of the place.
+
+    Attributes:
+        seen_after: seconds between two signs of life that readers see there.
+    """
+
+    seen_after: float
 
     def create(self, path: str) -> File:
         """A new file, its directory included."""
@@ -28,6 +42,8 @@ class Storage(Protocol):
 
 class LocalStorage:
     """Directories of this machine."""
+
+    seen_after = SIGN_SECONDS
 
     def create(self, path: str) -> File:
         """A new file; raises OSError where it exists or cannot be made."""

@@ -13,7 +13,13 @@ from tensorboard.errors import PublicError
 from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
 
-from tbgrad.log.tags import ALERT_PLUGIN_NAME, HISTOGRAM_PLUGIN_NAME, PLUGIN_NAME
+from tbgrad.log.tags import (
+    ALERT_PLUGIN_NAME,
+    HISTOGRAM_PLUGIN_NAME,
+    PLUGIN_NAME,
+    STEP_LEVELS_PLUGIN_NAME,
+    STEPS_PLUGIN_NAME,
+)
 from tbgrad.plugin import answer, assets
 from tbgrad.plugin.source import LogSource, Snapshot, UnknownNameError
 from tbgrad.plugin.views import alerts, curvature, layers, parameter, run, scalars
@@ -56,7 +62,10 @@ class GradientsPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
 
     def data_plugin_names(self) -> tuple[str, ...]:
         """Data of these plugins makes the tab active."""
-        return (PLUGIN_NAME, HISTOGRAM_PLUGIN_NAME, ALERT_PLUGIN_NAME)
+        return (
+            PLUGIN_NAME, HISTOGRAM_PLUGIN_NAME, ALERT_PLUGIN_NAME, STEPS_PLUGIN_NAME,
+            STEP_LEVELS_PLUGIN_NAME,
+        )  # fmt: skip
 
     def frontend_metadata(self) -> Any:
         """Where the tab's module is, and what the tab is called."""

@@ -7,6 +7,7 @@ everything that a request needs from it.
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from tensorboard.data.provider import RunTagFilter
 
 from tbgrad.log.tags import PLUGIN_NAME, PLUGINS, group_name, in_group, split_group, within
 from tbgrad.log.wall_time import all_seconds, seconds
+from tbgrad.reading.state import Pulse
 
 SCALARS_PLUGIN = "scalars"
 EVERYTHING = 2**31 - 1
@@ -84,6 +86,7 @@ class LogSource:
         self.provider = provider
         self._limits = dict(limits or {})
         self._cache: OrderedDict[tuple[Any, ...], tuple[str, Any]] = OrderedDict()
+        self._pulses: dict[tuple[str, Place], Pulse] = {}
         self._lock = threading.RLock()
 
     def snapshot(self, context: Any, experiment: str) -> Snapshot:
@@ -94,6 +97,14 @@ class LogSource:
         """Whether TensorBoard may have dropped records of a series of which it kept `count`."""
         limit = self._limits.get(plugin, 0)
         return 0 < limit <= count
+
+    def silence(self, experiment: str, place: Place, heard: float) -> float:
+        """Seconds since a run was heard of, of which the newest was written at `heard`."""
+        now = time.time()
+        with self._lock:
+            pulse = self._pulses.setdefault((experiment, place), Pulse())
+            pulse.look(heard, now)
+            return pulse.silence(now)
 
     def kept(self, key: tuple[Any, ...], revision: str, make: Callable[[], Made]) -> Made:
         """What was made for this key at this revision, or else what `make` makes now."""
@@ -212,6 +223,10 @@ class Snapshot:
             wanted[tag]: _samples(records, [datum.numpy for datum in records])
             for tag, records in data.items()
         }
+
+    def silence(self, place: Place, heard: float) -> float:
+        """As `LogSource.silence` says."""
+        return self.source.silence(self._experiment, place, heard)
 
     def kept(
         self, place: Place, what: tuple[Any, ...], revision: str, make: Callable[[], Made]

@@ -14,19 +14,23 @@ from tbgrad.diagnosis import RULE_SCALARS
 from tbgrad.diagnosis.replay import unwatched
 from tbgrad.log.decode import decode_array
 from tbgrad.log.records import Manifest
+from tbgrad.log.state import RunState
 from tbgrad.log.tags import (
     ALERTS,
     CURVATURE,
+    HEARTBEAT,
     HISTOGRAMS,
     MANIFEST,
     PARAMETERS,
     PLUGIN_NAME,
+    STATE,
     FormatError,
     Kind,
 )
 from tbgrad.plugin.source import NOTHING, Place, Samples, Snapshot
 from tbgrad.reading.columns import Limits
 from tbgrad.reading.run import Run
+from tbgrad.reading.state import Heard, heard
 from tbgrad.reading.store import SeriesStore
 
 Stored = tuple[int, float, str, Kind, Any]
@@ -57,8 +61,8 @@ def read_run(snapshot: Snapshot, name: str, tags: Iterable[str]) -> StoredRun:
     def read() -> StoredRun:
         samples = _read(snapshot, place, wanted)
         problems: list[str] = []
-        values = list(_decoded(samples, problems))
-        return _put_together(name, values, problems, samples, Limits(merging=False))
+        values = list(decoded(samples, problems))
+        return put_together(name, values, problems, samples, Limits(merging=False))
 
     return snapshot.kept(place, wanted, _revision(snapshot, place, wanted), read)
 
@@ -72,26 +76,42 @@ def read_judged(snapshot: Snapshot, name: str) -> StoredRun:
     place = snapshot.place(name)
     samples = _read(snapshot, place, (MANIFEST, ALERTS))
     problems: list[str] = []
-    alerts = list(_decoded({ALERTS: samples.get(ALERTS, NOTHING)}, problems))
+    alerts = list(decoded({ALERTS: samples.get(ALERTS, NOTHING)}, problems))
     logged = [alert for *_, told in alerts for alert in told]
-    values = [*_decoded({MANIFEST: samples.get(MANIFEST, NOTHING)}, []), *alerts]
+    values = [*decoded({MANIFEST: samples.get(MANIFEST, NOTHING)}, []), *alerts]
     newest = max((v for v in values if v[2] == MANIFEST), key=itemgetter(0), default=None)
     if unwatched(newest[-1] if newest else None, logged):
         samples |= _read(snapshot, place, (CURVATURE, PARAMETERS))
-        values += _decoded({tag: samples.get(tag, NOTHING) for tag in (CURVATURE, PARAMETERS)}, [])
+        values += decoded({tag: samples.get(tag, NOTHING) for tag in (CURVATURE, PARAMETERS)}, [])
         scalars = snapshot.scalars(place, RULE_SCALARS)
         samples |= scalars
         for tag, points in scalars.items():
             values += ((s, t, tag, Kind.SCALAR, float(v)) for s, t, v in _rows(points))
     limits = Limits(runs=len(snapshot.series(PLUGIN_NAME)))
-    return _put_together(name, values, problems, samples, limits, tell_misfits=False)
+    return put_together(name, values, problems, samples, limits, tell_misfits=False)
 
 
 def manifest_of(snapshot: Snapshot, place: Place) -> Manifest | None:
     """The newest manifest of a run, None where there is none that can be read."""
-    manifests = _manifests(snapshot, place)
-    decoded = [value for *_, value in _decoded({MANIFEST: manifests}, [])]
-    return decoded[-1] if decoded else None
+    told = [value for *_, value in decoded({MANIFEST: manifests(snapshot, place)}, [])]
+    return told[-1] if told else None
+
+
+def state_of(snapshot: Snapshot, place: Place) -> RunState | None:
+    """How a run goes, as its writer said last; None where it does not say so."""
+    plugin = snapshot.stored_under(place, STATE)
+    if plugin is None:
+        return None
+    signs = _revision(snapshot, place, (STATE, HEARTBEAT))
+
+    def read() -> Heard:
+        samples = snapshot.tensors(place, plugin, (STATE, HEARTBEAT))
+        newest = Heard(0.0, None)
+        for _, wall_time, _, kind, value in sorted(decoded(samples, []), key=itemgetter(1)):
+            newest = heard(newest, kind, value, wall_time)
+        return newest
+
+    return snapshot.kept(place, ("state",), signs, read).state
 
 
 def _revision(snapshot: Snapshot, place: Place, tags: Iterable[str]) -> str:
@@ -102,7 +122,7 @@ def _revision(snapshot: Snapshot, place: Place, tags: Iterable[str]) -> str:
     return " ".join(revisions)
 
 
-def _manifests(snapshot: Snapshot, place: Place) -> Samples:
+def manifests(snapshot: Snapshot, place: Place) -> Samples:
     """The manifests of a run, which are kept: every view of its parameters needs them."""
     plugin = snapshot.stored_under(place, MANIFEST)
     if plugin is None:
@@ -125,9 +145,9 @@ def _read(snapshot: Snapshot, place: Place, tags: Iterable[str]) -> dict[str, Sa
         if plugin is None:
             continue
         if tag == MANIFEST:
-            samples[tag] = _manifests(snapshot, place)
+            samples[tag] = manifests(snapshot, place)
         elif tag in (PARAMETERS, HISTOGRAMS):
-            size = _record_bytes(_manifests(snapshot, place), tag)
+            size = _record_bytes(manifests(snapshot, place), tag)
             samples |= snapshot.tensors(place, plugin, [tag], size)
         else:
             small[plugin].append(tag)
@@ -136,16 +156,17 @@ def _read(snapshot: Snapshot, place: Place, tags: Iterable[str]) -> dict[str, Sa
     return samples
 
 
-def _record_bytes(manifests: Samples, tag: str) -> int:
+def _record_bytes(told: Samples, tag: str) -> int:
     sizes = [0]
-    for *_, manifest in _decoded({MANIFEST: manifests}, []):
+    for *_, manifest in decoded({MANIFEST: told}, []):
         bins = manifest.histogram_bins.columns
         columns = bins if tag == HISTOGRAMS else len(manifest.statistics)
         sizes.append(4 * len(manifest.parameters) * columns)
     return max(sizes)
 
 
-def _decoded(samples: dict[str, Samples], problems: list[str]) -> Iterator[Stored]:
+def decoded(samples: dict[str, Samples], problems: list[str]) -> Iterator[Stored]:
+    """What these records hold; what does not fit the format is told in `problems`."""
     for tag, records in samples.items():
         for step, wall_time, value in _rows(records):
             try:
@@ -158,7 +179,7 @@ def _rows(samples: Samples) -> Iterator[tuple[int, float, Any]]:
     return zip(samples.steps.tolist(), samples.wall_times.tolist(), samples.values, strict=True)
 
 
-def _put_together(
+def put_together(
     name: str,
     values: list[Stored],
     problems: list[str],
@@ -171,8 +192,7 @@ def _put_together(
 
     What comes ahead of a manifest that was lost is described by the next one.
     """
-    manifests = sorted(v[0] for v in values if v[2] == MANIFEST)
-    earliest = manifests[0] if manifests else 0
+    earliest = min((v[0] for v in values if v[2] == MANIFEST), default=0)
 
     def order(value: Stored) -> tuple[bool, int, bool]:
         is_manifest = value[2] == MANIFEST

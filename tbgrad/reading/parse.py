@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from tensorboard.compat.proto import summary_pb2
 
 from tbgrad.log.decode import decode, unread
-from tbgrad.log.tags import FormatError, Kind
+from tbgrad.log.tags import STEPS, FormatError, Kind, split_group
 from tbgrad.log.tail import Batch, EventFileTail
 from tbgrad.log.wall_time import all_seconds, seconds
 from tbgrad.reading.repeats import (
@@ -30,6 +30,7 @@ from tbgrad.reading.run import REPLACED
 from tbgrad.reading.store import SeriesStore
 
 _DOUBLE = struct.Struct("<d")
+_NEVER = 2**63 - 1
 
 
 class EventParser:
@@ -47,10 +48,12 @@ class EventParser:
         self._irregular: set[tuple[bytes, int]] = set()
         self._scalars: dict[str, _Scalars] = {}
         self._lone_scalars: dict[bytes, _Scalars] = {}
+        self._reaching = _NEVER
 
     def parse(self, batch: Batch, tail: EventFileTail) -> tuple[int, int]:
-        """Add the records of a batch in their order; the lowest and the highest step."""
+        """Add the records of a batch in their order; the lowest and the highest step in them."""
         lone = self._lone_scalars
+        self._reaching = _NEVER
         steps: list[int] = []
         former, step, summary = b"?", 0, 0
         for offset, content in zip(batch.offsets, batch.contents, strict=True):
@@ -76,7 +79,7 @@ class EventParser:
                 self._remember_lone(content[summary:-NUMBER_BYTES], values[0])
         for scalars in self._scalars.values():
             scalars.flush(self._store)
-        return min(steps), max(steps)
+        return min(self._reaching, *steps), max(steps)
 
     def parse_late(self, batch: Batch, tail: EventFileTail, later: Collection[object]) -> bool:
         """Add a batch of a file although `later` ones, which go behind it, were read already.
@@ -93,7 +96,10 @@ class EventParser:
             ):
                 return False
             for value in event.summary.value:
-                replaced = self._store.replaced_by(later, value.tag, event.step)
+                if self._store.is_redundant(value.tag):
+                    continue
+                first = self._first_step(value) if split_group(value.tag)[1] == STEPS else None
+                replaced = self._store.replaced_by(later, value.tag, event.step, first)
                 if replaced is None:
                     return False
                 if replaced:
@@ -102,6 +108,14 @@ class EventParser:
                     wall_time = seconds(event.wall_time)
                     self._parse_value(value, event.step, wall_time, offset, tail)
         return True
+
+    def _first_step(self, value: Any) -> int | None:
+        """Where a block of steps begins; None where it is none."""
+        try:
+            decoded = decode(value, self._metadata.get(value.tag))
+        except FormatError:
+            return None
+        return None if decoded is None else int(decoded[1].first_step)
 
     def _parse_values(
         self, offset: int, content: bytes, step: int, values: list[bytes], tail: EventFileTail
@@ -185,6 +199,8 @@ class EventParser:
                 return
             if tag in self._scalars:
                 self._scalars[tag].flush(self._store)
+            if decoded[0] is Kind.STEPS:
+                self._reaching = min(self._reaching, decoded[1].first_step)
             self._store.add(tag, step, wall_time, *decoded)
         except FormatError as error:
             tail.note(offset, str(error))

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tbgrad.log.norm_codes import ABSENT, Codes
 from tbgrad.log.records import Manifest, Parameter, distinct
+from tbgrad.log.step_blocks import StepBlock
 from tbgrad.log.tags import FormatError, Kind
-from tbgrad.reading.columns import PackedColumn
+from tbgrad.reading.columns import NormsColumn, PackedColumn
 
 
 @dataclass
@@ -43,7 +45,26 @@ class Rows:
             return value
         return np.concatenate([value, np.full((missing, width), _BLANKS[kind], value.dtype)])
 
-    def change(self, manifest: Manifest, columns: Iterable[PackedColumn]) -> None:
+    def norms(self, block: StepBlock) -> Codes:
+        """The norms of a block, [T, P] or [3, W, P], in the order of `names`.
+
+        Raises:
+            FormatError: they do not fit the manifest.
+        """
+        assert self.manifest is not None
+        known = len(self.manifest.parameters)
+        if block.rows != known:
+            raise FormatError(
+                f"steps with norms of {block.rows} parameters do not fit the manifest, which has "
+                f"{known}"
+            )
+        missing = len(self.parameters) - block.rows
+        if missing == 0:
+            return block.norms
+        width = [(0, 0)] * (block.norms.ndim - 1) + [(0, missing)]
+        return np.pad(block.norms, width, constant_values=ABSENT)
+
+    def change(self, manifest: Manifest, columns: Iterable[PackedColumn | NormsColumn]) -> None:
         """Bring what was read so far into the order of rows and columns of a new manifest."""
         former, former_names = self.manifest, self.names
         current = set(manifest.names)
@@ -56,7 +77,9 @@ class Rows:
         rows = _positions(self.names, former_names)
         order = _positions(distinct(manifest.statistics), distinct(former.statistics))
         for column in columns:
-            if column.kind is Kind.PARAMETERS:
+            if isinstance(column, NormsColumn):
+                column.rearrange(rows)
+            elif column.kind is Kind.PARAMETERS:
                 column.rearrange(rows, order, _BLANKS[column.kind])
             elif (
                 column.kind is Kind.HISTOGRAMS and manifest.histogram_bins != former.histogram_bins

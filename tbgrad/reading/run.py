@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from tbgrad.log.decode import ended_at
 from tbgrad.log.records import Damage, Manifest, Parameter
-from tbgrad.log.tags import GRADIENT_NORM, NOTES, PARAMETERS, Kind
-from tbgrad.reading.series import Series
+from tbgrad.log.state import RunState
+from tbgrad.log.tags import GRADIENT_NORM, NOTES, PARAMETERS, STEPS, Kind
+from tbgrad.reading.every_step import together
+from tbgrad.reading.series import Point, Series, norms_of_row
 
 NAMED = 3
 """So many series are named where many have left something out for one reason."""
@@ -65,6 +67,11 @@ class Run(Mapping[str, Series]):
     directory, also where these are several runs; `bytes_read` counts their bytes, and of groups and
     of further names of a directory the first run has them. `left_out` counts what could be read and
     is in no series: values that gave way to others, and those of kinds that are not read.
+
+    `state` is how its writer said last that it goes, None of logs that do not say so, and `heard`
+    when that was, in seconds since the epoch by the writer's clock; `tbgrad.reading.state` tells
+    what that means now. `full` has the gradient norms without the steps of a short batch, where
+    the reader was to hold them (`Limits.extremes`).
     """
 
     name: str
@@ -75,6 +82,9 @@ class Run(Mapping[str, Series]):
     damage: tuple[Damage, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     bytes_read: int = 0
+    state: RunState | None = None
+    heard: float = 0.0
+    full: Mapping[str, Series] = field(default_factory=dict)
 
     def __getitem__(self, tag: str) -> Series:
         return self.series[tag]
@@ -96,6 +106,11 @@ class Run(Mapping[str, Series]):
         return max((float(s.wall_times[-1]) for s in self.series.values() if len(s)), default=0.0)
 
     @property
+    def last_sign(self) -> float:
+        """When anything at all was written last, as `last_wall_time`."""
+        return max(self.last_wall_time, self.heard)
+
+    @property
     def notes(self) -> list[tuple[int, str]]:
         """Step and text of what the monitor wrote about itself."""
         series = self.series.get(NOTES)
@@ -112,9 +127,10 @@ class Run(Mapping[str, Series]):
         return ended_at(self.notes, int(norm.steps[-1]) if norm is not None and len(norm) else None)
 
     def to_pandas(self, tag: str | None = None) -> Any:
-        """A pandas DataFrame with one row a step: all scalars, or the packed statistics by `tag`.
+        """A pandas DataFrame with one row a step: all scalars, or a packed series by `tag`.
 
-        Scalars have a column a tag, `tbgrad/parameters` one a parameter and statistic (MultiIndex).
+        Scalars have a column a tag, `tbgrad/steps` (norms) one a parameter, `tbgrad/parameters` one
+        a parameter and statistic (MultiIndex).
 
         Raises:
             ImportError: pandas is not installed.
@@ -134,6 +150,9 @@ class Run(Mapping[str, Series]):
             }
             return pandas.DataFrame(scalars).rename_axis("step")
         series = self.series[tag]
+        if series.kind is Kind.STEPS:
+            steps = pandas.Index(series.steps, name="step")
+            return pandas.DataFrame(series.values, steps, list(self.names))
         if series.kind is not Kind.PARAMETERS or self.manifest is None:
             raise ValueError(
                 f"{tag!r} holds {series.kind.value}, which have no table; for a script: "
@@ -144,6 +163,41 @@ class Run(Mapping[str, Series]):
         )
         table = series.values.reshape(len(series), -1)
         return pandas.DataFrame(table, pandas.Index(series.steps, name="step"), columns)
+
+    def norm(self, parameter: str) -> Series:
+        """The gradient norm of one parameter at every step, by its name in `names`: float64 [T].
+
+        NaN where it had no gradient, infinite where that was not finite. Where a log does not have
+        every step, the norms at the logged steps.
+
+        Raises:
+            KeyError: the run has no such parameter.
+
+        >>> runs["a"].norm("dense/kernel").window(1_000, 2_000).maximum
+        """
+        if parameter not in self.names:
+            raise KeyError(parameter)
+        row = self.names.index(parameter)
+        packed = self.series.get(PARAMETERS)
+        logged = Series(Kind.SCALAR, np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
+        if packed is not None:
+            norms = self.statistic("norm")[:, row].astype(np.float64)
+            logged = Series(Kind.SCALAR, packed.steps, packed.wall_times, norms)
+        steps = self.series.get(STEPS)
+        if steps is None or steps.kind is not Kind.STEPS or not len(steps):
+            return logged
+        return together(logged, norms_of_row(steps, row))
+
+    def smallest(self, tag: str, count: int = 1) -> list[Point]:
+        """Steps and values at which a scalar was smallest, as `Series.smallest` says.
+
+        >>> runs["a"].smallest("gradient/norm", 5)
+        """
+        return self.series[tag].smallest(count)
+
+    def largest(self, tag: str, count: int = 1) -> list[Point]:
+        """The same of its largest values."""
+        return self.series[tag].largest(count)
 
     def statistic(self, name: str) -> NDArray[np.float32]:
         """One statistic of every parameter over time: [T, P]; NaN where the log lacks it."""

@@ -26,6 +26,31 @@ def stretches(steps: NDArray[np.int64], most: int) -> tuple[int, int, NDArray[np
     return start, width, (steps - start) // width
 
 
+def columns(
+    first_steps: NDArray[np.int64], last_steps: NDArray[np.int64], most: int
+) -> tuple[int, int, NDArray[np.intp], NDArray[np.intp]]:
+    """Equal stretches of steps, at most `most`, over entries that cover some steps each.
+
+    Where they begin, how many steps each has, and for every stretch from which entry on to which,
+    this not included, there are entries in it. An entry may lie in several.
+    """
+    start = int(first_steps[0])
+    width = -(-(int(last_steps[-1]) - start + 1) // max(1, most))
+    bounds = np.arange(start, int(last_steps[-1]) + 1, width)
+    lows = np.searchsorted(last_steps, bounds)
+    highs = np.searchsorted(first_steps, bounds + width)
+    return start, width, lows, highs
+
+
+def over(values: NDArray[Any], lows: NDArray[np.intp], highs: NDArray[np.intp]) -> NDArray[Any]:
+    """The largest value from each of `lows` to each of `highs`, along axis 0; NaN where all are."""
+    blank = np.full((1, *values.shape[1:]), np.nan, values.dtype)
+    pairs = np.stack([lows, highs], axis=1).reshape(-1)
+    found: NDArray[Any] = np.fmax.reduceat(np.concatenate([values, blank]), pairs)[::2]
+    found[lows == highs] = np.nan
+    return found
+
+
 def usual_interval(steps: NDArray[np.int64]) -> int:
     """How many steps lie between most records, at least 1."""
     return max(1, int(np.median(np.diff(steps)))) if len(steps) > 1 else 1

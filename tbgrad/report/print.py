@@ -14,11 +14,12 @@ from tbgrad.log.tags import GRADIENT_NORM, GRADIENT_NORM_MAX, LEARNING_RATE, LOS
 from tbgrad.log.text import duration, measured, number, percent_between, printable
 from tbgrad.reading.run import left_out_lines
 from tbgrad.report.output import Output
+from tbgrad.report.print_norms import print_gradient_norms
+from tbgrad.report.state_rows import state_rows
 from tbgrad.report.summary import (
     MAX_LISTED,
     CurvatureSummary,
     ParameterSummary,
-    Point,
     RunReport,
     ScalarSummary,
 )
@@ -65,7 +66,7 @@ def _print_run(output: Output, report: RunReport) -> None:
     _print_alerts(output, report)
     _print_summary(output, report)
     if report.monitored:
-        _print_gradient_norms(output, report)
+        print_gradient_norms(output, report)
         _print_parameters(output, report)
         _print_curvature(output, report.curvature)
         _print_other_scalars(output, report)
@@ -121,7 +122,7 @@ def _print_summary(output: Output, report: RunReport) -> None:
             f"{report.first_step} to {report.last_step}, {report.logged_steps:,} logged "
             f"in {duration(report.seconds)}"
         )
-    rows = [("steps", steps)]
+    rows = [*state_rows(report), ("steps", steps)]
     if report.monitored:
         rows += [
             ("optimizer", _optimizer(report.optimizer)),
@@ -155,26 +156,6 @@ def _first_to_last(scalar: ScalarSummary | None) -> str:
         return "not logged"
     text = f"{number(scalar.first.value)} at first, {number(scalar.last.value)} at last"
     return text + (f", not finite {_count(scalar.nonfinite, 'time')}" if scalar.nonfinite else "")
-
-
-def _print_gradient_norms(output: Output, report: RunReport) -> None:
-    norm = report.scalars.get(GRADIENT_NORM)
-    peak = report.scalars.get(GRADIENT_NORM_MAX)
-    output.heading("gradient norm (global L2, before clipping)")
-    if norm is None:
-        output.line("not logged")
-        return
-    rows = [("smallest", norm.smallest), ("largest", norm.largest)]
-    if peak is not None:
-        rows.append(("peak, all steps", peak.largest))
-    for name, point in rows:
-        output.entry(name, _at(point))
-    if norm.nonfinite:
-        output.entry("not finite", f"{norm.nonfinite:,} of {norm.count:,} logged steps", "red")
-
-
-def _at(point: Point | None) -> str:
-    return "never finite" if point is None else f"{number(point.value)} at step {point.step}"
 
 
 def _print_parameters(output: Output, report: RunReport) -> None:

@@ -7,6 +7,7 @@ something to read; none of them looks at the log again.
 from __future__ import annotations
 
 import math
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,9 +19,12 @@ from tbgrad.diagnosis import AlertSettings
 from tbgrad.diagnosis.replay import judge
 from tbgrad.log.encode import to_jsonable
 from tbgrad.log.records import FORMAT_VERSION, Alert, CurvatureEstimate, Damage
+from tbgrad.log.state import RunState
 from tbgrad.log.tags import CURVATURE, PARAMETERS, Kind
 from tbgrad.reading.run import LeftOut, Run
 from tbgrad.reading.series import Series
+from tbgrad.reading.state import Condition, condition
+from tbgrad.report.extremes import Extremes, extremes_of
 
 MAX_LISTED = 20
 """Notes and damages listed in full; the rest is counted."""
@@ -93,7 +97,8 @@ class RunReport:
     the rules did not look at.
     `seconds` is the time between the first and the last value. `scalars` holds every scalar series
     of the run. `gradient_norm_max` covers the steps between two logged ones too. `parameters` come
-    in the order of the model, `layers` likewise.
+    in the order of the model, `layers` likewise. `state` is what the writer said of the run, and
+    `condition` what that means now; None where it does not say.
     """
 
     name: str
@@ -107,6 +112,7 @@ class RunReport:
     alerts: tuple[Alert, ...]
     not_judged: tuple[str, ...]
     scalars: Mapping[str, ScalarSummary]
+    extremes: Extremes | None
     parameters: tuple[ParameterSummary, ...]
     layers: tuple[ParameterSummary, ...]
     parameters_step: int | None
@@ -116,6 +122,8 @@ class RunReport:
     damage: tuple[Damage, ...]
     left_out: tuple[LeftOut, ...]
     others: Mapping[str, int]
+    state: RunState | None = None
+    condition: Condition | None = None
 
     @property
     def newer_format(self) -> bool:
@@ -123,8 +131,12 @@ class RunReport:
         return self.format_version is not None and self.format_version > FORMAT_VERSION
 
 
-def build(run: Run, settings: AlertSettings | None = None) -> RunReport:
-    """The report of one run; with settings its alerts are found anew."""
+def build(run: Run, settings: AlertSettings | None = None, now: float | None = None) -> RunReport:
+    """The report of one run; with settings its alerts are found anew.
+
+    `now` is in seconds since the epoch, the present time unless given.
+    """
+    silence = (time.time() if now is None else now) - run.last_sign
     logged = [series for series in run.values() if len(series)]
     parameters, step = _parameters(run)
     judgement = judge(run, settings)
@@ -147,6 +159,7 @@ def build(run: Run, settings: AlertSettings | None = None) -> RunReport:
             for tag, series in sorted(run.items())
             if series.kind is Kind.SCALAR and len(series)
         },
+        extremes=extremes_of(run),
         parameters=parameters,
         layers=_layers(run, parameters),
         parameters_step=step,
@@ -156,6 +169,8 @@ def build(run: Run, settings: AlertSettings | None = None) -> RunReport:
         damage=run.damage,
         left_out=run.left_out,
         others=Counter(s.kind.value for s in logged if s.kind is not Kind.SCALAR),
+        state=run.state,
+        condition=condition(run.state, silence),
     )
 
 
@@ -273,6 +288,9 @@ def to_json(reports: Mapping[str, RunReport]) -> dict[str, Any]:
         content["damage"] = {"count": len(report.damage), "listed": content["damage"][:MAX_LISTED]}
         left_out = sum(entry.count for entry in report.left_out)
         content["left_out"] = {"count": left_out, "listed": content["left_out"][:MAX_LISTED]}
+        found = content.pop("condition")
+        if found is not None:
+            content["state"] |= found  # what is so now, and in words
         if report.curvature is not None:
             content["curvature"]["last"]["stability"] = report.curvature.last.stability
         runs[name] = content

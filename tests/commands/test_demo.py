@@ -29,7 +29,7 @@ def test_without_a_terminal_it_trains_and_reports(tmp_path):
     assert done.stderr == ""
     for words in (
         "Training on handwritten digits",
-        "sequential/conv_1",
+        "conv_1",
         "run digits-",
         "λmax",
         "λmin",

@@ -120,7 +120,7 @@ def test_numpy_loads_the_arrays(logdir: Path, tmp_path: Path) -> None:
                 np.testing.assert_array_equal(values, series.values)
         assert found["a//tbgrad/parameters//parameters"].tolist() == [*ours.names]
         assert found["a//tbgrad/parameters//statistics"].tolist() == [*ours.manifest.statistics]
-        assert json.loads(str(found["a//tbgrad/manifest"]))["format_version"] == 1
+        assert json.loads(str(found["a//tbgrad/manifest"]))["format_version"] == 2
 
 
 def test_runs_and_tags_are_chosen_by_pattern(logdir: Path, tmp_path: Path) -> None:

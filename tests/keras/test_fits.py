@@ -120,11 +120,8 @@ def test_fits_continue_the_run_and_what_is_compiled_anew_is_seen(tmp_path, batch
         np.testing.assert_array_equal(run["loss"].steps, expected)
         assert run["learning_rate"].values[-1] == pytest.approx(rate)
         layers = ["hidden"] * 2 * trainable + ["logits"] * 2
-        assert [p.path.split("/")[1] for p in run.manifest.parameters] == layers
-    seen = {
-        p.path.split("/", 1)[1]: np.isfinite(run.statistic("norm")[:, i])
-        for i, p in enumerate(run.parameters)
-    }
+        assert [p.layer for p in run.manifest.parameters] == layers
+    seen = {p.path: np.isfinite(run.statistic("norm")[:, i]) for i, p in enumerate(run.parameters)}
     assert seen["logits/kernel"].all()
     assert seen["hidden/kernel"].tolist() == [True] * 7 + [False] * 4 + [True] * 4
     assert "tbgrad/notes" not in run

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras.src.backend.tensorflow.trainer import TFEpochIterator
 
 from tbgrad.keras import internals
 from tbgrad.keras.graph import in_xla
@@ -30,6 +31,7 @@ def test_every_name_is_where_it_is_relied_on(model: keras.Model) -> None:
     graph = tf.Graph()
     with graph.as_default():
         operation = tf.constant(1).op
+    epochs = TFEpochIterator(tf.distribute.get_strategy(), x=np.ones((4, 3)), batch_size=2)
     owners = [
         (model.optimizer, internals.OPTIMIZER),
         (model.optimizer, internals.ADAM),
@@ -41,6 +43,7 @@ def test_every_name_is_where_it_is_relied_on(model: keras.Model) -> None:
         ),
         (model.layers[0], internals.LAYER),
         (model, internals.MODEL),
+        (epochs, (internals.EPOCH,)),
         (tf.distribute.get_strategy().extended, internals.STRATEGY),
         (graph, internals.GRAPH),
         (operation, internals.OPERATION),

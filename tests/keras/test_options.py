@@ -45,10 +45,10 @@ def two_named_layers():
 @pytest.mark.parametrize(
     ("kind", "selection", "paths"),
     [
-        ("loop", {"include": "*/kernel"}, ["net/body/kernel", "net/head/kernel"]),
-        ("loop", {"exclude": ["*/body/*"]}, ["net/head/kernel", "net/head/bias"]),
+        ("loop", {"include": "*/kernel"}, ["body/kernel", "head/kernel"]),
+        ("loop", {"exclude": ["*/body/*"]}, ["head/kernel", "head/bias"]),
         ("fit", {"include": ["net/head/*", "*body*"], "exclude": "*bias"},
-         ["net/body/kernel", "net/head/kernel"]),
+         ["body/kernel", "head/kernel"]),
     ],
 )  # fmt: skip
 def test_parameters_are_chosen_by_patterns(kind, selection, paths, tmp_path):
@@ -77,7 +77,7 @@ def test_patterns_that_leave_nothing_get_a_sentence(tmp_path, caplog):
     model.compile("sgd", "mse")
     fit(model, tbgrad.GradientMonitor(tmp_path, include="none"))
     (record,) = caplog.records
-    assert "there are net/body/kernel, net/body/bias" in record.getMessage()
+    assert "there are body/kernel, body/bias" in record.getMessage()
 
 
 @pytest.mark.parametrize("kind", ["fit", "loop", "executions"])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tensorboard.compat.proto import summary_pb2, tensor_pb2, types_pb2
 
 from tbgrad.log import encode
-from tbgrad.log.decode import decode_array
+from tbgrad.log.decode import decode, decode_array, unread
 from tbgrad.log.records import Manifest
 from tbgrad.log.tags import ALERTS, CURVATURE, HISTOGRAMS, MANIFEST, PARAMETERS, FormatError, Kind
 from tests.support.logs import manifest
@@ -247,3 +247,11 @@ def test_a_sparse_manifest_of_an_older_version_is_read():
 def test_any_json_is_read_or_refused(content, tag):
     with contextlib.suppress(FormatError):
         through_bytes(text_value(tag, json.dumps(content)))
+
+
+def test_a_tensor_of_a_type_that_the_protocol_does_not_name_is_left_out():
+    """As damage makes one: it must not stop the reader."""
+    tensor = tensor_pb2.TensorProto(dtype=40, tensor_content=b"\0")
+    value = summary_pb2.Summary.Value(tag="a", tensor=tensor)
+    assert decode(value, None) is None
+    assert unread(value, None) == "a tensor of type 40"

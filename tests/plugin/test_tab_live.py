@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from tbgrad.log import encode
 from tbgrad.log.append import EventFileWriter
+from tbgrad.log.state import FAILED, RunState
 from tests.plugin.tabs import choose_run, healthy, live_values
 from tests.support.browser import open_tab, tensorboard
 from tests.support.logs import manifest, write_run
@@ -34,7 +36,11 @@ def test_the_tab_follows_a_log_from_nothing(
         rows = len(manifest().parameters)
         with EventFileWriter(logdir / "live2") as writer:
             now = time.time()
-            writer.add(0, [encode.manifest(manifest())], now)
+            running = RunState(started=now, heartbeat=600.0, hparams={"width": 3})
+            writer.add(0, [encode.manifest(manifest()), encode.state(running)], now)
+            with EventFileWriter(logdir / "failed") as other:
+                failed = replace(running, status=FAILED, exception="ValueError: <b>planted")
+                other.add(1, [encode.manifest(manifest()), encode.state(failed)], now)
             for step in (1, 2):
                 writer.add(step, live_values(step, rows), now)
             writer.flush()
@@ -48,5 +54,14 @@ def test_the_tab_follows_a_log_from_nothing(
             assert tab.layout("scalar")["xaxis"]["range"][1] >= 3
             assert tab.traces("scalar")[1]["name"] == "validation loss"
             assert tab.traces("scalar")[1]["y"] == [2.0, 1.0, pytest.approx(2 / 3)]
+            choose_run(tab, "failed")
+            said = "document.querySelector('#summary dl').innerText"
+            tab.wait(f"{said}.includes('failed: ValueError: <b>planted')")
+            assert "updated" not in tab.text("#summary dl")
+            title = "document.querySelector('#summary dl .bad').title"
+            assert "width: 3" in tab.frame.evaluate(title)
+            choose_run(tab, "live2")
+            tab.wait(f"{said}.includes('running')")
+            tab.wait(f"{said}.includes('updated')")
         healthy(tab)
         tab.page.context.close()

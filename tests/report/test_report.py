@@ -205,9 +205,9 @@ def test_notes_and_damage_are_counted_and_capped(tmp_path):
 
 
 def test_a_newer_format_is_announced(tmp_path):
-    report = report_of(tmp_path, at(0, encode.manifest(manifest(version=2))))
+    report = report_of(tmp_path, at(0, encode.manifest(manifest(version=3))))
     assert report.newer_format
-    assert "format version 2 by a newer tbgrad" in text_of(report)
+    assert "format version 3 by a newer tbgrad" in text_of(report)
 
 
 def test_names_are_data(tmp_path):

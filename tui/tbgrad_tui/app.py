@@ -60,7 +60,7 @@ class WatchApp(App[None]):
         self._chosen = False
         self.run_screen = RunScreen()
         self._poller = Poller(
-            logdir, lambda read: self.post_message(SnapshotRead(read)), hanging_seconds
+            logdir, lambda read: self.post_message(SnapshotRead(read)), hanging_seconds, clock
         )
 
     def get_default_screen(self) -> RunScreen:
@@ -158,7 +158,7 @@ class WatchApp(App[None]):
         summary = self.run_screen.query_one(Summary)
         summary.silent_since = self._poller.silent_since(time.time())
         summary.show(self.run_shown, position, self.snapshot, now)
-        self.run_screen.query_one(RunsPanel).show(runs, self.run_name, now)
+        self.run_screen.query_one(RunsPanel).show(self.snapshot, self.run_name, now)
 
     # ------------------------------------------------------------------------ what keys do
 

@@ -12,6 +12,7 @@ from textual.message import Message
 
 from tbgrad.reading.directory import LogDirectory
 from tbgrad.reading.run import Run
+from tbgrad.reading.state import Pulse
 from tbgrad_tui import facts
 
 POLL_SECONDS = 0.25
@@ -34,12 +35,16 @@ HANGING_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What was read so far. `loading` is the share of the bytes read while a log still loads."""
+    """What was read so far. `loading` is the share of the bytes read while a log still loads.
+
+    `pulses` tell of each run when it was last heard of.
+    """
 
     runs: Mapping[str, Run] = field(default_factory=dict)
     problems: Mapping[str, str] = field(default_factory=dict)
     exists: bool = False
     loading: float | None = None
+    pulses: Mapping[str, Pulse] = field(default_factory=dict)
 
 
 class SnapshotRead(Message):
@@ -57,7 +62,8 @@ class SnapshotRead(Message):
 class Poller:
     """Polls `logdir` until `stop`; calls `publish` on its thread when there is something new.
 
-    The alerts of the run named `watched` are looked for on its thread too.
+    The alerts of the run named `watched` are looked for on its thread too. `clock` tells the time
+    at which something was seen.
 
     >>> poller = Poller(Path("runs"), lambda snapshot: app.post_message(SnapshotRead(snapshot)))
     >>> poller.start()
@@ -68,7 +74,10 @@ class Poller:
         logdir: Path | str,
         publish: Callable[[Snapshot], object],
         hanging_seconds: float = HANGING_SECONDS,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        self._clock = clock
+        self._pulses: dict[str, Pulse] = {}
         self._logdir = logdir
         self._publish = publish
         self._hanging_seconds = hanging_seconds
@@ -106,6 +115,7 @@ class Poller:
                 changed = log.poll(seconds=POLL_SECONDS)
                 problems = dict(log.problems)
                 runs = dict(log.runs)
+                self._feel(runs, changed)
                 if self.watched in changed and self.watched in runs:
                     facts.alerts_by_name(runs[self.watched])
             except Exception as error:  # noqa: BLE001 - a thread that dies would freeze the screen
@@ -117,6 +127,7 @@ class Poller:
                 problems=problems,
                 exists=bool(runs) or (log is not None and log.place.exists()),
                 loading=log.progress if log is not None and changed else None,
+                pulses=dict(self._pulses),
             )
             if changed:
                 changed_at = started
@@ -131,6 +142,12 @@ class Poller:
                 pause = IDLE_SECONDS if idle else max(POLL_SECONDS, looking / LOOKING_SHARE)
                 remote = log is not None and log.place.remote
                 self._stopped.wait(REMOTE_SECONDS if remote else min(IDLE_SECONDS, pause))
+
+    def _feel(self, runs: Mapping[str, Run], changed: set[str]) -> None:
+        """Bring the pulses of these runs up to date."""
+        self._pulses = {name: self._pulses.get(name) or Pulse() for name in runs}
+        for name in changed & runs.keys():
+            self._pulses[name].look(runs[name].last_sign, self._clock())
 
 
 def _differs(snapshot: Snapshot, last: Snapshot) -> bool:

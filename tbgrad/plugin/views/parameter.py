@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from tbgrad.log.tags import HISTOGRAMS, MANIFEST, PARAMETERS
+from tbgrad.log.tags import HISTOGRAMS, MANIFEST, PARAMETERS, STEPS
 from tbgrad.plugin.answer import described, numbers
 from tbgrad.plugin.source import Snapshot, UnknownNameError
 from tbgrad.plugin.stored_run import read_run
+from tbgrad.plugin.stored_steps import read_steps
 from tbgrad.plugin.views.scalars import MAX_POINTS
 from tbgrad.reading import thinning
 from tbgrad.reading.run import Run
@@ -35,7 +36,20 @@ def parameter(snapshot: Snapshot, run: str, name: str) -> dict[str, Any]:
             statistic: numbers(thinning.largest(read.statistic(statistic)[:, row], starts))
             for statistic in statistics
         },
+        "norms": _norms(read_steps(snapshot, run), name),
         "stored": count,
+    }
+
+
+def _norms(every: Run | None, name: str) -> dict[str, Any]:
+    """The norm at every step, no peak lost; nothing where the log does not have them."""
+    if every is None or STEPS not in every or name not in every.names:
+        return {"steps": [], "values": []}
+    norm = every.norm(name)
+    keep = thinning.extremes(norm.values, MAX_POINTS)
+    return {
+        "steps": numbers(norm.steps[keep]),
+        "values": numbers(norm.values[keep].astype(np.float32)),
     }
 
 

@@ -1,4 +1,4 @@
-"""Which runs there are, where one stands, and what the words beside its numbers are."""
+"""Which runs there are, where one found, and what the words beside its numbers are."""
 
 from __future__ import annotations
 
@@ -22,9 +22,12 @@ from tbgrad.log.tags import (
     PARAMETERS,
     PLUGIN_NAME,
     PLUGINS,
+    STATE_PLUGIN_NAME,
+    STEPS_PLUGIN_NAME,
 )
-from tbgrad.plugin.source import SCALARS_PLUGIN, Extent, Snapshot
-from tbgrad.plugin.stored_run import manifest_of
+from tbgrad.plugin.source import SCALARS_PLUGIN, Extent, Place, Snapshot
+from tbgrad.plugin.stored_run import manifest_of, state_of
+from tbgrad.reading.state import condition, resources_line
 
 
 def is_active(snapshot: Snapshot) -> bool:
@@ -38,13 +41,18 @@ def runs(snapshot: Snapshot) -> dict[str, Any]:
     for name, place in snapshot.places.items():
         ours = snapshot.extents(PLUGIN_NAME, place)
         scalars = snapshot.extents(SCALARS_PLUGIN, place)
-        ends = [*ours.values(), *(e for tag, e in scalars.items() if tag in SCALARS)]
+        steps = snapshot.extents(STEPS_PLUGIN_NAME, place)
+        ends = [
+            *ours.values(),
+            *steps.values(),
+            *(e for tag, e in scalars.items() if tag in SCALARS),
+        ]
         listed.append({"name": name, "gradients": bool(ours), **_newest(ends)})
     return {"runs": listed}
 
 
 def status(snapshot: Snapshot, run: str) -> dict[str, Any]:
-    """Where a run stands, and a revision per view that changes when there is more to draw."""
+    """Where a run found, and a revision per view that changes when there is more to draw."""
     place = snapshot.place(run)
     scalars = snapshot.extents(SCALARS_PLUGIN, place)
     ours = snapshot.extents(PLUGIN_NAME, place)
@@ -52,9 +60,11 @@ def status(snapshot: Snapshot, run: str) -> dict[str, Any]:
         snapshot.extents(plugin, place) if ours else {}
         for plugin in (HISTOGRAM_PLUGIN_NAME, ALERT_PLUGIN_NAME, *PLUGINS[NOTES])
     )
+    # Coarser levels come with them, and may still hold what a former session wrote further on.
+    steps = [*snapshot.extents(STEPS_PLUGIN_NAME, place).values()] if ours else []
     views = {
-        "scalars": [*scalars.values()],
-        "layers": _those(ours, MANIFEST, PARAMETERS),
+        "scalars": [*scalars.values(), *steps],
+        "layers": [*_those(ours, MANIFEST, PARAMETERS), *steps],
         "histograms": [*_those(ours, MANIFEST), *histograms.values()],
         "curvature": _those(ours, CURVATURE, DENSITY),
         # The manifest names the rules that were watched; the others look at everything.
@@ -69,6 +79,7 @@ def status(snapshot: Snapshot, run: str) -> dict[str, Any]:
         "run": run,
         "gradients": bool(ours),
         **ends,
+        "state": _state(snapshot, place, ends["last_wall_time"] or 0.0) if ours else None,
         "scalar_tags": sorted(scalars),
         "optimizer": dict(newest.optimizer) if newest else {},
         "cadences": dict(newest.cadences) if newest else {},
@@ -76,6 +87,23 @@ def status(snapshot: Snapshot, run: str) -> dict[str, Any]:
             name: " ".join(sorted(extent.revision for extent in extents))
             for name, extents in views.items()
         },
+    }
+
+
+def _state(snapshot: Snapshot, place: Place, last_wall_time: float) -> dict[str, Any] | None:
+    """How a run stands, and what its writer says of it; None where it does not."""
+    state = state_of(snapshot, place)
+    signs = snapshot.extents(STATE_PLUGIN_NAME, place) if state else {}
+    heard = max([last_wall_time, *(sign.last_wall_time for sign in signs.values())])
+    found = condition(state, snapshot.silence(place, heard))
+    if state is None or found is None:
+        return None
+    return {
+        **asdict(state),
+        "status": found.status,
+        "words": found.words,
+        "alive": found.alive,
+        "resources_words": resources_line(state),
     }
 
 

@@ -11,11 +11,23 @@ from collections.abc import Callable
 
 from tbgrad.log.tags import Kind
 from tbgrad.reading.columns.column import AlertColumn, Column
+from tbgrad.reading.columns.full_batches import FullBatches
 from tbgrad.reading.columns.limits import Limits, limits_of
 from tbgrad.reading.columns.packed import PackedColumn
 from tbgrad.reading.columns.scalars import ScalarColumn
+from tbgrad.reading.columns.steps import EveryScalar, NormsColumn
 
-__all__ = ["Column", "Limits", "PackedColumn", "ScalarColumn", "column_for", "limits_of"]
+__all__ = [
+    "Column",
+    "EveryScalar",
+    "FullBatches",
+    "Limits",
+    "NormsColumn",
+    "PackedColumn",
+    "ScalarColumn",
+    "column_for",
+    "limits_of",
+]
 
 
 def column_for(kind: Kind, limits: Limits) -> Column:
@@ -25,5 +37,6 @@ def column_for(kind: Kind, limits: Limits) -> Column:
         Kind.PARAMETERS: PackedColumn,
         Kind.HISTOGRAMS: PackedColumn,
         Kind.ALERTS: AlertColumn,
+        Kind.STEPS: NormsColumn,
     }
     return make.get(kind, Column)(kind, limits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -198,12 +199,7 @@ class Column:
 
     def _merge(self, buckets: int) -> None:
         """Merge neighbours, so that half of the room is free again."""
-        if not self.merged:
-            self.merged = True
-            for name, dtype in (("first_steps", np.int64), ("counts", np.int64)):
-                self._arrays[name] = np.zeros(self.count, dtype)
-            self._add_arrays()
-            self._describe(slice(0, self.count))
+        self._begin_merging()
         counts = self._arrays["counts"][: self.count]
         self._width = -(-int(counts.sum()) // buckets)
         group = (np.cumsum(counts) - counts) // self._width
@@ -218,6 +214,36 @@ class Column:
             self._arrays[name] = np.empty((room, *array.shape[1:]), dtype=array.dtype)
             self._arrays[name][: len(starts)] = array
         self.count, self._shared = len(starts), 0
+
+    def _begin_merging(self, value: Any = None) -> None:
+        """Have from now on what merged entries need; `value` is like those that come first."""
+        if self.merged:
+            return
+        if not self.begun:
+            self._arrays["last"] = self._blank(value, 0)
+        self._resize(self.count)
+        self.merged = True
+        for name, dtype in (("first_steps", np.int64), ("counts", np.int64)):
+            self._arrays[name] = np.zeros(self.count, dtype)
+        self._add_arrays()
+        self._describe(slice(0, self.count))
+
+    def _places(self, count: int, value: Any) -> Iterator[tuple[slice, slice]]:
+        """Room for so many entries like `value`: which of them are free, for which of the new."""
+        done = 0
+        while done < count:
+            if self.count == len(self._arrays["steps"]):
+                self._make_room(value)
+            new = min(count - done, len(self._arrays["steps"]) - self.count)
+            entries = slice(self.count, self.count + new)
+            self.count += new
+            yield entries, slice(done, done + new)
+            done += new
+
+    def _give_way(self, step: int) -> None:
+        """Drop what is at or after a step, if there is anything: a session begins anew there."""
+        if self.count and step <= self._arrays["steps"][self.count - 1]:
+            self._fall(step)
 
     def _add_arrays(self) -> None:
         """Make the arrays that only merged entries need."""

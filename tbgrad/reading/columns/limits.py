@@ -13,6 +13,9 @@ from tbgrad.log.tail import BATCH_RECORDS
 
 FEW_RUNS = 8
 
+NORM_BYTES = 38
+"""Of a parameter in one entry of merged norms."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -20,9 +23,11 @@ class Limits:
 
     `packed_bytes` and `packed_histogram_bytes` are what the packed series of a run may take at the
     most entries they hold; their least number is 16 and their most 256, as a terminal has no more
-    columns; of more than 8 `runs` they share what there is. A series of `histograms` is one of
-    another writer, of which a run may have thousands. Where there is no `merging`, every value is
-    kept. `batch_records` are parsed at a time.
+    columns. `norms` and `norm_bytes` are the same of the norms of every step; with `extremes` those
+    of steps whose batch is full are held apart, of the whole gradient in so many entries. Of more
+    than 8 `runs` they share what there is. A series of `histograms` is one of another writer, of
+    which a run may have thousands. Where there is no `merging`, every value is kept.
+    `batch_records` are parsed at a time.
     """
 
     merging: bool = True
@@ -32,6 +37,9 @@ class Limits:
     packed: tuple[int, int] = (16, 256)
     packed_bytes: int = 96 << 20
     packed_histogram_bytes: int = 64 << 20
+    extremes: int = 0
+    norms: tuple[int, int] = (64, 1024)
+    norm_bytes: int = 48 << 20
     runs: int = 1
     batch_records: int = BATCH_RECORDS
 
@@ -47,6 +55,12 @@ class Limits:
             most = min(most, self.packed_bytes // (8 * one))
         else:
             most = min(most, self.packed_histogram_bytes // (2 * one))
+        return max(least, most * FEW_RUNS // max(FEW_RUNS, self.runs))
+
+    def norm_entries(self, rows: int) -> int:
+        """Of the norms of so many parameters at every step, of which there may be twice as many."""
+        least, most = self.norms
+        most = min(most, self.norm_bytes // (2 * NORM_BYTES * max(1, rows)))
         return max(least, most * FEW_RUNS // max(FEW_RUNS, self.runs))
 
 

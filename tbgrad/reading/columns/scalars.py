@@ -39,17 +39,10 @@ class ScalarColumn(Column):
             for entry in zip(steps.tolist(), wall_times.tolist(), values.tolist(), strict=True):
                 self.append(*entry)
             return
-        done = 0
-        while done < len(steps):
-            if self.count == len(self._arrays["steps"]):
-                self._make_room(0.0)
-            new = min(len(steps) - done, len(self._arrays["steps"]) - self.count)
-            entries, part = slice(self.count, self.count + new), slice(done, done + new)
+        for entries, part in self._places(len(steps), 0.0):
             self._arrays["steps"][entries] = steps[part]
             self._arrays["wall_times"][entries] = wall_times[part]
             self._arrays["last"][entries] = values[part]
-            self.count += new
-            done += new
             if self.merged:
                 self._describe(entries)
 

@@ -42,6 +42,17 @@ SEVERITIES = {"error": ("◆", ALERT), "warning": ("▲", WARNING), "info": ("�
 STANDINGS = {"below": GOOD, "at": THRESHOLD, "beyond": ALERT, "": QUIET}
 """The colour of where a training stands against the limit of its optimizer."""
 
+STATES = {
+    "running": GOOD,
+    "slow": WARNING,
+    "silent": WARNING,
+    "interrupted": WARNING,
+    "failed": ALERT,
+    "finished": QUIET,
+    "left": QUIET,
+}
+"""The colour of how a run stands."""
+
 LEVELS = 24
 """Colours of the heat scale: enough to look continuous, few enough to merge equal neighbours."""
 

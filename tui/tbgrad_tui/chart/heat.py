@@ -52,20 +52,23 @@ def bin_maxima(
     values: NDArray[np.float32],
     nonfinite: NDArray[np.bool_],
     most: int,
+    first_steps: NDArray[np.int64] | None = None,
 ) -> Bins:
-    """At most `most` bins that keep the maximum of `values` [T, P] and every `nonfinite` mark."""
+    """At most `most` bins that keep the maximum of `values` [T, P] and every `nonfinite` mark.
+
+    Where `first_steps` are given, a value is of all the steps from there to its own.
+    """
     rows = values.shape[1]
     if len(steps) == 0 or most < 1:
         empty = np.zeros((0, rows))
         return Bins(0, 1, empty.astype(np.float32), empty.astype(np.uint8))
+    if first_steps is not None and (first_steps[1:] > steps[:-1]).all():
+        return _bins_of_stretches(first_steps, steps, values, nonfinite, most)
     start, width, at = thinning.stretches(steps, most)
     number_of_bins = int(at[-1]) + 1
     first = np.flatnonzero(np.concatenate([[True], np.diff(at) > 0]))
 
-    finite = np.isfinite(values) & ~nonfinite
-    state = np.full(values.shape, ABSENT, dtype=np.uint8)
-    state[finite] = FINITE
-    state[nonfinite | np.isinf(values)] = NONFINITE
+    finite, state = _states(values, nonfinite)
     peaks = np.full((number_of_bins, rows), -np.inf, dtype=np.float32)
     states = np.full((number_of_bins, rows), NOTHING, dtype=np.uint8)
     peaks[at[first]] = np.maximum.reduceat(np.where(finite, values, -np.inf), first, axis=0)
@@ -79,6 +82,36 @@ def bin_maxima(
     known = source >= 0
     peaks[known], states[known] = peaks[source[known]], states[source[known]]
     return Bins(start, width, peaks, states)
+
+
+def _bins_of_stretches(
+    first_steps: NDArray[np.int64],
+    steps: NDArray[np.int64],
+    values: NDArray[np.float32],
+    nonfinite: NDArray[np.bool_],
+    most: int,
+) -> Bins:
+    start, width, lows, highs = thinning.columns(first_steps, steps, most)
+    finite, state = _states(values, nonfinite)
+    peaks = thinning.over(np.where(finite, values, np.float32(np.nan)), lows, highs)
+    states = thinning.over(state.astype(np.float32), lows, highs)
+    return Bins(
+        start,
+        width,
+        np.where(np.isnan(peaks), np.float32(-np.inf), peaks),
+        np.where(np.isnan(states), NOTHING, states).astype(np.uint8),
+    )
+
+
+def _states(
+    values: NDArray[np.float32], nonfinite: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
+    """Which values are finite, and what every one is."""
+    finite = np.isfinite(values) & ~nonfinite
+    state = np.full(values.shape, ABSENT, dtype=np.uint8)
+    state[finite] = FINITE
+    state[nonfinite | np.isinf(values)] = NONFINITE
+    return finite, state
 
 
 def draw_heat(

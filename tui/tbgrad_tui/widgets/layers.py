@@ -10,7 +10,6 @@ from rich.style import Style
 from textual import events
 from textual.message import Message
 
-from tbgrad.log.tags import PARAMETERS
 from tbgrad.reading.run import Run
 from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
@@ -64,8 +63,8 @@ class LayersPanel(Panel):
     def draw_content(self, canvas: Canvas, box: Box) -> None:
         """Legend, rows, steps."""
         run = self.run
-        packed = run.get(PARAMETERS) if run is not None else None
-        if run is None or packed is None or not len(packed):
+        history = facts.norm_history(run) if run is not None else None
+        if run is None or history is None:
             text = "no gradients of single parameters yet"
             canvas.write(box.x, box.y, text, colours.QUIET, box.width)
             return
@@ -85,36 +84,35 @@ class LayersPanel(Panel):
             max(0, body.width - name_width - 1 - VALUE_WIDTH),
             rows * tall,
         )
-        bins = self._bins(run, plot.width)
+        bins = self._bins(run, history, plot.width)
         exponents = bins.range()
         draw_legend(canvas, box.rows(0, 1), exponents)
         draw_heat(canvas, plot, bins, shown, exponents, tall=tall, shades=self.shades)
-        norms = run.statistic("norm")[-1]
-        marks = facts.nonfinite_marks(run)[-1]
         alerts = facts.alerts_by_name(run)
         for index, name in zip(shown, names, strict=True):
             y = (index - self._first) * tall
             self._draw_name(canvas, body, y, index, name, name_width)
-            self._draw_value(canvas, body, y, float(norms[index]), bool(marks[index]))
+            self._draw_value(
+                canvas, body, y, float(history.newest[index]), bool(history.lost[index])
+            )
             if (alert := alerts.get(run.names[index])) is not None:
                 canvas.write(body.x - 1, body.y + y, *colours.SEVERITIES[alert.severity])
-        self._draw_steps(canvas, Box(plot.x, body.y + rows * tall, plot.width, 1), bins)
+        last = int(history.steps[-1])
+        self._draw_steps(canvas, Box(plot.x, body.y + rows * tall, plot.width, 1), bins, last)
         self.draw_scroll(canvas, body, self._first, rows, amount)
 
-    def _bins(self, run: Run, width: int) -> Bins:
-        packed = run[PARAMETERS]
+    def _bins(self, run: Run, history: facts.NormHistory, width: int) -> Bins:
         key = (
             run.name,
-            len(packed),
-            int(packed.steps[-1]),
+            len(history.steps),
+            int(history.steps[-1]),
             run.parameters,
             width,
             id(run.manifest),
         )
         if self._binned is None or self._binned[0] != key:
-            bins = bin_maxima(
-                packed.steps, facts.peak_norms(run), facts.nonfinite_marks(run), width
-            )
+            first_steps = history.first_steps if facts.has_every_step(run) else None
+            bins = bin_maxima(history.steps, history.peaks, history.nonfinite, width, first_steps)
             self._binned = (key, bins)
         return self._binned[1]
 
@@ -136,9 +134,8 @@ class LayersPanel(Panel):
             text, style = "none", colours.ABSENT
         canvas.write(body.x + body.width - len(text), body.y + y, text, style)
 
-    def _draw_steps(self, canvas: Canvas, box: Box, bins: Bins) -> None:
-        first = step_label(bins.start)
-        last = step_label(int(self.run[PARAMETERS].steps[-1]) if self.run else 0)
+    def _draw_steps(self, canvas: Canvas, box: Box, bins: Bins, last_step: int) -> None:
+        first, last = step_label(bins.start), step_label(last_step)
         canvas.write(box.x, box.y, first, colours.QUIET, box.width)
         if len(first) + len(last) + 2 <= box.width:
             canvas.write(box.x + box.width - len(last), box.y, last, colours.QUIET)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.style import Style
 
 from tbgrad.log.tags import GRADIENT_NORM, GRADIENT_NORM_MAX
+from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
 from tbgrad_tui.chart.line import draw_chart
@@ -12,7 +13,7 @@ from tbgrad_tui.widgets.chart_panel import ChartPanel, scalar_curve, scalar_head
 
 
 class NormPanel(ChartPanel):
-    """The global gradient norm, and its peaks between the logged steps behind it."""
+    """The global gradient norm; where not every step is logged, its peaks in between behind it."""
 
     def __init__(self, id: str) -> None:
         super().__init__(id)
@@ -31,7 +32,8 @@ class NormPanel(ChartPanel):
         """The norm in front of its peaks."""
         if self.run is None:
             return
-        peaks = scalar_curve(self.run, GRADIENT_NORM_MAX, colours.BEHIND)
+        every = facts.has_every_step(self.run)
+        peaks = None if every else scalar_curve(self.run, GRADIENT_NORM_MAX, colours.BEHIND)
         norm = scalar_curve(self.run, GRADIENT_NORM)
         if box.height >= 9 and peaks:
             peak = "peak since the record before" if box.width >= 40 else "peak in between"

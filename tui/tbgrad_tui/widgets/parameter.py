@@ -56,8 +56,7 @@ class ParameterPanel(ChartPanel):
     def draw_content(self, canvas: Canvas, box: Box) -> None:
         """Statistics in words, curve, histogram, counts in words."""
         run, parameter = self.run, self._parameter()
-        packed = run.get(PARAMETERS) if run else None
-        if run is None or parameter is None or packed is None or not len(packed):
+        if run is None or parameter is None or facts.norm_history(run) is None:
             canvas.write(box.x, box.y, "no parameter to show yet", colours.QUIET, box.width)
             return
         words = statistics_words(facts.row_values(run, self.row), parameter)
@@ -75,25 +74,33 @@ class ParameterPanel(ChartPanel):
             self._draw_histogram(canvas, rest.inside(0, share, 0, 0), run)
 
     def _draw_norm(self, canvas: Canvas, box: Box, run: Run) -> None:
-        packed = run[PARAMETERS]
+        curves = self._curves(run)
+        label = "gradient norm (log)" if self.log_axis else "gradient norm"
+        if box.height >= 5:
+            canvas.write(box.x, box.y, label, colours.TITLE, box.width)
+            box = box.inside(0, 1, 0, 0)
+        if not len(curves[-1].steps):
+            canvas.write(box.x, box.y, "no gradient reaches it", colours.WARNING, box.width)
+            return
+        draw_chart(canvas, box, curves, log=self.log_axis)
+
+    def _curves(self, run: Run) -> list[Curve]:
+        """The norm where there was a gradient; of a log without every step its peaks behind it."""
+        if facts.has_every_step(run):
+            series = run.norm(run.names[self.row])
+            present = ~np.isnan(series.values)
+            return [Curve(series.steps[present], series.values[present], colours.MAIN)]
+        steps = run[PARAMETERS].steps
         row = slice(self.row, self.row + 1)
         norm = run.statistic("norm")[:, self.row].astype(np.float64)
         peak = facts.peak_norms(run, row)[:, 0].astype(np.float64)
         lost = facts.nonfinite_marks(run, row)[:, 0]
         present = lost | ~np.isnan(norm)
         norm[lost] = np.inf
-        curves = [
-            Curve(packed.steps[present], np.where(lost, np.nan, peak)[present], colours.BEHIND),
-            Curve(packed.steps[present], norm[present], colours.MAIN),
+        return [
+            Curve(steps[present], np.where(lost, np.nan, peak)[present], colours.BEHIND),
+            Curve(steps[present], norm[present], colours.MAIN),
         ]
-        label = "gradient norm (log)" if self.log_axis else "gradient norm"
-        if box.height >= 5:
-            canvas.write(box.x, box.y, label, colours.TITLE, box.width)
-            box = box.inside(0, 1, 0, 0)
-        if not present.any():
-            canvas.write(box.x, box.y, "no gradient reaches it", colours.WARNING, box.width)
-            return
-        draw_chart(canvas, box, curves, log=self.log_axis)
 
     def _draw_histogram(self, canvas: Canvas, box: Box, run: Run) -> None:
         series = run[HISTOGRAMS]

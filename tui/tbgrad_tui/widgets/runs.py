@@ -11,12 +11,18 @@ from rich.style import Style
 from textual import events
 from textual.message import Message
 
+from tbgrad.log.state import Hyperparameter, RunState
 from tbgrad.reading.run import Run
+from tbgrad.reading.state import Pulse
 from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
 from tbgrad_tui.chart.text import count, duration, number, pad, shorten, size
+from tbgrad_tui.poller import Snapshot
 from tbgrad_tui.widgets.panel import Panel
+
+HPARAMS = 6
+"""So many hyperparameters are shown."""
 
 
 class RunsPanel(Panel):
@@ -32,14 +38,16 @@ class RunsPanel(Panel):
     def __init__(self, id: str) -> None:
         super().__init__(id)
         self.runs: Mapping[str, Run] = {}
+        self._pulses: Mapping[str, Pulse] = {}
         self.selected = ""
         self.now = 0.0
         self.logdir: Path | str = Path()
         self._first = 0
 
-    def show(self, runs: Mapping[str, Run], selected: str, now: float) -> None:
-        """Show these runs."""
-        self.runs, self.selected, self.now = runs, selected, now
+    def show(self, snapshot: Snapshot, selected: str, now: float) -> None:
+        """Show the runs of a snapshot."""
+        self.runs, self._pulses = snapshot.runs, snapshot.pulses
+        self.selected, self.now = selected, now
         self.redraw()
 
     @property
@@ -67,10 +75,12 @@ class RunsPanel(Panel):
         run = self.runs[name]
         chosen = name == self.selected
         style = colours.SELECTED if chosen else colours.TEXT
-        live = facts.is_live(run, self.now)
+        condition = facts.condition(run, self._pulses, self.now)
+        live = facts.is_live(run, self.now, self._pulses)
         if chosen:
             canvas.fill(box, " ", style)
-        mark_style = colours.GOOD if live else colours.QUIET
+        mark_style = colours.STATES.get(condition.status if condition else "", colours.QUIET)
+        mark_style = colours.GOOD if live and condition is None else mark_style
         canvas.write(box.x, box.y, "●" if live else "○", style + Style(color=mark_style.color))
         age = facts.age(run, self.now)
         begun = facts.has_begun(run)
@@ -115,5 +125,22 @@ def _facts(run: Run, width: int) -> list[tuple[str, str, Style]]:
         every = manifest.cadences.get("every")
         if every:
             rows.append(("log every", count(every, "step"), colours.TEXT))
+    rows += _state_facts(run.state) if run.state is not None else []
     rows.append(("log read", size(run.bytes_read), colours.TEXT))
     return rows if width >= 20 else []
+
+
+def _state_facts(state: RunState) -> list[tuple[str, str, Style]]:
+    """What the writer says of itself, of its plan and of its hyperparameters."""
+    rows = [("host", shorten(state.host, 24), colours.TEXT)] if state.host else []
+    if state.epochs:
+        rows.append(("epoch", f"{state.epoch:,} of {state.epochs:,}", colours.TEXT))
+    if state.steps:
+        rows.append(("steps planned", f"{state.steps:,}", colours.TEXT))
+    for name, value in list(state.hparams.items())[:HPARAMS]:
+        rows.append((shorten(name, 14), shorten(_plain(value), 14), colours.TEXT))
+    return rows
+
+
+def _plain(value: Hyperparameter) -> str:
+    return number(value) if isinstance(value, float) else str(value)

@@ -9,6 +9,7 @@ from rich.cells import cell_len
 from rich.style import Style
 
 from tbgrad.log.scalars import scalar_of
+from tbgrad.log.state import RUNNING
 from tbgrad.log.tags import GRADIENT_NORM, LEARNING_RATE, LOSS, VALIDATION_LOSS
 from tbgrad.reading.run import Run
 from tbgrad_tui import facts
@@ -72,7 +73,8 @@ class Summary(Drawing):
         if run is None:
             return [(0, "", "tbgrad", colours.TITLE_FOCUSED)]
         age = facts.age(run, self.now)
-        live = facts.is_live(run, self.now)
+        condition = facts.condition(run, self.snapshot.pulses, self.now)
+        live = facts.is_live(run, self.now, self.snapshot.pulses)
         name = shorten("top directory" if run.name == "." else run.name, 36)
         pieces: list[Piece] = [
             (0, LIVE if live else SILENT, name, colours.STRONG),
@@ -97,7 +99,13 @@ class Summary(Drawing):
         speed = facts.steps_per_second(run)
         if live and math.isfinite(speed):
             pieces.append((8, "", f"{number(speed)} steps/s", colours.TEXT))
-        if math.isfinite(age):
+        if condition is not None:
+            rank = 5 if condition.status == RUNNING else 1
+            pieces.append((rank, "", condition.words, colours.STATES[condition.status]))
+        if run.state is not None and live and run.state.epochs:
+            epoch = f"{run.state.epoch:,}/{run.state.epochs:,}"
+            pieces.append((8, "epoch", epoch, colours.TEXT))
+        if math.isfinite(age) and (condition is None or condition.alive):
             pieces.append((4, "", *_age_words(age)))
         return pieces
 

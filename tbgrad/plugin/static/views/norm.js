@@ -18,7 +18,8 @@ export class NormView {
   draw(series, revision) {
     const find = (tag) => series.find((s) => s.tag === tag);
     const norm = find("gradient/norm");
-    const peak = find("gradient/norm_max");
+    // Where every step is there, its peaks are too.
+    const peak = norm?.every_step ? undefined : find("gradient/norm_max");
     if (!norm && !peak) return this.chart.say("This run has logged no gradient norm.");
     const c = colors();
     const traces = [];

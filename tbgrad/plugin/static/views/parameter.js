@@ -51,26 +51,28 @@ export class ParameterView {
     const { label, scale } = statistic(name);
     const log = scale === "log" || scale === "count";
     const column = (key) => (data.statistics[key] ?? []).map(toNumber);
-    const values = column(name);
+    const every = name === "norm" && data.norms.steps.length > 0;
+    const values = every ? data.norms.values.map(toNumber) : column(name);
     const logarithmic = log && values.some((v) => v > 0 && v < Infinity);
     this.curveTitle.textContent = `${clean(label)}${logarithmic ? ", log scale" : ""}`;
     if (!values.some((v) => !Number.isNaN(v))) {
       return this.curve.say(`“${clean(label)}” was not computed for this parameter.`);
     }
     const c = colors();
-    const x = data.steps;
+    const x = every ? data.norms.steps : data.steps;
     const drawable = (list) => list.map((v) => (Number.isFinite(v) ? v : null));
     const line = (y, words, style) => ({
       type: "scatter", mode: mode(x), x, y: drawable(y), name: words, line: style,
       hovertemplate: `${words} %{y:.4~g}<extra></extra>`,
     });
     const traces = [];
-    if (name === "norm" && data.statistics.norm_max) {
+    if (name === "norm" && !every && data.statistics.norm_max) {
       traces.push(line(column("norm_max"), "peak", { color: c.faint, width: 1.2 }));
     }
     traces.push(line(values, name === "norm" ? "norm" : "value", { color: c.orange, width: 1.8 }));
     const counts = column("nonfinite");
-    traces.push(notFinite(x.filter((_, i) => counts[i] > 0), "NaN or infinite values"));
+    const lost = (_, i) => (every ? values[i] === Infinity : counts[i] > 0);
+    traces.push(notFinite(x.filter(lost), "NaN or infinite values"));
     const yaxis = logarithmic ? logAxis(values, this.curve.node.clientHeight || 200) : {};
     if (scale === "unit") yaxis.tickformat = ".0%";
     this.curve.draw(traces, { yaxis, yaxis2: MARKS_AXIS, xaxis: { nticks: 5 } }, `${revision} ${name}`);

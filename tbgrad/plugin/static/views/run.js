@@ -13,6 +13,9 @@ const SAMPLED =
 /** Two clocks may differ by as much and nothing is said of it. */
 const AHEAD_SECONDS = 60;
 
+/** The style of how a run stands. */
+const STATES = { slow: "warn", silent: "warn", interrupted: "warn", failed: "bad" };
+
 export class RunView {
   /** @param {{onRun: (name: string) => void, onAlerts: () => void}} events */
   constructor({ onRun, onAlerts }) {
@@ -47,12 +50,17 @@ export class RunView {
   }
 
   draw(status, series, estimates) {
-    this.wallTime = status.last_wall_time;
+    const { state } = status;
+    this.wallTime = state && !state.alive ? null : status.last_wall_time;
     const last = (tag) => {
       const values = series.find((s) => s.tag === tag)?.values ?? [];
       return values.length ? toNumber(values.at(-1)) : null;
     };
     const facts = [["step", status.last_step === null ? "–" : count(status.last_step)]];
+    if (state) {
+      facts.unshift(["state", clean(state.words), STATES[state.status] ?? "", about(state)]);
+      if (state.alive && state.epochs) facts.push(["epoch", `${count(state.epoch)} of ${count(state.epochs)}`]);
+    }
     for (const [tag, digits] of [["loss", 4], ["val_loss", 4], ["gradient/norm", 3]]) {
       const value = last(tag);
       if (value !== null) facts.push([scalar(tag).label, number(value, digits), Number.isFinite(value) ? "" : "bad"]);
@@ -69,10 +77,10 @@ export class RunView {
     }
     this.updated = element("dd", {});
     this.facts.replaceChildren(
-      ...facts.filter(Boolean).map(([name, value, style]) =>
-        element("div", { class: style || undefined }, element("dt", {}, name), element("dd", {}, value)),
+      ...facts.filter(Boolean).map(([name, value, style, title]) =>
+        element("div", { class: style || undefined, title }, element("dt", {}, name), element("dd", {}, value)),
       ),
-      element("div", { class: "updated" }, element("dt", {}, "updated"), this.updated),
+      ...(this.wallTime ? [element("div", { class: "updated" }, element("dt", {}, "updated"), this.updated)] : []),
     );
     this.tick();
   }
@@ -115,6 +123,18 @@ export class RunView {
     summary.textContent = lines.length === 1 ? lines[0] : `${lines.length} notes; the newest: ${lines.at(-1) ?? ""}`;
     list.replaceChildren(...lines.map((line) => element("li", {}, line)));
   }
+}
+
+/** What else a writer says of itself, a line each. */
+function about(state) {
+  const lines = [
+    [state.host, state.pid && `process ${state.pid}`].filter(Boolean).join(", "),
+    state.steps ? `${count(state.steps)} steps planned` : "",
+    ...Object.entries(state.hparams).map(([name, value]) => `${name}: ${value ?? "NaN"}`),
+    ...Object.entries(state.versions).map(([name, version]) => `${name} ${version}`),
+    state.resources_words,
+  ];
+  return lines.filter(Boolean).map(clean).join("\n");
 }
 
 function stability(value, standing) {

@@ -1,0 +1,131 @@
+"""Every step of a run, as far as TensorBoard has kept it: whole from a coarser level where not.
+
+TensorBoard keeps a random sample of the blocks of a series. The levels are read from the coarsest
+on until one is as fine as a screen can show. What it does not reach yet comes from finer ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from operator import attrgetter
+
+from tbgrad.log.step_blocks import StepBlock, after, windows_in
+from tbgrad.log.tags import (
+    MANIFEST,
+    STEP_LEVELS,
+    STEP_LEVELS_PLUGIN_NAME,
+    STEPS,
+    STEPS_PLUGIN_NAME,
+    Kind,
+)
+from tbgrad.plugin.source import Extent, Place, Snapshot
+from tbgrad.plugin.stored_run import Stored, decoded, manifests, put_together
+from tbgrad.reading.columns import Limits
+from tbgrad.reading.run import Run
+
+ENOUGH_WINDOWS = 280
+"""As many as a heat map has columns; scalars are finer by four. TensorBoard keeps enough for all of
+a level until there are four times as many."""
+
+BLOCK_BYTES = {STEPS: 512, **dict.fromkeys(STEP_LEVELS, 24)}
+"""Of one parameter in a block."""
+
+
+def read_steps(snapshot: Snapshot, name: str) -> Run | None:
+    """A run with the series of every step, in windows where it is long; None where it has none.
+
+    Raises:
+        UnknownNameError: TensorBoard knows no such run.
+    """
+    place = snapshot.place(name)
+    tags = tags_of(snapshot, place)
+    if not tags:
+        return None
+    revision = " ".join(_extents(snapshot, place, tag)[tag].revision for tag in tags)
+
+    def read() -> Run:
+        told = list(decoded({MANIFEST: manifests(snapshot, place)}, []))
+        blocks = _chosen(_Levels(snapshot, place, told), tags)
+        values: list[Stored] = [(b.first_step, b.end, STEPS, Kind.STEPS, b) for b in blocks]
+        limits = Limits(merging=False)
+        return put_together(name, [*told, *values], [], {}, limits, tell_misfits=False).run
+
+    return snapshot.kept(place, ("steps",), revision, read)
+
+
+def tags_of(snapshot: Snapshot, place: Place) -> list[str]:
+    """The levels that a run has, the coarsest first."""
+    return [tag for tag in (*reversed(STEP_LEVELS), STEPS) if tag in _extents(snapshot, place, tag)]
+
+
+def _extents(snapshot: Snapshot, place: Place, tag: str) -> dict[str, Extent]:
+    return snapshot.extents(_plugin(tag), place)
+
+
+def _plugin(tag: str) -> str:
+    return STEPS_PLUGIN_NAME if tag == STEPS else STEP_LEVELS_PLUGIN_NAME
+
+
+class _Levels:
+    """The stored blocks of the levels of a run, of which `told` are the manifests.
+
+    A session begins with a manifest: it took the place of what had been written of its steps until
+    then, also where a level of it holds nothing yet.
+    """
+
+    def __init__(self, snapshot: Snapshot, place: Place, told: list[Stored]) -> None:
+        self._snapshot, self._place = snapshot, place
+        self._begins = [(step, wall_time) for step, wall_time, *_ in told]
+        self._rows = max((len(manifest.parameters) for *_, manifest in told), default=1)
+
+    def blocks(self, tag: str) -> list[StepBlock]:
+        """Those of a level by their steps; where some overlap, what was written last."""
+        size = self._rows * BLOCK_BYTES[tag]
+        samples = self._snapshot.tensors(self._place, _plugin(tag), [tag], size)
+        read = [value for *_, kind, value in decoded(samples, []) if kind is Kind.STEPS]
+        kept: list[StepBlock] = []
+        for block in sorted(read, key=attrgetter("end")):
+            if any(block.end < at and step <= block.last_step for step, at in self._begins):
+                continue
+            while kept and kept[-1].first_step >= block.first_step:
+                kept.pop()
+            kept.append(block)
+        return kept
+
+
+def _chosen(levels: _Levels, tags: list[str]) -> list[StepBlock]:
+    """The blocks of the finest level that is whole and needed, then what finer ones have later."""
+    chosen: list[StepBlock] = []
+    finer: list[StepBlock] = []
+    for tag in tags:
+        finer = levels.blocks(tag)
+        if not chosen and not finer:
+            continue  # what a former session wrote is gone
+        if not _whole(finer, chosen):
+            break
+        windows = sum(windows_in(block.count, block.norm_width) for block in chosen)
+        if windows >= ENOUGH_WINDOWS:
+            break
+        chosen = finer
+    fine = finer if finer is chosen or tag == STEPS else levels.blocks(STEPS)
+    return _with_tail(chosen, finer, fine)
+
+
+def _whole(blocks: list[StepBlock], coarser: list[StepBlock]) -> bool:
+    """Whether none of its blocks is missing between those of the coarser level."""
+    if not blocks or not coarser:
+        return bool(blocks)
+    covered = sum(block.count for block in blocks if block.last_step <= coarser[-1].last_step)
+    reaching = sum(block.count for block in coarser)
+    return covered >= reaching - 2 * max(block.count for block in blocks)
+
+
+def _with_tail(blocks: list[StepBlock], *finer: Iterable[StepBlock]) -> list[StepBlock]:
+    """With what the finer levels have behind the last step."""
+    chosen = list(blocks)
+    for level in finer:
+        for block in level:
+            rest = after(block, chosen[-1].last_step) if chosen else block
+            if rest is not None:
+                chosen.append(rest)
+    return chosen
