@@ -38,7 +38,7 @@ class Trend:
 
     Attributes:
         first_step: the step of the first record.
-        count: how many records had a finite loss.
+        count: how many steps had a finite loss.
         signed: whether a loss was negative.
         first_loss: median loss of the first records.
         undisturbed_loss: the same, or that of the very first three where the others are far above.
@@ -66,8 +66,9 @@ class Trend:
         self.minimum_ratio = self.update_ratio = math.nan
         self._jumps: deque[float] = deque(maxlen=RECENT)
         self._blocks: list[float] = []
-        self._block: list[float] = []
+        self._block = self._in_block = 0.0
         self._block_size = 1
+        self._late: tuple[float, float] | None = None
         self._first: list[float] = []
         self._first_norms: list[float] = []
         self._rate = math.nan
@@ -82,10 +83,10 @@ class Trend:
         if self.first_step < 0 and LOSS in scalars:
             self.first_step = record.first_step or record.step
         if math.isfinite(loss):
-            self._add(loss)
+            self._add(loss, record.steps)
         rate = scalars.get(LEARNING_RATE, math.nan)
         if not math.isnan(rate) and (LOSS in scalars or GRADIENT_NORM in scalars):
-            self._since_rise = 0 if rate > self._rate else self._since_rise + 1
+            self._since_rise = 0 if rate > self._rate else self._since_rise + record.steps
             self._rate = rate
         validation = scalars.get(VALIDATION_LOSS, math.nan)
         if math.isfinite(validation) and self.losses:
@@ -149,18 +150,20 @@ class Trend:
         return _fall(self._first, list(self.losses)[-2 * FIRST :])
 
     def late_fall(self) -> tuple[float, float]:
-        """The same from the third quarter of all records so far to the last.
+        """The same from the third quarter of all steps so far to the last.
 
         Raises:
-            ValueError: there are not yet 64 records.
+            ValueError: there are not yet 64 steps with a loss.
         """
         if len(self._blocks) < BLOCKS // 2 or self.count < BLOCKS:
-            raise ValueError("too few records to tell the third quarter from the last")
-        quarter = len(self._blocks) // 4
-        return _fall(self._blocks[-2 * quarter : -quarter], self._blocks[-quarter:])
+            raise ValueError("too few steps to tell the third quarter from the last")
+        if self._late is None:
+            quarter = len(self._blocks) // 4
+            self._late = _fall(self._blocks[-2 * quarter : -quarter], self._blocks[-quarter:])
+        return self._late
 
-    def _add(self, loss: float) -> None:
-        self.count += 1
+    def _add(self, loss: float, steps: int) -> None:
+        self.count += steps
         self.signed |= loss < 0
         self.losses.append(loss)
         if len(self._first) < FIRST:
@@ -168,10 +171,12 @@ class Trend:
             start = median(self._first[:3])
             self.first_loss = median(self._first)
             self.undisturbed_loss = start if self.first_loss > GRAVE * start else self.first_loss
-        self._block.append(loss)
-        if len(self._block) == self._block_size:
-            self._blocks.append(sum(self._block) / self._block_size)
-            self._block = []
+        self._block += steps * loss
+        self._in_block += steps
+        if self._in_block >= self._block_size:
+            self._blocks.append(self._block / self._in_block)
+            self._block = self._in_block = 0.0
+            self._late = None
         if len(self._blocks) == 2 * BLOCKS:
             pairs = zip(self._blocks[::2], self._blocks[1::2], strict=True)
             self._blocks = [(a + b) / 2 for a, b in pairs]
