@@ -158,7 +158,8 @@ def halved(model: Any) -> frozenset[str]:
     return frozenset(
         layer.path
         for layer in internals.layers(model)
-        if getattr(layer, "compute_dtype", "") in ("float16", "bfloat16")
+        # One that is not built has no path, and no variables either.
+        if layer.path and getattr(layer, "compute_dtype", "") in ("float16", "bfloat16")
     )
 
 

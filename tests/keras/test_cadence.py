@@ -22,9 +22,11 @@ def test_by_default_a_training_finds_its_cadence_and_keeps_to_it(tmp_path):
     run = tbgrad.read(tmp_path)["."]
     every = run.manifest.cadences["every"]
     assert run.manifest.cadences["histograms_every"] == 10 * every
-    steps = run["gradient/norm"].steps
+    steps = run["tbgrad/parameters"].steps
     later = steps[steps > SEARCHED + 1]
     np.testing.assert_array_equal(later, np.arange(every, 1201, every)[-len(later) :])
+    assert steps[:10].tolist() == list(range(1, 11))
+    assert run["loss"].steps.tolist() == list(range(1, 1201))
     assert len(later) == 1200 // every - (SEARCHED + 1) // every
     assert "tbgrad/notes" not in run
 
@@ -58,7 +60,7 @@ def test_every_kind_of_training_finds_its_cadence(kind, tmp_path):
     run = tbgrad.read(tmp_path)["."]
     every = run.manifest.cadences["every"]
     assert every > 1
-    steps = run["gradient/norm"].steps
+    steps = run["tbgrad/parameters"].steps
     settled = SEARCHED + 40
     expected = np.arange(every, LENGTH + 1, every)
     np.testing.assert_array_equal(steps[steps > settled], expected[expected > settled])

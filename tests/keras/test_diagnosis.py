@@ -118,7 +118,7 @@ def test_two_alerts_at_one_step_are_both_in_the_log(tmp_path):
         for step in (1, 2, 3):
             file.add(step, alerts.logged(Record(step, {}, table, described)))
             if step > 1:
-                file.add(step, alerts.estimated(Record(step, {}, curvature=top)))
+                file.add(step, alerts.logged(Record(step, {}, curvature=top)))
         file.add(3, alerts.end(3))
     (found,) = tbgrad.read(tmp_path)["."][ALERTS].values
     assert {alert.rule for alert in found} == {"no_gradient", "edge_of_stability"}

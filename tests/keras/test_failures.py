@@ -148,7 +148,7 @@ def test_curvature_that_fails_leaves_the_gradients(tmp_path, caplog):
     bad = tbgrad.Curvature(data=(X[:, :2], Y), every=5, budget=None)
     trained(tbgrad.GradientMonitor(tmp_path, every=6, curvature=bad))
     run = tbgrad.read(tmp_path)["."]
-    assert run["gradient/norm"].steps.tolist() == [1, 6, 12]
+    assert run["tbgrad/parameters"].steps.tolist() == [1, 6, 12]
     assert "no curvature from step 0 on" in run["tbgrad/notes"].values[0]
     assert len(caplog.records) == 1
 
@@ -199,7 +199,7 @@ def test_a_model_that_is_built_by_its_first_step(tmp_path):
     curvature = tbgrad.Curvature(data=(X, Y), every=6, budget=None, samples=32)
     fit(model, tbgrad.GradientMonitor(tmp_path, every=5, curvature=curvature))
     run = tbgrad.read(tmp_path)["."]
-    np.testing.assert_array_equal(run["gradient/norm"].steps, [1, 5, 10])
+    np.testing.assert_array_equal(run["tbgrad/parameters"].steps, [1, 5, 10])
     assert run.parameters[0].shape == (INPUTS, 3)
     assert run["curvature/lambda_max"].steps[-1] == STEPS
     assert "tbgrad/notes" not in run

@@ -109,7 +109,7 @@ def test_fits_continue_the_run_and_what_is_compiled_anew_is_seen(tmp_path, batch
     expected = [1, 8, 16, 24, 32, 40, 48]
     for _ in range(2):
         fit(model, batches, [monitor])
-    np.testing.assert_array_equal(tbgrad.read(tmp_path)["."]["loss"].steps, expected)
+    np.testing.assert_array_equal(tbgrad.read(tmp_path)["."]["tbgrad/parameters"].steps, expected)
     for trainable, rate in ((False, 0.01), (True, 0.02)):
         model.get_layer("hidden").trainable = trainable
         model.compile(keras.optimizers.SGD(rate), model.loss)
@@ -117,7 +117,7 @@ def test_fits_continue_the_run_and_what_is_compiled_anew_is_seen(tmp_path, batch
         run = tbgrad.read(tmp_path)["."]
         start = expected[-1]
         expected += [start + 1, start + 8, start + 16, start + 24]
-        np.testing.assert_array_equal(run["loss"].steps, expected)
+        np.testing.assert_array_equal(run["tbgrad/parameters"].steps, expected)
         assert run["learning_rate"].values[-1] == pytest.approx(rate)
         layers = ["hidden"] * 2 * trainable + ["logits"] * 2
         assert [p.layer for p in run.manifest.parameters] == layers

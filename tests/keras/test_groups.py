@@ -226,7 +226,7 @@ def test_two_monitors_find_their_cadences_and_lose_no_step(tmp_path):
     for group, steps in (("generator", 60 * STEPS), ("critic", 120 * STEPS)):
         run = runs[group]
         every = run.manifest.cadences["every"]
-        settled = run["gradient/norm"].steps[-3:]
+        settled = run["tbgrad/parameters"].steps[-3:]
         assert np.diff(settled).tolist() == [every, every]
         assert settled[-1] > steps - every - 1
         assert "tbgrad/notes" not in run  # which would tell of lost steps

@@ -104,17 +104,19 @@ def test_a_loop_that_resumes_from_a_checkpoint(tmp_path):
         own_loop(model, optimizer, writer, tf.function, steps=5)
         path = checkpoint.save(str(tmp_path / "checkpoint"))
         own_loop(model, optimizer, writer, tf.function)  # on to step 17
-    assert norms_in(tmp_path / "run")[0].tolist() == [1, 3, 6, 9, 12, 15]
+    assert norms_in(tmp_path / "run")[0].tolist() == list(range(1, 18))
     model, optimizer, checkpoint = new()
     checkpoint.restore(path).assert_consumed()
     with writer_for(tmp_path / "run", model, optimizer, every=3) as writer:
         own_loop(model, optimizer, writer, tf.function, steps=6)
     steps, norms = norms_in(tmp_path / "run")
+    np.testing.assert_array_equal(steps, np.arange(1, 12))
+    logged = tbgrad.read(tmp_path / "run")["."]["tbgrad/parameters"].steps
     # The first step of a session is logged too.
-    np.testing.assert_array_equal(steps, [1, 3, 6, 9])
+    np.testing.assert_array_equal(logged, [1, 3, 6, 9])
     first, w = gradient_norms(steps=5)
     second, _ = gradient_norms(w=w, steps=6)
-    np.testing.assert_allclose(norms, np.r_[first, second][[0, 2, 5, 8]], rtol=1e-5)
+    np.testing.assert_allclose(norms, np.r_[first, second], rtol=1e-5)
     assert tbgrad.read(tmp_path / "run")["."].damage == ()
 
 

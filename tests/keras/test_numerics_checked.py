@@ -48,7 +48,7 @@ def text():
 
 def check(logdir):
     run = tbgrad.read(logdir)["."]
-    assert run["gradient/norm"].steps.tolist() == LOGGED
+    assert run["tbgrad/parameters"].steps.tolist() == LOGGED
     assert NOTES not in run
 
 

@@ -33,7 +33,8 @@ def fit(model, *callbacks, epochs=1):
 
 def steps_by_run(directory):
     return {
-        name: run["gradient/norm"].steps.tolist() for name, run in tbgrad.read(directory).items()
+        name: run["tbgrad/parameters"].steps.tolist()
+        for name, run in tbgrad.read(directory).items()
     }
 
 

@@ -53,7 +53,7 @@ def test_two_monitors_of_one_fit_each_at_a_cadence_of_its_own(tmp_path):
     runs = tbgrad.read(tmp_path)
     for name, every in (("a", 3), ("b", 4)):
         expected = [1, *range(every, 2 * STEPS + 1, every)]
-        assert runs[name]["gradient/norm"].steps.tolist() == expected
+        assert runs[name]["tbgrad/parameters"].steps.tolist() == expected
     assert "apply" not in vars(model.optimizer)
     assert type(model.train_function).__module__ != "tbgrad.keras.train_function"
 
@@ -131,7 +131,7 @@ def test_a_peak_of_a_parameter_that_is_not_in_the_logged_update_is_kept(tmp_path
             size = tf.constant([100.0 if step == 5 else 2.0])
             writer.observe([size, None] if step % 2 else [None, tf.constant([1.0])])
     run = tbgrad.read(tmp_path)["."]
-    assert run["gradient/norm"].steps.tolist() == [1, 4, 8]
+    assert run["tbgrad/parameters"].steps.tolist() == [1, 4, 8]
     np.testing.assert_array_equal(run.statistic("norm_max"), [[2, np.nan], [2, 1], [100, 1]])
     np.testing.assert_array_equal(run.statistic("norm"), [[2, np.nan], [2, 1], [2, 1]])
 

@@ -221,7 +221,7 @@ def test_what_several_threads_have_to_say_at_one_step_is_all_in_the_log(tmp_path
     assert sorted(notes_in(tmp_path)) == sorted(names)
 
 
-def test_a_gradient_that_is_not_finite_is_marked_again_after_it_was_told(tmp_path):
+def test_every_step_that_is_not_finite_is_marked(tmp_path):
     variable = tf.Variable([1.0])
     attachment = Attachment(RunLog(tmp_path, Cadences(Cadence((100,)), Cadence((100,)))))
     observer = attachment.observer_for([variable])
@@ -229,13 +229,8 @@ def test_a_gradient_that_is_not_finite_is_marked_again_after_it_was_told(tmp_pat
     told = []
     for value in (1.0, np.nan, np.nan, 1.0, np.inf):
         step(tf.constant([value]))
-        told.append((observer.nonfinite, observer.drain().nonfinite, observer.nonfinite))
-    name = observer.parameters[0].path
-    assert told == [
-        (False, None, False),
-        (True, (2, name), False),
-        (True, (3, name), False),
-        (False, None, False),
-        (True, (5, name), False),
-    ]
+        (part,) = observer.drain().every
+        told.append((part.first_step, part.norms.tolist()))
+    expected = [1.0, np.inf, np.inf, 1.0, np.inf]
+    assert told == [(step, [[norm]]) for step, norm in enumerate(expected, 1)]
     attachment.close()
