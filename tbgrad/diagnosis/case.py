@@ -18,6 +18,14 @@ LISTED = 3
 NEVER = 2**62
 
 
+def enough(steps: int) -> int:
+    """So many records stand for so many steps at least, however far apart they are.
+
+    What is seen again after long has lasted no less than what neighbours show.
+    """
+    return max(min(3, steps), -(-steps // 4))
+
+
 class Case:
     """One rule on one run.
 
@@ -37,7 +45,8 @@ class Case:
         self._heard = self._member = self._named = np.zeros(0, np.bool_)
         self._hits = self._misses = self._since = np.zeros(0, np.int64)
         self._steady: Any = None
-        self._waiting = self._quiet = 0
+        self._waiting = self._at = 0
+        self._quiet_until: int | None = None
         self._measured = False
 
     def update(self, moment: Moment) -> list[Alert]:
@@ -50,11 +59,13 @@ class Case:
         if not self._pending and not (pattern if of_run else applies.any()):
             return []
         if pattern == self._steady and self._manifest is record.manifest:
-            self._waiting += record.steps
-            if self._waiting <= self._quiet and not (self._measured and self._due(record.step)):
+            if self._quiet_until is None:
+                self._quiet_until = self._next_change()
+            quiet = record.step < self._quiet_until
+            if quiet and not (self._measured and self._due(record.step)):
+                self._waiting += record.steps
                 self._seen = record.step if self._measured else self._seen
                 return []
-            self._waiting -= record.steps
         told = self._update(moment, np.array(applies, dtype=np.bool_, ndmin=1), of_run)
         self._steady = pattern if self._pending else None
         return told
@@ -68,6 +79,7 @@ class Case:
         """Close the alert, if there is one."""
         closed = [replace(alert, state="closed") for alert in self.now]
         self.alert = None
+        self._member = np.zeros_like(self._member)
         return closed
 
     def _update(self, moment: Moment, hit: NDArray[np.bool_], of_run: bool) -> list[Alert]:
@@ -80,20 +92,23 @@ class Case:
         self._manifest = record.manifest
         self._catch_up()
         hit &= self._heard
-        steps = record.steps
-        fresh = hit & (self._hits == 0)
-        if fresh.any():
-            self._since = np.where(fresh, record.first_step or record.step, self._since)
-        self._hits = (self._hits + steps) * hit
-        self._misses = (self._misses + steps) * ~hit
-        ready = self._hits >= self.rule.opens_after
+        first = record.first_step or record.step
+        self._since = np.where(hit != (self._hits > 0), first, self._since)
+        self._hits = (self._hits + record.steps) * hit
+        self._misses = (self._misses + record.steps) * ~hit
+        ready = hit & self._lasted(self._hits, self.rule.opens_after, record.step)
         if self.alert is not None:
             told += self._last(moment, hit, ready)
         elif ready.any():
             told.append(self._open(moment, ready))
         self._pending = self.alert is not None or bool(hit.any())
-        self._quiet, self._measured = self._quiet_steps(hit), bool((self._member & hit).any())
+        self._measured = bool((self._member & hit).any())
+        self._at, self._quiet_until = record.step, None
         return told
+
+    def _lasted(self, seen: NDArray[np.int64], steps: int, step: int) -> NDArray[np.bool_]:
+        """In which rows it has been as it is for so many steps, of which enough were seen."""
+        return (step - self._since >= steps - 1) & (seen >= enough(steps))
 
     # What follows may be the same for long: until something can come of it, steps are only counted.
 
@@ -105,15 +120,18 @@ class Case:
             self._misses = (self._misses + self._waiting) * ~hit
             self._waiting = 0
 
-    def _quiet_steps(self, hit: NDArray[np.bool_]) -> int:
-        """How many further steps of the same change nothing but the counts."""
-        if self.alert is None:
-            before = self.rule.opens_after - self._hits[hit]
-        else:
-            opening = self.rule.opens_after - self._hits[hit & ~self._member]
-            closing = self._patience - self._misses[self._member & ~hit]
-            before = np.concatenate([opening, closing])
-        return int(before.min()) - 1 if len(before) else NEVER
+    def _next_change(self) -> int:
+        """The first step at which a rule that says the same can change more than the counts."""
+        opens, closes, hit = self.rule.opens_after, self._patience, self._hits > 0
+        soon = [
+            np.maximum(self._since[rows] + steps - 1, self._at + enough(steps) - seen[rows])
+            for rows, seen, steps in (
+                (hit & ~self._member, self._hits, opens),
+                (self._member & ~hit, self._misses, closes),
+            )
+        ]
+        changes = np.concatenate(soon)
+        return int(changes.min()) if len(changes) else NEVER
 
     def _due(self, step: int) -> bool:
         """Whether the alert is to be told again."""
@@ -136,7 +154,8 @@ class Case:
         """Bring the alert up to date."""
         assert self.alert is not None
         before = self._member
-        self._member = (before | ready) & (self._misses < self._patience)
+        over = ~hit & self._lasted(self._misses, self._patience, moment.record.step)
+        self._member = (before | ready) & ~over
         if not self._member.any():
             return self.end()
         now = self._member & hit

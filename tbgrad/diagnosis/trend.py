@@ -27,6 +27,8 @@ RECENT = 32
 PATIENCE = 4
 """So many validations are looked at together."""
 BLOCKS = 64
+FAR = 8
+"""After so many records that are further apart in a row, that is what is usual from there on."""
 GRAVE = 10.0
 """A loss so many times as large as at first is lost for good."""
 
@@ -44,7 +46,8 @@ class Trend:
         undisturbed_loss: the same, or that of the very first three where the others are far above.
         losses: the newest losses that are finite, at most `RECENT`.
         norms: the newest gradient norms that are positive and finite, at most 2 · `RECENT`.
-        cosines: the newest cosines between successive gradients, of all parameters together.
+        cosines: the newest cosines between gradients of neighbours, or of steps that are about as
+            near to one another as any that were logged of late, of all parameters together.
         lowest: of all places between validations the lowest: the median validation loss of
             `PATIENCE` in a row, and that of the training losses beside them.
         minimum_ratio: share of the Hessian's eigenvalues above zero, as it was measured last.
@@ -73,6 +76,8 @@ class Trend:
         self._first_norms: list[float] = []
         self._rate = math.nan
         self._since_rise = RECENT
+        self._with_cosine = -1
+        self._gap = self._far = 0
 
     def add_losses(self, record: Record) -> None:
         """Take in the losses of a record, ahead of the rules."""
@@ -104,9 +109,8 @@ class Trend:
             self.norms.append(peak)
             if len(self._first_norms) < FIRST:
                 self._first_norms.append(peak)
-        cosine = _cosine(record)
-        if not math.isnan(cosine):
-            self.cosines.append(cosine)
+        if record.table is not None:
+            self._add_cosine(record)
 
     @property
     def warming_up(self) -> bool:
@@ -131,8 +135,12 @@ class Trend:
 
     @property
     def mean_cosine(self) -> float:
-        """Mean cosine between successive gradients, NaN before the window is full."""
-        return sum(self.cosines) / RECENT if len(self.cosines) == RECENT else math.nan
+        """Mean cosine between successive gradients; NaN before the window is full, or without news.
+
+        A record that is too far from the one before has none.
+        """
+        known = len(self.cosines) == RECENT and not self._far
+        return sum(self.cosines) / RECENT if known else math.nan
 
     @property
     def validation(self) -> tuple[float, float]:
@@ -161,6 +169,20 @@ class Trend:
             quarter = len(self._blocks) // 4
             self._late = _fall(self._blocks[-2 * quarter : -quarter], self._blocks[-quarter:])
         return self._late
+
+    def _add_cosine(self, record: Record) -> None:
+        """Take in the cosine to the gradient of the record before, unless that is too far away."""
+        gap, self._with_cosine = record.step - self._with_cosine, record.step
+        cosine = _cosine(record)
+        if math.isnan(cosine):
+            return
+        self._far = self._far + 1 if gap > 2 * self._gap else 0
+        if not self.cosines or gap < self._gap or self._far > FAR:
+            # Neighbours are no more, or are there now, and then for long.
+            self._gap, self._far = gap, 0
+            self.cosines.clear()
+        if not self._far:
+            self.cosines.append(cosine)
 
     def _add(self, loss: float, steps: int) -> None:
         self.count += steps

@@ -23,7 +23,7 @@ import os
 import shutil
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--keep", type=Path, help="directory of the logs, which are used again")
-    parser.add_argument("--only", default="*", help="cases whose name matches")
+    parser.add_argument("--only", nargs="+", default=["*"], help="cases whose name matches one")
     parser.add_argument(
         "--every", type=_cadence, default=1, help='steps between two logged ones, or "default"'
     )
@@ -82,7 +82,7 @@ def main() -> None:
     title = "default" if options.every is None else options.every
     with tempfile.TemporaryDirectory() as temporary:
         root = (options.keep or Path(temporary)) / f"every {title}"
-        cases = [c for c in (*planted(), *aside(), *healthy()) if fnmatch(c.name, options.only)]
+        cases = [c for c in (*planted(), *aside(), *healthy()) if matches(c, options.only)]
         seeds = range(options.seeds)
         tasks = [
             Task(case.recipe, seed, folder(root, case, seed), options.every)
@@ -100,6 +100,10 @@ def main() -> None:
             show(title, some, root, seeds, told if options.every is None else replayed)
         if options.every is not None:
             show_advice([case for case in cases if case.advised is not None], root)
+
+
+def matches(case: Case, patterns: Sequence[str]) -> bool:
+    return any(fnmatch(case.name, pattern) for pattern in patterns)
 
 
 def _cadence(said: str) -> int | None:
