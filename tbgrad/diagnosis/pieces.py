@@ -23,15 +23,15 @@ NOTABLE = 64
 """So many steps of a stretch that stand out are pieces of their own."""
 
 JUMP = 3.0
-"""A norm so many times as large as that of the step before stands out."""
+"""A norm so many times as large as that of the step before, or as small, stands out."""
 
 
 class Pieces:
     """Cuts the steps of one run into records.
 
     A step stands for itself where its gradient or its loss ceases to be finite or is so again, and
-    where its norm jumps. Of others that are taken together a record has the mean loss, the largest
-    norms and the newest rate.
+    where its norm jumps or falls back. Of others that are taken together a record has the mean
+    loss, the largest norms and the newest rate.
     """
 
     def __init__(self) -> None:
@@ -77,7 +77,8 @@ class Pieces:
         if totals is not None:
             known = {} if before is None else before.scalars
             last = known.get(GRADIENT_NORM, np.array([np.nan], np.float32))
-            stands_out |= finite & (totals > JUMP * np.concatenate([last, totals[:-1]]))
+            ahead = np.concatenate([last, totals[:-1]])
+            stands_out |= finite & ((totals > JUMP * ahead) | (JUMP * totals < ahead))
         return np.flatnonzero(stands_out)
 
 
