@@ -93,6 +93,7 @@ def test_a_planted_fault_is_named_at_the_defaults_of_the_monitor(tmp_path):
     run = tbgrad.read(tmp_path)[case.group]
     assert len(run[PARAMETERS].steps) < 60
     check_told_in_time(case, run)
+    check_faces_agree(run)
 
 
 @pytest.mark.tensorflow
