@@ -25,6 +25,9 @@ NOTABLE = 64
 JUMP = 3.0
 """A norm so many times as large as that of the step before, or as small, stands out."""
 
+NO_OTHERS = np.zeros(1, np.intp)
+"""Where the pieces of a single step begin."""
+
 
 class Pieces:
     """Cuts the steps of one run into records.
@@ -42,11 +45,13 @@ class Pieces:
         count = len(steps)
         if not count:
             return
-        starts = self._starts(steps)
+        starts = self._starts(steps) if count > 1 else NO_OTHERS
+        self._before = steps
         norms, ahead = steps.norms, steps.first_step
         if len(starts) < count:
             norms = np.fmax.reduceat(norms, starts, axis=0)
-        first_steps = [*(starts + ahead).tolist(), ahead + count]
+        first_steps = [ahead + start for start in starts.tolist()]
+        first_steps.append(ahead + count)
         of_tags = _scalars(steps.scalars, starts, count)
         for i, first in enumerate(first_steps[:-1]):
             scalars = {tag: values[i] for tag, values in of_tags.items()}
@@ -64,7 +69,6 @@ class Pieces:
             notable = self._notable(steps)[:NOTABLE]
             starts = np.union1d(starts, np.concatenate([notable, notable + 1]))
             starts = starts[starts < count]
-        self._before = steps
         return starts
 
     def _notable(self, steps: Steps) -> NDArray[np.intp]:
