@@ -41,6 +41,28 @@ def test_a_loss_that_goes_to_and_fro() -> None:
     assert falls == []
 
 
+def test_steps_far_apart_do_not_hide_that_neighbours_point_against_each_other() -> None:
+    """Half of the steps are logged, in blocks; to the last of the block before it is a multiple."""
+    logged = [*range(1, 11), *(at + i for at in range(19, 90, 16) for i in range(8))]
+    far = {step for step, before in zip(logged[1:], logged, strict=False) if step - before > 1}
+    found = alerts(
+        logged,
+        lambda step: {"loss": 1.0 + 0.1 * (-1) ** step},
+        lambda step: {"cosine": 1.0 if step in far else -0.65},
+    )
+    assert [alert.rule for alert in found] == ["loss_oscillating"]
+    assert "cosine -0.65 on average" in found[0].evidence
+
+
+def test_where_all_steps_that_are_logged_are_far_apart_their_cosines_count() -> None:
+    swings = alerts(
+        range(10, 900, 10),
+        lambda step: {"loss": 1.0 + 0.1 * (-1) ** (step // 10)},
+        lambda _: {"cosine": -0.8},
+    )
+    assert [alert.rule for alert in swings] == ["loss_oscillating"]
+
+
 def test_a_loss_that_is_stuck() -> None:
     flat = alerts(range(1, 400), lambda s: {"loss": 2.3 + 0.05 * noise(s), "update/ratio": 3e-3})
     alert = one(flat, "loss_stuck")
