@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tbgrad.diagnosis import Diagnosis, Record
+from tbgrad.diagnosis.trend import RECENT
 from tbgrad.log.records import CurvatureEstimate, Eigenvalue
 from tbgrad.log.tags import MINIMUM_RATIO
 from tests.diagnosis.histories import RELU, alerts, noise, one
@@ -130,7 +131,7 @@ def test_the_size_of_the_batch_against_the_noise(cosine: float, rule: str) -> No
     alert = one(found, rule)
     assert alert.severity == "info"
     assert f"cosine {cosine:.3f}" in alert.evidence
-    assert alert.last_step >= 40  # not before a window of records is full
+    assert alert.last_step > RECENT  # not before a window of records is full
 
 
 def estimate(top: float, bottom: float) -> CurvatureEstimate:
