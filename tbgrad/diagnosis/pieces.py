@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,67 +23,66 @@ NOTABLE = 64
 """So many steps of a stretch that stand out are pieces of their own."""
 
 JUMP = 3.0
-"""A norm so many times as large as that of the step before stands out."""
+"""A norm so many times as large as that of the step before, or as small, stands out."""
+
+NO_OTHERS = np.zeros(1, np.intp)
+"""Where the pieces of a single step begin."""
 
 
 class Pieces:
     """Cuts the steps of one run into records.
 
     A step stands for itself where its gradient or its loss ceases to be finite or is so again, and
-    where its norm jumps. Of others that are taken together a record has the mean loss, the largest
-    norms and the newest rate.
+    where its norm jumps or falls back. Of others that are taken together a record has the mean
+    loss, the largest norms and the newest rate.
     """
 
     def __init__(self) -> None:
-        self._norm = np.nan
-        self._finite = True
+        self._before: Steps | None = None
 
     def of(self, steps: Steps, manifest: Manifest | None) -> Iterator[Record]:
         """The records of these steps, which follow on those before."""
-        for start, end in self._bounds(steps):
-            part = steps[start:end]
-            losses = part.scalars.get(LOSS)
-            scalars = {}
-            if losses is not None:
-                scalars[LOSS] = float(np.mean(losses, dtype=np.float64))
-            if LEARNING_RATE in part.scalars:
-                scalars[LEARNING_RATE] = float(part.scalars[LEARNING_RATE][-1])
-            if GRADIENT_NORM in part.scalars:
-                totals = part.scalars[GRADIENT_NORM]
-                scalars[GRADIENT_NORM] = float(totals[-1])
-                scalars[GRADIENT_NORM_MAX] = float(totals.max())
-            norms = part.norms[0] if end == start + 1 else np.fmax.reduce(part.norms, axis=0)
-            yield Record(
-                part.last_step, scalars, manifest=manifest, norms=norms, first_step=part.first_step
-            )
-
-    def _bounds(self, steps: Steps) -> list[tuple[int, int]]:
         count = len(steps)
         if not count:
-            return []
-        width = 1
+            return
+        starts = self._starts(steps) if count > 1 else NO_OTHERS
+        self._before = steps
+        norms, ahead = steps.norms, steps.first_step
+        if len(starts) < count:
+            norms = np.fmax.reduceat(norms, starts, axis=0)
+        first_steps = [ahead + start for start in starts.tolist()]
+        first_steps.append(ahead + count)
+        of_tags = _scalars(steps.scalars, starts, count)
+        for i, first in enumerate(first_steps[:-1]):
+            scalars = {tag: values[i] for tag, values in of_tags.items()}
+            last = first_steps[i + 1] - 1
+            yield Record(last, scalars, manifest=manifest, norms=norms[i], first_step=first)
+
+    def _starts(self, steps: Steps) -> NDArray[np.intp]:
+        """Where pieces begin."""
+        count, width = len(steps), 1
         while SINGLE * 2 * width <= steps.first_step:
             width *= 2
         width = min(width, -(-count // MOST))
-        starts = set(range(0, count, width))
+        starts = np.arange(0, count, width)
         if width > 1:
-            for at in self._notable(steps)[:NOTABLE].tolist():
-                starts |= {at, at + 1}
-        totals = steps.scalars.get(GRADIENT_NORM)
-        if totals is not None:
-            self._norm = float(totals[-1])
-        self._finite = bool(_finite(steps)[-1])
-        ordered = sorted(start for start in starts if start < count)
-        return list(zip(ordered, [*ordered[1:], count], strict=True))
+            notable = self._notable(steps)[:NOTABLE]
+            starts = np.union1d(starts, np.concatenate([notable, notable + 1]))
+            starts = starts[starts < count]
+        return starts
 
     def _notable(self, steps: Steps) -> NDArray[np.intp]:
         """Where steps stand out."""
+        before = None if self._before is None else self._before[len(self._before) - 1 :]
         finite = _finite(steps)
-        stands_out = finite != np.concatenate([[self._finite], finite[:-1]])
+        ahead = np.array([True]) if before is None else _finite(before)
+        stands_out = finite != np.concatenate([ahead, finite[:-1]])
         totals = steps.scalars.get(GRADIENT_NORM)
         if totals is not None:
-            before = np.concatenate([[self._norm], totals[:-1]])
-            stands_out |= finite & (totals > JUMP * before)
+            known = {} if before is None else before.scalars
+            last = known.get(GRADIENT_NORM, np.array([np.nan], np.float32))
+            ahead = np.concatenate([last, totals[:-1]])
+            stands_out |= finite & ((totals > JUMP * ahead) | (JUMP * totals < ahead))
         return np.flatnonzero(stands_out)
 
 
@@ -91,3 +91,24 @@ def _finite(steps: Steps) -> NDArray[np.bool_]:
     finite = np.array(~np.isinf(steps.norms).any(axis=1))
     losses = steps.scalars.get(LOSS)
     return finite if losses is None else finite & np.isfinite(losses)
+
+
+def _scalars(
+    known: Mapping[str, NDArray[np.float32]], starts: NDArray[np.intp], count: int
+) -> dict[str, list[float]]:
+    """What pieces have of the numbers of every step."""
+    found: dict[str, NDArray[Any]] = {
+        tag: known[tag] for tag in (LOSS, LEARNING_RATE, GRADIENT_NORM) if tag in known
+    }
+    if GRADIENT_NORM in known:
+        found[GRADIENT_NORM_MAX] = known[GRADIENT_NORM]
+    if len(starts) < count:
+        ends = np.append(starts[1:], count)
+        for tag, values in found.items():
+            if tag == LOSS:
+                found[tag] = np.add.reduceat(values, starts, dtype=np.float64) / (ends - starts)
+            elif tag == GRADIENT_NORM_MAX:
+                found[tag] = np.maximum.reduceat(values, starts)
+            else:
+                found[tag] = values[ends - 1]
+    return {tag: values.tolist() for tag, values in found.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,8 @@ from tbgrad.diagnosis.rule import Rule
 from tbgrad.diagnosis.rules import RULE_NAMES, RULES
 from tbgrad.diagnosis.settings import AlertSettings
 from tbgrad.log.records import SEVERITIES, Alert, Manifest
-from tbgrad.log.tags import ALERTS, CURVATURE, PARAMETERS, Kind
+from tbgrad.log.steps import Steps
+from tbgrad.log.tags import ALERTS, CURVATURE, EVERY_STEP, PARAMETERS, STEPS, Kind
 from tbgrad.reading.run import Run
 
 
@@ -106,13 +108,58 @@ def _replayed(
     if not rules:
         return (), []
     diagnosis = Diagnosis(settings, rules)
-    told = [alert for record in records(run) for alert in diagnosis.update(record)]
+    told = [alert for _, alert in tellings(run, diagnosis)]
     newest_states = {alert.key: alert for alert in (*told, *diagnosis.open)}
     return tuple(newest_states.values()), diagnosis.failures
 
 
-def records(run: Run) -> Iterator[Record]:
-    """What a run logged, step by step."""
+def tellings(run: Run, diagnosis: Diagnosis) -> Iterator[tuple[int, Alert]]:
+    """What the rules tell of a run, and at which step: its steps and records in their order."""
+    stretches = list(every_step(run))
+    for record in records(run, [(part.first_step, part.last_step) for part in stretches]):
+        while stretches and stretches[0].first_step <= record.step:
+            part = stretches.pop(0)
+            count = record.step + 1 - part.first_step
+            ahead, rest = part[:count], part[count:]
+            if len(rest):
+                stretches.insert(0, rest)
+            yield from ((ahead.last_step, a) for a in diagnosis.add_steps(ahead, run.manifest))
+        yield from ((record.step, alert) for alert in diagnosis.update(record))
+    for part in stretches:
+        yield from ((part.last_step, a) for a in diagnosis.add_steps(part, run.manifest))
+
+
+def every_step(run: Run) -> Iterator[Steps]:
+    """The steps that are all on file, in stretches of neighbours.
+
+    Of a long run that was read in bounded memory, and of windows of steps, there are none.
+    """
+    norms = run.get(STEPS)
+    scalars = [(tag, series) for tag in EVERY_STEP if (series := run.get(tag)) is not None]
+    if norms is None or norms.kind is not Kind.STEPS or run.manifest is None:
+        return
+    if any(series.buckets is not None for series in (norms, *(s for _, s in scalars))):
+        return
+    values = norms.values[:, : len(run.manifest.parameters)]
+    breaks = 1 + np.flatnonzero(np.diff(norms.steps) != 1)
+    for start, end in pairwise([0, *breaks.tolist(), len(values)]):
+        steps = norms.steps[start:end]
+        if not len(steps):
+            continue
+        known = {}
+        for tag, series in scalars:
+            at = slice(*np.searchsorted(series.steps, [steps[0], steps[-1] + 1]))
+            if np.array_equal(series.steps[at], steps):
+                known[tag] = series.values[at].astype(np.float32)
+        yield Steps(int(steps[0]), known, values[start:end])
+
+
+def records(run: Run, known: Sequence[tuple[int, int]] = ()) -> Iterator[Record]:
+    """What a run logged, step by step.
+
+    Of the stretches that are `known`, by their first and last step, only where there is more than
+    every step has.
+    """
     packed = run.get(PARAMETERS)
     curvature = run.get(CURVATURE)
     scalars = {
@@ -122,12 +169,16 @@ def records(run: Run) -> Iterator[Record]:
     }
     rows: dict[int, NDArray[np.float32]] = {}
     if packed is not None and run.manifest is not None:
-        known = len(run.manifest.parameters)
-        rows = dict(zip(packed.steps.tolist(), packed.values[:, :known], strict=True))
+        count = len(run.manifest.parameters)
+        rows = dict(zip(packed.steps.tolist(), packed.values[:, :count], strict=True))
     estimates = (
         dict(zip(curvature.steps.tolist(), curvature.values, strict=True)) if curvature else {}
     )
-    for step in sorted({*rows, *estimates, *(s for by_step in scalars.values() for s in by_step)}):
+    aside = {step for tag, by_step in scalars.items() if tag not in EVERY_STEP for step in by_step}
+    of_steps = {step for tag in EVERY_STEP for step in scalars.get(tag, ())}
+    for first, last in known:
+        of_steps.difference_update(range(first, last + 1))
+    for step in sorted({*rows, *estimates, *aside, *of_steps}):
         yield Record(
             step=step,
             scalars={tag: by_step[step] for tag, by_step in scalars.items() if step in by_step},

@@ -42,15 +42,15 @@ class Rule:
 
     `applies` says of a moment where the fault is: of the run (a bool) or of each of `names` (bools
     [P], by default of the parameters of the manifest); None where the record cannot tell. An alert
-    is opened once that was so for `opens_after` such records in a row, and closed once it was not
-    for `closes_after` of them, twice as many each time it has come back. A rule with `every_step`
-    looks at the loss and the norms alone: where every step is on file it is shown each, and counts
-    them. `evidence` says in words
-    what was measured, in these rows, in the record that opened the alert or tells it again;
-    `severity` and `advice` may depend on that, too. Where such records are few, `told_always` has
-    an alert that lasts told again at each, with what is measured there. `shows` is the scalar (by
-    tag) or the statistic of the layers (by name) in which faces show the fault, `needs` the series
-    without which the rule never says anything.
+    is opened once that was so for `opens_after` steps in a row and closed once it was not for
+    `closes_after` of them, twice as many each time it has come back: steps from the first such
+    record to the newest, as far apart as they are, of which `case.enough` were seen. A rule with
+    `every_step` looks at the loss and the norms alone: where every step is on file it is shown
+    each. `evidence` says in words what was measured, in these rows, in the record that opened the
+    alert or tells it again; `severity` and `advice` may depend on that, too. Where such records are
+    few, `told_always` has an alert that lasts told again at each, with what is measured there.
+    `shows` is the scalar (by tag) or the statistic of the layers (by name) in which faces show the
+    fault, `needs` the series without which the rule never says anything.
     """
 
     name: str

@@ -27,6 +27,8 @@ RECENT = 32
 PATIENCE = 4
 """So many validations are looked at together."""
 BLOCKS = 64
+FAR = 8
+"""After so many records that are further apart in a row, that is what is usual from there on."""
 GRAVE = 10.0
 """A loss so many times as large as at first is lost for good."""
 
@@ -38,13 +40,14 @@ class Trend:
 
     Attributes:
         first_step: the step of the first record.
-        count: how many records had a finite loss.
+        count: how many steps had a finite loss.
         signed: whether a loss was negative.
         first_loss: median loss of the first records.
         undisturbed_loss: the same, or that of the very first three where the others are far above.
         losses: the newest losses that are finite, at most `RECENT`.
         norms: the newest gradient norms that are positive and finite, at most 2 · `RECENT`.
-        cosines: the newest cosines between successive gradients, of all parameters together.
+        cosines: the newest cosines between gradients of neighbours, or of steps that are about as
+            near to one another as any that were logged of late, of all parameters together.
         lowest: of all places between validations the lowest: the median validation loss of
             `PATIENCE` in a row, and that of the training losses beside them.
         minimum_ratio: share of the Hessian's eigenvalues above zero, as it was measured last.
@@ -66,12 +69,15 @@ class Trend:
         self.minimum_ratio = self.update_ratio = math.nan
         self._jumps: deque[float] = deque(maxlen=RECENT)
         self._blocks: list[float] = []
-        self._block: list[float] = []
+        self._block = self._in_block = 0.0
         self._block_size = 1
+        self._late: tuple[float, float] | None = None
         self._first: list[float] = []
         self._first_norms: list[float] = []
         self._rate = math.nan
         self._since_rise = RECENT
+        self._with_cosine = -1
+        self._gap = self._far = 0
 
     def add_losses(self, record: Record) -> None:
         """Take in the losses of a record, ahead of the rules."""
@@ -82,10 +88,10 @@ class Trend:
         if self.first_step < 0 and LOSS in scalars:
             self.first_step = record.first_step or record.step
         if math.isfinite(loss):
-            self._add(loss)
+            self._add(loss, record.steps)
         rate = scalars.get(LEARNING_RATE, math.nan)
         if not math.isnan(rate) and (LOSS in scalars or GRADIENT_NORM in scalars):
-            self._since_rise = 0 if rate > self._rate else self._since_rise + 1
+            self._since_rise = 0 if rate > self._rate else self._since_rise + record.steps
             self._rate = rate
         validation = scalars.get(VALIDATION_LOSS, math.nan)
         if math.isfinite(validation) and self.losses:
@@ -103,9 +109,8 @@ class Trend:
             self.norms.append(peak)
             if len(self._first_norms) < FIRST:
                 self._first_norms.append(peak)
-        cosine = _cosine(record)
-        if not math.isnan(cosine):
-            self.cosines.append(cosine)
+        if record.table is not None:
+            self._add_cosine(record)
 
     @property
     def warming_up(self) -> bool:
@@ -130,8 +135,12 @@ class Trend:
 
     @property
     def mean_cosine(self) -> float:
-        """Mean cosine between successive gradients, NaN before the window is full."""
-        return sum(self.cosines) / RECENT if len(self.cosines) == RECENT else math.nan
+        """Mean cosine between successive gradients; NaN before the window is full, or without news.
+
+        A record that is too far from the one before has none.
+        """
+        known = len(self.cosines) == RECENT and not self._far
+        return sum(self.cosines) / RECENT if known else math.nan
 
     @property
     def validation(self) -> tuple[float, float]:
@@ -149,18 +158,34 @@ class Trend:
         return _fall(self._first, list(self.losses)[-2 * FIRST :])
 
     def late_fall(self) -> tuple[float, float]:
-        """The same from the third quarter of all records so far to the last.
+        """The same from the third quarter of all steps so far to the last.
 
         Raises:
-            ValueError: there are not yet 64 records.
+            ValueError: there are not yet 64 steps with a loss.
         """
         if len(self._blocks) < BLOCKS // 2 or self.count < BLOCKS:
-            raise ValueError("too few records to tell the third quarter from the last")
-        quarter = len(self._blocks) // 4
-        return _fall(self._blocks[-2 * quarter : -quarter], self._blocks[-quarter:])
+            raise ValueError("too few steps to tell the third quarter from the last")
+        if self._late is None:
+            quarter = len(self._blocks) // 4
+            self._late = _fall(self._blocks[-2 * quarter : -quarter], self._blocks[-quarter:])
+        return self._late
 
-    def _add(self, loss: float) -> None:
-        self.count += 1
+    def _add_cosine(self, record: Record) -> None:
+        """Take in the cosine to the gradient of the record before, unless that is too far away."""
+        gap, self._with_cosine = record.step - self._with_cosine, record.step
+        cosine = _cosine(record)
+        if math.isnan(cosine):
+            return
+        self._far = self._far + 1 if gap > 2 * self._gap else 0
+        if not self.cosines or gap < self._gap or self._far > FAR:
+            # Neighbours are no more, or are there now, and then for long.
+            self._gap, self._far = gap, 0
+            self.cosines.clear()
+        if not self._far:
+            self.cosines.append(cosine)
+
+    def _add(self, loss: float, steps: int) -> None:
+        self.count += steps
         self.signed |= loss < 0
         self.losses.append(loss)
         if len(self._first) < FIRST:
@@ -168,10 +193,12 @@ class Trend:
             start = median(self._first[:3])
             self.first_loss = median(self._first)
             self.undisturbed_loss = start if self.first_loss > GRAVE * start else self.first_loss
-        self._block.append(loss)
-        if len(self._block) == self._block_size:
-            self._blocks.append(sum(self._block) / self._block_size)
-            self._block = []
+        self._block += steps * loss
+        self._in_block += steps
+        if self._in_block >= self._block_size:
+            self._blocks.append(self._block / self._in_block)
+            self._block = self._in_block = 0.0
+            self._late = None
         if len(self._blocks) == 2 * BLOCKS:
             pairs = zip(self._blocks[::2], self._blocks[1::2], strict=True)
             self._blocks = [(a + b) / 2 for a, b in pairs]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tbgrad.diagnosis import RULE_NAMES, RULES, AlertSettings, Diagnosis, Record, Rule
+from tbgrad.diagnosis import RULE_NAMES, RULES, AlertSettings, Diagnosis, Moment, Record, Rule
 from tbgrad.diagnosis.replay import diagnose, newest
 from tbgrad.log import encode, tags
 from tbgrad.log.append import EventFileWriter
@@ -194,39 +195,81 @@ def test_other_parameters_end_the_alerts_of_the_former() -> None:
     assert states(told) == [("no_gradient", "closed", 1, 4)]
 
 
-RULE = Rule(
-    name="loss_stuck", shows="loss", severity="info",
-    applies=lambda moment: moment.record.scalars.get("hit"),
-    evidence=lambda *_: "planted", causes=(), advice="", opens_after=2, closes_after=3,
-)  # fmt: skip
+def planted(opens_after: int, closes_after: int) -> Rule:
+    return Rule(
+        name="loss_stuck", shows="loss", severity="info",
+        applies=lambda moment: moment.record.scalars.get("hit"),
+        evidence=lambda *_: "planted", causes=(), advice="",
+        opens_after=opens_after, closes_after=closes_after,
+    )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.lists(st.sampled_from([True, False, None]), max_size=60))
-def test_alerts_open_and_close_as_a_slow_reading_of_the_rule_says(hits: list[bool | None]) -> None:
+def _in_second_row(moment: Moment) -> Any:
+    hit = moment.record.scalars.get("hit")
+    return None if hit is None else np.array([False, hit, False, False])
+
+
+def lasted(seen: list[tuple[int, int, bool]], value: bool, steps: int) -> bool:
+    """Whether the newest records say so for so many steps, of which a quarter, or three, were seen.
+
+    Of records as first step, last step and what they say.
+    """
+    streak = list(itertools.takewhile(lambda record: record[2] == value, reversed(seen)))
+    if not streak:
+        return False
+    spanned = streak[0][1] - streak[-1][0] + 1
+    least = max(math.ceil(steps / 4), min(steps, 3))
+    return spanned >= steps and sum(last - first + 1 for first, last, _ in streak) >= least
+
+
+RECORDS = st.tuples(
+    st.integers(0, 12), st.integers(1, 4), st.sampled_from([True, True, False, None])
+)
+
+
+@pytest.mark.parametrize("of_a_row", [False, True])
+@pytest.mark.parametrize(("opens_after", "closes_after"), [(1, 1), (2, 3), (10, 5), (20, 40)])
+@settings(max_examples=200, deadline=None)
+@given(history=st.lists(RECORDS, max_size=60))
+def test_alerts_open_and_close_as_a_slow_reading_of_the_rule_says(
+    opens_after: int, closes_after: int, of_a_row: bool, history: list[tuple[int, int, bool | None]]
+) -> None:
     """The oracle goes over the whole history anew at every record."""
-    diagnosis = Diagnosis(rules=[RULE])
-    seen: list[bool] = []
-    is_open, opened = False, 0
-    for step, hit in enumerate(hits):
-        told = diagnosis.update(Record(step, {} if hit is None else {"hit": hit}))
+    rule = planted(opens_after, closes_after)
+    if of_a_row:
+        rule = replace(rule, applies=_in_second_row)
+    diagnosis = Diagnosis(rules=[rule])
+    seen: list[tuple[int, int, bool]] = []
+    is_open, opened, step = False, 0, 0
+    for gap, width, hit in history:
+        first, step = step + gap + 1, step + gap + width
+        said = {} if hit is None else {"hit": hit}
+        told = diagnosis.update(Record(step, said, table(), MANIFEST, first_step=first))
         if hit is None:
             assert told == []
             continue
-        seen.append(hit)
-        closes_after = 3 * 2 ** (opened - 1) if opened else 0
-        if is_open and seen[-closes_after:] == [False] * closes_after:
+        seen.append((first, step, hit))
+        if is_open and lasted(seen, False, closes_after * 2 ** (opened - 1)):
             is_open = False
             assert [a.state for a in told] == ["closed"]
-        elif not is_open and hit:
-            streak = next((i for i, value in enumerate(seen[::-1]) if not value), len(seen))
-            if streak >= 2:
-                is_open = True
-                opened += 1
-                assert [a.state for a in told] == ["open"]
-            else:
-                assert told == []
+        elif not is_open:
+            is_open = lasted(seen, True, opens_after)
+            opened += is_open
+            assert [a.state for a in told] == ["open"] * is_open
         assert bool(diagnosis.open) == is_open
+
+
+def test_what_is_seen_again_after_long_has_lasted() -> None:
+    """Records a hundred steps apart tell of it as neighbours do, and do not need ten of them."""
+    missing = {"dead_fraction": [1, 1, 0, 0]}
+    for apart, opened_at in ((1, 10), (100, 300)):
+        diagnosis = Diagnosis()
+        told = [
+            (step, alert.rule, alert.first_step)
+            for step in range(apart, 20 * apart, apart)
+            for alert in diagnosis.update(record(step, missing))
+        ]
+        assert told[0] == (opened_at, "dead_units", apart)
 
 
 @pytest.mark.parametrize("adaptive", [False, True])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tbgrad.diagnosis import Diagnosis, Record
+from tbgrad.diagnosis.trend import RECENT
 from tbgrad.log.records import CurvatureEstimate, Eigenvalue
 from tbgrad.log.tags import MINIMUM_RATIO
 from tests.diagnosis.histories import RELU, alerts, noise, one
@@ -39,6 +40,28 @@ def test_a_loss_that_goes_to_and_fro() -> None:
     assert "cosine -0.80 on average" in found[0].evidence
     falls = alerts(range(1, 90), columns=lambda _: {"cosine": -0.8})  # at the edge, and falling
     assert falls == []
+
+
+def test_steps_far_apart_do_not_hide_that_neighbours_point_against_each_other() -> None:
+    """Half of the steps are logged, in blocks; to the last of the block before it is a multiple."""
+    logged = [*range(1, 11), *(at + i for at in range(19, 90, 16) for i in range(8))]
+    far = {step for step, before in zip(logged[1:], logged, strict=False) if step - before > 1}
+    found = alerts(
+        logged,
+        lambda step: {"loss": 1.0 + 0.1 * (-1) ** step},
+        lambda step: {"cosine": 1.0 if step in far else -0.65},
+    )
+    assert [alert.rule for alert in found] == ["loss_oscillating"]
+    assert "cosine -0.65 on average" in found[0].evidence
+
+
+def test_where_all_steps_that_are_logged_are_far_apart_their_cosines_count() -> None:
+    swings = alerts(
+        range(10, 900, 10),
+        lambda step: {"loss": 1.0 + 0.1 * (-1) ** (step // 10)},
+        lambda _: {"cosine": -0.8},
+    )
+    assert [alert.rule for alert in swings] == ["loss_oscillating"]
 
 
 def test_a_loss_that_is_stuck() -> None:
@@ -108,7 +131,7 @@ def test_the_size_of_the_batch_against_the_noise(cosine: float, rule: str) -> No
     alert = one(found, rule)
     assert alert.severity == "info"
     assert f"cosine {cosine:.3f}" in alert.evidence
-    assert alert.last_step >= 40  # not before a window of records is full
+    assert alert.last_step > RECENT  # not before a window of records is full
 
 
 def estimate(top: float, bottom: float) -> CurvatureEstimate:

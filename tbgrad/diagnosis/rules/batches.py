@@ -66,7 +66,7 @@ NOISY = Rule(
     ),
     advice="raise batch_size or gradient_accumulation_steps about fourfold, or lower learning_rate "
     "(a decaying schedule)",
-    opens_after=20,
+    opens_after=10,
     closes_after=40,
 )
 TOO_LARGE = Rule(
@@ -77,6 +77,6 @@ TOO_LARGE = Rule(
     evidence=_too_large_evidence,
     causes=("the batch is larger than the differences between samples make useful",),
     advice="a batch_size several times smaller reaches the same loss after fewer samples",
-    opens_after=20,
+    opens_after=5,
     closes_after=40,
 )
