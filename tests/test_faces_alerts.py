@@ -18,6 +18,7 @@ from tbgrad.diagnosis.replay import judge
 from tbgrad.log import encode
 from tbgrad.log.encode import to_jsonable
 from tbgrad.reading.directory import read
+from tests.diagnosis.test_history import steps, write
 from tests.plugin import logs
 from tests.plugin.conftest import Api, python_provider
 from tests.support.events import PatientEventFileWriter as EventFileWriter
@@ -107,6 +108,7 @@ WRITERS: dict[str, tuple[Callable[[Path], None], int]] = {
     "another": (write_other_writer, 2),
     "thousands": (write_thousands, 300),
     "missing": (write_missing, 1),
+    "every step": (lambda directory: write(directory, steps(1000, bad=437)), 1),
 }
 
 

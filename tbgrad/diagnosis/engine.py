@@ -51,6 +51,7 @@ class Diagnosis:
         among `failures`.
         """
         if record.norms is not None:
+            self._stepped = max(self._stepped, record.step)
             return self._update(record, [case for case in self._cases if case.rule.every_step])
         if record.step > self._stepped:
             return self._update(record, self._cases)
@@ -66,7 +67,6 @@ class Diagnosis:
         with np.errstate(all="ignore"):
             for record in self._pieces.of(steps, manifest):
                 told += self.update(record)
-        self._stepped = max(self._stepped, steps.last_step)
         return told
 
     def _update(self, record: Record, cases: Sequence[_Case]) -> list[Alert]:

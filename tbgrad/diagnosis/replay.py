@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tbgrad.diagnosis.engine import Diagnosis
+from tbgrad.diagnosis.history import history
+from tbgrad.diagnosis.history import records as records
 from tbgrad.diagnosis.record import RULE_SCALARS, Record
 from tbgrad.diagnosis.rule import Rule
 from tbgrad.diagnosis.rules import RULE_NAMES, RULES
 from tbgrad.diagnosis.settings import AlertSettings
 from tbgrad.log.records import SEVERITIES, Alert, Manifest
-from tbgrad.log.tags import ALERTS, CURVATURE, PARAMETERS, Kind
+from tbgrad.log.tags import ALERTS, PARAMETERS, Kind
 from tbgrad.reading.run import Run
 
 
@@ -106,32 +105,16 @@ def _replayed(
     if not rules:
         return (), []
     diagnosis = Diagnosis(settings, rules)
-    told = [alert for record in records(run) for alert in diagnosis.update(record)]
+    told = [alert for _, alert in retold(run, diagnosis)]
     newest_states = {alert.key: alert for alert in (*told, *diagnosis.open)}
     return tuple(newest_states.values()), diagnosis.failures
 
 
-def records(run: Run) -> Iterator[Record]:
-    """What a run logged, step by step."""
-    packed = run.get(PARAMETERS)
-    curvature = run.get(CURVATURE)
-    scalars = {
-        tag: dict(zip(series.steps.tolist(), series.values.tolist(), strict=True))
-        for tag in RULE_SCALARS
-        if (series := run.get(tag)) is not None and series.kind is Kind.SCALAR
-    }
-    rows: dict[int, NDArray[np.float32]] = {}
-    if packed is not None and run.manifest is not None:
-        known = len(run.manifest.parameters)
-        rows = dict(zip(packed.steps.tolist(), packed.values[:, :known], strict=True))
-    estimates = (
-        dict(zip(curvature.steps.tolist(), curvature.values, strict=True)) if curvature else {}
-    )
-    for step in sorted({*rows, *estimates, *(s for by_step in scalars.values() for s in by_step)}):
-        yield Record(
-            step=step,
-            scalars={tag: by_step[step] for tag, by_step in scalars.items() if step in by_step},
-            table=rows.get(step),
-            manifest=run.manifest,
-            curvature=estimates.get(step),
-        )
+def retold(run: Run, diagnosis: Diagnosis) -> Iterator[tuple[int, Alert]]:
+    """What rules tell of a run, and up to which step they had seen it then."""
+    for part in history(run):
+        if isinstance(part, Record):
+            told, step = diagnosis.update(part), part.step
+        else:
+            told, step = diagnosis.add_steps(part, run.manifest), part.last_step
+        yield from ((step, alert) for alert in told)

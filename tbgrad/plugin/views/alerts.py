@@ -9,8 +9,9 @@ from tbgrad.diagnosis import RULE_NAMES
 from tbgrad.diagnosis.replay import judge
 from tbgrad.log.decode import ended_at
 from tbgrad.log.tags import GRADIENT_NORM, NOTES, PLUGINS
+from tbgrad.plugin.judged import read_judged
 from tbgrad.plugin.source import SCALARS_PLUGIN, Snapshot
-from tbgrad.plugin.stored_run import read_judged, read_run
+from tbgrad.plugin.stored_run import read_run
 
 MAX_ALERTS = 500
 
