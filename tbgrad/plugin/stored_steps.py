@@ -57,7 +57,8 @@ def step_values(
 ) -> list[Stored]:
     """Every step of a run whose manifests are `told`, as blocks of the coarsest level that has
     `enough` windows, without that of the finest that is whole."""
-    blocks = _chosen(_Levels(snapshot, place, told), tags_of(snapshot, place), enough)
+    tags = tags_of(snapshot, place)
+    blocks = _chosen(_Levels(snapshot, place, told), tags, enough) if tags else []
     return [(block.first_step, block.end, STEPS, Kind.STEPS, block) for block in blocks]
 
 
