@@ -108,7 +108,7 @@ WRITERS: dict[str, tuple[Callable[[Path], None], int]] = {
     "another": (write_other_writer, 2),
     "thousands": (write_thousands, 300),
     "missing": (write_missing, 1),
-    "every step": (lambda directory: write(directory, steps(1000, bad=437)), 1),
+    "every step": (lambda directory: write(directory, steps(1000, bad=437), logged=250), 1),
 }
 
 
