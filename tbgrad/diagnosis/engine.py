@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from tbgrad.diagnosis.facts import Facts
 from tbgrad.diagnosis.network import Network
 from tbgrad.diagnosis.pieces import Pieces
 from tbgrad.diagnosis.record import Record
-from tbgrad.diagnosis.rule import Moment, Rule
+from tbgrad.diagnosis.rule import Advice, Moment, Rule
 from tbgrad.diagnosis.rules import RULES
 from tbgrad.diagnosis.settings import AlertSettings
 from tbgrad.diagnosis.trend import Trend
@@ -37,6 +38,7 @@ class Diagnosis:
         self._settings = chosen = settings or AlertSettings()
         self._cases = [_Case(rule, chosen) for rule in rules if not chosen.silences(rule.name)[0]]
         self._trend = Trend()
+        self._facts = Facts()
         self._pieces = Pieces()
         self._stepped = -1
         self._manifest: Manifest | None = None
@@ -74,7 +76,8 @@ class Diagnosis:
             self._manifest, self._layers = record.manifest, Network(record.manifest)
         with np.errstate(all="ignore"):  # a diverging training has numbers of every kind
             self._trend.add_losses(record)
-            moment = Moment(record, self._trend, self._settings, self._layers)
+            self._facts.add(record, self._layers)
+            moment = Moment(record, self._trend, self._settings, self._facts, self._layers)
             told = [alert for case in tuple(cases) for alert in self._ask(case, moment)]
             self._trend.add_gradient(record)
         return told
@@ -137,6 +140,8 @@ class _Case:
         self._hits = np.where(hit, self._hits + steps, 0)
         self._misses = np.where(hit, 0, self._misses + steps)
         ready = self._hits >= self.rule.opens_after
+        if self.rule.at_once is not None and not ready.all():
+            ready |= hit & self.rule.at_once(moment)
         if self.alert is not None:
             told += self._last(moment, hit, ready)
         elif ready.any():
@@ -192,7 +197,8 @@ class _Case:
     def _made(self, moment: Moment, rows: NDArray[np.intp], first_step: int) -> Alert:
         """The alert as it is at this moment; `rows` are those that it is measured in."""
         rule = self.rule
-        said = rule.evidence(moment, rows)
+        said, headline = rule.evidence(moment, rows), rule.headline
+        advice = rule.advice if isinstance(rule.advice, Advice) else rule.advice(moment, rows)
         named = [self._names[i] for i in rows] if self._names else []
         if named:
             said += f": {', '.join(named[:LISTED])}{', …' if len(named) > LISTED else ''}"
@@ -204,8 +210,10 @@ class _Case:
             last_step=moment.record.step,
             state="open",
             evidence=said,
-            causes=rule.causes,
-            advice=rule.advice if isinstance(rule.advice, str) else rule.advice(moment, rows),
+            causes=rule.causes if isinstance(rule.causes, tuple) else rule.causes(moment, rows),
+            advice=advice.first,
+            next_advice=advice.then,
+            headline=headline if isinstance(headline, str) else headline(moment, rows),
         )
 
     def _begin(self, names: tuple[str, ...], rows: int, manifest: Manifest | None) -> list[Alert]:

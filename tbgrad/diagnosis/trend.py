@@ -129,6 +129,19 @@ class Trend:
         return median(self._first_norms) if self._first_norms else math.nan
 
     @property
+    def usual_norm(self) -> float:
+        """Median gradient norm of the newest records, of the first where these are few."""
+        return median(self.norms) if self.norms else math.nan
+
+    @property
+    def scale(self) -> float:
+        """What a change of the loss is set against: the first loss, or its spread if larger."""
+        if not self._first:
+            return math.nan
+        spread = max(self._first) - min(self._first)
+        return max(abs(self.first_loss), spread) if self.signed else self.first_loss
+
+    @property
     def mean_cosine(self) -> float:
         """Mean cosine between successive gradients, NaN before the window is full."""
         return sum(self.cosines) / RECENT if len(self.cosines) == RECENT else math.nan

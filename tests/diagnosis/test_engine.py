@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tbgrad.diagnosis import RULE_NAMES, RULES, AlertSettings, Diagnosis, Record, Rule
+from tbgrad.diagnosis import RULE_NAMES, RULES, Advice, AlertSettings, Diagnosis, Record, Rule
 from tbgrad.diagnosis.replay import diagnose, newest
 from tbgrad.log import encode, tags
 from tbgrad.log.append import EventFileWriter
@@ -197,7 +197,7 @@ def test_other_parameters_end_the_alerts_of_the_former() -> None:
 RULE = Rule(
     name="loss_stuck", shows="loss", severity="info",
     applies=lambda moment: moment.record.scalars.get("hit"),
-    evidence=lambda *_: "planted", causes=(), advice="", opens_after=2, closes_after=3,
+    evidence=lambda *_: "planted", causes=(), advice=Advice(""), opens_after=2, closes_after=3,
 )  # fmt: skip
 
 
