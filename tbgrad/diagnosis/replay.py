@@ -5,24 +5,35 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from tbgrad.diagnosis import needs
 from tbgrad.diagnosis.engine import Diagnosis
-from tbgrad.diagnosis.history import history
+from tbgrad.diagnosis.history import history, scalar
 from tbgrad.diagnosis.history import records as records
 from tbgrad.diagnosis.record import RULE_SCALARS, Record
 from tbgrad.diagnosis.rule import Rule
 from tbgrad.diagnosis.rules import RULE_NAMES, RULES
 from tbgrad.diagnosis.settings import AlertSettings
+from tbgrad.diagnosis.story import Story, in_order, story_of
 from tbgrad.log.records import SEVERITIES, Alert, Manifest
-from tbgrad.log.tags import ALERTS, PARAMETERS, Kind
+from tbgrad.log.tags import ALERTS, CURVATURE, PARAMETERS, Kind
 from tbgrad.reading.run import Run
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """The alerts of a run, and in sentences what of it the rules have not judged."""
+    """The alerts of a run as a story, and in sentences what of it the rules have not judged.
 
-    alerts: tuple[Alert, ...]
+    `blind` names the rules that could say nothing, as the run does not log what they look at.
+    """
+
+    story: Story | None
     not_judged: tuple[str, ...]
+    blind: tuple[str, ...] = ()
+
+    @property
+    def alerts(self) -> tuple[Alert, ...]:
+        """All of them, each fault ahead of what it brought about."""
+        return in_order(self.story)
 
 
 def alerts_of(run: Run, settings: AlertSettings | None = None) -> tuple[Alert, ...]:
@@ -39,7 +50,7 @@ def judge(
     """The same, and what was not judged."""
     if settings is not None:
         alerts, failed = _replayed(run, settings, rules)
-        return Judgement(newest(alerts), _not_judged(run, RULE_NAMES, failed))
+        return _judged(run, newest(alerts), _not_judged(run, RULE_NAMES, failed))
     series = run.get(ALERTS)
     logged: list[Alert] = []
     if series is not None and series.kind is Kind.ALERTS:
@@ -47,7 +58,14 @@ def judge(
     here = unwatched(run.manifest, logged)
     replayed, failed = _replayed(run, None, [rule for rule in rules if rule.name in here])
     began = run.manifest.first_step if run.manifest is not None else 0
-    return Judgement(newest([*logged, *replayed], began), _not_judged(run, here, failed))
+    return _judged(run, newest([*logged, *replayed], began), _not_judged(run, here, failed))
+
+
+def _judged(run: Run, alerts: Iterable[Alert], not_judged: tuple[str, ...]) -> Judgement:
+    logged = {tag for tag in needs.LOGGED if scalar(run, tag) is not None}
+    logged |= {tag for tag in (CURVATURE, PARAMETERS) if len(run.get(tag, ()))}
+    grave, blind = needs.blind(logged) if any(map(len, run.values())) else ((), ())
+    return Judgement(story_of(alerts), (*not_judged, *grave), blind)
 
 
 def _not_judged(run: Run, rules: Collection[str], failed: Iterable[str]) -> tuple[str, ...]:

@@ -52,10 +52,7 @@ CAUSES: Mapping[str, frozenset[str]] = {
         "noise_dominated": (*_LOST, *_BLOCKED, "schedule_ended", "loss_stuck"),
         "batch_too_large": (*_LOST, *_BLOCKED, "clipping_always", "loss_stuck"),
         "clipping_always": (*_BURST, "loss_diverging"),
-        "loss_stuck": (
-            *_LOST, *_BLOCKED, "schedule_ended", "not_trainable", "clipping_always",
-            "layer_rate_mismatch",
-        ),
+        "loss_stuck": (*_LOST, *_BLOCKED, "schedule_ended", "clipping_always"),
         "overfitting": ("loss_diverging",),
     }.items()
 }  # fmt: skip
@@ -67,8 +64,13 @@ BRIEF = frozenset({"gradient_spike", "edge_of_stability", "loss_oscillating", "c
 REACH = 100
 """So many steps after it ends a brief fault may still bring something about."""
 
+SEEN_AT_ONCE = frozenset(
+    {"nonfinite", "loss_diverging", "exploding_gradient", "gradient_spike", "loss_implausible"}
+)
+"""Faults that show at every step, and so may be seen ahead of their cause, which shows rarely."""
+
 LAG = 16
-"""Steps after which a fault may be seen later than what it brings about: it is looked at rarely."""
+"""By so many steps, and by as many as there were until then, a cause may be seen later."""
 
 NAMED = 2
 """So many effects are named in the headline."""
@@ -108,6 +110,13 @@ class Story:
     def is_open(self) -> bool:
         """Whether any of it is."""
         return any(alert.state == "open" for alert in self.alerts)
+
+
+def in_order(story: Story | None) -> tuple[Alert, ...]:
+    """All alerts of a run as faces list them: each fault ahead of what it brought about."""
+    if story is None:
+        return ()
+    return tuple(alert for each in (story, *story.further) for alert in each.alerts)
 
 
 def story_of(alerts: Iterable[Alert]) -> Story | None:
@@ -159,7 +168,8 @@ def _brings(cause: Alert, effect: Alert) -> bool:
     if effect.rule in CAUSES.get(cause.rule, ()):  # either may be first: time tells
         before = _order(cause) < _order(effect)
     else:
-        before = cause.first_step <= 2 * effect.first_step + LAG
+        late = effect.first_step + LAG if effect.rule in SEEN_AT_ONCE else 0
+        before = cause.first_step <= effect.first_step + late
     over = cause.state == "closed" and cause.rule in BRIEF
     return before and not (over and cause.last_step + REACH < effect.first_step)
 
