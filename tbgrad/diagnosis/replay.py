@@ -32,7 +32,7 @@ class Judgement:
 
     @property
     def alerts(self) -> tuple[Alert, ...]:
-        """All of them, each fault ahead of what it brought about."""
+        """All of them: open ones first, each fault ahead of what it brought about."""
         return in_order(self.story)
 
 

@@ -6,6 +6,7 @@ is what a face headlines.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -113,10 +114,17 @@ class Story:
 
 
 def in_order(story: Story | None) -> tuple[Alert, ...]:
-    """All alerts of a run as faces list them: each fault ahead of what it brought about."""
+    """All alerts of a run as faces list them.
+
+    Those that are open come first, each fault ahead of its effects, then the closed ones by their
+    severity, the newest first.
+    """
     if story is None:
         return ()
-    return tuple(alert for each in (story, *story.further) for alert in each.alerts)
+    told = [alert for each in (story, *story.further) for alert in each.alerts]
+    over = [alert for alert in told if alert.state != "open"]
+    over.sort(key=lambda alert: (SEVERITIES.index(alert.severity), -alert.first_step))
+    return (*(alert for alert in told if alert.state == "open"), *over)
 
 
 def story_of(alerts: Iterable[Alert]) -> Story | None:
@@ -146,10 +154,14 @@ def _rank(story: Story) -> tuple[bool, int, int]:
 def _stories(ordered: Sequence[Alert]) -> list[Story]:
     """A story for each alert that no other one has brought about."""
     roots: dict[tuple[str, int], Alert] = {}
+    by_rule: dict[str, list[Alert]] = {}
+    for alert in ordered:
+        by_rule.setdefault(alert.rule, []).append(alert)
 
     def root_of(alert: Alert, seen: frozenset[tuple[str, int]] = frozenset()) -> Alert:
         if alert.key not in roots:
-            before = [a for a in ordered if a.key not in seen and _brings(a, alert)]
+            likely = _candidates(alert, by_rule)
+            before = [a for a in likely if a.key not in seen and _brings(a, alert)]
             found = [root_of(cause, seen | {alert.key}) for cause in before]
             roots[alert.key] = min(found, key=_order) if found else alert
         return roots[alert.key]
@@ -159,6 +171,17 @@ def _stories(ordered: Sequence[Alert]) -> list[Story]:
         members.setdefault(root_of(alert).key, []).append(alert)
     by_key = {alert.key: alert for alert in ordered}
     return [_told(by_key[key], own) for key, own in members.items()]
+
+
+def _candidates(effect: Alert, by_rule: Mapping[str, list[Alert]]) -> list[Alert]:
+    """Of each rule that may be the cause its first alert, of brief faults the last one before."""
+    found = []
+    for rule in sorted(CAUSES.get(effect.rule, ())):
+        alerts = by_rule.get(rule, [])
+        found += alerts[:1]
+        at = bisect_right(alerts, effect.first_step, key=lambda alert: alert.first_step)
+        found += alerts[max(1, at - 1) : at] if rule in BRIEF else []
+    return found
 
 
 def _brings(cause: Alert, effect: Alert) -> bool:

@@ -66,7 +66,7 @@ def judgement(run: Run) -> Judgement:
 
 
 def alerts(run: Run) -> tuple[Alert, ...]:
-    """Every alert, each fault ahead of what it brought about."""
+    """Every alert: open ones first, each fault ahead of what it brought about."""
     return judgement(run).alerts
 
 
