@@ -120,7 +120,7 @@ def inputs(moment: Moment) -> Suspect | None:
     if len(facts.inputs) < 3 or not facts.input_scale > moment.settings.input_scale:
         return None
     return Suspect(
-        f"the inputs are not scaled: their size is about {facts.input_scale:.2g}",
+        f"the inputs are not scaled: their size is about {facts.input_scale:,.0f}",
         "scale the inputs to mean 0 and deviation 1 (a keras.layers.Normalization, adapted)",
     )
 

@@ -27,6 +27,8 @@ RECENT = 32
 PATIENCE = 4
 """So many validations are looked at together."""
 BLOCKS = 64
+FALLS = 0.95
+"""Newer losses that are lower than older ones by more than noise."""
 GRAVE = 10.0
 """A loss so many times as large as at first is lost for good."""
 
@@ -127,6 +129,18 @@ class Trend:
     def first_norm(self) -> float:
         """Median gradient norm of the first records."""
         return median(self._first_norms) if self._first_norms else math.nan
+
+    @property
+    def newest_loss(self) -> float:
+        """Median of the newest three losses."""
+        return median(list(self.losses)[-3:]) if self.losses else math.nan
+
+    @property
+    def falls(self) -> bool:
+        """Whether the newest losses are lower than those before them."""
+        losses = list(self.losses)
+        half = len(losses) // 2
+        return half > 0 and median(losses[half:]) < FALLS * median(losses[:half])
 
     @property
     def usual_norm(self) -> float:

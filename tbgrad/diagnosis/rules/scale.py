@@ -62,7 +62,7 @@ def _implausible(moment: Moment) -> Any:
     if _negative(moment):
         return True
     large = trend.recent_loss > _limit(moment)
-    return large and trend.recent_loss > STAYS * trend.first_loss
+    return large and trend.newest_loss > STAYS * trend.first_loss
 
 
 def _severity(moment: Moment) -> Severity:
@@ -130,7 +130,7 @@ IMPLAUSIBLE = Rule(
     causes=_EXPLAINED.causes,
     advice=_EXPLAINED.advice,
     headline=_headline,
-    opens_after=10,
+    opens_after=20,
     closes_after=10,
     at_once=lambda moment: _negative(moment) and moment.trend.count >= 3,
     every_step=True,

@@ -81,7 +81,7 @@ def _ended(moment: Moment) -> Any:
 def _decayed(moment: Moment) -> Any:
     if moment.record.table is None:
         return None
-    return decay(moment) is not None and _high(moment)
+    return decay(moment) is not None and _high(moment) and not moment.trend.falls
 
 
 def _sorted(moment: Moment) -> Any:
@@ -143,7 +143,7 @@ INPUTS = Rule(
     applies=lambda moment: None if moment.record.table is None else inputs(moment) is not None,
     evidence=lambda moment, _: (
         f"the gradient of the first kernel over that of its bias says that inputs have a size of "
-        f"{moment.facts.input_scale:.2g} (alert above {moment.settings.input_scale:g})"
+        f"{moment.facts.input_scale:,.0f} (alert above {moment.settings.input_scale:g})"
     ),
     causes=_causes(inputs),
     advice=_remedy(inputs),
