@@ -58,7 +58,9 @@ class LayersPanel(Panel):
         text = f"{self.row + 1:,} of {count(amount, 'parameter')}"
         alerts = facts.alerts_by_name(self.run) if self.run else {}
         named = sum(name in alerts for name in self.run.names) if self.run and alerts else 0
-        return (f"{text}, {named:,} with alerts" if named else text), colours.TEXT
+        full = f"{text}, {named:,} with alerts" if named else text
+        fits = self.size.width >= len(full) + len(self.titles[-1]) + 9
+        return full if fits else text, colours.TEXT
 
     def draw_content(self, canvas: Canvas, box: Box) -> None:
         """Legend, rows, steps."""
