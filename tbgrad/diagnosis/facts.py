@@ -22,6 +22,9 @@ ORDINARY = 0.3
 ENTRIES = 10
 """So many estimates of the size of the inputs are kept, of the first records."""
 
+EARLY = 3
+"""So many records are those of the first updates."""
+
 RESTS = 0.01
 """A bias whose gradient is so small beside others has come to rest, and tells nothing of inputs."""
 
@@ -35,11 +38,14 @@ class Facts:
         ended_since: the step from which on the rate is next to nothing beside its highest; -1 where
             it is not.
         updates: relative update of every kernel, [P], NaN elsewhere; `largest_update` is the
-            largest of them, `worst_update` the largest so far.
+            largest of them, `worst_update` the largest so far, `early_update` that of the first
+            records, of steps that are not yet the work of those before them.
         first_weights: norms of all weights in the first record that had them; `weights` the newest.
         dead: the largest share of units of a layer that no gradient reaches.
         no_gradient: whether the gradient of all parameters is exactly zero.
-        stability: largest eigenvalue over the optimizer's threshold.
+        stability: largest eigenvalue over the optimizer's threshold; `worst_stability` the largest
+            so far.
+        lost_since: the step from which on loss or gradient are not finite; -1 where they are.
         inputs: of the first records, how large the inputs of the first layer seem to be: gradient
             norm of its kernel over that of its bias, for one input.
         epochs: the course of the loss within the epochs.
@@ -50,12 +56,14 @@ class Facts:
         self.rate = self.peak_rate = math.nan
         self.ended_since = -1
         self.updates: NDArray[np.float64] | None = None
-        self.largest_update = self.worst_update = math.nan
+        self.largest_update = self.worst_update = self.early_update = math.nan
+        self.lost_since = -1
         self.first_weights: NDArray[np.float32] | None = None
         self.weights: NDArray[np.float32] | None = None
         self.dead = 0.0
         self.no_gradient = False
-        self.stability = math.nan
+        self.stability = self.worst_stability = math.nan
+        self._records = 0
         self.inputs: list[float] = []
         self.epochs = Epochs()
 
@@ -67,7 +75,9 @@ class Facts:
         self._add_rate(record)
         if record.curvature is not None:
             self.stability = record.curvature.stability
+            self.worst_stability = float(np.fmax(self.worst_stability, self.stability))
         loss = record.scalars.get(LOSS, math.nan)
+        self._add_lost(record)
         if self.manifest is not None and self.manifest.batches:
             first = record.first_step or record.step
             self.epochs.add((first + record.step) // 2, loss, self.manifest.batches[-1])
@@ -78,6 +88,17 @@ class Facts:
     def input_scale(self) -> float:
         """How large a single input is, at least; NaN where it is not known."""
         return min(self.inputs, default=math.nan)
+
+    def _add_lost(self, record: Record) -> None:
+        counts = record.statistic("nonfinite")
+        known = LOSS in record.scalars or record.norms is not None or counts is not None
+        lost = not math.isfinite(record.scalars.get(LOSS, 0.0))
+        lost |= record.norms is not None and bool(np.isinf(record.norms).any())
+        lost |= counts is not None and bool((counts > 0).any())
+        if lost and self.lost_since < 0:
+            self.lost_since = record.first_step or record.step
+        elif known and not lost:
+            self.lost_since = -1
 
     def _add_rate(self, record: Record) -> None:
         rate = record.scalars.get(LEARNING_RATE, math.nan)
@@ -124,3 +145,6 @@ class Facts:
         if not np.isnan(ratios).all():
             self.largest_update = float(np.nanmax(ratios))
             self.worst_update = float(np.fmax(self.worst_update, self.largest_update))
+            self._records += 1
+            if self._records <= EARLY:
+                self.early_update = self.worst_update

@@ -42,7 +42,9 @@ CAUSES: Mapping[str, frozenset[str]] = {
         "loss_diverging": (*_LOST, "output_mismatch"),
         "loss_scale_collapse": (*_BURST, "loss_diverging", "nonfinite"),
         "nonfinite": (*_LOST, "output_mismatch"),
-        "dead_units": (*_LOST, "zero_initialization", "weights_decayed"),
+        "dead_units": (
+            *_LOST, "zero_initialization", "weights_decayed", "vanishing_gradient",
+        ),
         "saturated_layer": (*_LOST,),
         "vanishing_gradient": (*_LOST, *_BLOCKED),
         "no_gradient": (*_LOST, *_BLOCKED, "clipping_always"),
@@ -58,6 +60,13 @@ CAUSES: Mapping[str, frozenset[str]] = {
     }.items()
 }  # fmt: skip
 """By rule, the rules of faults that can bring it about."""
+
+AHEAD = (
+    "output_mismatch", "zero_initialization", "inputs_unscaled", "momentum_too_large",
+    "gradient_spike", "exploding_gradient", "loss_implausible", "edge_of_stability",
+    "update_too_large",
+)  # fmt: skip
+"""Of what begins at one step: a set-up is there before any gradient, a gradient before its step."""
 
 BRIEF = frozenset({"gradient_spike", "edge_of_stability", "loss_oscillating", "clipping_always"})
 """Faults that leave nothing behind: what comes long after they are over is not theirs."""
@@ -144,11 +153,15 @@ def story_of(alerts: Iterable[Alert]) -> Story | None:
 
 def _order(alert: Alert) -> tuple[int, int, str]:
     """By time; of what begins at one step, causes ahead of what they bring about."""
+    if alert.rule in AHEAD:
+        return alert.first_step, AHEAD.index(alert.rule) - len(AHEAD), alert.rule
     return alert.first_step, len(CAUSES.get(alert.rule, ())), alert.rule
 
 
-def _rank(story: Story) -> tuple[bool, int, int]:
-    return not story.is_open, SEVERITIES.index(story.severity), story.root.first_step
+def _rank(story: Story) -> tuple[bool, bool, int, int]:
+    """Mere hints come last, what is over behind what is not."""
+    severity = SEVERITIES.index(story.severity)
+    return story.severity == "info", not story.is_open, severity, story.root.first_step
 
 
 def _stories(ordered: Sequence[Alert]) -> list[Story]:

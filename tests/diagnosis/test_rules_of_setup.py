@@ -93,7 +93,7 @@ def test_targets_of_very_large_scale() -> None:
         manifest=REGRESSION,
     )
     alert = of(found, "loss_implausible")
-    assert alert.advice.startswith("divide the targets by 1e+05")
+    assert alert.advice.startswith("divide the targets by 100000")
     assert alerts(range(1, 60), lambda s: {"loss": 4.0 * 0.99**s}, manifest=REGRESSION) == []
 
 

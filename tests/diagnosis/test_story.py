@@ -85,8 +85,8 @@ def test_faults_that_have_nothing_to_do_with_one_another_are_stories_of_their_ow
     story = story_of([spike, diverges, alert("overfitting", 300), frozen])
     assert story is not None
     assert (story.root.rule, story.effects) == ("loss_diverging", ())
-    assert [s.root.rule for s in story.further] == ["overfitting", "not_trainable",
-                                                    "gradient_spike"]  # fmt: skip
+    further = [each.root.rule for each in story.further]
+    assert further == ["overfitting", "gradient_spike", "not_trainable"]  # mere hints come last
 
 
 def test_without_alerts_there_is_no_story_and_one_alert_is_one() -> None:

@@ -19,6 +19,7 @@ from tbgrad.diagnosis.suspects import (
     rate,
     schedule,
     targets,
+    thin_weights,
     wrong_output,
 )
 from tbgrad.diagnosis.trend import FIRST, GRAVE, RECENT
@@ -213,7 +214,7 @@ _OSCILLATING = Explained(
     _oscillating_otherwise,
 )
 _STUCK = Explained(
-    (wrong_output, alike, _blocked, schedule, decay, momentum, rate, inputs),
+    (wrong_output, alike, thin_weights, _blocked, schedule, decay, momentum, rate, inputs),
     _stuck_causes,
     _stuck_otherwise,
 )

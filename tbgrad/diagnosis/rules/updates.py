@@ -13,6 +13,9 @@ from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule, share
 from tbgrad.diagnosis.suspects import Explained, inputs, momentum, share_of
 from tbgrad.log.tags import LEARNING_RATE, LOSS_SCALE, SKIPPED_UPDATES
 
+OVERWHELMING = 3.0
+"""An update so many times as large as the weights needs no second one."""
+
 
 def _ratios(moment: Moment, least: float = 0.0) -> Any:
     """Relative update of every kernel, in rows of all parameters; NaN elsewhere.
@@ -53,7 +56,7 @@ def _too_large_evidence(moment: Moment, rows: Rows) -> str:
 
 def _overwhelming(moment: Moment) -> Any:
     """Updates that outweigh the weights: after one of them these are no longer those it was."""
-    return _steps(moment) > 1
+    return _steps(moment) > OVERWHELMING
 
 
 def _too_large_headline(moment: Moment, rows: Rows) -> str:
