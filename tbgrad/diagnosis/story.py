@@ -61,6 +61,9 @@ CAUSES: Mapping[str, frozenset[str]] = {
 }  # fmt: skip
 """By rule, the rules of faults that can bring it about."""
 
+MEASURED = ("edge_of_stability", "loss_oscillating")
+"""Of a rate that is too large these tell best how far it is, once they are seen."""
+
 AHEAD = (
     "output_mismatch", "zero_initialization", "inputs_unscaled", "momentum_too_large",
     "gradient_spike", "exploding_gradient", "loss_implausible", "edge_of_stability",
@@ -222,7 +225,10 @@ def _told(root: Alert, members: Sequence[Alert]) -> Story:
     if named:
         listed = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
         said += f"; {listed} {'follows' if len(named) == 1 else 'follow'}"
-    return Story(said, root.advice, root.next_advice, root, effects)
+    advises = root
+    if root.rule in _RATE:
+        advises = next((effect for effect in effects if effect.rule in MEASURED), root)
+    return Story(said, advises.advice, advises.next_advice, root, effects)
 
 
 def _when(alert: Alert) -> str:

@@ -89,6 +89,13 @@ def test_faults_that_have_nothing_to_do_with_one_another_are_stories_of_their_ow
     assert further == ["overfitting", "gradient_spike", "not_trainable"]  # mere hints come last
 
 
+def test_how_far_a_rate_is_too_large_is_said_by_what_measures_it() -> None:
+    step, swings = alert("update_too_large", 1, 9, state="closed"), alert("loss_oscillating", 58)
+    story = story_of([step, swings])
+    assert story is not None
+    assert (story.root, story.advice) == (step, "mend loss_oscillating")
+
+
 def test_without_alerts_there_is_no_story_and_one_alert_is_one() -> None:
     assert story_of([]) is None
     story = story_of([alert("dead_units", 7, parameters=("dense/bias",))])
