@@ -81,8 +81,10 @@ class Facts:
         if self.manifest is not None and self.manifest.batches:
             first = record.first_step or record.step
             self.epochs.add((first + record.step) // 2, loss, self.manifest.batches[-1])
-        if record.table is not None and layers is not None:
-            self._add_table(record, layers)
+        if record.table is not None:
+            self.updates = None
+            if layers is not None:
+                self._add_table(record, layers)
 
     @property
     def input_scale(self) -> float:
@@ -121,11 +123,10 @@ class Facts:
                 self._add_updates(updates, weights, layers)
         if norms is None:
             return
-        known = norms[~np.isnan(norms)]
-        self.no_gradient = bool(len(known)) and not known.any()
+        self.no_gradient = np.fmax.reduce(norms) == 0
         if dead is not None and len(layers.heads):
             shares = dead[layers.heads]
-            self.dead = float(np.nan_to_num(np.fmax.reduce(shares)))
+            self.dead = max(0.0, float(np.fmax.reduce(shares)))  # of NaN 0
         if layers.entrance is not None:
             kernel, bias, root = layers.entrance
             scale = float(norms[kernel]) / max(float(norms[bias]) * root, 1e-30)
@@ -142,9 +143,10 @@ class Facts:
         ratios[rows] = updates[rows] / np.maximum(weights[rows], least)
         ratios[~np.isfinite(ratios)] = np.nan
         self.updates = ratios
-        if not np.isnan(ratios).all():
-            self.largest_update = float(np.nanmax(ratios))
-            self.worst_update = float(np.fmax(self.worst_update, self.largest_update))
+        largest = float(np.fmax.reduce(ratios)) if len(ratios) else math.nan
+        if not math.isnan(largest):
+            self.largest_update = largest
+            self.worst_update = max(largest, self.worst_update)
             self._records += 1
             if self._records <= EARLY:
                 self.early_update = self.worst_update

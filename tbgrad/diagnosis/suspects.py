@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tbgrad.diagnosis.change import amount, rate_of, safe_rate, setting
+from tbgrad.diagnosis.network import CONSTANT
 from tbgrad.diagnosis.rule import Advice, Moment, Rows
-
-ZEROS = frozenset({"zeros", "ones", "constant"})
-"""Names of initializers after which all units of a layer are alike."""
 
 PROBABILITIES = {"softmax", "sigmoid", "hard_sigmoid"}
 
@@ -85,7 +84,7 @@ def alike(moment: Moment) -> Suspect | None:
     if rows is None or manifest is None or not rows.any():
         return None
     first = manifest.parameters[int(np.flatnonzero(rows)[0])]
-    began = first.initializer if first.initializer in ZEROS else "zeros"
+    began = first.initializer if first.initializer in CONSTANT else "zeros"
     return Suspect(
         f"all units of layer {first.layer} begin alike (kernel_initializer {began!r}) and get the "
         "same gradient",
@@ -93,16 +92,12 @@ def alike(moment: Moment) -> Suspect | None:
     )
 
 
-def alike_rows(moment: Moment) -> np.ndarray[tuple[int], np.dtype[np.bool_]] | None:
+def alike_rows(moment: Moment) -> NDArray[np.bool_] | None:
     """Which kernels ahead of the last began with units all alike, [P]; None where not known."""
-    layers, manifest, first = moment.layers, moment.manifest, moment.facts.first_weights
-    if layers is None or manifest is None or first is None or len(first) != layers.count:
+    layers, first = moment.layers, moment.facts.first_weights
+    if layers is None or first is None or len(first) != layers.count:
         return None
-    rows = np.zeros(layers.count, np.bool_)
-    for row in layers.kernels[:-1]:
-        parameter = manifest.parameters[row]
-        constant = parameter.initializer in ("ones", "constant")
-        rows[row] = parameter.shape[-1] > 1 and (constant or first[row] == 0)
+    rows: NDArray[np.bool_] = layers.inner & (layers.constant | (first == 0))
     return rows
 
 
