@@ -70,8 +70,9 @@ class Facts:
     def add(self, record: Record, layers: Network | None) -> None:
         """Take in a record, ahead of the rules."""
         if record.manifest is not None and record.manifest is not self.manifest:
-            self.manifest = record.manifest
-            self.first_weights = None
+            before, self.manifest = self.manifest, record.manifest
+            if before is not None and before.parameters != record.manifest.parameters:
+                self.first_weights = self.weights = None
         self._add_rate(record)
         if record.curvature is not None:
             self.stability = record.curvature.stability
@@ -80,7 +81,7 @@ class Facts:
         self._add_lost(record)
         if self.manifest is not None and self.manifest.batches:
             first = record.first_step or record.step
-            self.epochs.add((first + record.step) // 2, loss, self.manifest.batches[-1])
+            self.epochs.add(first, record.step, loss, self.manifest.batches[-1])
         if record.table is not None:
             self.updates = None
             if layers is not None:

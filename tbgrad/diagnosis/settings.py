@@ -99,8 +99,8 @@ class AlertSettings:
             have about 100, scaled inputs 1.
         momentum: published trainings take 0.9 to 0.99; at 0.995 a step goes on for 200.
         decayed_weights: norm of all kernels over that at first, where the loss has not fallen.
-        epoch_jump: mean loss of the first eighth of an epoch over that of the last eighth of the
-            epoch before, twice; three times as much is told at once. Of shuffled data it is 1.
+        epoch_likeness: correlation of the courses of the loss in two epochs, without their trend,
+            where neighbours are alike too. Of shuffled data it is 0.
     """
 
     vanishing_gradient: float = 1e-3
@@ -136,7 +136,7 @@ class AlertSettings:
     input_scale: float = 30.0
     momentum: float = 0.995
     decayed_weights: float = 0.5
-    epoch_jump: float = 1.5
+    epoch_likeness: float = 0.5
     silence: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -37,7 +37,7 @@ CAUSES: Mapping[str, frozenset[str]] = {
             "output_mismatch", "inputs_unscaled", "momentum_too_large", "update_too_large",
             "exploding_gradient", "loss_diverging", "gradient_spike", "nonfinite",
         ),
-        "gradient_spike": (*_BURST, "loss_diverging", "output_mismatch"),
+        "gradient_spike": (*_BURST, "loss_diverging", "output_mismatch", "saturated_layer"),
         "loss_oscillating": (*_RATE, "momentum_too_large", "inputs_unscaled"),
         "loss_diverging": (*_LOST, "output_mismatch"),
         "loss_scale_collapse": (*_BURST, "loss_diverging", "nonfinite"),
@@ -81,6 +81,9 @@ SEEN_AT_ONCE = frozenset(
     {"nonfinite", "loss_diverging", "exploding_gradient", "gradient_spike", "loss_implausible"}
 )
 """Faults that show at every step, and so may be seen ahead of their cause, which shows rarely."""
+
+SEEN_LATE = frozenset({"schedule_ended", "weights_decayed", "data_sorted"})
+"""Faults that are told once they have lasted: by then others show what they bring about."""
 
 LAG = 16
 """By so many steps, and by as many as there were until then, a cause may be seen later."""
@@ -142,7 +145,7 @@ def in_order(story: Story | None) -> tuple[Alert, ...]:
 def story_of(alerts: Iterable[Alert]) -> Story | None:
     """The story of a run with these alerts; None of a run without.
 
-    >>> story = story_of(run.alerts)
+    >>> story = story_of(alerts_of(run))
     >>> print(story.headline, story.advice, sep="; ")
     """
     stories = sorted(_stories(sorted(alerts, key=_order)), key=_rank)
@@ -208,7 +211,7 @@ def _brings(cause: Alert, effect: Alert) -> bool:
         before = _order(cause) < _order(effect)
     else:
         late = effect.first_step + LAG if effect.rule in SEEN_AT_ONCE else 0
-        before = cause.first_step <= effect.first_step + late
+        before = cause.rule in SEEN_LATE or cause.first_step <= effect.first_step + late
     over = cause.state == "closed" and cause.rule in BRIEF
     return before and not (over and cause.last_step + REACH < effect.first_step)
 

@@ -141,3 +141,10 @@ def test_a_rate_beyond_the_threshold_is_told_in_one_sentence_with_its_new_value(
     assert "non-finite at step 8" in story.headline
     assert story.advice == "lower learning_rate from 0.1 to 0.02"  # 0.1 / 4.3, with a margin
     assert replace(story.root, headline="").headline == ""
+
+
+def test_an_alert_says_in_one_line_since_when_and_what_to_change() -> None:
+    assert str(alert("dead_units", 7, 30)) == (
+        "dead_units since step 7, seen at step 30: seen. Change first: mend dead_units"
+    )
+    assert str(alert("nonfinite", 7, 7, advice="")) == "nonfinite since step 7: seen"

@@ -185,7 +185,7 @@ def _stuck_otherwise(moment: Moment, _: Rows) -> Advice:
         labels = "check that inputs and labels belong together: shuffle them alike"
         return Advice(labels, fit)
     now, ratio = rate_of(moment), moment.trend.update_ratio
-    if now >= 0.1:
+    if now >= 0.1 or moment.facts.ended_since >= 0:
         return Advice("look for what makes updates tiny: clipping, a loss that is scaled down", fit)
     return Advice(raised_rate(moment, ratio), fit)
 
