@@ -61,7 +61,9 @@ def excess(moment: Moment, least: float = 3.0) -> float:
     facts = moment.facts
     if facts.worst_stability > 1:
         return min(MOST, max(1.5, MARGIN * facts.worst_stability))
-    if moment.trend.mean_cosine < moment.settings.opposite_gradients:
+    trend = moment.trend
+    stays = trend.recent_loss < moment.settings.diverging_loss * trend.undisturbed_loss
+    if stays and trend.mean_cosine < moment.settings.opposite_gradients:
         return TO_AND_FRO
     early = facts.early_update > moment.settings.update_ratio
     largest = facts.early_update if early else facts.worst_update

@@ -62,7 +62,7 @@ CAUSES: Mapping[str, frozenset[str]] = {
 """By rule, the rules of faults that can bring it about."""
 
 MEASURED = ("edge_of_stability", "loss_oscillating")
-"""Of a rate that is too large these tell best how far it is, once they are seen."""
+"""Of a rate that is too large, but not by far, these tell best how far, once they are seen."""
 
 AHEAD = (
     "output_mismatch", "zero_initialization", "inputs_unscaled", "momentum_too_large",
@@ -229,7 +229,8 @@ def _told(root: Alert, members: Sequence[Alert]) -> Story:
         listed = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
         said += f"; {listed} {'follows' if len(named) == 1 else 'follow'}"
     advises = root
-    if root.rule in _RATE:
+    away = any(effect.rule in ("loss_diverging", "nonfinite") for effect in effects)
+    if root.rule in _RATE and not away:
         advises = next((effect for effect in effects if effect.rule in MEASURED), root)
     return Story(said, advises.advice, advises.next_advice, root, effects)
 

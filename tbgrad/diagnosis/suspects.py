@@ -183,10 +183,12 @@ def decay(moment: Moment) -> Suspect | None:
     if not kinds:
         return None
     kind = min(kinds)
-    return Suspect(
-        f"the regularizer {kind} has taken {1 - fallen:.0%} of the weights",
-        f"divide the factor of the regularizer {kind} by 100",
-    )
+    name, _, factor = kind.rstrip(")").partition("(")
+    try:
+        remedy = f"lower the regularizer from {kind} to {name}({amount(float(factor) / 100)})"
+    except ValueError:
+        remedy = f"divide the factor of the regularizer {kind} by 100"
+    return Suspect(f"the regularizer {kind} has taken {1 - fallen:.0%} of the weights", remedy)
 
 
 def fallen_weights(moment: Moment) -> float:

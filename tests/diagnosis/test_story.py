@@ -94,6 +94,9 @@ def test_how_far_a_rate_is_too_large_is_said_by_what_measures_it() -> None:
     story = story_of([step, swings])
     assert story is not None
     assert (story.root, story.advice) == (step, "mend loss_oscillating")
+    away = story_of([step, swings, alert("loss_diverging", 20)])
+    assert away is not None
+    assert away.advice == "mend update_too_large"
 
 
 def test_without_alerts_there_is_no_story_and_one_alert_is_one() -> None:
