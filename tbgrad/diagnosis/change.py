@@ -12,8 +12,16 @@ USUAL_UPDATE = 1e-3
 MOST = 100.0
 """A rate is changed by at most so much at once, unless an update outweighs the weights."""
 
+TO_AND_FRO = 5.0
+"""A rate with which steps go to and fro, but not away, is not many times too large."""
+
 MARGIN = 1.25
 """So far below the limit of stability a rate is safe from what the estimate may be off."""
+
+
+def amount(value: float) -> str:
+    """A new value: one digit is enough."""
+    return f"{float(f'{value:.1g}'):g}"
 
 
 def setting(moment: Moment, *names: str) -> float:
@@ -37,7 +45,7 @@ def divided_rate(moment: Moment, factor: float) -> str:
     rate = rate_of(moment)
     if not rate > 0:
         return f"divide learning_rate by {factor:.2g}"
-    return f"lower learning_rate from {rate:.3g} to {rate / factor:.1g}"
+    return f"lower learning_rate from {rate:.3g} to {amount(rate / factor)}"
 
 
 def safe_rate(moment: Moment, least: float = 3.0) -> str:
@@ -51,9 +59,14 @@ def safe_rate(moment: Moment, least: float = 3.0) -> str:
 def excess(moment: Moment, least: float = 3.0) -> float:
     """How many times too large the learning rate seems to be."""
     facts = moment.facts
-    largest = facts.worst_update
-    if facts.stability > 1 and not largest > 1:
-        return max(1.5, MARGIN * facts.stability)
+    if facts.worst_stability > 1:
+        return min(MOST, max(1.5, MARGIN * facts.worst_stability))
+    trend = moment.trend
+    stays = trend.recent_loss < moment.settings.diverging_loss * trend.undisturbed_loss
+    if stays and trend.mean_cosine < moment.settings.opposite_gradients:
+        return TO_AND_FRO
+    early = facts.early_update > moment.settings.update_ratio
+    largest = facts.early_update if early else facts.worst_update
     if math.isnan(largest) or largest < 0.02:
         return least
     most = MOST if largest < 10 else 10 * MOST
@@ -66,4 +79,4 @@ def raised_rate(moment: Moment, ratio: float) -> str:
     rate = rate_of(moment)
     if not rate > 0:
         return f"multiply learning_rate by {factor:.2g}"
-    return f"raise learning_rate from {rate:.3g} to {rate * factor:.1g}"
+    return f"raise learning_rate from {rate:.3g} to {amount(rate * factor)}"

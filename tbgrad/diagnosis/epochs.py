@@ -5,53 +5,81 @@ from __future__ import annotations
 import math
 from collections import deque
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tbgrad.log.batches import Batches
 
-PARTS = 8
-"""An epoch is cut into so many parts; of shorter ones nothing is said."""
+LEAST = 16
+"""Of epochs of fewer steps nothing is said."""
+
+PARTS = 64
+"""An epoch is cut into so many parts, or into its steps where these are fewer."""
 
 
 class Epochs:
-    """How far the loss jumps from the end of an epoch to the start of the next.
+    """How alike the courses of the newest two epochs are, the first epoch aside.
 
-    A network forgets what it has not seen for long: where samples come sorted by their class, each
-    epoch begins with what the one before has made it forget. The loss of data that are shuffled
-    goes on as it was.
+    A network forgets what it has not seen for long: where samples come sorted by their class, the
+    loss leaps where a class begins, falls until the next, and does the same in each epoch. Of data
+    that are shuffled, one epoch says nothing of the next; of data in the same random order the
+    batches that are hard are the same, but those beside them are not hard, too.
 
     Attributes:
-        jumps: of the newest epochs, the mean loss of the first part over that of the last part of
-            the epoch before, with the mean loss of that first part.
+        likeness: correlation of the two courses, their trend taken out.
+        smoothness: correlation of a course with itself, one part later.
+        amplitude: deviation of the newest course over its mean.
+        error: deviation that the correlations of mere noise have.
     """
 
     def __init__(self) -> None:
-        self.jumps: deque[tuple[float, float]] = deque(maxlen=2)
-        self.length = 0
-        self._place = (-1, -1)
-        self._sum = 0.0
-        self._count = 0
-        self._end = math.nan
+        self.likeness = self.smoothness = self.amplitude = math.nan
+        self.error = math.nan
+        self._length = self._parts = 0
+        self._epoch = -1
+        self._sums: list[float] = []
+        self._counts: list[int] = []
+        self._courses: deque[NDArray[np.float64]] = deque(maxlen=2)
 
-    def add(self, step: int, loss: float, batches: Batches) -> None:
-        """Take in the loss of a step."""
-        self.length = batches.steps_per_epoch
-        done = step - batches.first_step
-        if self.length < PARTS or done < 0 or not math.isfinite(loss):
+    def add(self, first: int, last: int, loss: float, batches: Batches) -> None:
+        """Take in the mean loss of some steps."""
+        length = batches.steps_per_epoch
+        if length < LEAST or last - first >= length or not math.isfinite(loss):
             return
-        place = done // self.length, done % self.length * PARTS // self.length
-        if place != self._place:
-            self._finish()
-            self._place, self._sum, self._count = place, 0.0, 0
-        self._sum += loss
-        self._count += 1
+        if length != self._length:
+            self._length, self._parts = length, min(length, PARTS)
+            self._courses.clear()
+            self._begin(-1)
+        for done in range(max(0, first - batches.first_step), last - batches.first_step + 1):
+            epoch, place = divmod(done, length)
+            if epoch != self._epoch:
+                self._finish()
+                self._begin(epoch)
+            part = place * self._parts // length
+            self._sums[part] += loss
+            self._counts[part] += 1
+
+    def _begin(self, epoch: int) -> None:
+        self._epoch = epoch
+        self._sums, self._counts = [0.0] * self._parts, [0] * self._parts
 
     def _finish(self) -> None:
-        """A part is over."""
-        if not self._count:
+        """An epoch is over."""
+        if self._epoch < 1 or not all(self._counts):
             return
-        mean = self._sum / self._count
-        epoch, part = self._place
-        if part == PARTS - 1:
-            self._end = mean
-        elif part == 0 and epoch > 0 and self._end > 0:
-            self.jumps.append((mean / self._end, mean))
-            self._end = math.nan
+        course = np.array(self._sums) / self._counts
+        places = np.arange(self._parts) - (self._parts - 1) / 2
+        middle = float(course.mean())
+        self._courses.append(course - middle - places * (places @ course) / (places @ places))
+        if len(self._courses) < 2:
+            return
+        before, now = self._courses
+        self.likeness = _correlation(before, now)
+        self.smoothness = _correlation(now[1:], now[:-1])
+        self.amplitude = float(now.std()) / abs(middle) if middle else math.nan
+        self.error = 1 / math.sqrt(self._parts)
+
+
+def _correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    scale = float(np.linalg.norm(one) * np.linalg.norm(other))
+    return float(one @ other) / scale if scale > 0 else math.nan

@@ -22,6 +22,9 @@ ORDINARY = 0.3
 ENTRIES = 10
 """So many estimates of the size of the inputs are kept, of the first records."""
 
+EARLY = 3
+"""So many records are those of the first updates."""
+
 RESTS = 0.01
 """A bias whose gradient is so small beside others has come to rest, and tells nothing of inputs."""
 
@@ -35,11 +38,14 @@ class Facts:
         ended_since: the step from which on the rate is next to nothing beside its highest; -1 where
             it is not.
         updates: relative update of every kernel, [P], NaN elsewhere; `largest_update` is the
-            largest of them, `worst_update` the largest so far.
+            largest of them, `worst_update` the largest so far, `early_update` that of the first
+            records, of steps that are not yet the work of those before them.
         first_weights: norms of all weights in the first record that had them; `weights` the newest.
         dead: the largest share of units of a layer that no gradient reaches.
         no_gradient: whether the gradient of all parameters is exactly zero.
-        stability: largest eigenvalue over the optimizer's threshold.
+        stability: largest eigenvalue over the optimizer's threshold; `worst_stability` the largest
+            so far.
+        lost_since: the step from which on loss or gradient are not finite; -1 where they are.
         inputs: of the first records, how large the inputs of the first layer seem to be: gradient
             norm of its kernel over that of its bias, for one input.
         epochs: the course of the loss within the epochs.
@@ -50,34 +56,52 @@ class Facts:
         self.rate = self.peak_rate = math.nan
         self.ended_since = -1
         self.updates: NDArray[np.float64] | None = None
-        self.largest_update = self.worst_update = math.nan
+        self.largest_update = self.worst_update = self.early_update = math.nan
+        self.lost_since = -1
         self.first_weights: NDArray[np.float32] | None = None
         self.weights: NDArray[np.float32] | None = None
         self.dead = 0.0
         self.no_gradient = False
-        self.stability = math.nan
+        self.stability = self.worst_stability = math.nan
+        self._records = 0
         self.inputs: list[float] = []
         self.epochs = Epochs()
 
     def add(self, record: Record, layers: Network | None) -> None:
         """Take in a record, ahead of the rules."""
         if record.manifest is not None and record.manifest is not self.manifest:
-            self.manifest = record.manifest
-            self.first_weights = None
+            before, self.manifest = self.manifest, record.manifest
+            if before is not None and before.parameters != record.manifest.parameters:
+                self.first_weights = self.weights = None
         self._add_rate(record)
         if record.curvature is not None:
             self.stability = record.curvature.stability
+            self.worst_stability = float(np.fmax(self.worst_stability, self.stability))
         loss = record.scalars.get(LOSS, math.nan)
+        self._add_lost(record)
         if self.manifest is not None and self.manifest.batches:
             first = record.first_step or record.step
-            self.epochs.add((first + record.step) // 2, loss, self.manifest.batches[-1])
-        if record.table is not None and layers is not None:
-            self._add_table(record, layers)
+            self.epochs.add(first, record.step, loss, self.manifest.batches[-1])
+        if record.table is not None:
+            self.updates = None
+            if layers is not None:
+                self._add_table(record, layers)
 
     @property
     def input_scale(self) -> float:
         """How large a single input is, at least; NaN where it is not known."""
         return min(self.inputs, default=math.nan)
+
+    def _add_lost(self, record: Record) -> None:
+        counts = record.statistic("nonfinite")
+        known = LOSS in record.scalars or record.norms is not None or counts is not None
+        lost = not math.isfinite(record.scalars.get(LOSS, 0.0))
+        lost |= record.norms is not None and bool(np.isinf(record.norms).any())
+        lost |= counts is not None and bool((counts > 0).any())
+        if lost and self.lost_since < 0:
+            self.lost_since = record.first_step or record.step
+        elif known and not lost:
+            self.lost_since = -1
 
     def _add_rate(self, record: Record) -> None:
         rate = record.scalars.get(LEARNING_RATE, math.nan)
@@ -100,11 +124,10 @@ class Facts:
                 self._add_updates(updates, weights, layers)
         if norms is None:
             return
-        known = norms[~np.isnan(norms)]
-        self.no_gradient = bool(len(known)) and not known.any()
+        self.no_gradient = np.fmax.reduce(norms) == 0
         if dead is not None and len(layers.heads):
             shares = dead[layers.heads]
-            self.dead = float(np.nan_to_num(np.fmax.reduce(shares)))
+            self.dead = max(0.0, float(np.fmax.reduce(shares)))  # of NaN 0
         if layers.entrance is not None:
             kernel, bias, root = layers.entrance
             scale = float(norms[kernel]) / max(float(norms[bias]) * root, 1e-30)
@@ -121,6 +144,10 @@ class Facts:
         ratios[rows] = updates[rows] / np.maximum(weights[rows], least)
         ratios[~np.isfinite(ratios)] = np.nan
         self.updates = ratios
-        if not np.isnan(ratios).all():
-            self.largest_update = float(np.nanmax(ratios))
-            self.worst_update = float(np.fmax(self.worst_update, self.largest_update))
+        largest = float(np.fmax.reduce(ratios)) if len(ratios) else math.nan
+        if not math.isnan(largest):
+            self.largest_update = largest
+            self.worst_update = max(largest, self.worst_update)
+            self._records += 1
+            if self._records <= EARLY:
+                self.early_update = self.worst_update

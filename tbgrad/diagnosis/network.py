@@ -8,6 +8,9 @@ import numpy as np
 
 from tbgrad.log.records import Manifest
 
+CONSTANT = frozenset({"ones", "constant"})
+"""Names of initializers after which all units of a layer are alike."""
+
 SATURATING = frozenset({"sigmoid", "tanh", "softsign", "hard_sigmoid", "hard_tanh"})
 
 
@@ -21,6 +24,8 @@ class Network:
         bodies: for the same layers the row of the kernel, where the bias tells nothing.
         saturating: mask [P] of the rows of layers whose activation saturates, the last layer aside.
         units: output units of every kernel, [P]; NaN elsewhere.
+        inner: mask [P] of the kernels of more than one unit, the last kernel aside.
+        constant: mask [P] of what begins alike everywhere, but not at zero.
         entrance: rows of the kernel and the bias that the inputs come to first, and the root of how
             many inputs a unit has there; None where a normalization or an embedding is before it.
     """
@@ -49,6 +54,10 @@ class Network:
         for i in self.kernels:
             self.units[i] = parameters[i].shape[-1]
         self.entrance = self._entrance(manifest)
+        self.inner = np.zeros(self.count, np.bool_)
+        for i in self.kernels[:-1]:
+            self.inner[i] = parameters[i].shape[-1] > 1
+        self.constant = np.array([p.initializer in CONSTANT for p in parameters], np.bool_)
 
     def _entrance(self, manifest: Manifest) -> tuple[int, int, float] | None:
         parameters = manifest.parameters

@@ -93,14 +93,14 @@ class AlertSettings:
         at_chance: a cross-entropy within this share of that of a guess has learned nothing.
         implausible_loss: cross-entropy over that of a guess. Ten times: the right class is given
             the tenth power of what a guess gives it.
-        target_scale: error in units of the targets, at first, above which those are not scaled:
-            a hundred times what weights of usual size can give from inputs of usual size.
+        target_scale: error in units of the targets, at first, above which those are not scaled. Well
+            tuned trainings reach targets of some hundreds. Clinic.
         input_scale: size of a single input, at least, above which inputs are not scaled: raw bytes
             have about 100, scaled inputs 1.
         momentum: published trainings take 0.9 to 0.99; at 0.995 a step goes on for 200.
         decayed_weights: norm of all kernels over that at first, where the loss has not fallen.
-        epoch_jump: mean loss of the first eighth of an epoch over that of the last eighth of the
-            epoch before, twice; three times as much is told at once. Of shuffled data it is 1.
+        epoch_likeness: correlation of the courses of the loss in two epochs, without their trend,
+            where neighbours are alike too. Of shuffled data it is 0.
     """
 
     vanishing_gradient: float = 1e-3
@@ -132,11 +132,11 @@ class AlertSettings:
     validation_gap: float = 5.0
     at_chance: float = 0.1
     implausible_loss: float = 10.0
-    target_scale: float = 100.0
+    target_scale: float = 1000.0
     input_scale: float = 30.0
     momentum: float = 0.995
     decayed_weights: float = 0.5
-    epoch_jump: float = 1.5
+    epoch_likeness: float = 0.5
     silence: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -37,12 +37,14 @@ CAUSES: Mapping[str, frozenset[str]] = {
             "output_mismatch", "inputs_unscaled", "momentum_too_large", "update_too_large",
             "exploding_gradient", "loss_diverging", "gradient_spike", "nonfinite",
         ),
-        "gradient_spike": (*_BURST, "loss_diverging", "output_mismatch"),
+        "gradient_spike": (*_BURST, "loss_diverging", "output_mismatch", "saturated_layer"),
         "loss_oscillating": (*_RATE, "momentum_too_large", "inputs_unscaled"),
         "loss_diverging": (*_LOST, "output_mismatch"),
         "loss_scale_collapse": (*_BURST, "loss_diverging", "nonfinite"),
         "nonfinite": (*_LOST, "output_mismatch"),
-        "dead_units": (*_LOST, "zero_initialization", "weights_decayed"),
+        "dead_units": (
+            *_LOST, "zero_initialization", "weights_decayed", "vanishing_gradient",
+        ),
         "saturated_layer": (*_LOST,),
         "vanishing_gradient": (*_LOST, *_BLOCKED),
         "no_gradient": (*_LOST, *_BLOCKED, "clipping_always"),
@@ -59,6 +61,16 @@ CAUSES: Mapping[str, frozenset[str]] = {
 }  # fmt: skip
 """By rule, the rules of faults that can bring it about."""
 
+MEASURED = ("edge_of_stability", "loss_oscillating")
+"""Of a rate that is too large, but not by far, these tell best how far, once they are seen."""
+
+AHEAD = (
+    "output_mismatch", "zero_initialization", "inputs_unscaled", "momentum_too_large",
+    "gradient_spike", "exploding_gradient", "loss_implausible", "edge_of_stability",
+    "update_too_large",
+)  # fmt: skip
+"""Of what begins at one step: a set-up is there before any gradient, a gradient before its step."""
+
 BRIEF = frozenset({"gradient_spike", "edge_of_stability", "loss_oscillating", "clipping_always"})
 """Faults that leave nothing behind: what comes long after they are over is not theirs."""
 
@@ -69,6 +81,9 @@ SEEN_AT_ONCE = frozenset(
     {"nonfinite", "loss_diverging", "exploding_gradient", "gradient_spike", "loss_implausible"}
 )
 """Faults that show at every step, and so may be seen ahead of their cause, which shows rarely."""
+
+SEEN_LATE = frozenset({"schedule_ended", "weights_decayed", "data_sorted"})
+"""Faults that are told once they have lasted: by then others show what they bring about."""
 
 LAG = 16
 """By so many steps, and by as many as there were until then, a cause may be seen later."""
@@ -130,7 +145,7 @@ def in_order(story: Story | None) -> tuple[Alert, ...]:
 def story_of(alerts: Iterable[Alert]) -> Story | None:
     """The story of a run with these alerts; None of a run without.
 
-    >>> story = story_of(run.alerts)
+    >>> story = story_of(alerts_of(run))
     >>> print(story.headline, story.advice, sep="; ")
     """
     stories = sorted(_stories(sorted(alerts, key=_order)), key=_rank)
@@ -144,11 +159,15 @@ def story_of(alerts: Iterable[Alert]) -> Story | None:
 
 def _order(alert: Alert) -> tuple[int, int, str]:
     """By time; of what begins at one step, causes ahead of what they bring about."""
+    if alert.rule in AHEAD:
+        return alert.first_step, AHEAD.index(alert.rule) - len(AHEAD), alert.rule
     return alert.first_step, len(CAUSES.get(alert.rule, ())), alert.rule
 
 
-def _rank(story: Story) -> tuple[bool, int, int]:
-    return not story.is_open, SEVERITIES.index(story.severity), story.root.first_step
+def _rank(story: Story) -> tuple[bool, bool, int, int]:
+    """Mere hints come last, what is over behind what is not."""
+    severity = SEVERITIES.index(story.severity)
+    return story.severity == "info", not story.is_open, severity, story.root.first_step
 
 
 def _stories(ordered: Sequence[Alert]) -> list[Story]:
@@ -192,7 +211,7 @@ def _brings(cause: Alert, effect: Alert) -> bool:
         before = _order(cause) < _order(effect)
     else:
         late = effect.first_step + LAG if effect.rule in SEEN_AT_ONCE else 0
-        before = cause.first_step <= effect.first_step + late
+        before = cause.rule in SEEN_LATE or cause.first_step <= effect.first_step + late
     over = cause.state == "closed" and cause.rule in BRIEF
     return before and not (over and cause.last_step + REACH < effect.first_step)
 
@@ -209,7 +228,11 @@ def _told(root: Alert, members: Sequence[Alert]) -> Story:
     if named:
         listed = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
         said += f"; {listed} {'follows' if len(named) == 1 else 'follow'}"
-    return Story(said, root.advice, root.next_advice, root, effects)
+    advises = root
+    away = any(effect.rule in ("loss_diverging", "nonfinite") for effect in effects)
+    if root.rule in _RATE and not away:
+        advises = next((effect for effect in effects if effect.rule in MEASURED), root)
+    return Story(said, advises.advice, advises.next_advice, root, effects)
 
 
 def _when(alert: Alert) -> str:

@@ -8,17 +8,20 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from tbgrad.diagnosis.change import rate_of, safe_rate, setting
+from tbgrad.diagnosis.change import amount, rate_of, safe_rate, setting
+from tbgrad.diagnosis.network import CONSTANT
 from tbgrad.diagnosis.rule import Advice, Moment, Rows
-
-ZEROS = frozenset({"zeros", "ones", "constant"})
-"""Names of initializers after which all units of a layer are alike."""
 
 PROBABILITIES = {"softmax", "sigmoid", "hard_sigmoid"}
 
 WIDE = 5.0
 """Norm of the weights into a unit that begin too large: he_normal makes it 1.4, glorot about 1."""
+
+
+THIN = 0.3
+"""The same of weights that begin too small."""
 
 
 class Suspect(NamedTuple):
@@ -81,7 +84,7 @@ def alike(moment: Moment) -> Suspect | None:
     if rows is None or manifest is None or not rows.any():
         return None
     first = manifest.parameters[int(np.flatnonzero(rows)[0])]
-    began = first.initializer if first.initializer in ZEROS else "zeros"
+    began = first.initializer if first.initializer in CONSTANT else "zeros"
     return Suspect(
         f"all units of layer {first.layer} begin alike (kernel_initializer {began!r}) and get the "
         "same gradient",
@@ -89,16 +92,12 @@ def alike(moment: Moment) -> Suspect | None:
     )
 
 
-def alike_rows(moment: Moment) -> np.ndarray[tuple[int], np.dtype[np.bool_]] | None:
+def alike_rows(moment: Moment) -> NDArray[np.bool_] | None:
     """Which kernels ahead of the last began with units all alike, [P]; None where not known."""
-    layers, manifest, first = moment.layers, moment.manifest, moment.facts.first_weights
-    if layers is None or manifest is None or first is None or len(first) != layers.count:
+    layers, first = moment.layers, moment.facts.first_weights
+    if layers is None or first is None or len(first) != layers.count:
         return None
-    rows = np.zeros(layers.count, np.bool_)
-    for row in layers.kernels[:-1]:
-        parameter = manifest.parameters[row]
-        constant = parameter.initializer in ("ones", "constant")
-        rows[row] = parameter.shape[-1] > 1 and (constant or first[row] == 0)
+    rows: NDArray[np.bool_] = layers.inner & (layers.constant | (first == 0))
     return rows
 
 
@@ -132,7 +131,7 @@ def targets(moment: Moment) -> Suspect | None:
         return None
     return Suspect(
         f"the targets are not scaled: the loss amounts to an error of about {scale:.2g}",
-        f"divide the targets by {scale:.1g} (their standard deviation, if you know it)",
+        f"divide the targets by {amount(scale)} (their standard deviation, if you know it)",
     )
 
 
@@ -151,8 +150,8 @@ def target_scale(moment: Moment) -> float:
 def rate(moment: Moment) -> Suspect | None:
     """A learning rate that is measured to be too large."""
     facts = moment.facts
-    if facts.stability > moment.settings.stability:
-        how = f"{facts.stability:.1f} times beyond the stability threshold"
+    if facts.worst_stability > moment.settings.stability:
+        how = f"{facts.worst_stability:.1f} times beyond the stability threshold"
     elif facts.worst_update > moment.settings.update_ratio:
         how = f"one update changed {share_of(facts.worst_update)}"
     else:
@@ -176,7 +175,7 @@ def decay(moment: Moment) -> Suspect | None:
         return None
     value, manifest = setting(moment, "weight_decay"), moment.manifest
     if value > 0:
-        remedy = f"lower weight_decay from {value:g} to {min(value / 10, 0.01):.1g}"
+        remedy = f"lower weight_decay from {value:g} to {amount(min(value / 10, 0.01))}"
         return Suspect(
             f"weight_decay of {value:g} has taken {1 - fallen:.0%} of the weights", remedy
         )
@@ -184,10 +183,12 @@ def decay(moment: Moment) -> Suspect | None:
     if not kinds:
         return None
     kind = min(kinds)
-    return Suspect(
-        f"the regularizer {kind} has taken {1 - fallen:.0%} of the weights",
-        f"divide the factor of the regularizer {kind} by 100",
-    )
+    name, _, factor = kind.rstrip(")").partition("(")
+    try:
+        remedy = f"lower the regularizer from {kind} to {name}({amount(float(factor) / 100)})"
+    except ValueError:
+        remedy = f"divide the factor of the regularizer {kind} by 100"
+    return Suspect(f"the regularizer {kind} has taken {1 - fallen:.0%} of the weights", remedy)
 
 
 def fallen_weights(moment: Moment) -> float:
@@ -230,6 +231,21 @@ def wide_weights(moment: Moment) -> Suspect | None:
         "usual",
         "begin with kernel_initializer='glorot_uniform'"
         + (" and recurrent_initializer='orthogonal'" if recurrent else ""),
+    )
+
+
+def thin_weights(moment: Moment) -> Suspect | None:
+    """Weights that begin too small."""
+    layers, first = moment.layers, moment.facts.first_weights
+    if layers is None or first is None or len(first) != layers.count or len(layers.kernels) < 2:
+        return None
+    usual = float(np.median((first / np.sqrt(layers.units))[layers.kernels]))
+    if not 0 < usual < THIN:
+        return None
+    return Suspect(
+        f"weights that begin too small: those into a unit have a norm of {usual:.1g}, about 1 is "
+        "usual",
+        "begin with kernel_initializer='he_normal' in all hidden layers",
     )
 
 

@@ -285,6 +285,13 @@ class Alert:
         """What tells it from the other alerts of its run."""
         return self.rule, self.first_step
 
+    def __str__(self) -> str:
+        """The fault, since when and seen when, and what to change first, in one line."""
+        seen = f", seen at step {self.last_step:,}" if self.last_step > self.first_step else ""
+        since = f"{self.rule} since step {self.first_step:,}{seen}"
+        advice = f". Change first: {self.advice}" if self.advice else ""
+        return f"{since}: {self.evidence}{advice}"
+
 
 @dataclass(frozen=True, slots=True)
 class Damage:

@@ -85,8 +85,18 @@ def test_faults_that_have_nothing_to_do_with_one_another_are_stories_of_their_ow
     story = story_of([spike, diverges, alert("overfitting", 300), frozen])
     assert story is not None
     assert (story.root.rule, story.effects) == ("loss_diverging", ())
-    assert [s.root.rule for s in story.further] == ["overfitting", "not_trainable",
-                                                    "gradient_spike"]  # fmt: skip
+    further = [each.root.rule for each in story.further]
+    assert further == ["overfitting", "gradient_spike", "not_trainable"]  # mere hints come last
+
+
+def test_how_far_a_rate_is_too_large_is_said_by_what_measures_it() -> None:
+    step, swings = alert("update_too_large", 1, 9, state="closed"), alert("loss_oscillating", 58)
+    story = story_of([step, swings])
+    assert story is not None
+    assert (story.root, story.advice) == (step, "mend loss_oscillating")
+    away = story_of([step, swings, alert("loss_diverging", 20)])
+    assert away is not None
+    assert away.advice == "mend update_too_large"
 
 
 def test_without_alerts_there_is_no_story_and_one_alert_is_one() -> None:
@@ -134,3 +144,10 @@ def test_a_rate_beyond_the_threshold_is_told_in_one_sentence_with_its_new_value(
     assert "non-finite at step 8" in story.headline
     assert story.advice == "lower learning_rate from 0.1 to 0.02"  # 0.1 / 4.3, with a margin
     assert replace(story.root, headline="").headline == ""
+
+
+def test_an_alert_says_in_one_line_since_when_and_what_to_change() -> None:
+    assert str(alert("dead_units", 7, 30)) == (
+        "dead_units since step 7, seen at step 30: seen. Change first: mend dead_units"
+    )
+    assert str(alert("nonfinite", 7, 7, advice="")) == "nonfinite since step 7: seen"

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tbgrad.diagnosis.change import safe_rate
+from tbgrad.diagnosis.change import amount, safe_rate
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule
 from tbgrad.diagnosis.suspects import (
     Explained,
@@ -19,14 +19,12 @@ from tbgrad.diagnosis.suspects import (
     rate,
     target_scale,
     targets,
+    thin_weights,
     wide_weights,
 )
 from tbgrad.log.tags import CLIP_FACTOR, GRADIENT_NORM, GRADIENT_NORM_MAX, LOSS
 
 CLIP = "set global_clipnorm=1.0 in the optimizer"
-
-SMALL = 0.3
-"""Norm of the weights into a unit that begin too small."""
 
 
 def _sensitivity(moment: Moment) -> Any:
@@ -150,27 +148,13 @@ def _vanishing_otherwise(moment: Moment, _: Rows) -> Advice:
         kinds = {manifest.parameters[row].activation for row in np.flatnonzero(layers.saturating)}
         return Advice(f"replace activation={min(kinds)!r} by 'relu' in all hidden layers",
                       residual.first)  # fmt: skip
-    if _small_weights(moment):
-        return Advice("begin with kernel_initializer='he_normal' in all hidden layers",
-                      residual.first)  # fmt: skip
     return residual
-
-
-def _small_weights(moment: Moment) -> bool:
-    """Whether most kernels began far smaller than is usual."""
-    layers, first = moment.layers, moment.facts.first_weights
-    if layers is None or first is None or len(first) != layers.count or not len(layers.kernels):
-        return False
-    scales = (first / np.sqrt(layers.units))[layers.kernels]
-    return bool(np.median(scales) < SMALL)
 
 
 def _vanishing_causes(moment: Moment) -> tuple[str, ...]:
     causes = []
     if moment.layers is not None and moment.layers.saturating.any():
         causes.append("saturating layers behind each other, each of which takes most of it away")
-    if _small_weights(moment):
-        causes.append("weights that begin too small, so that every layer shrinks what it passes on")
     return (*causes, "many layers without normalization or residual connections")
 
 
@@ -188,7 +172,7 @@ def _spike_advice(moment: Moment, _: Rows) -> Advice:
     usual = moment.trend.usual_norm
     return Advice(
         f"look at the batch of step {moment.record.step:,}",
-        f"set global_clipnorm={3 * usual:.1g} in the optimizer, three times the usual norm",
+        f"set global_clipnorm={amount(3 * usual)} in the optimizer, three times the usual norm",
     )
 
 
@@ -203,12 +187,14 @@ def _clipping_advice(moment: Moment, _: Rows) -> Advice:
         return Advice("divide the factor that clips by ten: let it be a guard, not the step", then)
     if name == "clipvalue":
         return Advice(
-            f"use global_clipnorm={usual:.1g} in place of clipvalue={known[name]:g}", then
+            f"use global_clipnorm={amount(usual)} in place of clipvalue={known[name]:g}", then
         )
-    return Advice(f"raise {name} from {known[name]:g} to {usual:.1g}, the usual norm", then)
+    return Advice(f"raise {name} from {known[name]:g} to {amount(usual)}, the usual norm", then)
 
 
-_VANISHING = Explained((alike, rate, inputs, decay), _vanishing_causes, _vanishing_otherwise)
+_VANISHING = Explained(
+    (alike, thin_weights, rate, inputs, decay), _vanishing_causes, _vanishing_otherwise
+)
 _EXPLODING = Explained(
     (inputs, targets, wide_weights, momentum, rate),
     (

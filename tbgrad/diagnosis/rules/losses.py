@@ -19,6 +19,7 @@ from tbgrad.diagnosis.suspects import (
     rate,
     schedule,
     targets,
+    thin_weights,
     wrong_output,
 )
 from tbgrad.diagnosis.trend import FIRST, GRAVE, RECENT
@@ -184,7 +185,7 @@ def _stuck_otherwise(moment: Moment, _: Rows) -> Advice:
         labels = "check that inputs and labels belong together: shuffle them alike"
         return Advice(labels, fit)
     now, ratio = rate_of(moment), moment.trend.update_ratio
-    if now >= 0.1:
+    if now >= 0.1 or moment.facts.ended_since >= 0:
         return Advice("look for what makes updates tiny: clipping, a loss that is scaled down", fit)
     return Advice(raised_rate(moment, ratio), fit)
 
@@ -213,7 +214,7 @@ _OSCILLATING = Explained(
     _oscillating_otherwise,
 )
 _STUCK = Explained(
-    (wrong_output, alike, _blocked, schedule, decay, momentum, rate, inputs),
+    (wrong_output, alike, thin_weights, _blocked, schedule, decay, momentum, rate, inputs),
     _stuck_causes,
     _stuck_otherwise,
 )

@@ -94,7 +94,8 @@ def _nonfinite_causes(moment: Moment) -> tuple[str, ...]:
 
 
 def _nonfinite_otherwise(moment: Moment, _: Rows) -> Advice:
-    look = f"look at the batch of step {moment.record.step:,}: np.isfinite(x).all(), also of labels"
+    step = moment.facts.lost_since if moment.facts.lost_since >= 0 else moment.record.step
+    look = f"look at the batch of step {step:,}: np.isfinite(x).all(), also of labels"
     if _nonfinite_calm(moment):
         return Advice(look, "look for a logarithm, a root or a quotient of zero in the loss")
     return Advice(safe_rate(moment, 10), look)

@@ -115,9 +115,7 @@ def _fitting_output(moment: Moment) -> Suspect | None:
 _EXPLAINED = Explained(
     (_labels, _fitting_output, inputs, targets, wide_weights),
     ("inputs or targets that are not scaled", "weights that begin, or became, far too large"),
-    lambda moment, _: Advice(
-        "scale inputs and targets to mean 0 and deviation 1", safe_rate(moment, 10.0)
-    ),
+    lambda moment, _: Advice("scale the inputs to mean 0 and deviation 1", safe_rate(moment, 10.0)),
 )
 
 IMPLAUSIBLE = Rule(

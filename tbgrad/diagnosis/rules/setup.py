@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,15 @@ from tbgrad.log.tags import LEARNING_RATE, LOSS
 
 MUCH = 0.5
 """A loss above so much of the first has not fallen far."""
+
+SURE = 3.5
+"""So many times what the correlation of mere noise deviates by."""
+
+SMOOTH = 0.3
+"""Correlation of neighbours in a course that is no noise."""
+
+FAR = 0.05
+"""A loss that goes up and down by so much of itself."""
 
 LASTED = 50
 """So many steps at the end of a schedule are no last few."""
@@ -85,22 +95,21 @@ def _decayed(moment: Moment) -> Any:
 
 
 def _sorted(moment: Moment) -> Any:
-    """Whether the loss leaps up where epochs begin, to where it is not small any more."""
-    jumps, limit = moment.facts.epochs.jumps, moment.settings.epoch_jump
-    if LOSS not in moment.record.scalars or not jumps or moment.trend.signed:
+    """Whether the loss takes the same smooth course in each epoch, and not for the data's noise."""
+    epochs = moment.facts.epochs
+    if LOSS not in moment.record.scalars or math.isnan(epochs.likeness):
         return None
-    high = [ratio for ratio, loss in jumps if loss > 0.2 * moment.trend.first_loss]
-    if len(high) < len(jumps):
-        return False
-    return min(high) > limit if len(high) > 1 else high[0] > 3 * limit
+    limit = max(moment.settings.epoch_likeness, SURE * epochs.error)
+    smooth = epochs.smoothness > max(SMOOTH, SURE * epochs.error)
+    return epochs.likeness > limit and smooth and epochs.amplitude > FAR
 
 
 def _sorted_evidence(moment: Moment, _: Rows) -> str:
-    ratio, loss = moment.facts.epochs.jumps[-1]
+    epochs = moment.facts.epochs
     return (
-        f"the loss at the start of an epoch is {loss:.3g}, {ratio:.2g} times that at the end of "
-        f"the epoch before, again and again (alert above {moment.settings.epoch_jump:g} times): "
-        "what came early in an epoch is forgotten at its end"
+        f"the loss takes the same course in each epoch (correlation {epochs.likeness:.2f}, alert "
+        f"above {moment.settings.epoch_likeness:g}), up and down by {epochs.amplitude:.0%}: what "
+        "comes together in an epoch is learned together, and forgotten until the next"
     )
 
 

@@ -8,7 +8,15 @@ import numpy as np
 
 from tbgrad.diagnosis.change import safe_rate
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule, Severity
-from tbgrad.diagnosis.suspects import Explained, Suspect, alike, decay, inputs, wide_weights
+from tbgrad.diagnosis.suspects import (
+    Explained,
+    Suspect,
+    alike,
+    decay,
+    inputs,
+    thin_weights,
+    wide_weights,
+)
 
 BIASED = 2.0
 """Root mean square of a bias that begins far from zero."""
@@ -94,7 +102,15 @@ def _thrown(moment: Moment) -> Suspect | None:
 
 def _explained(rows: Rows) -> Explained:
     return Explained(
-        (lambda m: _output(m, rows), lambda m: _bias(m, rows), alike, decay, _thrown, inputs),
+        (
+            lambda m: _output(m, rows),
+            lambda m: _bias(m, rows),
+            alike,
+            thin_weights,
+            decay,
+            _thrown,
+            inputs,
+        ),
         (
             "ReLU units whose input is negative for every sample",
             "a batch of very few samples, or much Dropout, so that other units rest in each batch",
@@ -203,7 +219,7 @@ SATURATED = Rule(
     evidence=_saturated_evidence,
     causes=lambda moment, rows: _saturated_explained(moment, rows).causes(moment, rows),
     advice=lambda moment, rows: _saturated_explained(moment, rows).advice(moment, rows),
-    headline="the units of the layer are saturated",
+    headline="units are saturated",
     opens_after=10,
     closes_after=5,
 )

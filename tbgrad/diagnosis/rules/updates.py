@@ -8,29 +8,28 @@ from typing import Any
 import numpy as np
 
 from tbgrad.diagnosis.change import raised_rate, rate_of, safe_rate
-from tbgrad.diagnosis.facts import ORDINARY
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule, share
 from tbgrad.diagnosis.suspects import Explained, inputs, momentum, share_of
 from tbgrad.log.tags import LEARNING_RATE, LOSS_SCALE, SKIPPED_UPDATES
 
+OVERWHELMING = 3.0
+"""An update so many times as large as the weights needs no second one."""
 
-def _ratios(moment: Moment, least: float = 0.0) -> Any:
-    """Relative update of every kernel, in rows of all parameters; NaN elsewhere.
 
-    The weights into a unit count as if they had a norm of `least`, where they have less.
-    """
+def _ratios(moment: Moment) -> Any:
+    """Relative update of every kernel, in rows of all parameters; NaN elsewhere."""
     updates, weights = (moment.record.statistic(s) for s in ("update_norm", "weight_norm"))
     if updates is None or weights is None or moment.layers is None:
         return None
-    rows, units = moment.layers.kernels, moment.layers.units
+    rows = moment.layers.kernels
     ratios = np.full(moment.layers.count, np.nan)
-    ratios[rows] = updates[rows] / np.maximum(weights[rows], least * np.sqrt(units[rows]))
+    ratios[rows] = updates[rows] / weights[rows]
     return np.where(np.isfinite(ratios), ratios, np.nan)
 
 
 def _steps(moment: Moment) -> Any:
     """The same, but a weight that begins near zero counts as one of an ordinary size."""
-    return _ratios(moment, ORDINARY)
+    return None if moment.record.table is None else moment.facts.updates
 
 
 def _too_large(moment: Moment) -> Any:
@@ -53,7 +52,7 @@ def _too_large_evidence(moment: Moment, rows: Rows) -> str:
 
 def _overwhelming(moment: Moment) -> Any:
     """Updates that outweigh the weights: after one of them these are no longer those it was."""
-    return _steps(moment) > 1
+    return _steps(moment) > OVERWHELMING
 
 
 def _too_large_headline(moment: Moment, rows: Rows) -> str:
