@@ -18,6 +18,7 @@ from tbgrad.diagnosis.replay import judge
 from tbgrad.log import encode
 from tbgrad.log.encode import to_jsonable
 from tbgrad.reading.directory import read
+from tests.diagnosis.test_history import steps, write
 from tests.plugin import logs
 from tests.plugin.conftest import Api, python_provider
 from tests.support.events import PatientEventFileWriter as EventFileWriter
@@ -78,7 +79,7 @@ async def test_what_no_rule_looked_at_is_said(
     runs = json.loads(capsys.readouterr().out)["runs"]
     assert runs["ours"]["not_judged"] == []  # its writer saw every step
     (sentence,) = runs["long"]["not_judged"]
-    assert sentence.startswith("21 rules that the writer did not watch saw ")
+    assert sentence.startswith("29 rules that the writer did not watch saw ")
     assert " of 5,000 logged steps" in sentence
     assert main(["report", str(tmp_path), "--run", "long"]) == 0
     assert f"not judged: {sentence}" in capsys.readouterr().out
@@ -107,6 +108,7 @@ WRITERS: dict[str, tuple[Callable[[Path], None], int]] = {
     "another": (write_other_writer, 2),
     "thousands": (write_thousands, 300),
     "missing": (write_missing, 1),
+    "every step": (lambda directory: write(directory, steps(1000, bad=437), logged=250), 1),
 }
 
 

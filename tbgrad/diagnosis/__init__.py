@@ -5,7 +5,7 @@
 
 from tbgrad.diagnosis.engine import Diagnosis
 from tbgrad.diagnosis.record import RULE_SCALARS, Record
-from tbgrad.diagnosis.rule import Moment, Rule
+from tbgrad.diagnosis.rule import Advice, Moment, Rule
 from tbgrad.diagnosis.rules import RULE_NAMES, RULES, SHOWS
 from tbgrad.diagnosis.settings import AlertSettings, check_rule
 from tbgrad.diagnosis.stability import STANDINGS, standing
@@ -16,6 +16,7 @@ __all__ = [
     "RULE_SCALARS",
     "SHOWS",
     "STANDINGS",
+    "Advice",
     "AlertSettings",
     "Diagnosis",
     "Moment",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tbgrad.diagnosis.rule import Moment, Rule
+from tbgrad.diagnosis.rule import Advice, Moment, Rule
 from tbgrad.diagnosis.settings import AlertSettings
 from tbgrad.log.records import Alert, Manifest
 
@@ -58,7 +58,8 @@ class Case:
         pattern = bool(applies) if of_run else applies.tobytes()
         if not self._pending and not (pattern if of_run else applies.any()):
             return []
-        if pattern == self._steady and self._manifest is record.manifest:
+        steady = pattern == self._steady and self.rule.at_once is None
+        if steady and self._manifest is record.manifest:
             if self._quiet_until is None:
                 self._quiet_until = self._next_change()
             quiet = record.step < self._quiet_until
@@ -97,6 +98,8 @@ class Case:
         self._hits = (self._hits + record.steps) * hit
         self._misses = (self._misses + record.steps) * ~hit
         ready = hit & self._lasted(self._hits, self.rule.opens_after, record.step)
+        if self.rule.at_once is not None and not ready.all():
+            ready |= hit & self.rule.at_once(moment)
         if self.alert is not None:
             told += self._last(moment, hit, ready)
         elif ready.any():
@@ -176,7 +179,8 @@ class Case:
     def _made(self, moment: Moment, rows: NDArray[np.intp], first_step: int) -> Alert:
         """The alert as it is at this moment; `rows` are those that it is measured in."""
         rule = self.rule
-        said = rule.evidence(moment, rows)
+        said, headline = rule.evidence(moment, rows), rule.headline
+        advice = rule.advice if isinstance(rule.advice, Advice) else rule.advice(moment, rows)
         named = [self._names[i] for i in rows] if self._names else []
         if named:
             said += f": {', '.join(named[:LISTED])}{', …' if len(named) > LISTED else ''}"
@@ -188,8 +192,10 @@ class Case:
             last_step=moment.record.step,
             state="open",
             evidence=said,
-            causes=rule.causes,
-            advice=rule.advice if isinstance(rule.advice, str) else rule.advice(moment, rows),
+            causes=rule.causes if isinstance(rule.causes, tuple) else rule.causes(moment, rows),
+            advice=advice.first,
+            next_advice=advice.then,
+            headline=headline if isinstance(headline, str) else headline(moment, rows),
         )
 
     def _begin(self, names: tuple[str, ...], rows: int, manifest: Manifest | None) -> list[Alert]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from tbgrad.diagnosis.case import Case
+from tbgrad.diagnosis.facts import Facts
 from tbgrad.diagnosis.network import Network
 from tbgrad.diagnosis.pieces import Pieces
 from tbgrad.diagnosis.record import Record
@@ -35,6 +36,7 @@ class Diagnosis:
         self._cases = [Case(rule, chosen) for rule in rules if not chosen.silences(rule.name)[0]]
         self._cases_of_steps = [case for case in self._cases if case.rule.every_step]
         self._trend = Trend()
+        self._facts = Facts()
         self._pieces = Pieces()
         self._stepped = -1
         self._manifest: Manifest | None = None
@@ -49,6 +51,9 @@ class Diagnosis:
         among `failures`.
         """
         with np.errstate(all="ignore"):  # a diverging training has numbers of every kind
+            if record.norms is not None:
+                self._stepped = max(self._stepped, record.step)
+                return self._update(record, self._cases_of_steps)
             if record.step > self._stepped:
                 return self._update(record, self._cases)
             # Of this step the rest is known.
@@ -70,7 +75,8 @@ class Diagnosis:
         if record.manifest is not None and record.manifest is not self._manifest:
             self._manifest, self._layers = record.manifest, Network(record.manifest)
         self._trend.add_losses(record)
-        moment = Moment(record, self._trend, self._settings, self._layers)
+        self._facts.add(record, self._layers)
+        moment = Moment(record, self._trend, self._settings, self._facts, self._layers)
         told = [alert for case in tuple(cases) for alert in self._ask(case, moment)]
         self._trend.add_gradient(record)
         return told

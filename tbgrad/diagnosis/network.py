@@ -21,6 +21,8 @@ class Network:
         bodies: for the same layers the row of the kernel, where the bias tells nothing.
         saturating: mask [P] of the rows of layers whose activation saturates, the last layer aside.
         units: output units of every kernel, [P]; NaN elsewhere.
+        entrance: rows of the kernel and the bias that the inputs come to first, and the root of how
+            many inputs a unit has there; None where a normalization or an embedding is before it.
     """
 
     def __init__(self, manifest: Manifest) -> None:
@@ -46,3 +48,18 @@ class Network:
         self.units = np.full(self.count, math.nan)
         for i in self.kernels:
             self.units[i] = parameters[i].shape[-1]
+        self.entrance = self._entrance(manifest)
+
+    def _entrance(self, manifest: Manifest) -> tuple[int, int, float] | None:
+        parameters = manifest.parameters
+        if len(self.kernels) < 2:
+            return None
+        first = int(self.kernels[0])
+        kernel = parameters[first]
+        embedded = any(p.role == "embedding" for p in parameters)
+        if embedded or kernel.normalization in ("before", "both"):
+            return None
+        for row, parameter in enumerate(parameters):
+            if parameter.role == "bias" and parameter.layer == kernel.layer:
+                return first, row, math.sqrt(math.prod(kernel.shape[:-1]))
+        return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +35,27 @@ RULE_SCALARS = (
     MINIMUM_RATIO,
 )
 """The series that rules look at, besides the packed statistics and the estimates."""
+
+OTHER_NAMES: Mapping[str, tuple[str, ...]] = {
+    LOSS: (
+        "train_loss", "train/loss", "loss/train", "training_loss", "train_loss_step", "batch_loss",
+        "train_loss_epoch", "epoch_loss",
+    ),
+    VALIDATION_LOSS: ("eval/loss", "eval_loss", "val/loss", "loss/val", "valid_loss"),
+    LEARNING_RATE: ("train/learning_rate", "lr", "train/lr", "epoch_learning_rate"),
+    GRADIENT_NORM: ("train/grad_norm", "grad_norm", "gradient_norm", "grad_2.0_norm_total"),
+}  # fmt: skip
+"""What other writers call these series (Keras, Lightning, Transformers), in small letters."""
+
+
+def called(tag: str, names: Iterable[str]) -> str | None:
+    """Which of the series of a log is the one that rules know as `tag`; None where there is none.
+
+    >>> called("loss", ["Loss/train", "accuracy"])
+    'Loss/train'
+    """
+    there = {name.lower(): name for name in names}
+    return next((there[name] for name in (tag, *OTHER_NAMES.get(tag, ())) if name in there), None)
 
 
 @dataclass(frozen=True)

@@ -4,28 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
-import numpy as np
-from numpy.typing import NDArray
-
+from tbgrad.diagnosis import needs
 from tbgrad.diagnosis.engine import Diagnosis
+from tbgrad.diagnosis.history import history, scalar
+from tbgrad.diagnosis.history import records as records
 from tbgrad.diagnosis.record import RULE_SCALARS, Record
 from tbgrad.diagnosis.rule import Rule
 from tbgrad.diagnosis.rules import RULE_NAMES, RULES
 from tbgrad.diagnosis.settings import AlertSettings
+from tbgrad.diagnosis.story import Story, in_order, story_of
 from tbgrad.log.records import SEVERITIES, Alert, Manifest
-from tbgrad.log.steps import Steps
-from tbgrad.log.tags import ALERTS, CURVATURE, EVERY_STEP, PARAMETERS, STEPS, Kind
+from tbgrad.log.tags import ALERTS, CURVATURE, PARAMETERS, Kind
 from tbgrad.reading.run import Run
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """The alerts of a run, and in sentences what of it the rules have not judged."""
+    """The alerts of a run as a story, and in sentences what of it the rules have not judged.
 
-    alerts: tuple[Alert, ...]
+    `blind` names the rules that could say nothing, as the run does not log what they look at.
+    """
+
+    story: Story | None
     not_judged: tuple[str, ...]
+    blind: tuple[str, ...] = ()
+
+    @property
+    def alerts(self) -> tuple[Alert, ...]:
+        """All of them: open ones first, each fault ahead of what it brought about."""
+        return in_order(self.story)
 
 
 def alerts_of(run: Run, settings: AlertSettings | None = None) -> tuple[Alert, ...]:
@@ -42,7 +50,7 @@ def judge(
     """The same, and what was not judged."""
     if settings is not None:
         alerts, failed = _replayed(run, settings, rules)
-        return Judgement(newest(alerts), _not_judged(run, RULE_NAMES, failed))
+        return _judged(run, newest(alerts), _not_judged(run, RULE_NAMES, failed))
     series = run.get(ALERTS)
     logged: list[Alert] = []
     if series is not None and series.kind is Kind.ALERTS:
@@ -50,7 +58,14 @@ def judge(
     here = unwatched(run.manifest, logged)
     replayed, failed = _replayed(run, None, [rule for rule in rules if rule.name in here])
     began = run.manifest.first_step if run.manifest is not None else 0
-    return Judgement(newest([*logged, *replayed], began), _not_judged(run, here, failed))
+    return _judged(run, newest([*logged, *replayed], began), _not_judged(run, here, failed))
+
+
+def _judged(run: Run, alerts: Iterable[Alert], not_judged: tuple[str, ...]) -> Judgement:
+    logged = {tag for tag in needs.LOGGED if scalar(run, tag) is not None}
+    logged |= {tag for tag in (CURVATURE, PARAMETERS) if len(run.get(tag, ()))}
+    grave, blind = needs.blind(logged) if any(map(len, run.values())) else ((), ())
+    return Judgement(story_of(alerts), (*not_judged, *grave), blind)
 
 
 def _not_judged(run: Run, rules: Collection[str], failed: Iterable[str]) -> tuple[str, ...]:
@@ -108,81 +123,16 @@ def _replayed(
     if not rules:
         return (), []
     diagnosis = Diagnosis(settings, rules)
-    told = [alert for _, alert in tellings(run, diagnosis)]
+    told = [alert for _, alert in retold(run, diagnosis)]
     newest_states = {alert.key: alert for alert in (*told, *diagnosis.open)}
     return tuple(newest_states.values()), diagnosis.failures
 
 
-def tellings(run: Run, diagnosis: Diagnosis) -> Iterator[tuple[int, Alert]]:
-    """What the rules tell of a run, and at which step: its steps and records in their order."""
-    stretches = list(every_step(run))
-    for record in records(run, [(part.first_step, part.last_step) for part in stretches]):
-        while stretches and stretches[0].first_step <= record.step:
-            part = stretches.pop(0)
-            count = record.step + 1 - part.first_step
-            ahead, rest = part[:count], part[count:]
-            if len(rest):
-                stretches.insert(0, rest)
-            yield from ((ahead.last_step, a) for a in diagnosis.add_steps(ahead, run.manifest))
-        yield from ((record.step, alert) for alert in diagnosis.update(record))
-    for part in stretches:
-        yield from ((part.last_step, a) for a in diagnosis.add_steps(part, run.manifest))
-
-
-def every_step(run: Run) -> Iterator[Steps]:
-    """The steps that are all on file, in stretches of neighbours.
-
-    Of a long run that was read in bounded memory, and of windows of steps, there are none.
-    """
-    norms = run.get(STEPS)
-    scalars = [(tag, series) for tag in EVERY_STEP if (series := run.get(tag)) is not None]
-    if norms is None or norms.kind is not Kind.STEPS or run.manifest is None:
-        return
-    if any(series.buckets is not None for series in (norms, *(s for _, s in scalars))):
-        return
-    values = norms.values[:, : len(run.manifest.parameters)]
-    breaks = 1 + np.flatnonzero(np.diff(norms.steps) != 1)
-    for start, end in pairwise([0, *breaks.tolist(), len(values)]):
-        steps = norms.steps[start:end]
-        if not len(steps):
-            continue
-        known = {}
-        for tag, series in scalars:
-            at = slice(*np.searchsorted(series.steps, [steps[0], steps[-1] + 1]))
-            if np.array_equal(series.steps[at], steps):
-                known[tag] = series.values[at].astype(np.float32)
-        yield Steps(int(steps[0]), known, values[start:end])
-
-
-def records(run: Run, known: Sequence[tuple[int, int]] = ()) -> Iterator[Record]:
-    """What a run logged, step by step.
-
-    Of the stretches that are `known`, by their first and last step, only where there is more than
-    every step has.
-    """
-    packed = run.get(PARAMETERS)
-    curvature = run.get(CURVATURE)
-    scalars = {
-        tag: dict(zip(series.steps.tolist(), series.values.tolist(), strict=True))
-        for tag in RULE_SCALARS
-        if (series := run.get(tag)) is not None and series.kind is Kind.SCALAR
-    }
-    rows: dict[int, NDArray[np.float32]] = {}
-    if packed is not None and run.manifest is not None:
-        count = len(run.manifest.parameters)
-        rows = dict(zip(packed.steps.tolist(), packed.values[:, :count], strict=True))
-    estimates = (
-        dict(zip(curvature.steps.tolist(), curvature.values, strict=True)) if curvature else {}
-    )
-    aside = {step for tag, by_step in scalars.items() if tag not in EVERY_STEP for step in by_step}
-    of_steps = {step for tag in EVERY_STEP for step in scalars.get(tag, ())}
-    for first, last in known:
-        of_steps.difference_update(range(first, last + 1))
-    for step in sorted({*rows, *estimates, *aside, *of_steps}):
-        yield Record(
-            step=step,
-            scalars={tag: by_step[step] for tag, by_step in scalars.items() if step in by_step},
-            table=rows.get(step),
-            manifest=run.manifest,
-            curvature=estimates.get(step),
-        )
+def retold(run: Run, diagnosis: Diagnosis) -> Iterator[tuple[int, Alert]]:
+    """What rules tell of a run, and up to which step they had seen it then."""
+    for part in history(run):
+        if isinstance(part, Record):
+            told, step = diagnosis.update(part), part.step
+        else:
+            told, step = diagnosis.add_steps(part, run.manifest), part.last_step
+        yield from ((step, alert) for alert in told)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tbgrad.diagnosis.facts import Facts
 from tbgrad.diagnosis.network import Network
 from tbgrad.diagnosis.record import Record
 from tbgrad.diagnosis.trend import Trend
@@ -21,6 +22,13 @@ Rows: TypeAlias = NDArray[np.intp]
 Severity: TypeAlias = Literal["info", "warning", "error"]
 
 
+class Advice(NamedTuple):
+    """The one thing to change first, and what to try where that is not it."""
+
+    first: str
+    then: str = ""
+
+
 @dataclass(frozen=True)
 class Moment:
     """One record, what led there, and from what on rules apply."""
@@ -28,7 +36,13 @@ class Moment:
     record: Record
     trend: Trend
     settings: AlertSettings
+    facts: Facts
     layers: Network | None = None
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """The newest one, also where the record has none."""
+        return self.record.manifest or self.facts.manifest
 
     @property
     def stepped(self) -> bool:
@@ -44,11 +58,13 @@ class Rule:
     [P], by default of the parameters of the manifest); None where the record cannot tell. An alert
     is opened once that was so for `opens_after` steps in a row and closed once it was not for
     `closes_after` of them, twice as many each time it has come back: steps from the first such
-    record to the newest, as far apart as they are, of which `case.enough` were seen. A rule with
-    `every_step` looks at the loss and the norms alone: where every step is on file it is shown
-    each. `evidence` says in words what was measured, in these rows, in the record that opened the
-    alert or tells it again; `severity` and `advice` may depend on that, too. Where such records are
-    few, `told_always` has an alert that lasts told again at each, with what is measured there.
+    record to the newest, as far apart as they are, of which `case.enough` were seen. Where
+    `at_once`, which may look at the same moment, is true of a row, one such record is enough. A
+    rule with `every_step` looks at the loss and the norms alone: where every step is on file it is
+    shown each. `evidence` says in words what was measured, in these rows, in the record that opened
+    the alert or tells it again; `severity`, `causes` and `advice` may depend on that, too.
+    `headline` is the fault in a few words, to which faces add where and when. Where such records
+    are few, `told_always` has an alert that lasts told again at each, with what is measured there.
     `shows` is the scalar (by tag) or the statistic of the layers (by name) in which faces show the
     fault, `needs` the series without which the rule never says anything.
     """
@@ -58,10 +74,12 @@ class Rule:
     severity: Severity | Callable[[Moment], Severity]
     applies: Callable[[Moment], Any]
     evidence: Callable[[Moment, Rows], str]
-    causes: tuple[str, ...]
-    advice: str | Callable[[Moment, Rows], str]
+    causes: tuple[str, ...] | Callable[[Moment, Rows], tuple[str, ...]]
+    advice: Advice | Callable[[Moment, Rows], Advice]
+    headline: str | Callable[[Moment, Rows], str] = ""
     opens_after: int = 1
     closes_after: int = 1
+    at_once: Callable[[Moment], Any] | None = None
     told_always: bool = False
     every_step: bool = False
     needs: str = ""

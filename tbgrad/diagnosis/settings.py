@@ -90,6 +90,17 @@ class AlertSettings:
         skipped_updates: left out in a row: more than Keras needs to come down from its first scale.
         overfitting: validation loss over its lowest, medians of four each. Clinic.
         validation_gap: validation loss that falls no more over the training loss. Clinic.
+        at_chance: a cross-entropy within this share of that of a guess has learned nothing.
+        implausible_loss: cross-entropy over that of a guess. Ten times: the right class is given
+            the tenth power of what a guess gives it.
+        target_scale: error in units of the targets, at first, above which those are not scaled:
+            a hundred times what weights of usual size can give from inputs of usual size.
+        input_scale: size of a single input, at least, above which inputs are not scaled: raw bytes
+            have about 100, scaled inputs 1.
+        momentum: published trainings take 0.9 to 0.99; at 0.995 a step goes on for 200.
+        decayed_weights: norm of all kernels over that at first, where the loss has not fallen.
+        epoch_jump: mean loss of the first eighth of an epoch over that of the last eighth of the
+            epoch before, twice; three times as much is told at once. Of shuffled data it is 1.
     """
 
     vanishing_gradient: float = 1e-3
@@ -119,6 +130,13 @@ class AlertSettings:
     skipped_updates: float = 20.0
     overfitting: float = 1.15
     validation_gap: float = 5.0
+    at_chance: float = 0.1
+    implausible_loss: float = 10.0
+    target_scale: float = 100.0
+    input_scale: float = 30.0
+    momentum: float = 0.995
+    decayed_weights: float = 0.5
+    epoch_jump: float = 1.5
     silence: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -29,6 +29,8 @@ PATIENCE = 4
 BLOCKS = 64
 FAR = 8
 """After so many records that are further apart in a row, that is what is usual from there on."""
+FALLS = 0.95
+"""Newer losses that are lower than older ones by more than noise."""
 GRAVE = 10.0
 """A loss so many times as large as at first is lost for good."""
 
@@ -132,6 +134,31 @@ class Trend:
     def first_norm(self) -> float:
         """Median gradient norm of the first records."""
         return median(self._first_norms) if self._first_norms else math.nan
+
+    @property
+    def newest_loss(self) -> float:
+        """Median of the newest three losses."""
+        return median(list(self.losses)[-3:]) if self.losses else math.nan
+
+    @property
+    def falls(self) -> bool:
+        """Whether the newest losses are lower than those before them."""
+        losses = list(self.losses)
+        half = len(losses) // 2
+        return half > 0 and median(losses[half:]) < FALLS * median(losses[:half])
+
+    @property
+    def usual_norm(self) -> float:
+        """Median gradient norm of the newest records, of the first where these are few."""
+        return median(self.norms) if self.norms else math.nan
+
+    @property
+    def scale(self) -> float:
+        """What a change of the loss is set against: the first loss, or its spread if larger."""
+        if not self._first:
+            return math.nan
+        spread = max(self._first) - min(self._first)
+        return max(abs(self.first_loss), spread) if self.signed else self.first_loss
 
     @property
     def mean_cosine(self) -> float:

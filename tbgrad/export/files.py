@@ -211,7 +211,6 @@ def write(
             f"the name of the file says what is written, and {target.name!r} does not end in one "
             f"of {known}"
         )
-    patterns = tag_patterns or ("*",)
     written: dict[str, int] = {}
     seen: list[str] = []
     unread: list[Damage] = []
@@ -225,18 +224,9 @@ def write(
                 unread += () if run else run.damage
                 if not fnmatch.fnmatchcase(run.name, run_pattern):
                     continue
-                tags = [t for t in run if any(fnmatch.fnmatchcase(t, p) for p in patterns)]
-                if not tag_patterns and STEPS in tags:
-                    tags.remove(STEPS)
-                    if left_out is not None:
-                        entry = LeftOut(f"{run.name}: {STEPS}", run[STEPS].total, NOT_ASKED)
-                        left_out.append(entry)
+                tags, missing = _chosen(run, tag_patterns)
                 if left_out is not None:
-                    left_out += [
-                        replace(entry, tag=f"{run.name}: {entry.tag}")
-                        for entry in run.left_out
-                        if any(fnmatch.fnmatchcase(entry.tag, p) for p in patterns)
-                    ]
+                    left_out += [replace(one, tag=f"{run.name}: {one.tag}") for one in missing]
                 if tags:
                     file.begin(run)
                     written[run.name] = sum(file.add(run, tag) for tag in tags)
@@ -246,11 +236,26 @@ def write(
             more = f", and {len(unread) - 1:,} more places" if len(unread) > 1 else ""
             raise ExportError(f"nothing could be read: {unread[0]}{more}")
         if not written:
+            wanted = " or ".join(map(repr, tag_patterns or ("*",)))
             raise ExportError(
-                f"nothing matches: no run {run_pattern!r} with a series like "
-                f"{' or '.join(map(repr, patterns))}; the runs are {', '.join(seen) or 'none'}"
+                f"nothing matches: no run {run_pattern!r} with a series like {wanted}; "
+                f"the runs are {', '.join(seen) or 'none'}"
             )
     return written
+
+
+def _chosen(run: Run, patterns: Sequence[str] | None) -> tuple[list[str], list[LeftOut]]:
+    """The series of a run that match, and what of these is not written."""
+
+    def matches(tag: str) -> bool:
+        return any(fnmatch.fnmatchcase(tag, pattern) for pattern in patterns or ("*",))
+
+    tags = [tag for tag in run if matches(tag)]
+    missing = [entry for entry in run.left_out if matches(entry.tag)]
+    if not patterns and STEPS in tags:
+        tags.remove(STEPS)
+        missing.insert(0, LeftOut(STEPS, run[STEPS].total, NOT_ASKED))
+    return tags, missing
 
 
 @contextmanager

@@ -133,10 +133,11 @@ class StepGraph:
             others = self._after_update(before, stacked, signal_to_noise) | {"norm": norms}
             table, angles = self._tables.of_gradients(blocks, rows, self._sketch, others)
             counts = partial(self._tables.histograms, blocks, rows, self._bins)
+            write = partial(self.ring.write_histograms, begun.step)
             if part is None:
                 self._sketch.assign(angles)
                 self._log(table, begun.step, update)
-                tf.cond(begun.counted, lambda: self._write_histograms(begun, counts()), _nothing)
+                tf.cond(begun.counted, lambda: write(counts()), _nothing)
                 return
             self._sketch.assign(tf.where(part.mask, angles, self._sketch))
             whole = part.put(table, begun.due)
@@ -144,7 +145,6 @@ class StepGraph:
 
             def count() -> None:
                 kept = part.put_counts(counts())
-                write = partial(self._write_histograms, begun)
                 tf.cond(begun.histograms_due, lambda: write(part.counts_to_log(kept)), _nothing)
 
             tf.cond(begun.counted, count, _nothing)
@@ -169,9 +169,6 @@ class StepGraph:
         if signal_to_noise is not None:
             told["snr"] = signal_to_noise(self._variables, self._tables.layouts)
         return told | {"weight_norm": tf.sqrt(weights.squares)}
-
-    def _write_histograms(self, begun: Begun, counts: Tensor) -> None:
-        self.ring.write_histograms(begun.step, counts)
 
     def _log(self, table: Tensor, step: Tensor, update: Update) -> None:
         """Write this step into the ring of those that are logged."""

@@ -261,8 +261,7 @@ class GradientSummaryWriter:
                 log.note(sentence)
         elif not attachment.skipped:
             early = (
-                ", and make the writer before that is called for the first time, which is when it "
-                "is traced"
+                ", and make the writer before that is called for the first time: it is traced then"
             )
             log.note(
                 "no step was seen: call writer.observe(gradients, loss=loss) in the training step"
@@ -289,8 +288,7 @@ def _drain_until(stop: threading.Event, attachment: Attachment) -> None:
         if stop.wait(pause):
             return
         step, now = attachment.step, time.monotonic()
-        action = schedule.next_action(step, now, attachment.room(step))
-        if action is Action.DRAIN:
+        if schedule.next_action(step, now, attachment.room(step)) is Action.DRAIN:
             logged = attachment.drain()
             schedule.drained(attachment.step, time.monotonic(), logged)
 

@@ -177,6 +177,8 @@ def _alert(row: Any) -> Alert:
         evidence=str(row.get("evidence", "")),
         causes=tuple(str(cause) for cause in row.get("causes", ())),
         advice=str(row.get("advice", "")),
+        next_advice=str(row.get("next_advice", "")),
+        headline=str(row.get("headline", "")),
     )
 
 

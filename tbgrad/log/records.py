@@ -264,6 +264,8 @@ class Alert:
     """A diagnosed fault, from the step where it began to the last where it was seen.
 
     A rule has one alert open at a time: its name and `first_step` say which alert of a run it is.
+    `advice` is the one thing to change first, `next_advice` what to try where that is not it, and
+    `headline` the fault in a few words; these two are "" in older logs.
     """
 
     rule: str
@@ -275,6 +277,8 @@ class Alert:
     evidence: str
     causes: tuple[str, ...]
     advice: str
+    next_advice: str = ""
+    headline: str = ""
 
     @property
     def key(self) -> tuple[str, int]:

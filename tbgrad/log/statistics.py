@@ -38,7 +38,8 @@ _ENTRIES = (
         (0, 0.5),
     ),
     Statistic(
-        "nonfinite", "not finite", "NaN and infinite values since the step logged before", "count",
+        "nonfinite", "not finite", "steps with NaN or infinite values since that logged before",
+        "count",
         (0, 0),
     ),
     Statistic("weight_norm", "weight norm", "L2 norm of the weights", "log"),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from tbgrad.diagnosis import Record
-from tbgrad.log.records import Manifest
+from tbgrad.log.records import STATISTICS, Manifest
 from tbgrad.log.steps import Steps
 from tbgrad.monitoring.alert_log import AlertLog
 from tbgrad.monitoring.logged_step import Drained, LoggedStep, encoded
@@ -21,9 +21,6 @@ class DrainedLog:
     """Brings what was drained into a file; rules and listeners see it on the thread that writes.
 
     `note` leaves a sentence in the log.
-
-    Attributes:
-        latest: the newest logged step that was written, with its manifest; None before the first.
     """
 
     def __init__(
@@ -33,13 +30,23 @@ class DrainedLog:
         listeners: Sequence[Callable[[Record], None]],
         note: Callable[[str], None],
     ) -> None:
-        self.latest: tuple[Manifest, LoggedStep] | None = None
+        self._latest: tuple[Manifest, LoggedStep] | None = None
         self._alerts = alerts
         self._steps = steps
         self._listeners = listeners
         self._note = note
         self._rounding = Rounding(())
         self._window = Window(0)
+
+    @property
+    def latest(self) -> Mapping[str, Any] | None:
+        """The newest logged step that was written: numbers by tag, statistics by parameter."""
+        if self._latest is None:
+            return None
+        manifest, logged = self._latest
+        rows = zip(manifest.names, logged.table.tolist(), strict=True)
+        parameters = {name: dict(zip(STATISTICS, row, strict=True)) for name, row in rows}
+        return {"step": logged.step, **logged.scalars, "parameters": parameters}
 
     def describe(self, manifest: Manifest, rounding: Rounding) -> None:
         """What the rows are of from now on."""
@@ -97,7 +104,7 @@ class DrainedLog:
         record = logged.record(manifest)
         told = [self._alerts.stepped(logged.step, part, manifest) for part in before]
         told.append(self._alerts.logged(record))
-        self.latest = manifest, logged
+        self._latest = manifest, logged
         for listener in tuple(self._listeners):
             listener(record)
         # Each telling holds those of the same step ahead of it.

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tbgrad.diagnosis import RULE_NAMES, AlertSettings, Record
 from tbgrad.log import encode
-from tbgrad.log.records import STATISTICS, Alert, CurvatureEstimate, Manifest
+from tbgrad.log.records import Alert, CurvatureEstimate, Manifest
 from tbgrad.log.state import Hyperparameter
 from tbgrad.log.tags import CURVATURE, ENDED, LOSS, SKIPPED_UPDATES, VALIDATION_LOSS
 from tbgrad.monitoring.alert_log import AlertLog
@@ -95,18 +95,13 @@ class RunLog:
     @property
     def loss_is_lost(self) -> bool:
         """Whether the loss of the newest logged step is not finite."""
-        loss = None if self._drained.latest is None else self._drained.latest[1].scalars.get(LOSS)
+        loss = (self.latest or {}).get(LOSS)
         return loss is not None and not math.isfinite(loss)
 
     @property
     def latest(self) -> Mapping[str, Any] | None:
         """The newest logged step that was written: numbers by tag, statistics by parameter."""
-        if self._drained.latest is None:
-            return None
-        manifest, logged = self._drained.latest
-        rows = zip(manifest.names, logged.table.tolist(), strict=True)
-        parameters = {name: dict(zip(STATISTICS, row, strict=True)) for name, row in rows}
-        return {"step": logged.step, **logged.scalars, "parameters": parameters}
+        return self._drained.latest
 
     def describe(self, step: int, manifest: Manifest, rounding: Rounding) -> None:
         """What the rows are of from the step after this one on; begin a session where none is.

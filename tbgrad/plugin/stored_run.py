@@ -10,19 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from tbgrad.diagnosis import RULE_SCALARS
-from tbgrad.diagnosis.replay import unwatched
 from tbgrad.log.decode import decode_array
 from tbgrad.log.records import Manifest
 from tbgrad.log.state import RunState
 from tbgrad.log.tags import (
-    ALERTS,
-    CURVATURE,
     HEARTBEAT,
     HISTOGRAMS,
     MANIFEST,
     PARAMETERS,
-    PLUGIN_NAME,
     STATE,
     FormatError,
     Kind,
@@ -59,36 +54,12 @@ def read_run(snapshot: Snapshot, name: str, tags: Iterable[str]) -> StoredRun:
     wanted = tuple(dict.fromkeys(tags))
 
     def read() -> StoredRun:
-        samples = _read(snapshot, place, wanted)
+        samples = read_samples(snapshot, place, wanted)
         problems: list[str] = []
         values = list(decoded(samples, problems))
         return put_together(name, values, problems, samples, Limits(merging=False))
 
     return snapshot.kept(place, wanted, _revision(snapshot, place, wanted), read)
-
-
-def read_judged(snapshot: Snapshot, name: str) -> StoredRun:
-    """The series of a run that its alerts are found in; those that only rules need where it must.
-
-    They are held as the other readers hold them, so that long series are judged alike. What is
-    wrong with others than the alerts, their own views say.
-    """
-    place = snapshot.place(name)
-    samples = _read(snapshot, place, (MANIFEST, ALERTS))
-    problems: list[str] = []
-    alerts = list(decoded({ALERTS: samples.get(ALERTS, NOTHING)}, problems))
-    logged = [alert for *_, told in alerts for alert in told]
-    values = [*decoded({MANIFEST: samples.get(MANIFEST, NOTHING)}, []), *alerts]
-    newest = max((v for v in values if v[2] == MANIFEST), key=itemgetter(0), default=None)
-    if unwatched(newest[-1] if newest else None, logged):
-        samples |= _read(snapshot, place, (CURVATURE, PARAMETERS))
-        values += decoded({tag: samples.get(tag, NOTHING) for tag in (CURVATURE, PARAMETERS)}, [])
-        scalars = snapshot.scalars(place, RULE_SCALARS)
-        samples |= scalars
-        for tag, points in scalars.items():
-            values += ((s, t, tag, Kind.SCALAR, float(v)) for s, t, v in _rows(points))
-    limits = Limits(runs=len(snapshot.series(PLUGIN_NAME)))
-    return put_together(name, values, problems, samples, limits, tell_misfits=False)
 
 
 def manifest_of(snapshot: Snapshot, place: Place) -> Manifest | None:
@@ -136,7 +107,7 @@ def manifests(snapshot: Snapshot, place: Place) -> Samples:
     )
 
 
-def _read(snapshot: Snapshot, place: Place, tags: Iterable[str]) -> dict[str, Samples]:
+def read_samples(snapshot: Snapshot, place: Place, tags: Iterable[str]) -> dict[str, Samples]:
     """The stored records of these series, those of one plugin in one call where they are small."""
     samples: dict[str, Samples] = {}
     small: defaultdict[str, list[str]] = defaultdict(list)
@@ -168,14 +139,15 @@ def _record_bytes(told: Samples, tag: str) -> int:
 def decoded(samples: dict[str, Samples], problems: list[str]) -> Iterator[Stored]:
     """What these records hold; what does not fit the format is told in `problems`."""
     for tag, records in samples.items():
-        for step, wall_time, value in _rows(records):
+        for step, wall_time, value in rows_of(records):
             try:
                 yield step, wall_time, tag, *decode_array(tag, np.asarray(value))
             except FormatError as error:  # noqa: PERF203 - one misfit must not hide the others
                 problems.append(f"step {step}: {error}")
 
 
-def _rows(samples: Samples) -> Iterator[tuple[int, float, Any]]:
+def rows_of(samples: Samples) -> Iterator[tuple[int, float, Any]]:
+    """Step, wall time and value of each."""
     return zip(samples.steps.tolist(), samples.wall_times.tolist(), samples.values, strict=True)
 
 

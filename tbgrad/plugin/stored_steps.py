@@ -45,12 +45,21 @@ def read_steps(snapshot: Snapshot, name: str) -> Run | None:
 
     def read() -> Run:
         told = list(decoded({MANIFEST: manifests(snapshot, place)}, []))
-        blocks = _chosen(_Levels(snapshot, place, told), tags)
-        values: list[Stored] = [(b.first_step, b.end, STEPS, Kind.STEPS, b) for b in blocks]
+        values = step_values(snapshot, place, told, ENOUGH_WINDOWS)
         limits = Limits(merging=False)
         return put_together(name, [*told, *values], [], {}, limits, tell_misfits=False).run
 
     return snapshot.kept(place, ("steps",), revision, read)
+
+
+def step_values(
+    snapshot: Snapshot, place: Place, told: list[Stored], enough: int | None = None
+) -> list[Stored]:
+    """Every step of a run whose manifests are `told`, as blocks of the coarsest level that has
+    `enough` windows, without that of the finest that is whole."""
+    tags = tags_of(snapshot, place)
+    blocks = _chosen(_Levels(snapshot, place, told), tags, enough) if tags else []
+    return [(block.first_step, block.end, STEPS, Kind.STEPS, block) for block in blocks]
 
 
 def tags_of(snapshot: Snapshot, place: Place) -> list[str]:
@@ -93,7 +102,7 @@ class _Levels:
         return kept
 
 
-def _chosen(levels: _Levels, tags: list[str]) -> list[StepBlock]:
+def _chosen(levels: _Levels, tags: list[str], enough: int | None) -> list[StepBlock]:
     """The blocks of the finest level that is whole and needed, then what finer ones have later."""
     chosen: list[StepBlock] = []
     finer: list[StepBlock] = []
@@ -104,7 +113,7 @@ def _chosen(levels: _Levels, tags: list[str]) -> list[StepBlock]:
         if not _whole(finer, chosen):
             break
         windows = sum(windows_in(block.count, block.norm_width) for block in chosen)
-        if windows >= ENOUGH_WINDOWS:
+        if enough is not None and windows >= enough:
             break
         chosen = finer
     fine = finer if finer is chosen or tag == STEPS else levels.blocks(STEPS)

@@ -95,22 +95,23 @@ def _print_rest(output: Output, count: int) -> None:
 
 
 def _print_alerts(output: Output, report: RunReport) -> None:
-    for alert in report.alerts:
-        style = _SEVERITY_STYLES.get(alert.severity, "") if alert.state == "open" else "dim"
-        where = f" in {', '.join(alert.parameters)}" if alert.parameters else ""
-        output.line(
-            printable(
-                f"{alert.severity} ({alert.state}) {alert.rule}{where}, "
-                f"steps {alert.first_step} to {alert.last_step}: {alert.evidence}",
-                1000,
-            ),
-            style,
-        )
-        if alert.causes:
-            output.line(printable(f"    likely cause: {'; '.join(alert.causes)}", 1000))
-        if alert.advice:
-            output.line(printable(f"    advice: {alert.advice}", 1000))
-    for sentence in report.not_judged:
+    stories = (report.story, *report.story.further) if report.story is not None else ()
+    for story in stories:
+        style = _SEVERITY_STYLES.get(story.severity, "") if story.is_open else "dim"
+        over = "" if story.is_open else " (closed)"
+        output.line(printable(f"{story.severity}{over}: {story.headline}", 1000), style)
+        if story.advice:
+            output.line(printable(f"    change first: {story.advice}", 1000))
+        if story.next_advice:
+            output.line(printable(f"    if that is not it: {story.next_advice}", 1000))
+        if story.root.causes:
+            output.line(printable(f"    likely cause: {'; '.join(story.root.causes)}", 1000))
+        for alert in story.alerts:
+            where = f" in {', '.join(alert.parameters)}" if alert.parameters else ""
+            said = f"{alert.severity} ({alert.state}) {alert.rule}{where}"
+            steps = f"steps {alert.first_step} to {alert.last_step}"
+            output.line(printable(f"    {said}, {steps}: {alert.evidence}", 1000), "dim")
+    for sentence in (*report.not_judged, *report.blind):
         output.line(printable(f"not judged: {sentence}", 1000), "dim")
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from tbgrad.diagnosis import AlertSettings
 from tbgrad.diagnosis.replay import judge
+from tbgrad.diagnosis.story import Story
 from tbgrad.log.encode import to_jsonable
 from tbgrad.log.records import FORMAT_VERSION, Alert, CurvatureEstimate, Damage
 from tbgrad.log.state import RunState
@@ -94,7 +95,8 @@ class RunReport:
 
     `first_step` and `last_step` are None where nothing was logged. `others` counts the series that
     are no scalars, by what they hold; `left_out` says what is in no series, and `not_judged` what
-    the rules did not look at.
+    the rules did not look at, as `blind` does of rules that the run logs nothing for. `alerts` are
+    those of the `story`, open ones first.
     `seconds` is the time between the first and the last value. `scalars` holds every scalar series
     of the run. `gradient_norm_max` covers the steps between two logged ones too. `parameters` come
     in the order of the model, `layers` likewise. `state` is what the writer said of the run, and
@@ -110,7 +112,9 @@ class RunReport:
     seconds: float
     optimizer: Mapping[str, object]
     alerts: tuple[Alert, ...]
+    story: Story | None
     not_judged: tuple[str, ...]
+    blind: tuple[str, ...]
     scalars: Mapping[str, ScalarSummary]
     extremes: Extremes | None
     parameters: tuple[ParameterSummary, ...]
@@ -153,7 +157,9 @@ def build(run: Run, settings: AlertSettings | None = None, now: float | None = N
         seconds=float(max(times) - min(times)) if times else 0.0,
         optimizer=run.manifest.optimizer if run.manifest is not None else {},
         alerts=judgement.alerts,
+        story=judgement.story,
         not_judged=judgement.not_judged,
+        blind=judgement.blind,
         scalars={
             tag: _scalar(series)
             for tag, series in sorted(run.items())
@@ -280,7 +286,7 @@ def _curvature(series: Series | None) -> CurvatureSummary | None:
 
 
 def to_json(reports: Mapping[str, RunReport]) -> dict[str, Any]:
-    """`{"runs": {name: {…, "alerts": […]}}}`: NaN is null, infinities are "inf" and "-inf"."""
+    """`{"runs": {name: {…, "story": {…}, "alerts": […]}}}`: NaN is null, infinities are "inf"."""
     runs = {}
     for name, report in reports.items():
         content = asdict(report)

@@ -37,7 +37,7 @@ from rich.table import Table
 
 import tbgrad
 from tbgrad.diagnosis import RULE_NAMES, Diagnosis
-from tbgrad.diagnosis.replay import tellings
+from tbgrad.diagnosis.replay import retold
 from tbgrad.log.records import SEVERITIES, Alert
 from tbgrad.log.tags import ALERTS
 from tests.clinic.aside import aside
@@ -181,7 +181,7 @@ def replayed(log: Path) -> Iterator[tuple[str, int, Alert]]:
     """What the rules tell of it now."""
     for group, run_of_group in tbgrad.read(log).items():
         diagnosis = Diagnosis()
-        yield from ((group, *telling) for telling in tellings(run_of_group, diagnosis))
+        yield from ((group, *telling) for telling in retold(run_of_group, diagnosis))
         if diagnosis.failures:
             raise RuntimeError(f"{log}: {diagnosis.failures}")
 

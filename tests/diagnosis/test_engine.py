@@ -13,7 +13,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tbgrad.diagnosis import RULE_NAMES, RULES, AlertSettings, Diagnosis, Moment, Record, Rule
+from tbgrad.diagnosis import (
+    RULE_NAMES,
+    RULES,
+    Advice,
+    AlertSettings,
+    Diagnosis,
+    Moment,
+    Record,
+    Rule,
+)  # fmt: skip
 from tbgrad.diagnosis.replay import diagnose, newest
 from tbgrad.log import encode, tags
 from tbgrad.log.append import EventFileWriter
@@ -199,7 +208,7 @@ def planted(opens_after: int, closes_after: int) -> Rule:
     return Rule(
         name="loss_stuck", shows="loss", severity="info",
         applies=lambda moment: moment.record.scalars.get("hit"),
-        evidence=lambda *_: "planted", causes=(), advice="",
+        evidence=lambda *_: "planted", causes=(), advice=Advice(""),
         opens_after=opens_after, closes_after=closes_after,
     )  # fmt: skip
 

@@ -90,7 +90,7 @@ def test_trials_of_a_search_and_folds_are_runs_of_their_own(tmp_path, caplog):
         copy.deepcopy(copied)  # as of an estimator that was fit
     for _ in range(2):
         fit(compiled(), monitor)  # a loop over folds, with one monitor for all
-    assert steps_by_run(tmp_path) == {name: [1, 10] for name in ("r", "r-2", "r-3", "r-4")}
+    assert steps_by_run(tmp_path) == {name: [*range(1, 11)] for name in ("r", "r-2", "r-3", "r-4")}
     told = [record.getMessage() for record in caplog.records]
     assert len(told) == 3
     assert f"begins anew, is logged in {tmp_path / 'r-2'}" in told[0]

@@ -177,11 +177,17 @@ def test_alerts_are_told_once_in_their_newest_state_open_ones_first(api: Api) ->
     assert error == to_jsonable(asdict(logs.alert("nonfinite", "error", 300, last=320)))
     assert warning["last_step"] == 700
     assert warning["causes"] == ["the first cause", "the second cause"]
+    told = [alert for story in answer["stories"] for alert in story["alerts"]]
+    assert sorted(told) == sorted([a["rule"], a["first_step"]] for a in answer["alerts"])
+    first = answer["stories"][0]
+    assert (first["severity"], first["is_open"]) == ("error", True)
+    assert first["headline"].startswith("non-finite")
+    assert first["advice"] == "what to do about nonfinite"
 
 
 def test_alerts_that_cannot_be_read_are_told_and_the_others_are_shown(api: Api) -> None:
     answer = api.get("alerts", run=logs.EVIL)
-    assert [a["rule"] for a in answer["alerts"]] == ["nonfinite", logs.EVIL]
+    assert [a["rule"] for a in answer["alerts"]] == [logs.EVIL, "nonfinite"]
     assert [said.partition(":")[0] for said in answer["problems"]] == ["step 10", "step 15"]
     assert all("does not hold what the format says" in said for said in answer["problems"])
 
@@ -190,7 +196,7 @@ def test_what_the_writer_did_not_watch_is_looked_for_here(api: Api) -> None:
     for run in ("good", "plain"):
         assert api.get("alerts", run=run) == {
             "run": run, "rules": list(RULE_NAMES), "alerts": [], "stored": 0, "sampled": False,
-            "problems": [], "not_judged": [],
+            "problems": [], "not_judged": [], "stories": [],
         }  # fmt: skip
         # It is looked for anew when there are new values to judge.
         revisions = api.get("status", run=run)["revisions"]

@@ -183,15 +183,24 @@ def test_alerts_stand_at_the_top_in_their_newest_state(tmp_path):
         at(6, encode.alerts([alert("nonfinite", "error")])),
         at(9, encode.alerts([alert("dead_units", state="closed", last_step=8)])),
     )
+    assert report.story is not None
     assert [(a.rule, a.state) for a in report.alerts] == [
-        ("nonfinite", "open"),
+        ("nonfinite", "open"),  # what began it
         ("loss_stuck", "open"),
         ("dead_units", "closed"),
     ]
     lines = text_of(report).splitlines()
     assert lines[0] == "run ."
-    assert lines[1] == "error (open) nonfinite in a/kernel, steps 5 to 9: evidence"
-    assert lines[2:4] == ["    likely cause: cause", "    advice: advice"]
+    assert lines[1] == (
+        "error: non-finite in a from step 5; dead units at step 5 and a loss that is stuck at step "
+        "5 follow"
+    )
+    assert lines[2:4] == ["    change first: advice", "    likely cause: cause"]
+    assert lines[4] == "    error (open) nonfinite in a/kernel, steps 5 to 9: evidence"
+    assert any(line.startswith("not judged: no loss (") for line in lines)
+    story = to_json({".": report})["runs"]["."]["story"]
+    assert (story["headline"], story["advice"]) == (report.story.headline, "advice")
+    assert [effect["rule"] for effect in story["effects"]] == ["dead_units", "loss_stuck"]
 
 
 def test_notes_and_damage_are_counted_and_capped(tmp_path):

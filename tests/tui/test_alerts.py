@@ -61,7 +61,7 @@ async def test_a_row_has_the_mark_of_its_worst_open_alert_and_no_room_is_taken(l
         layers = app.run_screen.panel("layers")
         before = layers.lines()
         log_alerts(logdir / "a", THREE)
-        await until(pilot, lambda: "2 alerts: nonfinite (a)" in shown(app))
+        await until(pilot, lambda: "2 alerts (a): non-finite in dense_2" in shown(app))
         after = layers.lines()
     rows = [line for line in before if "dense_" in line]
     marked = [line for line in after if "dense_" in line]
@@ -89,7 +89,7 @@ async def test_what_the_rules_find_in_a_log_is_marked_too(tmp_path):
     app = app_on(tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
         await loaded(pilot)
-        await until(pilot, lambda: "▲ 1 alert: no_gradient (a)" in shown(app))
+        await until(pilot, lambda: "▲ 1 alert (a): no gradient" in shown(app))
         lines = app.run_screen.panel("layers").lines()
         assert [line[1] for line in lines if "dense_" in line] == [" ", " ", "▲", " "]
         await pilot.press("down", "down")

@@ -238,7 +238,7 @@ async def test_notes_and_alerts_are_a_key_away(tmp_path):
     app = app_on(tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
         await loaded(pilot)
-        assert "1 alert: exploding_gradient (a)" in shown(app)
+        assert "1 alert (a): an exploding gradient in dense_0" in shown(app)
         await pilot.press("a")
         await until(pilot, lambda: "learning rate too large" in shown(app))
         assert "lower it" in shown(app)

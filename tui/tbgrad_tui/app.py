@@ -236,10 +236,12 @@ class WatchApp(App[None]):
         self.push_screen(Page("Keys", help_lines()))
 
     def action_alerts(self) -> None:
-        """Alerts of this run, from that of the layer the user went to or else the worst one on."""
+        """Alerts of this run, from that of the layer the user went to or else what began it."""
         if run := self.run_shown:
             name, alerts = self.run_name, facts.alerts(run)
-            first = facts.alerts_by_name(run).get(self.parameter) or next(iter(alerts), None)
+            story = facts.story(run)
+            root = story.root if story is not None else None
+            first = facts.alerts_by_name(run).get(self.parameter, root)
             page = AlertsPage(name, alerts, first)
             self.push_screen(page, lambda alert: self._go_to(name, alert))
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from tbgrad.diagnosis import STANDINGS, standing
 from tbgrad.diagnosis.replay import Judgement, judge
+from tbgrad.diagnosis.story import Story
 from tbgrad.log.decode import decode_density
 from tbgrad.log.records import Alert, CurvatureEstimate, Damage
 from tbgrad.log.scalars import in_order
@@ -65,13 +66,18 @@ def judgement(run: Run) -> Judgement:
 
 
 def alerts(run: Run) -> tuple[Alert, ...]:
-    """Every alert: open ones first, then by severity, the newest first."""
+    """Every alert: open ones first, each fault ahead of what it brought about."""
     return judgement(run).alerts
+
+
+def story(run: Run) -> Story | None:
+    """What began it, what followed, what to change; None where nothing is wrong."""
+    return judgement(run).story
 
 
 @once_a_run
 def alerts_by_name(run: Run) -> Mapping[str, Alert]:
-    """The worst open alert of each parameter that has one."""
+    """The open alert of each parameter that has one: that which began it."""
     worst: dict[str, Alert] = {}
     for alert in alerts(run):
         if alert.state == "open":

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tbgrad.diagnosis.rule import Moment, Rows, Rule
+from tbgrad.diagnosis.change import divided_rate
+from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule
 from tbgrad.log.tags import GRADIENT_NORM
 
 
@@ -54,6 +55,28 @@ def _too_large_evidence(moment: Moment, _: Rows) -> str:
     )
 
 
+def _batch_size(moment: Moment) -> int:
+    manifest = moment.manifest
+    return manifest.batches[-1].batch_size if manifest is not None and manifest.batches else 0
+
+
+def _noisy_advice(moment: Moment, _: Rows) -> Advice:
+    size = _batch_size(moment)
+    first = (
+        f"raise batch_size from {size} to {4 * size}" if size else "make batch_size 4 times larger"
+    )
+    return Advice(first, divided_rate(moment, 3))
+
+
+def _too_large_advice(moment: Moment, _: Rows) -> Advice:
+    size = _batch_size(moment)
+    if size < 4:
+        return Advice("divide batch_size by 4: it reaches the same loss after fewer samples")
+    return Advice(
+        f"lower batch_size from {size} to {size // 4}: it reaches the same loss after fewer samples"
+    )
+
+
 NOISY = Rule(
     name="noise_dominated",
     shows=GRADIENT_NORM,
@@ -64,8 +87,8 @@ NOISY = Rule(
         "the batch is too small for the size of the steps",
         "the training is near its end, where the common part of the gradients is gone",
     ),
-    advice="raise batch_size or gradient_accumulation_steps about fourfold, or lower learning_rate "
-    "(a decaying schedule)",
+    advice=_noisy_advice,
+    headline="the gradient is mostly noise",
     opens_after=10,
     closes_after=40,
 )
@@ -76,7 +99,8 @@ TOO_LARGE = Rule(
     applies=_too_large,
     evidence=_too_large_evidence,
     causes=("the batch is larger than the differences between samples make useful",),
-    advice="a batch_size several times smaller reaches the same loss after fewer samples",
+    advice=_too_large_advice,
+    headline="the batch is larger than useful",
     opens_after=5,
     closes_after=40,
 )

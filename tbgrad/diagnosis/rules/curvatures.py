@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tbgrad.diagnosis.rule import Moment, Rows, Rule
+from tbgrad.diagnosis.change import raised_rate, safe_rate
+from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule
+from tbgrad.diagnosis.suspects import Explained, alike, momentum
 from tbgrad.log.records import Eigenvalue
 from tbgrad.log.tags import CURVATURE, LAMBDA_MIN, STABILITY
 from tbgrad.log.text import measured
@@ -43,13 +45,9 @@ def _pair(eigenvalue: Eigenvalue) -> tuple[float, float]:
     return eigenvalue.value, eigenvalue.residual
 
 
-def _edge_advice(moment: Moment, _: Rows) -> str:
-    estimate = moment.record.curvature
-    assert estimate is not None
-    return (
-        f"divide learning_rate by {estimate.stability * 1.1:.2g} or more, begin with a warm-up, or "
-        "use larger batches"
-    )
+def _edge_headline(moment: Moment, _: Rows) -> str:
+    times = moment.facts.stability
+    return f"learning rate {times:.2g} times beyond the stability threshold"
 
 
 def _critical(moment: Moment) -> Any:
@@ -113,19 +111,37 @@ def _critical_evidence(moment: Moment, _: Rows) -> str:
     return f"{said}; {only}{trend.minimum_ratio:.0%} of them are above zero"
 
 
-def _critical_advice(moment: Moment, _: Rows) -> str:
-    return {
-        "minimum": "compare with the validation loss; whether the loss can still fall shows with "
-        "a lower learning_rate",
-        "flat": "this is no minimum in most directions: compare with the validation loss; whether "
-        "the loss can still fall shows with another learning_rate",
-        "saddle": "weights that are all alike or zero cannot part: use a random "
-        "kernel_initializer; else a larger learning_rate or momentum leaves the saddle",
-        "plateau": "raise learning_rate, or change what makes the loss flat: saturated or dead "
-        "layers, inputs that are not scaled",
-    }.get(kind(moment), "")
+def _critical_advice(moment: Moment, _: Rows) -> Advice:
+    place = kind(moment)
+    if place in ("minimum", "flat"):
+        return Advice(
+            "compare with the validation loss: whether this is as low as it gets",
+            "whether the training loss can still fall shows with another learning_rate",
+        )
+    zero = alike(moment)
+    if place == "saddle" and zero is not None:
+        return Advice(zero.remedy)
+    facts = moment.facts
+    if facts.no_gradient or facts.dead >= moment.settings.dead_units:
+        return Advice("look for what lets no gradient through: the alerts of single layers name it")
+    if facts.ended_since >= 0:
+        return Advice(f"keep learning_rate at {facts.peak_rate:.1g}: its schedule has ended")
+    return Advice(raised_rate(moment, facts.largest_update), "begin with other random weights")
 
 
+def _critical_headline(moment: Moment, _: Rows) -> str:
+    place = kind(moment)
+    return f"the training rests at a {'flat place' if place == 'flat' else place}"
+
+
+_EDGE = Explained(
+    (momentum,),
+    (
+        "the learning rate is larger than the curvature allows, so that steps overshoot",
+        "the curvature grew while training, as it does until something stops it",
+    ),
+    lambda moment, _: Advice(safe_rate(moment), "begin with a warm-up of the learning rate"),
+)
 EDGE = Rule(
     name="edge_of_stability",
     shows=STABILITY,
@@ -133,11 +149,9 @@ EDGE = Rule(
     severity="warning",
     applies=_edge,
     evidence=_edge_evidence,
-    causes=(
-        "the learning rate is larger than the curvature allows, so that steps overshoot",
-        "the curvature grew while training, as it does until something stops it",
-    ),
-    advice="divide learning_rate by the factor named, begin with a warm-up, or use larger batches",
+    causes=_EDGE.causes,
+    advice=_EDGE.advice,
+    headline=_edge_headline,
     opens_after=2,
     closes_after=2,
     told_always=True,
@@ -154,6 +168,7 @@ CRITICAL = Rule(
         "the weights lie where the gradient vanishes, though the loss could be lower",
     ),
     advice=_critical_advice,
+    headline=_critical_headline,
     opens_after=2,
     closes_after=2,
     told_always=True,

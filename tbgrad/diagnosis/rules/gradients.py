@@ -7,8 +7,26 @@ from typing import Any
 
 import numpy as np
 
-from tbgrad.diagnosis.rule import Moment, Rows, Rule, share
+from tbgrad.diagnosis.change import safe_rate
+from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule
+from tbgrad.diagnosis.suspects import (
+    Explained,
+    alike,
+    decay,
+    from_the_start,
+    inputs,
+    momentum,
+    rate,
+    target_scale,
+    targets,
+    wide_weights,
+)
 from tbgrad.log.tags import CLIP_FACTOR, GRADIENT_NORM, GRADIENT_NORM_MAX, LOSS
+
+CLIP = "set global_clipnorm=1.0 in the optimizer"
+
+SMALL = 0.3
+"""Norm of the weights into a unit that begin too small."""
 
 
 def _sensitivity(moment: Moment) -> Any:
@@ -74,58 +92,6 @@ def _exploding_evidence(moment: Moment, _: Rows) -> str:
     return f"{said} (alert above {moment.settings.exploding_gradient:g} · √loss)"
 
 
-def _nonfinite(moment: Moment) -> Any:
-    if moment.record.norms is not None:
-        return np.isinf(moment.record.norms)
-    counts = moment.record.statistic("nonfinite")
-    return None if counts is None else counts > 0
-
-
-def _nonfinite_evidence(moment: Moment, rows: Rows) -> str:
-    return f"the gradient is not finite at step {moment.record.step}, in {share(moment, rows)}"
-
-
-def _nonfinite_loss(moment: Moment) -> Any:
-    loss, gradients = moment.record.scalars.get(LOSS), _nonfinite(moment)
-    if loss is None:
-        return None
-    return not math.isfinite(loss) and not (gradients is not None and gradients.any())
-
-
-def _no_gradient(moment: Moment) -> Any:
-    record = moment.record
-    norms, weights = record.statistic("norm"), record.statistic("weight_norm")
-    if norms is None or weights is None:
-        return None
-    none = np.isnan(norms)
-    if none.all():
-        return None
-    lost = _nonfinite(moment)
-    if lost is not None:
-        none &= ~lost
-    none &= ~_waits(moment)
-    trend = moment.trend
-    done = trend.recent_loss < 0.25 * trend.first_loss  # a loss of zero has no gradient, either
-    if not (norms > 0).any() and not (lost is not None and lost.any()) and not done:
-        none = np.ones_like(none)  # a gradient of zeros reaches nobody either
-    return none & ~np.isnan(weights)  # of what is not trained now there are no weights
-
-
-def _waits(moment: Moment) -> Any:
-    """Which parameters had no update since the last record, and will have one in their turn."""
-    peaks, counts = (moment.record.statistic(name) for name in ("norm_max", "nonfinite"))
-    if peaks is None or counts is None:
-        return np.bool_(False)
-    return np.isnan(peaks) & (counts == 0)
-
-
-def _no_gradient_evidence(moment: Moment, rows: Rows) -> str:
-    norms = moment.record.statistic("norm")
-    if norms is not None and (norms == 0).all():
-        return "the gradient of all parameters is exactly zero: the loss does not depend on them"
-    return f"no gradient reached {share(moment, rows)}"
-
-
 def _spike_score(moment: Moment) -> tuple[float, float, float]:
     """Peak norm of the record, the usual one, and robust standard deviations between them."""
     peak = moment.record.scalars.get(GRADIENT_NORM_MAX, math.nan)
@@ -173,19 +139,95 @@ def _clipping(moment: Moment) -> Any:
     return None if factor is None else factor < moment.settings.clip_factor
 
 
+def _vanishing_otherwise(moment: Moment, _: Rows) -> Advice:
+    layers, manifest = moment.layers, moment.manifest
+    residual = Advice(
+        "put a BatchNormalization layer before each activation of the deep part",
+        "put a residual connection around the layers of the deep part",
+    )
+    if layers is None or manifest is None:
+        return residual
+    if layers.saturating.any():
+        kinds = {manifest.parameters[row].activation for row in np.flatnonzero(layers.saturating)}
+        return Advice(f"replace activation={min(kinds)!r} by 'relu' in all hidden layers",
+                      residual.first)  # fmt: skip
+    if _small_weights(moment):
+        return Advice("begin with kernel_initializer='he_normal' in all hidden layers",
+                      residual.first)  # fmt: skip
+    return residual
+
+
+def _small_weights(moment: Moment) -> bool:
+    """Whether most kernels began far smaller than is usual."""
+    layers, first = moment.layers, moment.facts.first_weights
+    if layers is None or first is None or len(first) != layers.count or not len(layers.kernels):
+        return False
+    scales = (first / np.sqrt(layers.units))[layers.kernels]
+    return bool(np.median(scales) < SMALL)
+
+
+def _vanishing_causes(moment: Moment) -> tuple[str, ...]:
+    causes = []
+    if moment.layers is not None and moment.layers.saturating.any():
+        causes.append("saturating layers behind each other, each of which takes most of it away")
+    if _small_weights(moment):
+        causes.append("weights that begin too small, so that every layer shrinks what it passes on")
+    return (*causes, "many layers without normalization or residual connections")
+
+
+def _exploding_otherwise(moment: Moment, _: Rows) -> Advice:
+    manifest = moment.manifest
+    recurrent = manifest is not None and any("recurrent" in p.path for p in manifest.parameters)
+    if recurrent:
+        return Advice("use recurrent_initializer='orthogonal'", CLIP)
+    if from_the_start(moment, moment.record.step - 3):
+        return Advice("scale the inputs to mean 0 and deviation 1", CLIP)
+    return Advice(safe_rate(moment, 10), CLIP)
+
+
+def _spike_advice(moment: Moment, _: Rows) -> Advice:
+    usual = moment.trend.usual_norm
+    return Advice(
+        f"look at the batch of step {moment.record.step:,}",
+        f"set global_clipnorm={3 * usual:.1g} in the optimizer, three times the usual norm",
+    )
+
+
+def _clipping_advice(moment: Moment, _: Rows) -> Advice:
+    manifest = moment.manifest
+    known = manifest.optimizer if manifest is not None else {}
+    name = next((n for n in ("global_clipnorm", "clipnorm", "clipvalue") if known.get(n)), "")
+    usual = moment.trend.usual_norm
+    large = target_scale(moment) > moment.settings.target_scale
+    then = "scale the targets to the order of one" if large else ""
+    if not name or not usual > 0:
+        return Advice("divide the factor that clips by ten: let it be a guard, not the step", then)
+    if name == "clipvalue":
+        return Advice(
+            f"use global_clipnorm={usual:.1g} in place of clipvalue={known[name]:g}", then
+        )
+    return Advice(f"raise {name} from {known[name]:g} to {usual:.1g}, the usual norm", then)
+
+
+_VANISHING = Explained((alike, rate, inputs, decay), _vanishing_causes, _vanishing_otherwise)
+_EXPLODING = Explained(
+    (inputs, targets, wide_weights, momentum, rate),
+    (
+        "weights that begin too large, so that every layer, or every step of a recurrence, makes "
+        "more of what it passes on",
+        "inputs or targets that are not scaled",
+    ),
+    _exploding_otherwise,
+)
 VANISHING = Rule(
     name="vanishing_gradient",
     shows="norm",
     severity="warning",
     applies=_vanishing,
     evidence=_vanishing_evidence,
-    causes=(
-        "sigmoid or tanh layers behind each other, each of which takes most of the gradient away",
-        "weights that begin too small, so that every layer shrinks what it passes on",
-        "many layers without normalization or residual connections",
-    ),
-    advice="use activation='relu' or 'gelu' with kernel_initializer='he_normal', and put a "
-    "normalization layer or a residual connection around the deep part",
+    causes=_VANISHING.causes,
+    advice=_VANISHING.advice,
+    headline="the gradient vanishes towards the input",
     opens_after=5,
     closes_after=5,
 )
@@ -195,61 +237,14 @@ EXPLODING = Rule(
     severity="error",
     applies=_exploding,
     evidence=_exploding_evidence,
-    causes=(
-        "weights that begin too large, so that every layer, or every step of a recurrence, makes "
-        "more of what it passes on",
-        "inputs or targets that are not scaled",
-        "a learning rate so large that the weights grow",
+    causes=_EXPLODING.causes,
+    advice=_EXPLODING.advice,
+    headline=lambda moment, _: (
+        f"the gradient explodes, to a norm of {moment.record.scalars[GRADIENT_NORM_MAX]:.2g}"
     ),
-    advice="scale the inputs to mean 0 and deviation 1, use kernel_initializer='he_normal' or "
-    "'glorot_uniform' (recurrent_initializer='orthogonal'), and set global_clipnorm=1.0 in the "
-    "optimizer",
     opens_after=3,
     closes_after=10,
     every_step=True,
-)
-NONFINITE_GRADIENT = Rule(
-    name="nonfinite",
-    shows="nonfinite",
-    severity="error",
-    applies=_nonfinite,
-    evidence=_nonfinite_evidence,
-    causes=(
-        "a batch or its labels hold NaN or infinite values",
-        "the learning rate is so large that the weights diverged",
-        "an operation left its range: a logarithm or a quotient of zero, float16 beyond 65,504",
-    ),
-    advice="check the batch of that step with np.isfinite; if it is sound, lower learning_rate or "
-    "set global_clipnorm=1.0 in the optimizer",
-    closes_after=20,
-    every_step=True,
-)
-NONFINITE_LOSS = Rule(
-    name="nonfinite",
-    shows=LOSS,
-    severity="error",
-    applies=_nonfinite_loss,
-    evidence=lambda moment, _: f"the loss is {moment.record.scalars[LOSS]}",
-    causes=NONFINITE_GRADIENT.causes,
-    advice=NONFINITE_GRADIENT.advice,
-    closes_after=20,
-    every_step=True,
-)
-NO_GRADIENT = Rule(
-    name="no_gradient",
-    shows="zero_fraction",
-    severity="warning",
-    applies=_no_gradient,
-    evidence=_no_gradient_evidence,
-    causes=(
-        "the loss does not depend on it: a layer or a branch whose output is not used, a softmax "
-        "over a single unit",
-        "the way to it is cut: tf.stop_gradient, NumPy or Python code, an integer cast",
-    ),
-    advice="follow the layer's output to the loss in call(); if the layer is meant to stay as it "
-    "is, set trainable=False",
-    opens_after=3,
-    closes_after=5,
 )
 SPIKE = Rule(
     name="gradient_spike",
@@ -262,8 +257,8 @@ SPIKE = Rule(
         "a learning rate near the limit, so that a step leaves the valley",
         "of Adam: a second moment that was small when large gradients came back",
     ),
-    advice="look at the batch of this step; global_clipnorm of a few times the usual norm keeps "
-    "such a step harmless, a smaller beta_2 shortens the memory of Adam",
+    advice=_spike_advice,
+    headline="the gradient leaps",
     closes_after=10,
     every_step=True,
 )
@@ -281,8 +276,8 @@ CLIPPING = Rule(
         "the clip value is far below the usual norm, so that it sets the size of every step",
         "the gradient is far larger than it should be: targets or inputs that are not scaled",
     ),
-    advice="set clipnorm or global_clipnorm to about the largest gradient/norm of a calm "
-    "stretch, and scale targets and inputs to the order of one",
+    advice=_clipping_advice,
+    headline="clipping leaves next to nothing of the gradient",
     opens_after=20,
     closes_after=5,
 )

@@ -6,27 +6,46 @@ import math
 from statistics import median
 from typing import Any
 
-from tbgrad.diagnosis.rule import Moment, Rows, Rule, Severity
-from tbgrad.diagnosis.trend import FIRST, GRAVE, PATIENCE, RECENT
-from tbgrad.log.tags import LEARNING_RATE, LOSS, VALIDATION_LOSS
+from tbgrad.diagnosis.change import raised_rate, rate_of, safe_rate
+from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule, Severity
+from tbgrad.diagnosis.suspects import (
+    Explained,
+    Suspect,
+    alike,
+    chance,
+    decay,
+    inputs,
+    momentum,
+    rate,
+    schedule,
+    targets,
+    wrong_output,
+)
+from tbgrad.diagnosis.trend import FIRST, GRAVE, RECENT
+from tbgrad.log.tags import LOSS
+
+DEAD = 0.95
+"""Share of dead units from which on a layer lets nothing through."""
 
 
 def _speaks(moment: Moment) -> bool:
     """Whether the loss says by itself how the training goes.
 
-    Not where models train against each other, nor where it may be negative or has been zero from
-    the start: then there is nothing to set it against.
+    Not where models train against each other, nor where it has been zero from the start: then
+    there is nothing to set it against. A loss that may be negative is set against its own spread.
     """
-    trend, manifest = moment.trend, moment.record.manifest
+    trend, manifest = moment.trend, moment.manifest
     alone = manifest is None or not manifest.group
-    known = LOSS in moment.record.scalars and not trend.signed
-    return alone and known and trend.undisturbed_loss > 0
+    known = LOSS in moment.record.scalars
+    return alone and known and (trend.scale > 0 if trend.signed else trend.undisturbed_loss > 0)
 
 
 def _diverging(moment: Moment) -> Any:
     if not _speaks(moment):
         return None
     trend = moment.trend
+    if trend.signed:
+        return trend.count > 2 * FIRST and _rise(moment) > GRAVE
     newest, before = list(trend.losses)[-2 * FIRST :], trend.undisturbed_loss
     if len(newest) > 3 and min(newest[-3:]) > GRAVE**2 * before:
         return True
@@ -34,8 +53,24 @@ def _diverging(moment: Moment) -> Any:
     return sum(loss > limit for loss in newest) >= 1.5 * FIRST  # some of any are large by chance
 
 
+def _rise(moment: Moment) -> float:
+    """How far a loss that may be negative has risen, in units of its spread at first."""
+    trend = moment.trend
+    return (trend.recent_loss - trend.first_loss) / trend.scale
+
+
+def _diverging_headline(moment: Moment, _: Rows) -> str:
+    now, before = moment.trend.recent_loss, moment.trend.undisturbed_loss
+    return f"the loss diverges, from {before:.3g} to {now:.3g}"
+
+
 def _diverging_evidence(moment: Moment, _: Rows) -> str:
     now, before = moment.trend.recent_loss, moment.trend.undisturbed_loss
+    if moment.trend.signed:
+        return (
+            f"the loss has risen from {moment.trend.first_loss:.3g} to {now:.3g}, "
+            f"{_rise(moment):.0f} times what it varied by at first (alert above {GRAVE:g} times)"
+        )
     return (
         f"the loss is {now:.3g}, {now / before:.3g} times that of the first steps, {before:.3g} "
         f"(alert above {moment.settings.diverging_loss:g} times)"
@@ -44,6 +79,8 @@ def _diverging_evidence(moment: Moment, _: Rows) -> str:
 
 def _diverging_severity(moment: Moment) -> Severity:
     trend = moment.trend
+    if trend.signed:
+        return "error" if _rise(moment) > GRAVE**2 else "warning"
     return "error" if trend.recent_loss > GRAVE * trend.undisturbed_loss else "warning"
 
 
@@ -71,15 +108,29 @@ def _stuck(moment: Moment) -> Any:
     if not _speaks(moment) or trend.resumed or trend.warming_up or trend.count < FIRST + 40:
         return None
     if _hardly_moves(moment):
-        stuck = trend.fall()[0] < limits.stuck_loss * trend.first_loss
+        stuck = trend.fall()[0] < limits.stuck_loss * trend.scale
         return stuck and not _diverging(moment)
+    if trend.signed:
+        return None
     try:
         fell, error = trend.late_fall()
     except ValueError:
         return None
-    high = trend.recent_loss > limits.flat_loss * trend.first_loss
-    flat = high and abs(fell) + 2 * error < limits.flat_fall * trend.first_loss
+    scale = _stuck_scale(moment)
+    high = trend.recent_loss > limits.flat_loss * scale
+    flat = high and abs(fell) + 2 * error < limits.flat_fall * scale
     return flat and not _diverging(moment)
+
+
+def _at_chance(moment: Moment) -> bool:
+    """Whether the loss is that of a classifier that knows nothing."""
+    guessing = chance(moment)
+    return abs(moment.trend.recent_loss - guessing) < moment.settings.at_chance * guessing
+
+
+def _stuck_scale(moment: Moment) -> float:
+    """What a loss that is stuck is set against: that at first, or where nothing is learned."""
+    return min(moment.trend.scale, chance(moment)) if _at_chance(moment) else moment.trend.scale
 
 
 def _hardly_moves(moment: Moment) -> bool:
@@ -95,69 +146,77 @@ def _stuck_evidence(moment: Moment, _: Rows) -> str:
     else:
         fell, error = trend.late_fall()
         since, limit = "over the last quarter of the training so far", limits.flat_fall
+    scale = trend.scale if _hardly_moves(moment) else _stuck_scale(moment)
+    said = ""
+    if _at_chance(moment):
+        said = f", which is chance ({chance(moment):.4g})"
     return (
-        f"the loss is {trend.recent_loss:.4g} after {trend.first_loss:.4g} at first; {since} it "
-        f"{'fell' if fell >= 0 else 'rose'} by {abs(fell) / trend.first_loss:.1%} of that "
-        f"± {error / trend.first_loss:.1%} (alert where that is less than {limit:.0%})"
+        f"the loss is {trend.recent_loss:.4g} after {trend.first_loss:.4g} at first{said}; {since} "
+        f"it {'fell' if fell >= 0 else 'rose'} by {abs(fell) / scale:.1%} of that "
+        f"± {error / scale:.1%} (alert where that is less than {limit:.0%})"
         + (f", and an update changes {ratio:.1g} of the weights" if math.isfinite(ratio) else "")
     )
 
 
-def _stuck_advice(moment: Moment, _: Rows) -> str:
-    if _hardly_moves(moment):
-        rate = moment.record.scalars.get(LEARNING_RATE, math.nan)
-        if rate >= 0.1:
-            return (
-                f"updates are tiny at a learning rate of {rate:.2g}: look for clipping, a loss "
-                "that is scaled down, dead or saturated layers"
-            )
-        to = f", to {10 * rate:.1g} and then {100 * rate:.1g}" if rate > 0 else ""
-        return f"raise learning_rate tenfold{to}, until the loss falls"
-    return (
-        "check that inputs and labels belong together (shuffled alike?), and that the loss fits "
-        "the last layer: from_logits=True with linear outputs, sigmoid with BinaryCrossentropy; "
-        "then try to fit ten samples alone"
-    )
+def _stuck_headline(moment: Moment, _: Rows) -> str:
+    at = ", at chance" if _at_chance(moment) else ""
+    return f"the loss is stuck at {moment.trend.recent_loss:.3g}{at}"
 
 
-def _overfitting(moment: Moment) -> Any:
-    if VALIDATION_LOSS not in moment.record.scalars or len(moment.trend.validations) < PATIENCE:
+def _blocked(moment: Moment) -> Suspect | None:
+    """A network that lets nothing through."""
+    facts, manifest = moment.facts, moment.manifest
+    if not facts.no_gradient and facts.dead < DEAD:
         return None
-    return _rises(moment) or _gapes(moment)
-
-
-def _rises(moment: Moment) -> bool:
-    """Whether the validation loss rises, by more than it varies, while the training loss falls."""
-    trend = moment.trend
-    lowest, (newest, training) = trend.lowest, trend.validation
-    rise = newest - lowest[0]
-    far = newest > moment.settings.overfitting * lowest[0] > 0 and rise > 2 * trend.jitter
-    return far and training < lowest[1]
-
-
-def _gapes(moment: Moment) -> bool:
-    """Whether hardly anything that was learned is true of other data, and it gets no better."""
-    trend = moment.trend
-    newest, training = trend.validation
-    little = newest > 0.25 * trend.first_loss and newest > trend.lowest[0]
-    return little and newest > moment.settings.validation_gap * training
-
-
-def _overfitting_evidence(moment: Moment, _: Rows) -> str:
-    trend, limits = moment.trend, moment.settings
-    lowest, (newest, training) = trend.lowest, trend.validation
-    if _rises(moment):
-        return (
-            f"the validation loss rose from {lowest[0]:.3g} to {newest:.3g}, "
-            f"{newest / lowest[0]:.2f} times its lowest (alert above {limits.overfitting:g}), "
-            f"while the training loss fell from {lowest[1]:.3g} to {training:.3g}"
+    if manifest is not None and manifest.output_activation == "relu":
+        return Suspect(
+            "a ReLU behind the last layer", "remove activation='relu' from the last layer"
         )
+    what = "the gradient is exactly zero" if facts.no_gradient else "all units of a layer are dead"
+    if facts.worst_update > moment.settings.update_ratio:
+        return Suspect(f"{what} since a step that was too large", safe_rate(moment))
+    return Suspect(what, "replace activation='relu' by 'leaky_relu' in the hidden layers")
+
+
+def _stuck_otherwise(moment: Moment, _: Rows) -> Advice:
+    fit = "try to fit ten samples alone: where that fails the model is at fault, not the data"
+    if not _hardly_moves(moment):
+        labels = "check that inputs and labels belong together: shuffle them alike"
+        return Advice(labels, fit)
+    now, ratio = rate_of(moment), moment.trend.update_ratio
+    if now >= 0.1:
+        return Advice("look for what makes updates tiny: clipping, a loss that is scaled down", fit)
+    return Advice(raised_rate(moment, ratio), fit)
+
+
+def _stuck_causes(moment: Moment) -> tuple[str, ...]:
+    if _hardly_moves(moment):
+        return ("updates that change less than a ten-thousandth: the learning rate is too small",)
     return (
-        f"the validation loss of {newest:.3g} falls no more and is "
-        f"{newest / max(training, 1e-12):.3g} times the training loss of {training:.2g} "
-        f"(alert above {limits.validation_gap:g})"
+        "labels that do not belong to the inputs",
+        "a network that lets nothing through: dead, saturated or vanishing layers",
     )
 
+
+def _oscillating_otherwise(moment: Moment, _: Rows) -> Advice:
+    return Advice(safe_rate(moment, 5.0), "lower the momentum of the optimizer")
+
+
+_DIVERGING = Explained(
+    (wrong_output, momentum, rate, inputs, targets),
+    ("the learning rate is too large", "inputs or targets that are not scaled"),
+    lambda moment, _: Advice(safe_rate(moment, 10.0), "set global_clipnorm=1.0 in the optimizer"),
+)
+_OSCILLATING = Explained(
+    (momentum,),
+    ("the learning rate is so large that every step overshoots the valley and comes back",),
+    _oscillating_otherwise,
+)
+_STUCK = Explained(
+    (wrong_output, alike, _blocked, schedule, decay, momentum, rate, inputs),
+    _stuck_causes,
+    _stuck_otherwise,
+)
 
 DIVERGING = Rule(
     name="loss_diverging",
@@ -166,12 +225,9 @@ DIVERGING = Rule(
     severity=_diverging_severity,
     applies=_diverging,
     evidence=_diverging_evidence,
-    causes=(
-        "the learning rate is too large",
-        "the gradients explode: weights that begin too large, inputs or targets not scaled",
-    ),
-    advice="divide learning_rate by 10, begin with a warm-up, or set global_clipnorm=1.0 in the "
-    "optimizer",
+    causes=_DIVERGING.causes,
+    advice=_DIVERGING.advice,
+    headline=_diverging_headline,
     opens_after=3,
     closes_after=10,
     every_step=True,
@@ -183,11 +239,9 @@ OSCILLATING = Rule(
     severity="warning",
     applies=_oscillating,
     evidence=_oscillating_evidence,
-    causes=(
-        "the learning rate is so large that every step overshoots the valley and comes back",
-        "momentum so near to 1 that the weights swing",
-    ),
-    advice="divide learning_rate by 3 to 10, or lower momentum",
+    causes=_OSCILLATING.causes,
+    advice=_OSCILLATING.advice,
+    headline="steps go to and fro across a valley",
     opens_after=3,
     closes_after=10,
 )
@@ -198,30 +252,10 @@ STUCK = Rule(
     severity="warning",
     applies=_stuck,
     evidence=_stuck_evidence,
-    causes=(
-        "a learning rate far too small, where an update changes less than a ten-thousandth",
-        "labels that do not belong to the inputs",
-        "a loss that does not fit the activation of the last layer",
-        "a network that lets nothing through: dead, saturated or vanishing layers",
-    ),
-    advice=_stuck_advice,
+    causes=_STUCK.causes,
+    advice=_STUCK.advice,
+    headline=_stuck_headline,
     opens_after=5,
     closes_after=20,
     every_step=True,
-)
-OVERFITTING = Rule(
-    name="overfitting",
-    shows=VALIDATION_LOSS,
-    needs=VALIDATION_LOSS,
-    severity="warning",
-    applies=_overfitting,
-    evidence=_overfitting_evidence,
-    causes=(
-        "the model learns the training samples by heart: too few of them for its size",
-        "training went on for too long",
-    ),
-    advice="stop at the lowest val_loss (EarlyStopping with restore_best_weights=True); more data, "
-    "augmentation, Dropout or weight_decay move that point further out",
-    opens_after=2,
-    closes_after=2,
 )

@@ -6,7 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from tbgrad.diagnosis.rule import Moment, Rows, Rule, Severity
+from tbgrad.diagnosis.change import safe_rate
+from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule, Severity
+from tbgrad.diagnosis.suspects import Explained, Suspect, alike, decay, inputs, wide_weights
+
+BIASED = 2.0
+"""Root mean square of a bias that begins far from zero."""
 
 
 def _dead_shares(moment: Moment) -> Any:
@@ -31,11 +36,102 @@ def _dead(moment: Moment) -> Any:
     return dead & ~layers.saturating
 
 
+def _dead_headline(moment: Moment, rows: Rows) -> str:
+    shares, manifest = _dead_shares(moment)[rows], moment.manifest
+    named = [manifest.parameters[row].layer for row in rows] if manifest is not None else []
+    of = f"layer {named[0]}" if len(named) == 1 else f"layers {', '.join(named[:3])}"
+    more = ", …" if len(named) > 3 else ""
+    if shares.min() > 0.999:
+        return f"all units of {of}{more} are dead"
+    return f"{_percents(shares)} of the units of {of}{more} are dead"
+
+
 def _dead_evidence(moment: Moment, rows: Rows) -> str:
     return (
-        f"in this batch no gradient reaches {_percents(_dead_shares(moment)[rows])} of the units "
+        f"{_dead_headline(moment, rows)}: no gradient reaches them "
         f"(alert from {moment.settings.dead_units:.0%})"
     )
+
+
+def _output(moment: Moment, rows: Rows) -> Suspect | None:
+    """Whether the last layer itself is among the dead."""
+    manifest, layers = moment.manifest, moment.layers
+    if manifest is None or layers is None or not len(layers.kernels):
+        return None
+    last = manifest.parameters[layers.kernels[-1]]
+    there = any(manifest.parameters[row].layer == last.layer for row in rows)
+    if not there or manifest.output_activation not in ("relu", "softmax"):
+        return None
+    return Suspect(
+        f"a {manifest.output_activation} behind the last layer, where the loss expects logits",
+        f"remove activation={manifest.output_activation!r} from the last layer",
+    )
+
+
+def _bias(moment: Moment, rows: Rows) -> Suspect | None:
+    """A bias so far from zero that it holds its units where they are."""
+    manifest, first = moment.manifest, moment.facts.first_weights
+    if manifest is None or first is None or len(first) != len(manifest.parameters):
+        return None
+    for row in rows:
+        parameter = manifest.parameters[row]
+        usual = float(first[row]) / max(1, parameter.size) ** 0.5
+        if parameter.role == "bias" and usual > BIASED and parameter.initializer != "zeros":
+            return Suspect(
+                f"a bias that begins at about ±{usual:.2g} in layer {parameter.layer}",
+                f"set bias_initializer='zeros' in layer {parameter.layer}",
+            )
+    return None
+
+
+def _thrown(moment: Moment) -> Suspect | None:
+    """A step that was too large; of units that were dead at once it cannot have been the work."""
+    facts = moment.facts
+    if not facts.worst_update > moment.settings.update_ratio:
+        return None
+    return Suspect("a step that was too large and threw the units there", safe_rate(moment))
+
+
+def _explained(rows: Rows) -> Explained:
+    return Explained(
+        (lambda m: _output(m, rows), lambda m: _bias(m, rows), alike, decay, _thrown, inputs),
+        (
+            "ReLU units whose input is negative for every sample",
+            "a batch of very few samples, or much Dropout, so that other units rest in each batch",
+        ),
+        Advice(
+            "replace activation='relu' by 'leaky_relu' in that layer",
+            "put a BatchNormalization layer before the activation",
+        ),
+    )
+
+
+def _saturated_explained(moment: Moment, rows: Rows) -> Explained:
+    layers = moment.layers
+    assert layers is not None
+    entrance = layers.entrance is None or set(rows) & set(layers.entrance[:2])
+    suspicions = (inputs,) if entrance else ()
+    return Explained(
+        (*suspicions, lambda m: _bias(m, rows), wide_weights, _thrown),
+        (
+            "inputs that are not scaled, so that the units are driven far from zero",
+            "weights or biases that became too large",
+        ),
+        Advice(
+            "scale the inputs to mean 0 and deviation 1 (a keras.layers.Normalization, adapted)"
+            if entrance and len(layers.kernels) and _first_layer(moment, rows)
+            else "put a BatchNormalization layer before the activation",
+            "use activation='relu' in that layer",
+        ),
+    )
+
+
+def _first_layer(moment: Moment, rows: Rows) -> bool:
+    manifest, layers = moment.manifest, moment.layers
+    if manifest is None or layers is None:
+        return False
+    first = manifest.parameters[layers.kernels[0]].layer
+    return any(manifest.parameters[row].layer == first for row in rows)
 
 
 def _dead_severity(moment: Moment) -> Severity:
@@ -93,14 +189,9 @@ DEAD = Rule(
     severity=_dead_severity,
     applies=_dead,
     evidence=_dead_evidence,
-    causes=(
-        "ReLU units whose input is negative for every sample: a bias far below zero, or a step "
-        "that was too large and threw them there",
-        "a ReLU or softmax behind the last layer, where the loss expects logits",
-        "a batch of very few samples, or much Dropout, so that other units rest in each batch",
-    ),
-    advice="use activation='leaky_relu' or 'gelu', begin with bias_initializer='zeros', and lower "
-    "learning_rate or warm it up",
+    causes=lambda moment, rows: _explained(rows).causes(moment, rows),
+    advice=lambda moment, rows: _explained(rows).advice(moment, rows),
+    headline=_dead_headline,
     opens_after=10,
     closes_after=5,
 )
@@ -110,13 +201,9 @@ SATURATED = Rule(
     severity="warning",
     applies=_saturated,
     evidence=_saturated_evidence,
-    causes=(
-        "inputs that are not scaled, so that the units are driven far from zero",
-        "weights or biases that begin, or became, too large",
-    ),
-    advice="scale the inputs of the layer to mean 0 and deviation 1 (a Normalization or "
-    "BatchNormalization layer before it), use kernel_initializer='glorot_uniform', or "
-    "activation='relu'",
+    causes=lambda moment, rows: _saturated_explained(moment, rows).causes(moment, rows),
+    advice=lambda moment, rows: _saturated_explained(moment, rows).advice(moment, rows),
+    headline="the units of the layer are saturated",
     opens_after=10,
     closes_after=5,
 )

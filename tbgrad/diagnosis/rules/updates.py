@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from tbgrad.diagnosis.rule import Moment, Rows, Rule, share
+from tbgrad.diagnosis.change import raised_rate, rate_of, safe_rate
+from tbgrad.diagnosis.facts import ORDINARY
+from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule, share
+from tbgrad.diagnosis.suspects import Explained, inputs, momentum, share_of
 from tbgrad.log.tags import LEARNING_RATE, LOSS_SCALE, SKIPPED_UPDATES
 
 
@@ -27,7 +30,7 @@ def _ratios(moment: Moment, least: float = 0.0) -> Any:
 
 def _steps(moment: Moment) -> Any:
     """The same, but a weight that begins near zero counts as one of an ordinary size."""
-    return _ratios(moment, 0.3)
+    return _ratios(moment, ORDINARY)
 
 
 def _too_large(moment: Moment) -> Any:
@@ -48,12 +51,29 @@ def _too_large_evidence(moment: Moment, rows: Rows) -> str:
     )
 
 
-def _too_large_advice(moment: Moment, rows: Rows) -> str:
+def _overwhelming(moment: Moment) -> Any:
+    """Updates that outweigh the weights: after one of them these are no longer those it was."""
+    return _steps(moment) > 1
+
+
+def _too_large_headline(moment: Moment, rows: Rows) -> str:
     largest = float(np.nanmax(_steps(moment)[rows]))
     rate = moment.record.scalars.get(LEARNING_RATE, math.nan)
-    factor = 10 ** np.ceil(np.log10(max(largest / 1e-2, 10)))
-    to = f", to about {rate / factor:.1g}," if math.isfinite(rate) else ""
-    return f"divide learning_rate by about {factor:,.0f}{to} and begin with a warm-up"
+    at = f" at a learning rate of {rate:.3g}" if math.isfinite(rate) else ""
+    return f"one update changes {share_of(largest)}{at}"
+
+
+def _frozen_advice(moment: Moment, rows: Rows) -> Advice:
+    manifest = moment.manifest
+    kind = manifest.parameters[rows[0]].dtype if manifest is not None and len(rows) else ""
+    if kind in ("float16", "bfloat16"):
+        return Advice(f"keep weights in float32 in place of {kind}: dtype='mixed_{kind}'")
+    if rate_of(moment) < 1e-5 and moment.facts.ended_since < 0:
+        return Advice(raised_rate(moment, 0.0), "look for what sets the weight back")
+    return Advice(
+        "look for what sets the weight back after each update: a constraint, a callback",
+        "build the optimizer with the variables that are trained",
+    )
 
 
 def _frozen(moment: Moment) -> Any:
@@ -87,14 +107,15 @@ def _mismatch_evidence(moment: Moment, rows: Rows) -> str:
     )
 
 
-def _mismatch_advice(moment: Moment, rows: Rows) -> str:
+def _mismatch_advice(moment: Moment, rows: Rows) -> Advice:
     ratios, manifest = _ratios(moment), moment.record.manifest
     assert manifest is not None
     factors = [f"{manifest.names[row]} × {_usual(ratios) / ratios[row]:,.0f}" for row in rows[:3]]
-    return (
-        f"raise the learning rate of single layers ({', '.join(factors)}), or use Adam, which "
-        "scales each by itself; where a normalization follows, begin with smaller weights"
-    )
+    rates = f"raise the learning rate of single layers ({', '.join(factors)})"
+    name = str(manifest.optimizer.get("name", ""))
+    if name == "SGD":
+        return Advice("use Adam in place of SGD, which scales each layer by itself", rates)
+    return Advice(rates, "begin with smaller weights there, where a normalization follows")
 
 
 def _loss_scale(moment: Moment) -> Any:
@@ -128,17 +149,32 @@ def _not_trainable(moment: Moment) -> Any:
     return np.ones(len(manifest.frozen), np.bool_)
 
 
+_TOO_LARGE = Explained(
+    (momentum,),
+    ("the learning rate is too large", "the weights begin far smaller than the optimizer's step"),
+    lambda moment, _: Advice(safe_rate(moment), "begin with a warm-up of the learning rate"),
+)
+_SCALE = Explained(
+    (inputs,),
+    (
+        "the gradients overflow float16 even without a scale: the training diverges",
+        "a batch holds NaN or infinite values, so that every scale fails",
+    ),
+    lambda moment, _: Advice(
+        "train in mixed_bfloat16 in place of mixed_float16", safe_rate(moment, 10.0)
+    ),
+)
+
 TOO_LARGE = Rule(
     name="update_too_large",
     shows="update_norm",
     severity="warning",
     applies=_too_large,
     evidence=_too_large_evidence,
-    causes=(
-        "the learning rate is too large",
-        "the weights begin far smaller than the optimizer's step",
-    ),
-    advice=_too_large_advice,
+    causes=_TOO_LARGE.causes,
+    advice=_TOO_LARGE.advice,
+    headline=_too_large_headline,
+    at_once=_overwhelming,
     opens_after=2,
     closes_after=5,
 )
@@ -157,8 +193,8 @@ FROZEN = Rule(
         "a constraint, or a callback, puts the weight back after each update",
         "the optimizer was built with other variables than those that are trained",
     ),
-    advice="raise learning_rate, keep weights in float32 (dtype policy mixed_float16), or look "
-    "for what sets the weight back",
+    advice=_frozen_advice,
+    headline="updates change nothing in some weights",
     opens_after=5,
     closes_after=2,
 )
@@ -169,7 +205,8 @@ NOT_TRAINABLE = Rule(
     applies=_not_trainable,
     evidence=lambda _, rows: f"{len(rows)} layers do not train: trainable=False",
     causes=("the layer, or a model around it, has trainable=False",),
-    advice="if that is not meant, set layer.trainable=True and compile again",
+    advice=Advice("if that is not meant, set layer.trainable=True and compile again"),
+    headline="layers do not train",
     names=lambda manifest: manifest.frozen,
 )
 MISMATCH = Rule(
@@ -183,6 +220,7 @@ MISMATCH = Rule(
         "a layer whose gradient is scaled down, or hardly reaches the loss",
     ),
     advice=_mismatch_advice,
+    headline="some layers hardly move",
     opens_after=10,
     closes_after=5,
 )
@@ -193,11 +231,8 @@ LOSS_SCALE_COLLAPSE = Rule(
     severity="error",
     applies=_loss_scale,
     evidence=_loss_scale_evidence,
-    causes=(
-        "the gradients overflow float16 even without a scale: the training diverges",
-        "a batch holds NaN or infinite values, so that every scale fails",
-    ),
-    advice="look for the step where skipped_updates begins to rise; lower learning_rate, or "
-    "train in mixed_bfloat16",
+    causes=_SCALE.causes,
+    advice=_SCALE.advice,
+    headline="updates are skipped: the scaled loss overflows",
     closes_after=20,
 )

@@ -141,7 +141,7 @@ class App {
       this.draw("others", () => this.others.draw(this.data.others.series, run));
       this.draw("alerts", () => this.alerts.draw(this.data.alerts, [], null));
       this.summary.draw(status, this.data.others.series, []);
-      this.summary.drawAlerts(this.data.alerts.alerts, this.data.alerts.rules);
+      this.summary.drawAlerts(this.data.alerts.alerts, this.data.alerts.rules, this.data.alerts.stories);
       this.summary.drawNotes({ notes: [], ended: null }, this.data.alerts.problems, this.data.alerts.sampled, this.data.alerts.not_judged);
       return;
     }
@@ -172,7 +172,7 @@ class App {
     });
     this.draw("curvature", () => this.curvature.draw(this.data.curvature, run));
     this.summary.draw(status, this.data.scalars.series, this.data.curvature.estimates);
-    this.summary.drawAlerts(this.data.alerts.alerts, this.data.alerts.rules);
+    this.summary.drawAlerts(this.data.alerts.alerts, this.data.alerts.rules, this.data.alerts.stories);
     const problems = ["layers", "curvature", "alerts"].flatMap((view) => this.data[view].problems);
     const sampled = this.data.layers.sampled || this.data.alerts.sampled || this.data.scalars.series.some((one) => one.sampled);
     this.summary.drawNotes(this.data.notes, problems, sampled, this.data.alerts.not_judged);

@@ -7,22 +7,28 @@ from typing import Any
 
 from tbgrad.diagnosis import RULE_NAMES
 from tbgrad.diagnosis.replay import judge
+from tbgrad.diagnosis.story import Story
 from tbgrad.log.decode import ended_at
 from tbgrad.log.tags import GRADIENT_NORM, NOTES, PLUGINS
+from tbgrad.plugin.judged import read_judged
 from tbgrad.plugin.source import SCALARS_PLUGIN, Snapshot
-from tbgrad.plugin.stored_run import read_judged, read_run
+from tbgrad.plugin.stored_run import read_run
 
 MAX_ALERTS = 500
+MAX_STORIES = 20
 
 
 def alerts(snapshot: Snapshot, run: str) -> dict[str, Any]:
     """Alerts by the log of a run, and by the rules that its writer did not watch."""
     stored = read_judged(snapshot, run)
     judgement = judge(stored.run)
+    story = judgement.story
+    stories = (story, *story.further) if story is not None else ()
     judged = [asdict(alert) for alert in judgement.alerts]
     return {
         "run": run,
         "rules": list(RULE_NAMES),
+        "stories": [_told(story) for story in stories[:MAX_STORIES]],
         "alerts": judged[:MAX_ALERTS],
         "not_judged": list(judgement.not_judged),
         "stored": len(judged),
@@ -32,6 +38,18 @@ def alerts(snapshot: Snapshot, run: str) -> dict[str, Any]:
             for plugin in PLUGINS.get(tag, (SCALARS_PLUGIN,))
         ),
         "problems": list(stored.problems),
+    }
+
+
+def _told(story: Story) -> dict[str, Any]:
+    """A story without its alerts, which it names by rule and first step: its root first."""
+    return {
+        "headline": story.headline,
+        "advice": story.advice,
+        "next_advice": story.next_advice,
+        "severity": story.severity,
+        "is_open": story.is_open,
+        "alerts": [list(alert.key) for alert in story.alerts],
     }
 
 

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tbgrad.diagnosis import RULE_SCALARS
+from tbgrad.diagnosis.record import called
 from tbgrad.diagnosis.replay import unwatched
 from tbgrad.log.records import VAGUE
 from tbgrad.log.scalars import SCALARS, Scalar
@@ -74,7 +75,8 @@ def status(snapshot: Snapshot, run: str) -> dict[str, Any]:
     newest = manifest_of(snapshot, place)
     ends = _newest(extent for extents in views.values() for extent in extents)
     if unwatched(newest, ()):
-        views["alerts"] += _those(scalars, *RULE_SCALARS) + views["layers"] + views["curvature"]
+        looked_at = [called(tag, scalars) or tag for tag in RULE_SCALARS]
+        views["alerts"] += _those(scalars, *looked_at) + views["layers"] + views["curvature"]
     return {
         "run": run,
         "gradients": bool(ours),

@@ -37,6 +37,14 @@ def shorten(text: str, width: int) -> str:
     return set_cell_size(text, head).rstrip() + "…" + _last_cells(text, tail)
 
 
+def cut(text: str, width: int) -> str:
+    """The beginning of `text` in at most `width` cells, with "…" where there is more."""
+    text = clean(text)
+    if cell_len(text) <= width:
+        return text
+    return set_cell_size(text, max(0, width - 1)).rstrip(" ,;:") + "…"
+
+
 def pad(text: str, width: int) -> str:
     """`text` shortened or filled with blanks to exactly `width` cells."""
     text = shorten(text, width)

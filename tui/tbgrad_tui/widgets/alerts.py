@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.style import Style
 from textual import events
 from textual.geometry import Size
 from textual.message import Message
 
 from tbgrad.diagnosis import SHOWS
+from tbgrad.diagnosis.story import story_of
 from tbgrad.log.records import STATISTICS, Alert
 from tbgrad.log.tags import (
     CLIP_FACTOR,
@@ -24,7 +25,7 @@ from tbgrad.log.tags import (
 )
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
-from tbgrad_tui.chart.text import clean, pad, shorten
+from tbgrad_tui.chart.text import clean, cut, pad, shorten
 from tbgrad_tui.chart.wrapping import Line, wrapped
 from tbgrad_tui.keys import ALERT_KEYS, short
 from tbgrad_tui.widgets.panel import Panel
@@ -65,6 +66,7 @@ class AlertsPanel(Panel):
     def __init__(self, id: str, alerts: Sequence[Alert], selected: Alert | None) -> None:
         super().__init__(id)
         self.alerts = tuple(alerts)
+        self._parts = parts_of(self.alerts)
         self._index = self.alerts.index(selected) if selected in self.alerts else 0
         self._top = 0
 
@@ -79,6 +81,7 @@ class AlertsPanel(Panel):
         if tuple(alerts) == self.alerts:
             return
         self.alerts = tuple(alerts)
+        self._parts = parts_of(self.alerts)
         self._index = _again(self.alerts, former, self._index)
         self._top = self._row_of(self._index) - row
         self.refresh(layout=True)
@@ -126,7 +129,8 @@ class AlertsPanel(Panel):
         height = SHORT * len(self.alerts) + 2
         if height >= container.height:
             return height
-        longest = max((len(details(alert, width - 4)) for alert in self.alerts), default=0)
+        lengths = (len(self._details(alert, width - 4)) for alert in self.alerts)
+        longest = max(lengths, default=0)
         return max(3, height + longest)
 
     # ------------------------------------------------------------------------ what is drawn
@@ -170,10 +174,13 @@ class AlertsPanel(Panel):
         if not chosen:
             return [
                 first,
-                [("   ", colours.PLAIN), (_cut(alert.evidence, width - 3), colours.QUIET)],
+                [("   ", colours.PLAIN), (cut(alert.evidence, width - 3), colours.QUIET)],
             ]
         last = index == len(self.alerts) - 1
-        return [first, *details(alert, width), *([] if last else [[]])]
+        return [first, *self._details(alert, width), *([] if last else [[]])]
+
+    def _details(self, alert: Alert, width: int) -> list[Line]:
+        return details(alert, width, self._parts.get(alert.key, ("", "")))
 
     def _draw_keys(self, canvas: Canvas, box: Box) -> None:
         """The keys that have a word, and what Enter goes to."""
@@ -211,6 +218,19 @@ class AlertsPanel(Panel):
         self.move(-1)
 
 
+def parts_of(alerts: Sequence[Alert]) -> dict[tuple[str, int], tuple[str, str]]:
+    """What each alert is in the story of its run: a label and a sentence."""
+    story = story_of(alerts)
+    parts = {}
+    for each in (story, *story.further) if story is not None else ():
+        root = each.root
+        if each.effects:
+            parts[root.key] = "story", each.headline
+        told = f"{root.rule} at step {root.first_step:,}, see there first"
+        parts |= {effect.key: ("follows", told) for effect in each.effects}
+    return parts
+
+
 def _again(alerts: Sequence[Alert], former: Alert | None, index: int) -> int:
     """Where the alert `former` is now; one in its place where it is gone."""
     if former is None:
@@ -219,14 +239,6 @@ def _again(alerts: Sequence[Alert], former: Alert | None, index: int) -> int:
     if alike:
         return min(alike, key=lambda i: abs(alerts[i].first_step - former.first_step))
     return max(0, min(index, len(alerts) - 1))
-
-
-def _cut(text: str, width: int) -> str:
-    """The beginning of `text`."""
-    text = clean(text)
-    if cell_len(text) <= width:
-        return text
-    return set_cell_size(text, max(0, width - 1)).rstrip(" ,;:") + "…"
 
 
 def alert_headline(alert: Alert, width: int, *, chosen: bool) -> Line:
@@ -267,16 +279,16 @@ def _when(alert: Alert) -> tuple[str, str]:
 
 
 @lru_cache(maxsize=256)
-def details(alert: Alert, width: int) -> list[Line]:
-    """Evidence, causes, advice and names, wrapped at `width`."""
+def details(alert: Alert, width: int, part: tuple[str, str] = ("", "")) -> list[Line]:
+    """Its part in the story, evidence, causes, advice and names, wrapped at `width`."""
     names = ", ".join(alert.parameters[:NAMED])
     if len(alert.parameters) > NAMED:
         names += f" and {len(alert.parameters) - NAMED:,} more"
     evidence = alert.evidence
     if alert.state == "open" and alert.last_step > alert.first_step:
         evidence += f" (as of step {alert.last_step:,})"
-    labelled = [("evidence", evidence), *(("cause", cause) for cause in alert.causes)]
-    labelled += [("advice", alert.advice), ("in", names)]
+    labelled = [part, ("evidence", evidence), *(("cause", cause) for cause in alert.causes)]
+    labelled += [("advice", alert.advice), ("then", alert.next_advice), ("in", names)]
     return wrapped(
         [
             [(f"   {pad(label, 9)}", colours.QUIET), (text, colours.TEXT)]

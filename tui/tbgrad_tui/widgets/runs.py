@@ -136,7 +136,7 @@ def _state_facts(state: RunState) -> list[tuple[str, str, Style]]:
     if state.epochs:
         rows.append(("epoch", f"{state.epoch:,} of {state.epochs:,}", colours.TEXT))
     if state.steps:
-        rows.append(("steps planned", f"{state.steps:,}", colours.TEXT))
+        rows.append(("planned", f"{state.steps:,} steps", colours.TEXT))
     for name, value in list(state.hparams.items())[:HPARAMS]:
         rows.append((shorten(name, 14), shorten(_plain(value), 14), colours.TEXT))
     return rows

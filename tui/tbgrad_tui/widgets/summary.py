@@ -15,7 +15,7 @@ from tbgrad.reading.run import Run
 from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Canvas
-from tbgrad_tui.chart.text import count, duration, number, percent, shorten
+from tbgrad_tui.chart.text import count, cut, duration, number, percent, shorten
 from tbgrad_tui.keys import FOOTER, short
 from tbgrad_tui.poller import Snapshot
 from tbgrad_tui.widgets.panel import Drawing
@@ -29,6 +29,9 @@ NUMBERS = ((2, LOSS), (6, VALIDATION_LOSS), (3, GRADIENT_NORM), (7, LEARNING_RAT
 
 SHORT = {LEARNING_RATE: "lr"}
 """Of what is long and known, the name where each cell counts."""
+
+HEADLINE = 90
+"""So many cells of the story are in the line."""
 
 LIVE, SILENT = "●", "○"
 
@@ -119,9 +122,11 @@ class Summary(Drawing):
             words.append((f"the monitoring ended at step {ended:,} (o)", colours.ALERT))
         if self.run is not None:
             open_alerts = [a for a in facts.alerts(self.run) if a.state == "open"]
-            if open_alerts:
-                mark, style = colours.SEVERITIES[open_alerts[0].severity]
-                text = f"{mark} {count(len(open_alerts), 'alert')}: {open_alerts[0].rule} (a)"
+            story = facts.story(self.run)
+            if open_alerts and story is not None:
+                mark, style = colours.SEVERITIES[story.severity]
+                said = cut(story.headline, HEADLINE)
+                text = f"{mark} {count(len(open_alerts), 'alert')} (a): {said}"
                 words.append((text, style))
         damage = facts.damage(self.snapshot.runs)
         if damage:

@@ -19,12 +19,13 @@ export class AlertsView {
     this.hint = hint;
     this.onSelect = onSelect;
     this.onShown = onShown;
+    this.stories = element("div", { class: "stories" });
     this.open = element("ul", {});
     this.closed = element("ul", {});
     this.folded = element("summary", {});
     this.fold = element("details", { class: "closed" }, this.folded, this.closed);
     this.rest = element("p", { class: "rest", hidden: true });
-    body.append(this.open, this.fold, this.rest);
+    body.append(this.stories, this.open, this.fold, this.rest);
     /** @type {Map<string, Item>} */
     this.items = new Map();
     hide.addEventListener("click", () => this.show(false));
@@ -54,19 +55,22 @@ export class AlertsView {
   }
 
   /**
-   * @param {{alerts: any[], stored: number}} data
+   * @param {{alerts: any[], stories: any[], stored: number}} data
    * @param {string[]} names of the parameters that can be selected
    * @param {string | null} selected
    */
-  draw({ alerts, stored }, names, selected) {
+  draw({ alerts, stories, stored }, names, selected) {
     const known = JSON.stringify(names);
     if (known !== this.names) [this.names, this.known] = [known, new Set(names)];
+    this.stories.replaceChildren(...stories.filter(({ is_open: open }) => open).map(told));
+    const effects = new Set(stories.flatMap((story) => story.alerts.slice(1).map((key) => JSON.stringify(key))));
     const before = this.items;
     this.items = new Map();
     for (const alert of alerts) {
       const key = JSON.stringify([alert.rule, alert.first_step]);
       const item = before.get(key) ?? new Item(alert, this.onSelect);
       item.update(alert, this.known, selected);
+      item.box.classList.toggle("effect", effects.has(key));
       this.items.set(key, item);
     }
     const [open, closed] = ["open", "closed"].map((state) =>
@@ -90,6 +94,17 @@ export class AlertsView {
   mark(selected) {
     for (const item of this.items.values()) item.mark(selected);
   }
+}
+
+/** What began it and what followed, and the one thing to change. */
+function told({ headline, advice, next_advice: next, severity }) {
+  const lines = [
+    ...(advice ? [element("p", {}, element("b", {}, "Change first: "), clean(advice))] : []),
+    ...(next ? [element("p", { class: "next" }, `If that is not it: ${clean(next)}`)] : []),
+  ];
+  const box = element("section", { class: "story" }, element("p", { class: "headline" }, clean(headline)), ...lines);
+  box.dataset.severity = severity;
+  return box;
 }
 
 /** One alert; what changes as it lasts is told anew, and what the user unfolded stays so. */
@@ -135,8 +150,8 @@ class Item {
   }
 
   /** Causes and advice, folded; they may be others as the alert lasts. */
-  explain({ causes, advice }) {
-    const told = JSON.stringify([causes, advice]);
+  explain({ causes, advice, next_advice: next }) {
+    const told = JSON.stringify([causes, advice, next]);
     if (told === this.told) return;
     this.told = told;
     const name = [...(causes.length ? ["causes"] : []), ...(advice ? ["advice"] : [])].join(" and ");
@@ -145,6 +160,7 @@ class Item {
       element("summary", {}, name),
       ...(causes.length ? [element("h3", {}, "Likely causes"), element("ol", {}, ...causes.map((text) => element("li", {}, clean(text))))] : []),
       ...(advice ? [element("h3", {}, "Advice"), element("p", {}, clean(advice))] : []),
+      ...(next ? [element("p", {}, `If that is not it: ${clean(next)}`)] : []),
     );
   }
 

@@ -24,12 +24,13 @@ export class RunView {
     this.facts = element("dl", { "aria-live": "off" });
     this.alerts = element("button", { type: "button", id: "tally", "aria-live": "polite", hidden: true });
     this.alerts.addEventListener("click", onAlerts);
+    this.story = element("p", { class: "story-line", hidden: true });
     this.message = element("p", { class: "message", role: "status", hidden: true });
     this.notes = element("details", { class: "notes", hidden: true }, element("summary", {}), element("ul", {}));
     const label = element("label", { for: "run" }, "Run");
     this.ended = element("span", { class: "badge", hidden: true });
     this.ended.dataset.severity = "error";
-    this.box = element("header", { id: "summary" }, element("div", { class: "bar" }, label, this.select, this.ended, this.alerts, this.facts), this.message, this.notes);
+    this.box = element("header", { id: "summary" }, element("div", { class: "bar" }, label, this.select, this.ended, this.alerts, this.facts), this.story, this.message, this.notes);
     this.wallTime = null;
     setInterval(() => this.tick(), 1000);
   }
@@ -85,8 +86,11 @@ export class RunView {
     this.tick();
   }
 
-  /** How many alerts are open; says nothing where nobody looked for any. */
-  drawAlerts(alerts, rules) {
+  /** How many alerts are open, and what began it; says nothing where nobody looked for any. */
+  drawAlerts(alerts, rules, stories) {
+    const begun = stories.find(({ is_open: open }) => open);
+    this.story.hidden = begun === undefined;
+    this.story.textContent = begun ? clean(begun.headline) : "";
     this.alerts.hidden = alerts.length === 0 && rules.length === 0;
     this.alerts.disabled = alerts.length === 0;
     this.alerts.title = alerts.length ? "show the alerts" : `watched for: ${rules.map(clean).join(", ")}`;

@@ -1,0 +1,198 @@
+"""Faults of how a training is set up: its output, its optimizer, its weights, its data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tbgrad.diagnosis.facts import ENDED
+from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule
+from tbgrad.diagnosis.suspects import (
+    Suspicion,
+    alike,
+    alike_rows,
+    decay,
+    fallen_weights,
+    inputs,
+    momentum,
+    schedule,
+    wrong_output,
+)
+from tbgrad.log.tags import LEARNING_RATE, LOSS
+
+MUCH = 0.5
+"""A loss above so much of the first has not fallen far."""
+
+LASTED = 50
+"""So many steps at the end of a schedule are no last few."""
+
+
+def _high(moment: Moment, share: float = MUCH) -> bool:
+    """Whether the loss has not fallen far."""
+    trend = moment.trend
+    return trend.count > 0 and trend.recent_loss > share * trend.scale
+
+
+def _set_up(suspicion: Suspicion) -> Callable[[Moment], Any]:
+    """Whether it is so: of settings, which any record shows."""
+    return lambda moment: None if moment.manifest is None else suspicion(moment) is not None
+
+
+def _causes(suspicion: Suspicion) -> Callable[[Moment, Rows], tuple[str, ...]]:
+    def causes(moment: Moment, _: Rows) -> tuple[str, ...]:
+        found = suspicion(moment)
+        return (found.cause,) if found is not None else ()
+
+    return causes
+
+
+def _cause(suspicion: Suspicion) -> Callable[[Moment, Rows], str]:
+    return lambda moment, rows: "; ".join(_causes(suspicion)(moment, rows))
+
+
+def _remedy(suspicion: Suspicion, then: str = "") -> Callable[[Moment, Rows], Advice]:
+    def advice(moment: Moment, _: Rows) -> Advice:
+        found = suspicion(moment)
+        return Advice(found.remedy if found is not None else "", then)
+
+    return advice
+
+
+def _zero(moment: Moment) -> Any:
+    """Weights that began alike, and where that shows: in no gradient, or in a loss that stays."""
+    rows = alike_rows(moment)
+    if rows is None or moment.record.table is None:
+        return None
+    return rows if moment.facts.no_gradient or _high(moment, 0.9) else np.zeros_like(rows)
+
+
+def _ended(moment: Moment) -> Any:
+    """A schedule at its end for half as long as it lasted, with a loss that is still high."""
+    since, step = moment.facts.ended_since, moment.record.step
+    if LEARNING_RATE not in moment.record.scalars:
+        return None
+    first = max(0, moment.trend.first_step)
+    lasted = step - since
+    return since >= 0 and lasted >= LASTED and 2 * lasted >= since - first and _high(moment, 0.25)
+
+
+def _decayed(moment: Moment) -> Any:
+    if moment.record.table is None:
+        return None
+    return decay(moment) is not None and _high(moment) and not moment.trend.falls
+
+
+def _sorted(moment: Moment) -> Any:
+    """Whether the loss leaps up where epochs begin, to where it is not small any more."""
+    jumps, limit = moment.facts.epochs.jumps, moment.settings.epoch_jump
+    if LOSS not in moment.record.scalars or not jumps or moment.trend.signed:
+        return None
+    high = [ratio for ratio, loss in jumps if loss > 0.2 * moment.trend.first_loss]
+    if len(high) < len(jumps):
+        return False
+    return min(high) > limit if len(high) > 1 else high[0] > 3 * limit
+
+
+def _sorted_evidence(moment: Moment, _: Rows) -> str:
+    ratio, loss = moment.facts.epochs.jumps[-1]
+    return (
+        f"the loss at the start of an epoch is {loss:.3g}, {ratio:.2g} times that at the end of "
+        f"the epoch before, again and again (alert above {moment.settings.epoch_jump:g} times): "
+        "what came early in an epoch is forgotten at its end"
+    )
+
+
+OUTPUT = Rule(
+    name="output_mismatch",
+    shows=LOSS,
+    severity="warning",
+    applies=_set_up(wrong_output),
+    evidence=_cause(wrong_output),
+    causes=_causes(wrong_output),
+    advice=_remedy(wrong_output),
+    headline="the loss does not fit the output of the last layer",
+)
+MOMENTUM = Rule(
+    name="momentum_too_large",
+    shows=LOSS,
+    severity="warning",
+    applies=_set_up(momentum),
+    evidence=_cause(momentum),
+    causes=_causes(momentum),
+    advice=_remedy(momentum),
+    headline=_cause(momentum),
+)
+ALIKE = Rule(
+    name="zero_initialization",
+    shows="weight_norm",
+    severity="warning",
+    applies=_zero,
+    evidence=_cause(alike),
+    causes=_causes(alike),
+    advice=_remedy(alike),
+    headline="units begin all alike",
+    opens_after=3,
+    closes_after=20,
+)
+INPUTS = Rule(
+    name="inputs_unscaled",
+    shows="norm",
+    severity="warning",
+    applies=lambda moment: None if moment.record.table is None else inputs(moment) is not None,
+    evidence=lambda moment, _: (
+        f"the gradient of the first kernel over that of its bias says that inputs have a size of "
+        f"{moment.facts.input_scale:,.0f} (alert above {moment.settings.input_scale:g})"
+    ),
+    causes=_causes(inputs),
+    advice=_remedy(inputs),
+    headline=_cause(inputs),
+    opens_after=5,
+    closes_after=20,
+)
+SCHEDULE = Rule(
+    name="schedule_ended",
+    shows=LEARNING_RATE,
+    severity="warning",
+    applies=_ended,
+    evidence=lambda moment, _: (
+        f"learning_rate is {moment.facts.rate:.2g}, below {ENDED:g} of its highest value "
+        f"{moment.facts.peak_rate:.2g}, since step {moment.facts.ended_since:,}, and the loss of "
+        f"{moment.trend.recent_loss:.3g} has not come far from {moment.trend.first_loss:.3g}"
+    ),
+    causes=_causes(schedule),
+    advice=_remedy(schedule),
+    headline="the learning rate has decayed to nothing",
+)
+DECAY = Rule(
+    name="weights_decayed",
+    shows="weight_norm",
+    severity="warning",
+    applies=_decayed,
+    evidence=lambda moment, _: (
+        f"the norm of all kernels is {fallen_weights(moment):.0%} of that at first "
+        f"(alert below {moment.settings.decayed_weights:.0%} where the loss does not fall)"
+    ),
+    causes=_causes(decay),
+    advice=_remedy(decay),
+    headline=_cause(decay),
+    opens_after=3,
+    closes_after=5,
+)
+SORTED = Rule(
+    name="data_sorted",
+    shows=LOSS,
+    needs=LOSS,
+    severity="warning",
+    applies=_sorted,
+    evidence=_sorted_evidence,
+    causes=("the samples of an epoch come in the same order each time, sorted by their class",),
+    advice=Advice(
+        "shuffle the samples: dataset.shuffle(number of samples) ahead of batch()",
+        "fit(shuffle=True) shuffles arrays, no datasets",
+    ),
+    headline="each epoch forgets the start of the one before: the data are sorted",
+    closes_after=2,
+    every_step=True,
+)

@@ -1,0 +1,69 @@
+"""Faults that show beside a validation loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule
+from tbgrad.diagnosis.trend import PATIENCE
+from tbgrad.log.tags import VALIDATION_LOSS
+
+
+def _overfitting(moment: Moment) -> Any:
+    if VALIDATION_LOSS not in moment.record.scalars or len(moment.trend.validations) < PATIENCE:
+        return None
+    return _rises(moment) or _gapes(moment)
+
+
+def _rises(moment: Moment) -> bool:
+    """Whether the validation loss rises, by more than it varies, while the training loss falls."""
+    trend = moment.trend
+    lowest, (newest, training) = trend.lowest, trend.validation
+    rise = newest - lowest[0]
+    far = newest > moment.settings.overfitting * lowest[0] > 0 and rise > 2 * trend.jitter
+    return far and training < lowest[1]
+
+
+def _gapes(moment: Moment) -> bool:
+    """Whether hardly anything that was learned is true of other data, and it gets no better."""
+    trend = moment.trend
+    newest, training = trend.validation
+    little = newest > 0.25 * trend.first_loss and newest > trend.lowest[0]
+    return little and newest > moment.settings.validation_gap * training
+
+
+def _overfitting_evidence(moment: Moment, _: Rows) -> str:
+    trend, limits = moment.trend, moment.settings
+    lowest, (newest, training) = trend.lowest, trend.validation
+    if _rises(moment):
+        return (
+            f"the validation loss rose from {lowest[0]:.3g} to {newest:.3g}, "
+            f"{newest / lowest[0]:.2f} times its lowest (alert above {limits.overfitting:g}), "
+            f"while the training loss fell from {lowest[1]:.3g} to {training:.3g}"
+        )
+    return (
+        f"the validation loss of {newest:.3g} falls no more and is "
+        f"{newest / max(training, 1e-12):.3g} times the training loss of {training:.2g} "
+        f"(alert above {limits.validation_gap:g})"
+    )
+
+
+OVERFITTING = Rule(
+    name="overfitting",
+    shows=VALIDATION_LOSS,
+    needs=VALIDATION_LOSS,
+    severity="warning",
+    applies=_overfitting,
+    evidence=_overfitting_evidence,
+    causes=(
+        "the model learns the training samples by heart: too few of them for its size",
+        "training went on for too long",
+    ),
+    advice=Advice(
+        "stop at the lowest val_loss: keras.callbacks.EarlyStopping(restore_best_weights=True)",
+        "add Dropout(0.5) before the last layer, or more data",
+    ),
+    headline="the validation loss rises while the training loss falls",
+    opens_after=2,
+    closes_after=2,
+)

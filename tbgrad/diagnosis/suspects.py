@@ -1,0 +1,267 @@
+"""What is known of a run that explains faults: causes that are there, each with its remedy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+
+from tbgrad.diagnosis.change import rate_of, safe_rate, setting
+from tbgrad.diagnosis.rule import Advice, Moment, Rows
+
+ZEROS = frozenset({"zeros", "ones", "constant"})
+"""Names of initializers after which all units of a layer are alike."""
+
+PROBABILITIES = {"softmax", "sigmoid", "hard_sigmoid"}
+
+WIDE = 5.0
+"""Norm of the weights into a unit that begin too large: he_normal makes it 1.4, glorot about 1."""
+
+
+class Suspect(NamedTuple):
+    """A cause that is known to be there, and what to change."""
+
+    cause: str
+    remedy: str
+
+
+Suspicion: TypeAlias = Callable[[Moment], Suspect | None]
+
+
+def chance(moment: Moment) -> float:
+    """The loss of a classifier that knows nothing; NaN where that is not known."""
+    manifest = moment.manifest
+    if manifest is None or "crossentropy" not in manifest.loss or "," in manifest.loss:
+        return math.nan
+    if "binary" in manifest.loss:
+        return math.log(2)
+    return math.log(manifest.output_units) if manifest.output_units > 1 else math.nan
+
+
+def wrong_output(moment: Moment) -> Suspect | None:
+    """A loss that expects something else than the last layer gives."""
+    manifest = moment.manifest
+    if manifest is None or manifest.logits is None or not manifest.output_activation:
+        return None
+    if "crossentropy" not in manifest.loss or "," in manifest.loss:
+        return None
+    given, name = manifest.output_activation, manifest.loss
+    if manifest.output_units == 1 and given == "softmax":
+        return Suspect(
+            "a softmax over a single unit is always one",
+            "give the last layer activation='sigmoid' in place of 'softmax'",
+        )
+    if manifest.output_units == 1 and "binary" not in name:
+        return Suspect(
+            f"the loss {name} is told of one class only: the output has a single unit",
+            "give the last layer as many units as there are classes",
+        )
+    if manifest.logits and given != "linear":
+        return Suspect(
+            f"the loss {name} takes logits, the output goes through {given}",
+            f"remove activation={given!r} from the last layer (or set from_logits=False)",
+        )
+    if not manifest.logits and given not in PROBABILITIES:
+        return Suspect(
+            f"the loss {name} expects probabilities, the last layer is {given}",
+            "set from_logits=True in the loss"
+            if given == "linear"
+            else f"replace activation={given!r} of the last layer by 'softmax'",
+        )
+    return None
+
+
+def alike(moment: Moment) -> Suspect | None:
+    """Weights that begin all alike."""
+    rows = alike_rows(moment)
+    manifest = moment.manifest
+    if rows is None or manifest is None or not rows.any():
+        return None
+    first = manifest.parameters[int(np.flatnonzero(rows)[0])]
+    began = first.initializer if first.initializer in ZEROS else "zeros"
+    return Suspect(
+        f"all units of layer {first.layer} begin alike (kernel_initializer {began!r}) and get the "
+        "same gradient",
+        f"set kernel_initializer='glorot_uniform' in layer {first.layer} in place of {began!r}",
+    )
+
+
+def alike_rows(moment: Moment) -> np.ndarray[tuple[int], np.dtype[np.bool_]] | None:
+    """Which kernels ahead of the last began with units all alike, [P]; None where not known."""
+    layers, manifest, first = moment.layers, moment.manifest, moment.facts.first_weights
+    if layers is None or manifest is None or first is None or len(first) != layers.count:
+        return None
+    rows = np.zeros(layers.count, np.bool_)
+    for row in layers.kernels[:-1]:
+        parameter = manifest.parameters[row]
+        constant = parameter.initializer in ("ones", "constant")
+        rows[row] = parameter.shape[-1] > 1 and (constant or first[row] == 0)
+    return rows
+
+
+def momentum(moment: Moment) -> Suspect | None:
+    """A momentum that remembers for longer than anything lasts."""
+    for name in ("momentum", "beta_1"):
+        value = setting(moment, name)
+        if moment.settings.momentum <= value < 1:
+            return Suspect(
+                f"{name} is {value:g}: a step goes on for some {1 / (1 - value):,.0f} steps",
+                f"lower {name} from {value:g} to 0.9",
+            )
+    return None
+
+
+def inputs(moment: Moment) -> Suspect | None:
+    """Inputs that are not scaled."""
+    facts = moment.facts
+    if len(facts.inputs) < 3 or not facts.input_scale > moment.settings.input_scale:
+        return None
+    return Suspect(
+        f"the inputs are not scaled: their size is about {facts.input_scale:,.0f}",
+        "scale the inputs to mean 0 and deviation 1 (a keras.layers.Normalization, adapted)",
+    )
+
+
+def targets(moment: Moment) -> Suspect | None:
+    """Targets of a large scale under a squared or absolute error."""
+    scale = target_scale(moment)
+    if not scale > moment.settings.target_scale:
+        return None
+    return Suspect(
+        f"the targets are not scaled: the loss amounts to an error of about {scale:.2g}",
+        f"divide the targets by {scale:.1g} (their standard deviation, if you know it)",
+    )
+
+
+def target_scale(moment: Moment) -> float:
+    """The error that the loss at first amounts to, in units of the targets; NaN if not known."""
+    manifest, loss = moment.manifest, moment.trend.first_loss
+    if manifest is None or not loss > 0 or "," in manifest.loss:
+        return math.nan
+    if manifest.loss in ("mean_squared_error", "mse"):
+        return math.sqrt(loss)
+    return (
+        loss if manifest.loss in ("mean_absolute_error", "mae", "huber", "log_cosh") else math.nan
+    )
+
+
+def rate(moment: Moment) -> Suspect | None:
+    """A learning rate that is measured to be too large."""
+    facts = moment.facts
+    if facts.stability > moment.settings.stability:
+        how = f"{facts.stability:.1f} times beyond the stability threshold"
+    elif facts.worst_update > moment.settings.update_ratio:
+        how = f"one update changed {share_of(facts.worst_update)}"
+    else:
+        return None
+    now = rate_of(moment)
+    which = f" of {now:.3g}" if now > 0 else ""
+    return Suspect(f"the learning rate{which} is too large: {how}", safe_rate(moment))
+
+
+def share_of(ratio: float) -> str:
+    """How much of the weights an update changed, in words."""
+    if ratio < 1:
+        return f"{ratio:.0%} of the weights"
+    return f"{ratio:.2g} times the weights"
+
+
+def decay(moment: Moment) -> Suspect | None:
+    """A weight decay, or a penalty, that takes the weights away."""
+    fallen = fallen_weights(moment)
+    if not fallen < moment.settings.decayed_weights:
+        return None
+    value, manifest = setting(moment, "weight_decay"), moment.manifest
+    if value > 0:
+        remedy = f"lower weight_decay from {value:g} to {min(value / 10, 0.01):.1g}"
+        return Suspect(
+            f"weight_decay of {value:g} has taken {1 - fallen:.0%} of the weights", remedy
+        )
+    kinds = {p.regularizer for p in manifest.parameters if p.regularizer} if manifest else set()
+    if not kinds:
+        return None
+    kind = min(kinds)
+    return Suspect(
+        f"the regularizer {kind} has taken {1 - fallen:.0%} of the weights",
+        f"divide the factor of the regularizer {kind} by 100",
+    )
+
+
+def fallen_weights(moment: Moment) -> float:
+    """Norm of all kernels over that at first; NaN where it is not known."""
+    facts, layers = moment.facts, moment.layers
+    first, now = facts.first_weights, facts.weights
+    if layers is None or first is None or now is None or len(first) != len(now):
+        return math.nan
+    rows = layers.kernels
+    before = float(np.linalg.norm(first[rows]))
+    return float(np.linalg.norm(now[rows])) / before if before > 0 else math.nan
+
+
+def schedule(moment: Moment) -> Suspect | None:
+    """A schedule that has come to its end."""
+    facts = moment.facts
+    if facts.ended_since < 0:
+        return None
+    return Suspect(
+        f"the schedule ended at step {facts.ended_since:,}: learning_rate is {facts.rate:.1g} "
+        f"after {facts.peak_rate:.1g}",
+        f"keep learning_rate at {facts.peak_rate:.1g}, or have its schedule end with the training",
+    )
+
+
+def wide_weights(moment: Moment) -> Suspect | None:
+    """Weights that begin too large."""
+    layers, first = moment.layers, moment.facts.first_weights
+    if layers is None or first is None or len(first) != layers.count or not len(layers.kernels):
+        return None
+    scales = (first / np.sqrt(layers.units))[layers.kernels]
+    if np.isnan(scales).all() or not np.nanmax(scales) > WIDE:
+        return None
+    worst = float(np.nanmax(scales))
+    recurrent = moment.manifest is not None and any(
+        "recurrent_kernel" in p.path for p in moment.manifest.parameters
+    )
+    return Suspect(
+        f"weights that begin too large: those into a unit have a norm of {worst:.2g}, about 1 is "
+        "usual",
+        "begin with kernel_initializer='glorot_uniform'"
+        + (" and recurrent_initializer='orthogonal'" if recurrent else ""),
+    )
+
+
+def from_the_start(moment: Moment, step: int) -> bool:
+    """Whether a fault that began at `step` was there before any update can have caused it."""
+    return step <= max(1, moment.trend.first_step)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """The causes and the advice of a rule: what is known to be there comes ahead of what may be."""
+
+    suspicions: tuple[Suspicion, ...]
+    usual: tuple[str, ...] | Callable[[Moment], tuple[str, ...]]
+    otherwise: Advice | Callable[[Moment, Rows], Advice]
+
+    def causes(self, moment: Moment, _: Rows) -> tuple[str, ...]:
+        """Those that are known, else the usual ones."""
+        known = tuple(suspect.cause for suspect in self._found(moment))
+        usual = self.usual if isinstance(self.usual, tuple) else self.usual(moment)
+        return known or usual
+
+    def advice(self, moment: Moment, rows: Rows) -> Advice:
+        """The remedy of the first cause that is known, then that of the next."""
+        remedies = [suspect.remedy for suspect in self._found(moment)]
+        other = (
+            self.otherwise if isinstance(self.otherwise, Advice) else self.otherwise(moment, rows)
+        )
+        remedies += [other.first, other.then]
+        distinct = list(dict.fromkeys(remedy for remedy in remedies if remedy))
+        return Advice(distinct[0], distinct[1] if len(distinct) > 1 else "")
+
+    def _found(self, moment: Moment) -> list[Suspect]:
+        found = (suspicion(moment) for suspicion in self.suspicions)
+        return [suspect for suspect in found if suspect is not None]
