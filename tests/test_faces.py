@@ -12,7 +12,7 @@ from tbgrad_tui.widgets.summary import Summary
 
 from tbgrad.log import encode
 from tbgrad.log.append import EventFileWriter
-from tbgrad.log.records import Share
+from tbgrad.log.share import Share
 from tbgrad.log.tags import CURVATURE, DENSITY, ENDED, GRADIENT_NORM, HISTOGRAMS, PARAMETERS
 from tbgrad.reading.directory import read
 from tbgrad.report.summary import build

@@ -180,6 +180,16 @@ class Trend:
         """Median difference between successive validation losses."""
         return median(self._jumps) if self._jumps else 0.0
 
+    def unmoved(self, loss: float) -> bool:
+        """Whether a loss, of the newest record, tells of no harm near the end of a training.
+
+        It is far below those of the beginning still, and not far above those ahead of it.
+        """
+        before = list(self.losses)[:-1]
+        if self.signed or not before or not math.isfinite(loss):
+            return False
+        return loss < min(0.25 * self.first_loss, GRAVE**2 * median(before))
+
     def fall(self) -> tuple[float, float]:
         """How far the loss fell from the first records to the newest, and its standard error."""
         return _fall(self._first, list(self.losses)[-2 * FIRST :])

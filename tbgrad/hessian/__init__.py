@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tbgrad.hessian.tensorflow.preconditioned import PreconditionedOperator
     from tbgrad.hessian.tensorflow.thresholds import stability_threshold
     from tbgrad.hessian.trace_estimate import Trace, trace
-    from tbgrad.log.records import Share
+    from tbgrad.log.share import Share
 
 __all__ = [
     "MAX_SIZE",
@@ -67,7 +67,7 @@ _MODULES = {
     "NotFiniteError": "tbgrad.hessian.errors",
     "PreconditionedOperator": "tbgrad.hessian.tensorflow.preconditioned",
     "Preconditioner": "tbgrad.hessian.tensorflow.adaptive",
-    "Share": "tbgrad.log.records",
+    "Share": "tbgrad.log.share",
     "SpectralDensity": "tbgrad.hessian.density",
     "Spectrum": "tbgrad.hessian.exact",
     "Trace": "tbgrad.hessian.trace_estimate",

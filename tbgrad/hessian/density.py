@@ -16,7 +16,7 @@ from tbgrad.hessian.errors import HessianError, Interrupted
 from tbgrad.hessian.iteration import Reason, run
 from tbgrad.hessian.operator import SymmetricOperator
 from tbgrad.hessian.quadrature import NOISE_FACTOR, LanczosQuadrature, Quadrature, gaussians
-from tbgrad.log.records import Share, rest_of
+from tbgrad.log.share import Share, rest_of
 
 GRID_POINTS = 512
 

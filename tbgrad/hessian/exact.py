@@ -16,7 +16,7 @@ from tbgrad.hessian.density import SpectralDensity, grid_over
 from tbgrad.hessian.errors import HessianError
 from tbgrad.hessian.operator import SymmetricOperator
 from tbgrad.hessian.quadrature import gaussians
-from tbgrad.log.records import Share, rest_of
+from tbgrad.log.share import Share, rest_of
 
 MAX_SIZE = 5_000
 

@@ -19,8 +19,8 @@ from tbgrad.log.records import (
     HistogramBins,
     Manifest,
     Parameter,
-    Share,
 )
+from tbgrad.log.share import Share
 from tbgrad.log.state import RUNNING, STATUSES, Hyperparameter, RunState
 from tbgrad.log.tags import ALERTS, CURVATURE, HEARTBEAT, MANIFEST, STATE, Kind
 

@@ -7,7 +7,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tbgrad.log.records import Share
+    from tbgrad.log.share import Share
 
 
 def printable(text: str, limit: int = 200) -> str:

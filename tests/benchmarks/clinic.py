@@ -8,8 +8,8 @@ monitor. At the defaults the alerts are those that the writer logged, at the ste
 else its log is gone over as the writer does, step by step. A fault counts as found where its rule
 names its layer within the first fifth of the training. Cases that are aside were not looked at
 while thresholds were chosen. With the first seed every fault is trained again as its alert advises,
-unless the cadence is that of the defaults. Logs in `--keep` are not trained anew, those at the
-defaults as long as the rules are the same.
+unless the cadence is that of the defaults. Logs in `--keep` are not trained anew: where the rules
+have changed since, they are gone over by those of now.
 """
 
 from __future__ import annotations
@@ -58,15 +58,6 @@ class Task:
     seed: int
     folder: Path
     every: int | None
-
-    @property
-    def mark(self) -> str:
-        """What the log depends on: the recipe, and the rules where the writer's alerts count."""
-        if self.every is not None:
-            return repr(self.recipe)
-        sources = sorted(Path(tbgrad.__file__).parent.glob("diagnosis/**/*.py"))
-        rules = hashlib.sha256(b"".join(source.read_bytes() for source in sources))
-        return f"{self.recipe!r}\n{rules.hexdigest()}"
 
 
 def main() -> None:
@@ -121,7 +112,7 @@ def advised(case: Case) -> Recipe:
 def is_done(task: Task) -> bool:
     """Whether this very recipe was trained there."""
     file = task.folder / "recipe.txt"
-    return file.exists() and file.read_text() == task.mark
+    return file.exists() and file.read_text() == repr(task.recipe)
 
 
 def train_all(tasks: list[Task], jobs: int) -> None:
@@ -160,7 +151,14 @@ def run(task: Task) -> None:
     end = train(task.recipe, task.seed, task.folder, **monitor)
     task.folder.mkdir(parents=True, exist_ok=True)  # a monitor that fails may leave nothing
     (task.folder / "end.json").write_text(json.dumps(end))
-    (task.folder / "recipe.txt").write_text(task.mark)
+    (task.folder / "recipe.txt").write_text(repr(task.recipe))
+    (task.folder / "rules.txt").write_text(rules())
+
+
+def rules() -> str:
+    """What tells the rules as they are now from others."""
+    sources = sorted(Path(tbgrad.__file__).parent.glob("diagnosis/**/*.py"))
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
 
 
 Telling: TypeAlias = Callable[[Path], Iterable[tuple[str, int, Alert]]]
@@ -168,7 +166,10 @@ Telling: TypeAlias = Callable[[Path], Iterable[tuple[str, int, Alert]]]
 
 
 def told(log: Path) -> Iterator[tuple[str, int, Alert]]:
-    """What its writer told, at the steps of the events."""
+    """What its writer told, at the steps of the events; what it would tell by the rules of now."""
+    if (log / "rules.txt").read_text() != rules():
+        yield from replayed(log)
+        return
     for group, run_of_group in tbgrad.read(log).items():
         series = run_of_group.get(ALERTS)
         if series is not None:

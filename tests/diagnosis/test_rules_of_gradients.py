@@ -156,3 +156,15 @@ def test_a_spike_of_the_gradient() -> None:
     assert wild == []
     end = alerts(range(1, 99), lambda s: {"gradient/norm_max": 0.5 if s == 90 else 2 * 0.9**s})
     assert end == []
+
+
+@pytest.mark.parametrize(("loss", "rules"), [(0.05, []), (0.9, ["gradient_spike"])])
+def test_a_spike_near_the_end_is_told_of_where_the_loss_is_lost(
+    loss: float, rules: list[str]
+) -> None:
+    def converged(step: int) -> dict[str, float]:
+        spike = {"loss": loss, "gradient/norm_max": 60.0}
+        calm = {"loss": max(2.0 * 0.9**step, 0.002), "gradient/norm_max": 1.0 + 0.1 * noise(step)}
+        return spike if step == 90 else calm
+
+    assert [alert.rule for alert in alerts(range(1, 99), converged)] == rules

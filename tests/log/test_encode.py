@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from tensorboard.compat.proto import summary_pb2
 
 from tbgrad.log import encode
-from tbgrad.log.records import CurvatureEstimate, Eigenvalue, HistogramBins, Share
+from tbgrad.log.records import CurvatureEstimate, Eigenvalue, HistogramBins
+from tbgrad.log.share import Share
 from tbgrad.log.tags import Kind
 from tests.support.logs import manifest
 from tests.support.values import ALERT, ESTIMATE, through_bytes

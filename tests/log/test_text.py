@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from tbgrad.log.records import Share
+from tbgrad.log.share import Share
 from tbgrad.log.text import measured, percent_between
 
 MEASURED = [

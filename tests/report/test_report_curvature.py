@@ -11,8 +11,8 @@ from tbgrad.log import encode
 from tbgrad.log.records import (
     CurvatureEstimate,
     Eigenvalue,
-    Share,
 )
+from tbgrad.log.share import Share
 from tbgrad.report.summary import to_json
 from tests.support.reports import (
     at,

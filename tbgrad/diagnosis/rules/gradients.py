@@ -110,7 +110,8 @@ def _spike(moment: Moment) -> Any:
     limits = moment.settings
     # Near the end, gradients of next to nothing vary by orders of magnitude and do no harm.
     usual = max(usual, moment.trend.first_norm / limits.spike_ratio)
-    return peak > limits.spike_ratio * usual and score > limits.spike_score
+    far = peak > limits.spike_ratio * usual and score > limits.spike_score
+    return far and not moment.trend.unmoved(moment.record.scalars.get(LOSS, math.nan))
 
 
 def _spike_evidence(moment: Moment, _: Rows) -> str:

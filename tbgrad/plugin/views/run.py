@@ -9,8 +9,8 @@ from typing import Any
 from tbgrad.diagnosis import RULE_SCALARS
 from tbgrad.diagnosis.record import called
 from tbgrad.diagnosis.replay import unwatched
-from tbgrad.log.records import VAGUE
 from tbgrad.log.scalars import SCALARS, Scalar
+from tbgrad.log.share import VAGUE
 from tbgrad.log.statistics import STATISTICS, Statistic
 from tbgrad.log.tags import (
     ALERT_PLUGIN_NAME,
