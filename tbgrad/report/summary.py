@@ -1,6 +1,6 @@
 """What a run came to: its figures at the end, its extremes, its curvature, its alerts, its damage.
 
-`build` is pure: a `Run` in, a `RunReport` out. `to_json` and `tbgrad.report.print` make it readable.
+`build` is pure: a `Run` in, a `RunReport` out, which `to_json` and `tbgrad.report.print` tell.
 """
 
 from __future__ import annotations
@@ -29,15 +29,9 @@ from tbgrad.report.extremes import Extremes, extremes_of
 MAX_LISTED = 20
 """Notes and damages listed in full; the rest is counted."""
 
-_REPORTED = [
-    "norm",
-    "norm_max",
-    "abs_max",
-    "zero_fraction",
-    "weight_norm",
-    "update_norm",
-    "nonfinite",
-]
+_REPORTED = (
+    "norm", "norm_max", "abs_max", "zero_fraction", "weight_norm", "update_norm", "nonfinite",
+)  # fmt: skip
 """Statistics that have a figure of their own in a report."""
 
 
