@@ -93,8 +93,8 @@ class AlertSettings:
         at_chance: a cross-entropy within this share of that of a guess has learned nothing.
         implausible_loss: cross-entropy over that of a guess. Ten times: the right class is given
             the tenth power of what a guess gives it.
-        target_scale: error in units of the targets, at first, above which those are not scaled. Well
-            tuned trainings reach targets of some hundreds. Clinic.
+        target_scale: error in units of the targets, at first, above which those are not scaled.
+            Well tuned trainings reach targets of some hundreds. Clinic.
         input_scale: size of a single input, at least, above which inputs are not scaled: raw bytes
             have about 100, scaled inputs 1.
         momentum: published trainings take 0.9 to 0.99; at 0.995 a step goes on for 200.
