@@ -153,7 +153,7 @@ def rate(moment: Moment) -> Suspect | None:
     if facts.worst_stability > moment.settings.stability:
         how = f"{facts.worst_stability:.1f} times beyond the stability threshold"
     elif facts.worst_update > moment.settings.update_ratio:
-        how = f"one update changed {share_of(facts.worst_update)}"
+        how = f"one update moved {share_of(facts.worst_update)}"
     else:
         return None
     now = rate_of(moment)

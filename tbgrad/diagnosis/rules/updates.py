@@ -56,10 +56,10 @@ def _overwhelming(moment: Moment) -> Any:
 
 
 def _too_large_headline(moment: Moment, rows: Rows) -> str:
-    largest = float(np.nanmax(_steps(moment)[rows]))
+    largest = max(float(np.nanmax(_steps(moment)[rows])), moment.facts.worst_update)
     rate = moment.record.scalars.get(LEARNING_RATE, math.nan)
     at = f" at a learning rate of {rate:.3g}" if math.isfinite(rate) else ""
-    return f"one update changes {share_of(largest)}{at}"
+    return f"one update moved {share_of(largest)}{at}"
 
 
 def _frozen_advice(moment: Moment, rows: Rows) -> Advice:
