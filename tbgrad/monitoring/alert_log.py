@@ -88,7 +88,7 @@ class AlertLog:
             if new:
                 self.opened.add(alert.rule)
                 if alert.severity != "info":
-                    logger.warning("tbgrad: step %d, %s: %s", step, alert.rule, alert.evidence)
+                    logger.warning("tbgrad: %s", alert)
             if self._calls is not None and (new or alert.state == "closed"):
                 self._calls.tell(alert)
         return [encode.alerts(self._last[1])]

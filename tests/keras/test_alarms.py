@@ -60,7 +60,7 @@ def test_values_that_are_not_finite_are_counted_at_steps_that_are_not_logged(
     assert "not finite at step 5" in alert.evidence
     assert alert.parameters == (run.names[1],)
     (warned,) = caplog.records
-    assert "step 5, nonfinite: " in warned.getMessage()
+    assert "nonfinite since step 5: " in warned.getMessage()
     peaks = run.statistic("norm_max")
     assert np.isfinite(peaks[:, 0]).all()
     assert np.isinf(peaks[1:, 1]).all()

@@ -69,7 +69,9 @@ def test_a_branch_that_is_cut_off(tmp_path, caplog):
     assert [call.rule for call in calls] == ["no_gradient"]
     assert notes(run) == ""  # both faces have a list of alerts
     (warned,) = [r.getMessage() for r in caplog.records if "no_gradient" in r.getMessage()]
-    assert warned.startswith("tbgrad: step 3, no_gradient: no gradient reached 2 of 4 parameters")
+    assert warned.startswith(
+        "tbgrad: no_gradient since step 1, seen at step 3: no gradient reached 2 of 4 parameters"
+    )
 
 
 def test_clipping_that_sets_the_size_of_every_step(tmp_path):
