@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from tbgrad.diagnosis import AlertSettings, Diagnosis, Record
 from tbgrad.log import encode
@@ -12,13 +12,16 @@ from tbgrad.log.records import Alert, Manifest
 from tbgrad.log.steps import Steps
 from tbgrad.monitoring.sentences import brief, logger
 
+Events: TypeAlias = list[tuple[int, list[Any]]]
+"""What is to be written: steps, which rise, and the values there."""
+
 
 class AlertLog:
     """The alerts of one run.
 
-    All of it runs on the thread that writes the log: its methods give the values to write at a step
-    and warn of new alerts that are no mere hints; `on_alert` is called about new and closed ones.
-    `note` warns and leaves a note in the log, where a part of this fails.
+    All of it runs on the thread that writes the log: its methods give the events to write and warn
+    of new alerts that are no mere hints; `on_alert` is called about new and closed ones. `note`
+    warns and leaves a note in the log, where a part of this fails.
 
     Attributes:
         opened: the rules that have opened an alert; whoever begins a session clears it.
@@ -38,23 +41,25 @@ class AlertLog:
         self._known: set[tuple[str, int]] = set()
         self._calls = Calls(on_alert, self._call_failed) if on_alert is not None else None
 
-    def begin(self, step: int) -> list[Any]:
+    def begin(self, step: int) -> Events:
         """Begin a session of the same run: what was open in the last one is closed."""
-        values = self._values(step, self._diagnosis.end() if self._diagnosis else [])
+        self._last = (-1, [])
+        events = self._events(step, self._diagnosis.end() if self._diagnosis else [])
         self._diagnosis = Diagnosis(self._settings)
-        return values
+        return events
 
-    def stepped(self, at: int, steps: Steps, manifest: Manifest) -> list[Any]:
-        """These steps were done; what is to be written at a step."""
-        return self._values(at, self._found(lambda diagnosis: diagnosis.add_steps(steps, manifest)))
+    def stepped(self, steps: Steps, manifest: Manifest) -> Events:
+        """These steps were done."""
+        told = self._found(lambda diagnosis: diagnosis.add_steps(steps, manifest))
+        return self._events(steps.last_step, told)
 
-    def logged(self, record: Record) -> list[Any]:
+    def logged(self, record: Record) -> Events:
         """A step was logged, the curvature was estimated, or there was a validation."""
-        return self._values(record.step, self._found(lambda diagnosis: diagnosis.update(record)))
+        return self._events(record.step, self._found(lambda diagnosis: diagnosis.update(record)))
 
-    def end(self, step: int) -> list[Any]:
+    def end(self, step: int) -> Events:
         """How long the alerts that are still open have lasted."""
-        return self._values(step, self._diagnosis.open if self._diagnosis else [])
+        return self._events(step, self._diagnosis.open if self._diagnosis else [])
 
     def wait(self) -> None:
         """Give the calls of the user's function that are under way some time to end."""
@@ -75,12 +80,13 @@ class AlertLog:
             self._note(f"a rule failed and is left out. {self._diagnosis.failures.pop()}")
         return told
 
-    def _values(self, step: int, alerts: list[Alert]) -> list[Any]:
+    def _events(self, step: int, alerts: list[Alert]) -> Events:
         """These alerts as what is to be written, with those told at the same step before."""
         if not alerts:
             return []
         last, before = self._last
-        # Readers keep one value a step and series.
+        # Readers keep one value a step and series, and take a step that falls for another session.
+        step = max(step, last)
         self._last = step, [*before, *alerts] if step == last else alerts
         for alert in alerts:
             new = alert.key not in self._known
@@ -91,7 +97,7 @@ class AlertLog:
                     logger.warning("tbgrad: %s", alert)
             if self._calls is not None and (new or alert.state == "closed"):
                 self._calls.tell(alert)
-        return [encode.alerts(self._last[1])]
+        return [(step, [encode.alerts(self._last[1])])]
 
     def _call_failed(self, error: Exception) -> None:
         self._note(f"on_alert failed and is not called again. {brief(error)}")

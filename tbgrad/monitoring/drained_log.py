@@ -9,7 +9,7 @@ from typing import Any
 from tbgrad.diagnosis import Record
 from tbgrad.log.records import STATISTICS, Manifest
 from tbgrad.log.steps import Steps
-from tbgrad.monitoring.alert_log import AlertLog
+from tbgrad.monitoring.alert_log import AlertLog, Events
 from tbgrad.monitoring.logged_step import Drained, LoggedStep, encoded
 from tbgrad.monitoring.rounding import Rounding
 from tbgrad.monitoring.run_file import RunFile
@@ -75,11 +75,11 @@ class DrainedLog:
             ahead(logged)
             before = _taken_until(waiting, logged.step)
             counts = histograms.pop(logged.step, None)
-            values = partial(self._values_of, logged, before, manifest, self._rounding, counts)
-            file.add(logged.step, values, clock(logged.step))
+            events = partial(self._events_of, logged, before, manifest, self._rounding, counts)
+            file.add_each(events, clock(logged.step))
         for part in waiting:
-            told = partial(self._alerts.stepped, part.last_step, part, manifest)
-            file.add(part.last_step, told, clock(part.last_step))
+            told = partial(self._alerts.stepped, part, manifest)
+            file.add_each(told, clock(part.last_step))
 
     def finish(self, file: RunFile, wall_time: float) -> None:
         """Add what is held back of the steps so far, ahead of another manifest and of the end."""
@@ -91,24 +91,24 @@ class DrainedLog:
             self._note(notice[1])
         return values
 
-    def _values_of(
+    def _events_of(
         self,
         logged: LoggedStep,
         before: Sequence[Steps],
         manifest: Manifest,
         rounding: Rounding,
         counts: Any,
-    ) -> list[Any]:
-        """The values of a logged step; the rules see those `before` it."""
+    ) -> Events:
+        """The events of a logged step; the rules see those `before` it."""
         rounding.blank(logged.table)
         record = logged.record(manifest)
-        told = [self._alerts.stepped(logged.step, part, manifest) for part in before]
-        told.append(self._alerts.logged(record))
+        told = [event for part in before for event in self._alerts.stepped(part, manifest)]
+        told += self._alerts.logged(record)
         self._latest = manifest, logged
         for listener in tuple(self._listeners):
             listener(record)
         # Each telling holds those of the same step ahead of it.
-        return encoded(record, manifest, counts) + next(filter(None, reversed(told)), [])
+        return [(logged.step, encoded(record, manifest, counts)), *dict(told).items()]
 
 
 def _taken_until(waiting: list[Steps], step: int) -> list[Steps]:

@@ -158,7 +158,7 @@ class RunLog:
         self._file.add(step, [encode.manifest(self._manifest)])
         self.state.open(self._file, step)
         self._alerts.opened.clear()
-        self._file.add(step, partial(self._alerts.begin, step))
+        self._file.add_each(partial(self._alerts.begin, step), self._time)
         with self._noting:  # what there was to say before there was a file
             early, self._early = "\n".join(self._early), []
             if early:
@@ -214,7 +214,9 @@ class RunLog:
         if self._file is not None:
             values, record = curvature_values(step, estimate, density)
             self.logged |= {CURVATURE}
-            self._file.add(step, lambda: [*values, *self._alerts.logged(record)])
+            self._file.add_each(
+                lambda: [(step, list(values)), *self._alerts.logged(record)], time.time()
+            )
 
     def add_validation_loss(self, step: int, loss: float) -> None:
         """Log the loss on data that is not trained on."""
@@ -265,7 +267,7 @@ class RunLog:
         """Write what is left and close the event file."""
         if self._file is not None:
             self._drained.finish(self._file, self._time)
-            self._file.add(self._step, partial(self._alerts.end, self._step))
+            self._file.add_each(partial(self._alerts.end, self._step), self._time)
             self.settle(timeout=10.0)
         self._alerts.wait()  # a call that fails leaves a note
         if self._file is not None:
@@ -283,7 +285,10 @@ class RunLog:
         assert self._file is not None
         self.logged |= {tag}
         record = Record(step, {tag: value}, manifest=self._manifest)
-        self._file.add(step, lambda: [encode.scalar(tag, value), *self._alerts.logged(record)])
+        self._file.add_each(
+            lambda: [(step, [encode.scalar(tag, value)]), *self._alerts.logged(record)],
+            time.time(),
+        )
 
     def _tell_cadences(self, step: int) -> None:
         """Write the manifest again where the cadences of a step are not those it names."""

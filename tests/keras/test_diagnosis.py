@@ -118,10 +118,13 @@ def test_two_alerts_at_one_step_are_both_in_the_log(tmp_path):
     alerts = AlertLog(None, told.append)
     with EventFileWriter(tmp_path) as file:
         for step in (1, 2, 3):
-            file.add(step, alerts.logged(Record(step, {}, table, described)))
+            events = alerts.logged(Record(step, {}, table, described))
             if step > 1:
-                file.add(step, alerts.logged(Record(step, {}, curvature=top)))
-        file.add(3, alerts.end(3))
+                events += alerts.logged(Record(step, {}, curvature=top))
+            for told_at, values in events:
+                file.add(told_at, values)
+        for told_at, values in alerts.end(3):
+            file.add(told_at, values)
     (found,) = tbgrad.read(tmp_path)["."][ALERTS].values
     assert {alert.rule for alert in found} == {"no_gradient", "edge_of_stability"}
     assert told == []

@@ -123,7 +123,8 @@ def test_rules_without_their_input_say_so(tmp_path, caplog):
     )
     fit(autoencoder("nothing", jit_compile=False), monitor, epochs=3)
     (note,) = notes_in(tmp_path)
-    assert "critical_point, loss_diverging, loss_oscillating, loss_stuck, overfitting will" in note
+    for rule in ("critical_point", "loss_diverging", "loss_stuck", "overfitting"):
+        assert rule in note.partition(" will never be told of")[0]
     assert "return it, {'loss': loss}" in note
     assert "give fit validation_data=" in note
     assert "curvature=tbgrad.Curvature(data=(x, y))" in note
