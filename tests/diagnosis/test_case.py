@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tbgrad.diagnosis import Diagnosis, Moment, Record, Rule
+from tbgrad.diagnosis.rule import Advice
 from tests.diagnosis.test_engine import MANIFEST, table
 
 
