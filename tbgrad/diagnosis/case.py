@@ -52,7 +52,7 @@ class Case:
     def update(self, moment: Moment) -> list[Alert]:
         """Take in the next moment; what there is to tell."""
         applies, record = self.rule.applies(moment), moment.record
-        if applies is None:
+        if applies is None or (applies is False and not self._pending):
             return []
         of_run = isinstance(applies, bool) or np.ndim(applies) == 0
         pattern = bool(applies) if of_run else applies.tobytes()

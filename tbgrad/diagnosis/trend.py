@@ -74,6 +74,7 @@ class Trend:
         self._block = self._in_block = 0.0
         self._block_size = 1
         self._late: tuple[float, float] | None = None
+        self._recent: float | None = None
         self._first: list[float] = []
         self._first_norms: list[float] = []
         self._rate = math.nan
@@ -127,8 +128,10 @@ class Trend:
     @property
     def recent_loss(self) -> float:
         """Median of the newest `FIRST` losses."""
-        newest = list(self.losses)[-FIRST:]
-        return median(newest) if newest else math.nan
+        if self._recent is None:
+            newest = list(self.losses)[-FIRST:]
+            self._recent = median(newest) if newest else math.nan
+        return self._recent
 
     @property
     def first_norm(self) -> float:
@@ -225,6 +228,7 @@ class Trend:
         self.count += steps
         self.signed |= loss < 0
         self.losses.append(loss)
+        self._recent = None
         if len(self._first) < FIRST:
             self._first.append(loss)
             start = median(self._first[:3])

@@ -28,7 +28,7 @@ ALL = {"mlp": MLP, "cnn": CNN, "lstm": LSTM, "transformer": TRANSFORMER}
 
 def planted() -> tuple[Case, ...]:
     """All of them."""
-    return (*_gradients(), *_layers(), *_rates(), *_losses(), *_others())
+    return (*_gradients(), *_layers(), *_rates(), *_losses(), *_others(), *_setup())
 
 
 def _gradients() -> Iterator[Case]:
@@ -174,3 +174,21 @@ def _others() -> Iterator[Case]:
     for name, base in (("mlp", MLP), ("cnn", CNN)):
         mixed = replace(base, depth=4, mixed=True)
         yield overflow(f"{name} mixed overflow", mixed, raw=True, gain=60.0)
+
+
+def _setup() -> Iterator[Case]:
+    zero = Fault("zero_initialization")
+    yield zero("mlp zero init", MLP, gain=0.0)
+
+    swings = Fault("momentum_too_large")
+    momentum = replace(MLP, **MOMENTUM)
+    yield swings("mlp momentum near one", momentum, settings={"momentum": 0.999})
+
+    unscaled = Fault("inputs_unscaled")
+    yield unscaled("mlp inputs as measured", WINE, raw=True)
+
+    mismatch = Fault("output_mismatch")
+    yield mismatch("mlp linear output as a probability", MLP, wrong="no probability")
+
+    absurd = Fault("loss_implausible")
+    yield absurd("mlp loss beyond any chance", WINE, raw=True)

@@ -51,6 +51,8 @@ def _diverging(moment: Moment) -> Any:
     if len(newest) > 3 and min(newest[-3:]) > GRAVE**2 * before:
         return True
     limit = moment.settings.diverging_loss * before
+    if max(newest, default=0.0) <= limit:
+        return False
     return sum(loss > limit for loss in newest) >= 1.5 * FIRST  # some of any are large by chance
 
 
