@@ -51,7 +51,10 @@ class AlertLog:
     def stepped(self, steps: Steps, manifest: Manifest) -> Events:
         """These steps were done."""
         told = self._found(lambda diagnosis: diagnosis.add_steps(steps, manifest))
-        return self._events(steps.last_step, told)
+        events: dict[int, list[Any]] = {}
+        for alert in told:
+            events.update(self._events(alert.last_step, [alert]))
+        return list(events.items())
 
     def logged(self, record: Record) -> Events:
         """A step was logged, the curvature was estimated, or there was a validation."""
