@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ import pytest
 
 import tbgrad
 from tbgrad.diagnosis import Record
-from tbgrad.log.append import LocalFile
+from tbgrad.log.append import EventFileWriter, LocalFile
 from tbgrad.log.records import STATISTICS
 from tbgrad.log.steps import Steps
-from tbgrad.log.tags import GRADIENT_NORM, LOSS, NOTES
+from tbgrad.log.tags import ALERTS, GRADIENT_NORM, LOSS, NOTES
+from tbgrad.monitoring.alert_log import AlertLog
 from tbgrad.monitoring.cadence import Cadence, Cadences
 from tbgrad.monitoring.logged_step import Drained, LoggedStep
 from tbgrad.monitoring.rounding import Rounding
@@ -123,3 +125,23 @@ def test_a_second_session_goes_on_in_a_file_of_its_own(tmp_path: Path) -> None:
     assert run.manifest is not None
     assert run.manifest.first_step == 3
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_what_is_told_late_is_not_written_behind_what_was_told_before(tmp_path: Path) -> None:
+    """A step's statistics may come a drain later: readers take steps that fall for news."""
+    described = replace(manifest(2), frozen=("below",))
+    alerts = AlertLog(None, pytest.fail)
+    norms = np.ones((40, 4), np.float32)
+    norms[3:9] = np.inf
+    scalars = {LOSS: np.ones(40, np.float32), GRADIENT_NORM: norms[:, 0]}
+    told = alerts.stepped(Steps(1, scalars, norms), described)
+    table = np.ones((4, len(STATISTICS)), np.float32)
+    told += alerts.logged(Record(8, {}, table, described))
+    steps = [step for step, _ in told]
+    assert steps == sorted(steps)
+    with EventFileWriter(tmp_path) as file:
+        for step, values in told:
+            file.add(step, values)
+    read = [alert for told in tbgrad.read(tmp_path)["."][ALERTS].values for alert in told]
+    states = {alert.rule: alert.state for alert in read}
+    assert states == {"nonfinite": "closed", "not_trainable": "open"}
