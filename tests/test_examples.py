@@ -61,6 +61,6 @@ def test_the_webhook_gets_the_alerts(tmp_path, monkeypatch, capsys):
         server.shutdown()
     texts = [each["text"] for each in posted]
     assert any(text.startswith("warning: update_too_large open") for text in texts)
-    assert any("divide learning_rate by about" in text for text in texts)
+    assert any("lower learning_rate from" in text for text in texts)
     run_here(FOLDER / "webhook.py", tmp_path / "printed", monkeypatch)
     assert "update_too_large open" in capsys.readouterr().out
