@@ -264,7 +264,7 @@ def device_memory(variant: Variant) -> str:
             for value in vars(owner).values()
             if isinstance(value, tf.Variable)
         )
-        for owner in (graph.ring, graph, graph.window)
+        for owner in (graph.ring, graph.steps, graph)
     )
     return f"{ring / 1024:,.0f} + {sum(rest) / 1024:,.1f}"
 
@@ -284,8 +284,7 @@ def table_of(title: str, found: list[Variant]) -> list[str]:
     ]
     for variant in found[1:]:
         session = getattr(variant.callbacks[0], "_session", None) if variant.callbacks else None
-        found_every = getattr(session, "_found", None)
-        every = found_every and found_every.steps[0]
+        every = getattr(session, "_found", None)
         cells = [
             variant.name if every is None else f"{variant.name} (found: every {every})",
             ratios(variant, bare, "wall"),
