@@ -124,7 +124,7 @@ def _facts(run: Run, width: int) -> list[tuple[str, str, Style]]:
         rows.append(("weights", f"{weights:,}", colours.TEXT))
         every = manifest.cadences.get("every")
         if every:
-            rows.append(("log every", count(every, "step"), colours.TEXT))
+            rows.append(("all stats", f"every {every:,}", colours.TEXT))
     rows += _state_facts(run.state) if run.state is not None else []
     rows.append(("log read", size(run.bytes_read), colours.TEXT))
     return rows if width >= 20 else []
@@ -136,7 +136,7 @@ def _state_facts(state: RunState) -> list[tuple[str, str, Style]]:
     if state.epochs:
         rows.append(("epoch", f"{state.epoch:,} of {state.epochs:,}", colours.TEXT))
     if state.steps:
-        rows.append(("planned", f"{state.steps:,} steps", colours.TEXT))
+        rows.append(("steps", f"{state.steps:,}", colours.TEXT))
     for name, value in list(state.hparams.items())[:HPARAMS]:
         rows.append((shorten(name, 14), shorten(_plain(value), 14), colours.TEXT))
     return rows
