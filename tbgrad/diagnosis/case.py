@@ -178,7 +178,7 @@ class Case:
 
     def _made(self, moment: Moment, rows: NDArray[np.intp], first_step: int) -> Alert:
         """The alert as it is at this moment; `rows` are those that it is measured in."""
-        rule = self.rule
+        rule, moment = self.rule, replace(moment, since=first_step)
         said, headline = rule.evidence(moment, rows), rule.headline
         advice = rule.advice if isinstance(rule.advice, Advice) else rule.advice(moment, rows)
         named = [self._names[i] for i in rows] if self._names else []

@@ -31,23 +31,22 @@ class Advice(NamedTuple):
 
 @dataclass(frozen=True)
 class Moment:
-    """One record, what led there, and from what on rules apply."""
+    """One record, what led there, and from what on rules apply.
+
+    Where an alert is put in words, now or again, `since` is the step at which it began.
+    """
 
     record: Record
     trend: Trend
     settings: AlertSettings
     facts: Facts
     layers: Network | None = None
+    since: int = -1
 
     @property
     def manifest(self) -> Manifest | None:
         """The newest one, also where the record has none."""
         return self.record.manifest or self.facts.manifest
-
-    @property
-    def stepped(self) -> bool:
-        """Whether the record is of the loss and the norms of every step, and of nothing else."""
-        return self.record.norms is not None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.diagnosis.histories import LAYERS, RELU, TANH, alerts, noise, of_kernels, one
+from tbgrad.diagnosis import Diagnosis, Record
+from tests.diagnosis.histories import LAYERS, RELU, TANH, alerts, noise, of_kernels, one, table
 
 
 def test_a_healthy_history_has_no_alert() -> None:
@@ -156,6 +157,17 @@ def test_a_spike_of_the_gradient() -> None:
     assert wild == []
     end = alerts(range(1, 99), lambda s: {"gradient/norm_max": 0.5 if s == 90 else 2 * 0.9**s})
     assert end == []
+
+
+def test_the_batch_to_look_at_is_that_of_the_first_spike_however_long_it_lasts() -> None:
+    diagnosis, told = Diagnosis(), []
+    for step in range(1, 50):
+        peak = {40: 90.0, 46: 9e3}.get(step, 1.0)
+        scalars = {"loss": 2.0, "gradient/norm_max": peak, "learning_rate": 0.1}
+        told += diagnosis.update(Record(step, scalars, table(), RELU))
+    spikes = [alert for alert in told if alert.rule == "gradient_spike"]
+    assert [alert.last_step for alert in spikes] == [40, 46]
+    assert {alert.advice for alert in spikes} == {"look at the batch of step 40"}
 
 
 @pytest.mark.parametrize(("loss", "rules"), [(0.05, []), (0.9, ["gradient_spike"])])

@@ -164,7 +164,7 @@ def _exploding_otherwise(moment: Moment, _: Rows) -> Advice:
     recurrent = manifest is not None and any("recurrent" in p.path for p in manifest.parameters)
     if recurrent:
         return Advice("use recurrent_initializer='orthogonal'", CLIP)
-    if from_the_start(moment, moment.record.step - 3):
+    if from_the_start(moment, moment.since):
         return Advice("scale the inputs to mean 0 and deviation 1", CLIP)
     return Advice(safe_rate(moment, 10), CLIP)
 
@@ -172,7 +172,7 @@ def _exploding_otherwise(moment: Moment, _: Rows) -> Advice:
 def _spike_advice(moment: Moment, _: Rows) -> Advice:
     usual = moment.trend.usual_norm
     return Advice(
-        f"look at the batch of step {moment.record.step:,}",
+        f"look at the batch of step {moment.since:,}",
         f"set global_clipnorm={amount(3 * usual)} in the optimizer, three times the usual norm",
     )
 
