@@ -5,7 +5,6 @@ All state lives in TensorFlow variables on the training device, and nothing wait
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
@@ -16,10 +15,11 @@ import tensorflow as tf
 from tbgrad.keras import gradient_statistics as statistics
 from tbgrad.keras import sketch
 from tbgrad.keras.device_cadence import DeviceCadence
-from tbgrad.keras.graph import UNKNOWN, conditional_call, own_variable
+from tbgrad.keras.graph import UNKNOWN, conditional_call, in_xla, own_variable
 from tbgrad.keras.parameters import Layout
 from tbgrad.keras.partial_updates import PartialUpdates
 from tbgrad.keras.ring import NUMBERS, StatisticsRing
+from tbgrad.keras.sheets import Sheets, count_of_sheets
 from tbgrad.keras.step_ring import Scalars, StepRing
 from tbgrad.keras.step_table import StepTable
 from tbgrad.log.records import HistogramBins, Parameter
@@ -81,14 +81,18 @@ class StepGraph:
         step.
         """
         rows, part = update.rows, update.part
-        gradients = [statistics.prepare(gradient) for gradient in update.true]
-        squares = statistics.square_sums(gradients, self._tables.layouts_of(rows))
+        sheets = None
+        if in_xla():
+            sheets = self._tables.sheets(update.true, rows)
+            squares = sheets.squares
+        else:
+            squares = statistics.square_sums(update.true, self._tables.layouts_of(rows))
         step = self.steps.write(
             update.scalars, self._tables.spread(tf.sqrt(squares), rows, UNKNOWN)
         )
         counted = self.histograms_every.due(step) | tf.equal(step, self._first)
         due = counted | self.every.due(step) | self._overflows(squares)
-        begun = Begun(step, squares, due, counted, due, counted)
+        begun = Begun(step, squares, due, counted, due, counted, sheets)
         if part is not None:
             # The last of these updates ahead of the one that is logged stands in for it.
             coming = part.coming(step)
@@ -97,9 +101,9 @@ class StepGraph:
             begun = begun._replace(sampled=sampled, counted=counted)
         if not keeps:
             return begun, []
-        empty = [tf.zeros([0])] * len(statistics.groups(self._tables.layouts))
+        empty = [tf.zeros([0])] * count_of_sheets(self._tables.layouts)
         kept: list[Tensor] = conditional_call(
-            begun.sampled, lambda: self._tables.weights(self.values()).stacked, lambda: empty
+            begun.sampled, lambda: self._tables.weights(self.values()).values, lambda: empty
         )
         return begun, kept
 
@@ -128,11 +132,11 @@ class StepGraph:
         rows, part = update.rows, update.part
 
         def sample() -> None:
-            blocks = self._tables.blocks([statistics.prepare(g) for g in update.true], rows)
-            norms = self._tables.norms(blocks, rows, begun.squares)
+            sheets = begun.sheets or self._tables.sheets(update.true, rows)
+            norms = self._tables.norms(sheets, rows, begun.squares)
             others = self._after_update(before, stacked, signal_to_noise) | {"norm": norms}
-            table, angles = self._tables.of_gradients(blocks, rows, self._sketch, others)
-            counts = partial(self._tables.histograms, blocks, rows, self._bins)
+            table, angles = self._tables.of_gradients(sheets, rows, self._sketch, others)
+            counts = partial(self._tables.histograms, sheets, rows, self._bins)
             write = partial(self.ring.write_histograms, begun.step)
             if part is None:
                 self._sketch.assign(angles)
@@ -158,17 +162,19 @@ class StepGraph:
         signal_to_noise: Callable[[Sequence[Any], Sequence[Layout]], Tensor] | None,
     ) -> dict[str, Tensor]:
         """What the variables, now and ahead of the update, and the optimizer tell: [P] each."""
-        now = weights = self._tables.weights(self.values())
-        told = {}
-        if before is not None:
-            weights = copy.copy(now)
-            weights.stacked = list(before if stacked else self._tables.weights(before).stacked)
-            for former, present in zip(weights.stacked, now.stacked, strict=True):
-                former.set_shape(present.shape)  # unknown of what comes out of a conditional
-            told["update_norm"] = tf.sqrt(now.minus(weights.stacked).squares)
+        if before is None:
+            norms = statistics.square_sums(self.values(), self._tables.layouts)
+            told = {"weight_norm": tf.sqrt(norms)}
+        else:
+            after = self._tables.weights(self.values())
+            former = after.holding(before) if stacked else self._tables.weights(before)
+            for earlier, later in zip(former.values, after.values, strict=True):
+                earlier.set_shape(later.shape)  # unknown of what comes out of a conditional
+            moved = tf.sqrt(after.minus(former).squares)
+            told = {"weight_norm": tf.sqrt(former.squares), "update_norm": moved}
         if signal_to_noise is not None:
             told["snr"] = signal_to_noise(self._variables, self._tables.layouts)
-        return told | {"weight_norm": tf.sqrt(weights.squares)}
+        return told
 
     def _log(self, table: Tensor, step: Tensor, update: Update) -> None:
         """Write this step into the ring of those that are logged."""
@@ -176,9 +182,9 @@ class StepGraph:
         if self.counts_skipped:
             numbers["skipped"] = self.skipped.read_value()
         if update.clipped is not None:
-            prepared = [statistics.prepare(gradient) for gradient in update.clipped]
-            halves = [tf.nn.l2_loss(gradient.tensor) for gradient in prepared]
-            numbers["applied_norm"] = tf.sqrt(2.0 * tf.add_n(halves))
+            layouts = self._tables.layouts_of(update.rows)
+            squares = statistics.square_sums(update.clipped, layouts)
+            numbers["applied_norm"] = tf.sqrt(tf.reduce_sum(squares))
         known = tf.stack([numbers.get(name, UNKNOWN) for name in NUMBERS])
         self.ring.write(step, known, table)
         self.skipped.assign(0.0)
@@ -204,7 +210,7 @@ class Begun(NamedTuple):
     """A step ahead of its update: its number, the squared norms [R], and what is to be done.
 
     It is `due` to be logged, with or without histograms, or only `sampled`, and `counted`, since it
-    stands in for one that is.
+    stands in for one that is. The gradients as `sheets`, where they were needed already.
     """
 
     step: Tensor
@@ -213,6 +219,7 @@ class Begun(NamedTuple):
     histograms_due: Tensor
     sampled: Tensor
     counted: Tensor
+    sheets: Sheets | None
 
 
 def _nothing() -> None:
