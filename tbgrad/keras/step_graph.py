@@ -27,6 +27,9 @@ from tbgrad.monitoring.cadence import Cadence
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
 
+LOOK = 1024
+"""Steps within which it is asked anew what is due, should a change of the cadence go unseen."""
+
 
 class StepGraph:
     """The part of the monitor that is traced into the training step, and its state.
@@ -65,7 +68,8 @@ class StepGraph:
             histograms_every=histograms_every.shortest,
             steps_per_execution=steps_per_execution,
         )
-        self._outside = own_variable(0.0, tf.float32)
+        self._look_at = own_variable(0, tf.int64)
+        self._outside = own_variable(-1, tf.int64)
         self.skipped = own_variable(0.0, tf.float32)
         self.counts_skipped = False
 
@@ -80,25 +84,31 @@ class StepGraph:
         step is not logged: reading them at every step would make the optimizer copy them at every
         step.
         """
-        rows, part = update.rows, update.part
-        sheets = None
+        rows, sheets = update.rows, None
         if in_xla():
             sheets = self._tables.sheets(update.true, rows)
-            squares = sheets.squares
+            halves = 0.5 * sheets.squares
+            finite = tf.math.is_finite(tf.reduce_sum(halves))
         else:
-            squares = statistics.square_sums(update.true, self._tables.layouts_of(rows))
-        step = self.steps.write(
-            update.scalars, self._tables.spread(tf.sqrt(squares), rows, UNKNOWN)
-        )
-        counted = self.histograms_every.due(step) | tf.equal(step, self._first)
-        due = counted | self.every.due(step) | self._overflows(squares)
-        begun = Begun(step, squares, due, counted, due, counted, sheets)
-        if part is not None:
+            parts = statistics.halved_squares(update.true)
+            halves = tf.stack(parts)
+            finite = tf.math.is_finite(tf.add_n(parts))
+        row = self.steps.row(update.scalars, self._tables.spread(halves, rows, UNKNOWN))
+        step = self.steps.write(row)
+        if update.part is not None:
+            due = self._due(step, finite)
             # The last of these updates ahead of the one that is logged stands in for it.
-            coming = part.coming(step)
-            counted |= self.histograms_every.passed_by(step, coming)
-            sampled = due | counted | self.every.passed_by(step, coming)
-            begun = begun._replace(sampled=sampled, counted=counted)
+            coming = update.part.coming(step)
+            counted = due.histograms | self.histograms_every.passed_by(step, coming)
+            sampled = due.step | counted | self.every.passed_by(step, coming)
+            begun = Begun(step, row, finite, sampled, due, counted, sheets)
+        elif sheets is not None:
+            # XLA takes minutes to compile a conditional of all that is logged within another.
+            due = self._due(step, finite)
+            begun = Begun(step, row, finite, due.step, due, due.histograms, sheets)
+        else:
+            sampled = ~finite | (step >= self._look_at.read_value())
+            begun = Begun(step, row, finite, sampled, None, None, None)
         if not keeps:
             return begun, []
         empty = [tf.zeros([0])] * count_of_sheets(self._tables.layouts)
@@ -107,15 +117,29 @@ class StepGraph:
         )
         return begun, kept
 
-    def _overflows(self, squares: Tensor) -> Tensor:
-        """Whether the squares leave the range of float32, and did not the step before.
+    def _due(self, step: Tensor, finite: Tensor) -> Due:
+        """Whether a step is to be logged, and with histograms.
 
-        Of such a step all is logged: whether the gradient is finite, only its values tell.
+        All is logged of the first whose squares leave the range of float32: whether the gradient is
+        finite, only its values tell.
         """
-        outside = tf.cast(~tf.math.is_finite(tf.reduce_sum(squares)), tf.float32)
         before = self._outside.read_value()
-        self._outside.assign(outside)
-        return outside > before
+        self._outside.assign(tf.where(finite, before, step))
+        overflows = ~finite & (before < step - 1)
+        histograms = self.histograms_every.due(step) | tf.equal(step, self._first)
+        return Due(histograms | self.every.due(step) | overflows, histograms)
+
+    def log_every(self, every: Cadence, histograms_every: Cadence) -> None:
+        """Change how often steps and histograms are logged, from the next step on."""
+        self.every.change(every)
+        self.histograms_every.change(histograms_every)
+        self._look_at.assign(0)
+
+    def resume(self, step: int) -> None:
+        """Count on from here, and leave out what was seen since the last drain."""
+        self.ring.forget()
+        self.steps.resume(step)
+        self._look_at.assign(0)
 
     def finish(
         self,
@@ -129,31 +153,40 @@ class StepGraph:
 
         `before` are the variables ahead of the update: each, or `stacked` as `begin` returns them.
         """
-        rows, part = update.rows, update.part
+        part = update.part
+        tables, rows = self._tables, update.rows
 
-        def sample() -> None:
-            sheets = begun.sheets or self._tables.sheets(update.true, rows)
-            norms = self._tables.norms(sheets, rows, begun.squares)
+        def sample(due: Due, counted: Tensor) -> None:
+            sheets = begun.sheets or tables.sheets(update.true, rows)
+            norms = tables.norms(sheets, rows, self.steps.squares(begun.row, rows))
             others = self._after_update(before, stacked, signal_to_noise) | {"norm": norms}
-            table, angles = self._tables.of_gradients(sheets, rows, self._sketch, others)
-            counts = partial(self._tables.histograms, sheets, rows, self._bins)
+            table, angles = tables.of_gradients(sheets, rows, self._sketch, others)
+            counts = partial(tables.histograms, sheets, rows, self._bins)
             write = partial(self.ring.write_histograms, begun.step)
             if part is None:
                 self._sketch.assign(angles)
                 self._log(table, begun.step, update)
-                tf.cond(begun.counted, lambda: write(counts()), _nothing)
+                tf.cond(counted, lambda: write(counts()), _nothing)
                 return
             self._sketch.assign(tf.where(part.mask, angles, self._sketch))
-            whole = part.put(table, begun.due)
-            tf.cond(begun.due, lambda: self._log(whole, begun.step, update), _nothing)
+            whole = part.put(table, due.step)
+            tf.cond(due.step, lambda: self._log(whole, begun.step, update), _nothing)
 
             def count() -> None:
                 kept = part.put_counts(counts())
-                tf.cond(begun.histograms_due, lambda: write(part.counts_to_log(kept)), _nothing)
+                tf.cond(due.histograms, lambda: write(part.counts_to_log(kept)), _nothing)
 
-            tf.cond(begun.counted, count, _nothing)
+            tf.cond(counted, count, _nothing)
 
-        conditional_call(begun.sampled, sample, _nothing)
+        def look() -> None:
+            due = self._due(begun.step, begun.finite)
+            coming = self.every.after(begun.step), self.histograms_every.after(begun.step)
+            self._look_at.assign(tf.minimum(tf.minimum(*coming), begun.step + LOOK))
+            tf.cond(due.step, lambda: sample(due, due.histograms), _nothing)
+
+        known = begun.due
+        looking = look if known is None else partial(sample, known, begun.counted)
+        conditional_call(begun.sampled, looking, _nothing)
 
     def _after_update(
         self,
@@ -206,19 +239,27 @@ class Update(NamedTuple):
     clipped: list[Any] | None
 
 
-class Begun(NamedTuple):
-    """A step ahead of its update: its number, the squared norms [R], and what is to be done.
+class Due(NamedTuple):
+    """Whether a step is to be logged, and whether with histograms."""
 
-    It is `due` to be logged, with or without histograms, or only `sampled`, and `counted`, since it
-    stands in for one that is. The gradients as `sheets`, where they were needed already.
+    step: Tensor
+    histograms: Tensor
+
+
+class Begun(NamedTuple):
+    """A step ahead of its update: its number, its row among all steps, and what is to be done.
+
+    It is `sampled` where it may be due, or stands in for one that is, then also `counted`. Whether
+    it is `due` is known no sooner than then, or before. `finite` are the sums of the squares. The
+    gradients as `sheets`, where they were needed already.
     """
 
     step: Tensor
-    squares: Tensor
-    due: Tensor
-    histograms_due: Tensor
+    row: Tensor
+    finite: Tensor
     sampled: Tensor
-    counted: Tensor
+    due: Due | None
+    counted: Tensor | None
     sheets: Sheets | None
 
 
