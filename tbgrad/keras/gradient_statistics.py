@@ -103,15 +103,15 @@ def _of_sheet(sheet: Alone | Packed) -> Tensor:
     if isinstance(sheet, Alone) and sheet.left_out is not None:
         squares += sheet.left_out * tf.square(mean)
     dead = [
-        _dead(sheet.flat(nonzero, first, count), zeros[first : first + count], sheet.layouts[first])
-        for first, count in sheet.alike()
+        _dead(part, zeros[which], sheet.layouts[which.start])
+        for which, part in sheet.by_layout(nonzero)
     ]
     columns = [mean, squares / sheet.sizes, zeros, tf.concat(dead, axis=0), sheet.largest()]
     return tf.stack(columns, axis=1)
 
 
 def _dead(nonzero: Tensor, zeros: Tensor, layout: Layout) -> Tensor:
-    """Shares of output units without any value that is not zero, of K of a layout: [K, size] to [K].
+    """Of K of a layout, [K, size], the shares of output units all of whose values are zero: [K].
 
     `zeros` are their shares of zeros.
     """

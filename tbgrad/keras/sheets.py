@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -59,17 +60,9 @@ class Sheet:
         """The largest magnitude of each tensor: [K]."""
         raise NotImplementedError
 
-    def flat(self, of: Tensor, first: int, count: int) -> Tensor:
-        """Of some [rows, width] what belongs to `count` tensors of one layout: [count, size]."""
+    def by_layout(self, of: Tensor) -> list[tuple[slice, Tensor]]:
+        """Some [rows, width] by the layouts of the tensors: which they are, and [count, size]."""
         raise NotImplementedError
-
-    def alike(self) -> list[tuple[int, int]]:
-        """The first of the neighbours that have one layout, and their number."""
-        starts = [0]
-        for k, layout in enumerate(self.layouts):
-            if layout != self.layouts[starts[-1]]:
-                starts.append(k)
-        return list(zip(starts, np.diff([*starts, len(self.layouts)]).tolist(), strict=True))
 
 
 class Alone(Sheet):
@@ -95,13 +88,16 @@ class Alone(Sheet):
         return self.sizes[0] - tf.cast(rows * width, tf.float32)
 
     def sums(self, *of: Tensor) -> Tensor:
+        """As the base says."""
         return tf.stack([_sum(part) for part in of])[tf.newaxis]
 
     def largest(self) -> Tensor:
+        """As the base says."""
         return tf.reduce_max(_magnitudes(self.values, 0))[tf.newaxis]
 
-    def flat(self, of: Tensor, first: int, count: int) -> Tensor:
-        return tf.reshape(of, [1, -1])
+    def by_layout(self, of: Tensor) -> list[tuple[slice, Tensor]]:
+        """As the base says."""
+        return [(slice(0, 1), tf.reshape(of, [1, -1]))]
 
 
 class Packed(Sheet):
@@ -115,11 +111,14 @@ class Packed(Sheet):
     def __init__(self, tensors: Sequence[Tensor], layouts: Sequence[Layout]) -> None:
         self._rows = rows = [-(-layout.size // WIDTH) for layout in layouts]
         self._first = np.cumsum([0, *rows])
+        blanks = [count * WIDTH - layout.size for layout, count in zip(layouts, rows, strict=True)]
+        zeros = {blank: tf.zeros([blank]) for blank in {*blanks} - {0}}
+        flat = tf.constant([-1])
         parts = []
-        for tensor, layout, count in zip(tensors, layouts, rows, strict=True):
-            parts.append(tf.reshape(tensor, [-1]))
-            if blank := count * WIDTH - layout.size:
-                parts.append(tf.zeros([blank]))
+        for tensor, blank in zip(tensors, blanks, strict=True):
+            parts.append(tensor if tensor.shape.rank == 1 else tf.reshape(tensor, flat))
+            if blank:
+                parts.append(zeros[blank])
         values = tf.reshape(tf.concat(parts, axis=0), [sum(rows), WIDTH])
         super().__init__(values, layouts, np.repeat(np.arange(len(rows)), rows)[:, np.newaxis])
         places = self._first[:-1, np.newaxis] + np.arange(max(rows))
@@ -131,17 +130,23 @@ class Packed(Sheet):
         return tf.gather(tf.concat([of_rows, zeros], axis=0), self._places)
 
     def sums(self, *of: Tensor) -> Tensor:
+        """As the base says."""
         by_row = tf.stack([_row_sums(part) for part in of], axis=1)
         return tf.reduce_sum(self._by_tensor(by_row), axis=1)
 
     def largest(self) -> Tensor:
+        """As the base says."""
         return tf.reduce_max(self._by_tensor(_magnitudes(self.values, 1)), axis=1)
 
-    def flat(self, of: Tensor, first: int, count: int) -> Tensor:
-        size = self.layouts[first].size
-        part = of[self._first[first] : self._first[first + count]]
-        part = tf.reshape(part, [count, -1])
-        return part if part.shape[1] == size else part[:, :size]
+    def by_layout(self, of: Tensor) -> list[tuple[slice, Tensor]]:
+        """As the base says."""
+        parts = []
+        for start, end in _neighbours(self.layouts):
+            part = tf.reshape(of[self._first[start] : self._first[end]], [end - start, -1])
+            size = self.layouts[start].size
+            part = part if part.shape[1] == size else part[:, :size]
+            parts.append((slice(start, end), part))
+        return parts
 
     @property
     def filled(self) -> Tensor | None:
@@ -155,19 +160,15 @@ class Packed(Sheet):
 
     def of_as_many_rows(self) -> list[Tensor]:
         """The neighbours that have one number of rows: [count, rows × width] each."""
-        starts = [k for k, rows in enumerate(self._rows) if k == 0 or rows != self._rows[k - 1]]
         parts = []
-        for start, count in zip(starts, np.diff([*starts, len(self._rows)]).tolist(), strict=True):
-            part = self.values[self._first[start] : self._first[start + count]]
-            parts.append(tf.reshape(part, [count, -1]))
+        for start, end in _neighbours(self._rows):
+            part = self.values[self._first[start] : self._first[end]]
+            parts.append(tf.reshape(part, [end - start, -1]))
         return parts
 
 
 class Sheets:
-    """Tensors as sheets.
-
-    `sheets` hold them, and `values` are the numbers in each.
-    """
+    """Tensors as `sheets`."""
 
     def __init__(self, gradients: Sequence[Gradient], layouts: Sequence[Layout]) -> None:
         packed, alone = _packed(layouts, [gradient.sparse for gradient in gradients])
@@ -184,6 +185,7 @@ class Sheets:
 
     @property
     def values(self) -> list[Tensor]:
+        """The numbers in each sheet: [rows, width]."""
         return [sheet.values for sheet in self.sheets]
 
     def holding(self, values: Iterable[Tensor]) -> Sheets:
@@ -229,6 +231,12 @@ def _packed(layouts: Sequence[Layout], sparse: Sequence[bool]) -> tuple[list[int
     first = {layouts[i]: i for i in reversed(small)}
     small.sort(key=lambda i: (-(-layouts[i].size // WIDTH), first[layouts[i]], i))
     return small, [i for i in range(len(layouts)) if i not in set(small)]
+
+
+def _neighbours(of: Sequence[Any]) -> list[tuple[int, int]]:
+    """Where each stretch of equal ones starts and ends."""
+    starts = [k for k, each in enumerate(of) if k == 0 or each != of[k - 1]]
+    return list(pairwise([*starts, len(of)]))
 
 
 def _row_sums(values: Tensor) -> Tensor:

@@ -101,21 +101,43 @@ class StepGraph:
             coming = update.part.coming(step)
             counted = due.histograms | self.histograms_every.passed_by(step, coming)
             sampled = due.step | counted | self.every.passed_by(step, coming)
-            begun = Begun(step, row, finite, sampled, due, counted, sheets)
+            begun = Begun(step, row, due, sampled, counted, sheets)
         elif sheets is not None:
-            # XLA takes minutes to compile a conditional of all that is logged within another.
             due = self._due(step, finite)
-            begun = Begun(step, row, finite, due.step, due, due.histograms, sheets)
+            begun = Begun(step, row, due, due.step, due.histograms, sheets)
         else:
-            sampled = ~finite | (step >= self._look_at.read_value())
-            begun = Begun(step, row, finite, sampled, None, None, None)
-        if not keeps:
-            return begun, []
-        empty = [tf.zeros([0])] * count_of_sheets(self._tables.layouts)
+            return self._look(step, row, finite, keeps)
+        return begun, self._keep(begun.sampled) if keeps else []
+
+    def _look(
+        self, step: Tensor, row: Tensor, finite: Tensor, keeps: bool
+    ) -> tuple[Begun, list[Tensor]]:
+        """The same where next to nothing is to be done at a step that is not due.
+
+        Whether it is, is asked at those alone that may be. So much is nothing under XLA.
+        """
+        blank = [tf.zeros([0])] * (count_of_sheets(self._tables.layouts) if keeps else 0)
+
+        def look() -> list[Tensor]:
+            due = self._due(step, finite)
+            coming = self.every.after(step), self.histograms_every.after(step)
+            self._look_at.assign(tf.minimum(tf.minimum(*coming), step + LOOK))
+            return [*due, *(self._tables.weights(self.values()).values if keeps else ())]
+
+        def pass_by() -> list[Tensor]:
+            return [tf.constant(False)] * 2 + blank
+
+        may_be = ~finite | (step >= self._look_at.read_value())
+        logged, counted, *kept = conditional_call(may_be, look, pass_by)
+        return Begun(step, row, Due(logged, counted), logged, counted, None), kept
+
+    def _keep(self, sampled: Tensor) -> list[Tensor]:
+        """The variables in sheets where a step is `sampled`; empty tensors elsewhere."""
+        blank = [tf.zeros([0])] * count_of_sheets(self._tables.layouts)
         kept: list[Tensor] = conditional_call(
-            begun.sampled, lambda: self._tables.weights(self.values()).values, lambda: empty
+            sampled, lambda: self._tables.weights(self.values()).values, lambda: blank
         )
-        return begun, kept
+        return kept
 
     def _due(self, step: Tensor, finite: Tensor) -> Due:
         """Whether a step is to be logged, and with histograms.
@@ -153,10 +175,10 @@ class StepGraph:
 
         `before` are the variables ahead of the update: each, or `stacked` as `begin` returns them.
         """
-        part = update.part
-        tables, rows = self._tables, update.rows
+        part, rows = update.part, update.rows
+        tables, due = self._tables, begun.due
 
-        def sample(due: Due, counted: Tensor) -> None:
+        def sample() -> None:
             sheets = begun.sheets or tables.sheets(update.true, rows)
             norms = tables.norms(sheets, rows, self.steps.squares(begun.row, rows))
             others = self._after_update(before, stacked, signal_to_noise) | {"norm": norms}
@@ -166,7 +188,7 @@ class StepGraph:
             if part is None:
                 self._sketch.assign(angles)
                 self._log(table, begun.step, update)
-                tf.cond(counted, lambda: write(counts()), _nothing)
+                tf.cond(begun.counted, lambda: write(counts()), _nothing)
                 return
             self._sketch.assign(tf.where(part.mask, angles, self._sketch))
             whole = part.put(table, due.step)
@@ -176,17 +198,9 @@ class StepGraph:
                 kept = part.put_counts(counts())
                 tf.cond(due.histograms, lambda: write(part.counts_to_log(kept)), _nothing)
 
-            tf.cond(counted, count, _nothing)
+            tf.cond(begun.counted, count, _nothing)
 
-        def look() -> None:
-            due = self._due(begun.step, begun.finite)
-            coming = self.every.after(begun.step), self.histograms_every.after(begun.step)
-            self._look_at.assign(tf.minimum(tf.minimum(*coming), begun.step + LOOK))
-            tf.cond(due.step, lambda: sample(due, due.histograms), _nothing)
-
-        known = begun.due
-        looking = look if known is None else partial(sample, known, begun.counted)
-        conditional_call(begun.sampled, looking, _nothing)
+        conditional_call(begun.sampled, sample, _nothing)
 
     def _after_update(
         self,
@@ -249,17 +263,15 @@ class Due(NamedTuple):
 class Begun(NamedTuple):
     """A step ahead of its update: its number, its row among all steps, and what is to be done.
 
-    It is `sampled` where it may be due, or stands in for one that is, then also `counted`. Whether
-    it is `due` is known no sooner than then, or before. `finite` are the sums of the squares. The
-    gradients as `sheets`, where they were needed already.
+    It is `due`, or only `sampled`, and `counted`, since it stands in for one that is. The gradients
+    as `sheets`, where they were needed already.
     """
 
     step: Tensor
     row: Tensor
-    finite: Tensor
+    due: Due
     sampled: Tensor
-    due: Due | None
-    counted: Tensor | None
+    counted: Tensor
     sheets: Sheets | None
 
 

@@ -54,9 +54,7 @@ class StepTable:
         """How these rows lie in memory."""
         return [self.layouts[row] for row in rows]
 
-    def histograms(
-        self, sheets: Sheets, rows: tuple[int, ...], bins: HistogramBins
-    ) -> Tensor:
+    def histograms(self, sheets: Sheets, rows: tuple[int, ...], bins: HistogramBins) -> Tensor:
         """Counts of the values by bin: [P, B]."""
         return self.spread(statistics.histograms(sheets, bins), rows, 0)
 

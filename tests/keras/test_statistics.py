@@ -70,7 +70,8 @@ def test_gradients_of_one_shape_are_taken_together_in_their_order(compiled):
         return statistics_of(Sheets(prepared, rows))
 
     columns = compiled(function)(*[tf.constant(v, tf.float32) for v in values])
-    np.testing.assert_allclose(columns["norm"], [np.linalg.norm(v.ravel()) for v in exact], rtol=2e-6)
+    lengths = [np.linalg.norm(v.ravel()) for v in exact]
+    np.testing.assert_allclose(columns["norm"], lengths, rtol=2e-6)
     np.testing.assert_allclose(columns["mean"], [v.mean() for v in exact], atol=1e-6)
     np.testing.assert_allclose(columns["std"], [v.std() for v in exact], atol=1e-6)
     np.testing.assert_allclose(columns["abs_max"], [np.abs(v).max() for v in exact], rtol=1e-7)
