@@ -52,7 +52,8 @@ class GradientMonitor(Callback):
             mapping is a schedule: `{0: 1, 1000: 10}` logs all of each of the first 1,000 steps and
             of every 10th from there on.
         histograms_every: steps between two histograms of the gradients, as a number or a schedule;
-            by default 10 · `every`.
+            by default 10 · `every`; of the first thousand steps every 100th and the 1st, 5th and
+            10th where that is not given either.
         curvature: a `tbgrad.Curvature`, for periodic estimates of the extreme Hessian eigenvalues;
             None for none.
         overhead: share of the training time that steps with all statistics may take where `every`

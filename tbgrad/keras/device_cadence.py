@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
+import numpy as np
 import tensorflow as tf
 
 from tbgrad.keras.graph import own_variable
-from tbgrad.monitoring.cadence import Cadence
+from tbgrad.monitoring.cadence import NEVER, Cadence
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
 
@@ -35,6 +36,13 @@ class DeviceCadence:
     def due(self, step: Tensor) -> Tensor:
         """Whether `step` is one of them."""
         return tf.equal(step % self.at(step), 0)
+
+    def after(self, step: Tensor) -> Tensor:
+        """The first due step after `step`."""
+        starts = np.array(self.cadence.starts, np.int64)
+        earliest = tf.maximum(step + 1, starts)
+        coming = -(-earliest // self._steps) * self._steps
+        return tf.reduce_min(tf.where(coming < [*starts[1:], NEVER], coming, NEVER))
 
     def passed_by(self, step: Tensor, coming: Tensor) -> Tensor:
         """Whether a due step lies behind `step` and ahead of the one that is `coming`."""

@@ -18,7 +18,7 @@ from tbgrad.keras.settings import Settings
 from tbgrad.keras.train_function import WatchedFunction
 from tbgrad.keras.unseen import updates_unseen
 from tbgrad.log.tags import CURVATURE, VALIDATION_LOSS
-from tbgrad.monitoring.cadence import HISTOGRAMS, NEVER, dense_at_first
+from tbgrad.monitoring.cadence import NEVER, dense_at_first, histograms_with
 from tbgrad.monitoring.cadence_search import CadenceSearch
 from tbgrad.monitoring.run_log import RunLog
 from tbgrad.monitoring.schedule import Action, Schedule
@@ -246,7 +246,7 @@ class FitSession:
         else:
             self._schedule.search, self._found = None, search.every
             every = dense_at_first(search.every)
-            attachment.log_every(every, self._settings.histograms_every or every.times(HISTOGRAMS))
+            attachment.log_every(every, self._settings.histograms_every or histograms_with(every))
 
     def _stop_if_asked(self) -> None:
         """End the training after an alert of `stop_on`."""

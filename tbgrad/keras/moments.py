@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 
 from tbgrad.keras import internals
-from tbgrad.keras.gradient_statistics import Blocks
+from tbgrad.keras.gradient_statistics import square_sums, sums
 from tbgrad.keras.graph import INFINITE, UNKNOWN
 from tbgrad.keras.optimizers import children
 from tbgrad.keras.parameters import Layout
@@ -50,8 +50,8 @@ def signal_to_noise(
         return tf.fill([len(variables)], UNKNOWN)
     met = [layouts[row] for row in rows]
     means, squares = zip(*(known for known in moments if known is not None), strict=True)
-    length = Blocks.of(map(tf.convert_to_tensor, means), met).squares / seen_1**2
-    power = Blocks.of(map(tf.convert_to_tensor, squares), met).sums / seen_2
+    length = square_sums(list(map(tf.convert_to_tensor, means)), met) / seen_1**2
+    power = sums(list(map(tf.convert_to_tensor, squares)), met) / seen_2
     noise = (power - length) / (1.0 - memory)
     signal = tf.maximum(power - noise, 0.0)
     quotient = tf.math.divide_no_nan(signal, noise)

@@ -26,7 +26,7 @@ Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
 
 @dataclass(frozen=True)
 class Before:
-    """The variables as they were ahead of an update: each in row order, or `stacked` by layout."""
+    """The variables as they were ahead of an update: each in row order, or `stacked` in sheets."""
 
     tensors: list[Tensor]
     stacked: bool = False
@@ -88,13 +88,11 @@ class GradientObserver:
 
         A cadence has as many parts as the one it replaces.
         """
-        self._graph.every.change(every)
-        self._graph.histograms_every.change(histograms_every)
+        self._graph.log_every(every, histograms_every)
 
     def resume(self, step: int) -> None:
         """Count on from here, and leave out what was seen since the last drain."""
-        self._graph.ring.forget()
-        self._graph.steps.resume(step)
+        self._graph.resume(step)
 
     def max_steps_between_drains(self, step: int) -> int:
         """Steps after `step` within which a drain is due, or rows may be overwritten."""

@@ -14,7 +14,7 @@ from tbgrad.keras.gfile import storage_of
 from tbgrad.keras.optimizers import updates_done
 from tbgrad.log.records import Alert
 from tbgrad.log.state import Hyperparameter
-from tbgrad.monitoring.cadence import HISTOGRAMS, SHORTEST, Cadence, Cadences, dense_at_first
+from tbgrad.monitoring.cadence import SHORTEST, Cadence, Cadences, dense_at_first, histograms_with
 from tbgrad.monitoring.run_log import RunLog
 from tbgrad.monitoring.selection import Selection
 
@@ -57,7 +57,7 @@ class Settings:
             logdir,
             Cadences(
                 every,
-                self.histograms_every or every.times(HISTOGRAMS),
+                self.histograms_every or histograms_with(every),
                 self.curvature.every if self.curvature else 0,
             ),
             own=former is None,

@@ -5,7 +5,6 @@ All state lives in TensorFlow variables on the training device, and nothing wait
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
@@ -16,16 +15,20 @@ import tensorflow as tf
 from tbgrad.keras import gradient_statistics as statistics
 from tbgrad.keras import sketch
 from tbgrad.keras.device_cadence import DeviceCadence
-from tbgrad.keras.graph import UNKNOWN, conditional_call, own_variable
+from tbgrad.keras.graph import UNKNOWN, conditional_call, in_xla, own_variable
 from tbgrad.keras.parameters import Layout
 from tbgrad.keras.partial_updates import PartialUpdates
 from tbgrad.keras.ring import NUMBERS, StatisticsRing
+from tbgrad.keras.sheets import Sheets, count_of_sheets
 from tbgrad.keras.step_ring import Scalars, StepRing
 from tbgrad.keras.step_table import StepTable
 from tbgrad.log.records import HistogramBins, Parameter
 from tbgrad.monitoring.cadence import Cadence
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
+
+LOOK = 1024
+"""Steps within which it is asked anew what is due, should a change of the cadence go unseen."""
 
 
 class StepGraph:
@@ -65,7 +68,8 @@ class StepGraph:
             histograms_every=histograms_every.shortest,
             steps_per_execution=steps_per_execution,
         )
-        self._outside = own_variable(0.0, tf.float32)
+        self._look_at = own_variable(0, tf.int64)
+        self._outside = own_variable(-1, tf.int64)
         self.skipped = own_variable(0.0, tf.float32)
         self.counts_skipped = False
 
@@ -80,38 +84,84 @@ class StepGraph:
         step is not logged: reading them at every step would make the optimizer copy them at every
         step.
         """
-        rows, part = update.rows, update.part
-        gradients = [statistics.prepare(gradient) for gradient in update.true]
-        squares = statistics.square_sums(gradients, self._tables.layouts_of(rows))
-        step = self.steps.write(
-            update.scalars, self._tables.spread(tf.sqrt(squares), rows, UNKNOWN)
-        )
-        counted = self.histograms_every.due(step) | tf.equal(step, self._first)
-        due = counted | self.every.due(step) | self._overflows(squares)
-        begun = Begun(step, squares, due, counted, due, counted)
-        if part is not None:
+        rows, sheets = update.rows, None
+        if in_xla():
+            sheets = self._tables.sheets(update.true, rows)
+            halves = 0.5 * sheets.squares
+            finite = tf.math.is_finite(tf.reduce_sum(halves))
+        else:
+            parts = statistics.halved_squares(update.true)
+            halves = tf.stack(parts)
+            finite = tf.math.is_finite(tf.add_n(parts))
+        row = self.steps.row(update.scalars, self._tables.spread(halves, rows, UNKNOWN))
+        step = self.steps.write(row)
+        if update.part is not None:
+            due = self._due(step, finite)
             # The last of these updates ahead of the one that is logged stands in for it.
-            coming = part.coming(step)
-            counted |= self.histograms_every.passed_by(step, coming)
-            sampled = due | counted | self.every.passed_by(step, coming)
-            begun = begun._replace(sampled=sampled, counted=counted)
-        if not keeps:
-            return begun, []
-        empty = [tf.zeros([0])] * len(statistics.groups(self._tables.layouts))
-        kept: list[Tensor] = conditional_call(
-            begun.sampled, lambda: self._tables.weights(self.values()).stacked, lambda: empty
-        )
-        return begun, kept
+            coming = update.part.coming(step)
+            counted = due.histograms | self.histograms_every.passed_by(step, coming)
+            sampled = due.step | counted | self.every.passed_by(step, coming)
+            begun = Begun(step, row, due, sampled, counted, sheets)
+        elif sheets is not None:
+            due = self._due(step, finite)
+            begun = Begun(step, row, due, due.step, due.histograms, sheets)
+        else:
+            return self._look(step, row, finite, keeps)
+        return begun, self._keep(begun.sampled) if keeps else []
 
-    def _overflows(self, squares: Tensor) -> Tensor:
-        """Whether the squares leave the range of float32, and did not the step before.
+    def _look(
+        self, step: Tensor, row: Tensor, finite: Tensor, keeps: bool
+    ) -> tuple[Begun, list[Tensor]]:
+        """The same where next to nothing is to be done at a step that is not due.
 
-        Of such a step all is logged: whether the gradient is finite, only its values tell.
+        Whether it is, is asked at those alone that may be. So much is nothing under XLA.
         """
-        outside = tf.cast(~tf.math.is_finite(tf.reduce_sum(squares)), tf.float32)
+        blank = [tf.zeros([0])] * (count_of_sheets(self._tables.layouts) if keeps else 0)
+
+        def look() -> list[Tensor]:
+            due = self._due(step, finite)
+            coming = self.every.after(step), self.histograms_every.after(step)
+            self._look_at.assign(tf.minimum(tf.minimum(*coming), step + LOOK))
+            return [*due, *(self._tables.weights(self.values()).values if keeps else ())]
+
+        def pass_by() -> list[Tensor]:
+            return [tf.constant(False)] * 2 + blank
+
+        may_be = ~finite | (step >= self._look_at.read_value())
+        logged, counted, *kept = conditional_call(may_be, look, pass_by)
+        return Begun(step, row, Due(logged, counted), logged, counted, None), kept
+
+    def _keep(self, sampled: Tensor) -> list[Tensor]:
+        """The variables in sheets where a step is `sampled`; empty tensors elsewhere."""
+        blank = [tf.zeros([0])] * count_of_sheets(self._tables.layouts)
+        kept: list[Tensor] = conditional_call(
+            sampled, lambda: self._tables.weights(self.values()).values, lambda: blank
+        )
+        return kept
+
+    def _due(self, step: Tensor, finite: Tensor) -> Due:
+        """Whether a step is to be logged, and with histograms.
+
+        All is logged of the first whose squares leave the range of float32: whether the gradient is
+        finite, only its values tell.
+        """
         before = self._outside.read_value()
-        self._outside.assign(outside)
-        return outside > before
+        self._outside.assign(tf.where(finite, before, step))
+        overflows = ~finite & (before < step - 1)
+        histograms = self.histograms_every.due(step) | tf.equal(step, self._first)
+        return Due(histograms | self.every.due(step) | overflows, histograms)
+
+    def log_every(self, every: Cadence, histograms_every: Cadence) -> None:
+        """Change how often steps and histograms are logged, from the next step on."""
+        self.every.change(every)
+        self.histograms_every.change(histograms_every)
+        self._look_at.assign(0)
+
+    def resume(self, step: int) -> None:
+        """Count on from here, and leave out what was seen since the last drain."""
+        self.ring.forget()
+        self.steps.resume(step)
+        self._look_at.assign(0)
 
     def finish(
         self,
@@ -125,14 +175,15 @@ class StepGraph:
 
         `before` are the variables ahead of the update: each, or `stacked` as `begin` returns them.
         """
-        rows, part = update.rows, update.part
+        part, rows = update.part, update.rows
+        tables, due = self._tables, begun.due
 
         def sample() -> None:
-            blocks = self._tables.blocks([statistics.prepare(g) for g in update.true], rows)
-            norms = self._tables.norms(blocks, rows, begun.squares)
+            sheets = begun.sheets or tables.sheets(update.true, rows)
+            norms = tables.norms(sheets, rows, self.steps.squares(begun.row, rows))
             others = self._after_update(before, stacked, signal_to_noise) | {"norm": norms}
-            table, angles = self._tables.of_gradients(blocks, rows, self._sketch, others)
-            counts = partial(self._tables.histograms, blocks, rows, self._bins)
+            table, angles = tables.of_gradients(sheets, rows, self._sketch, others)
+            counts = partial(tables.histograms, sheets, rows, self._bins)
             write = partial(self.ring.write_histograms, begun.step)
             if part is None:
                 self._sketch.assign(angles)
@@ -140,12 +191,12 @@ class StepGraph:
                 tf.cond(begun.counted, lambda: write(counts()), _nothing)
                 return
             self._sketch.assign(tf.where(part.mask, angles, self._sketch))
-            whole = part.put(table, begun.due)
-            tf.cond(begun.due, lambda: self._log(whole, begun.step, update), _nothing)
+            whole = part.put(table, due.step)
+            tf.cond(due.step, lambda: self._log(whole, begun.step, update), _nothing)
 
             def count() -> None:
                 kept = part.put_counts(counts())
-                tf.cond(begun.histograms_due, lambda: write(part.counts_to_log(kept)), _nothing)
+                tf.cond(due.histograms, lambda: write(part.counts_to_log(kept)), _nothing)
 
             tf.cond(begun.counted, count, _nothing)
 
@@ -158,17 +209,19 @@ class StepGraph:
         signal_to_noise: Callable[[Sequence[Any], Sequence[Layout]], Tensor] | None,
     ) -> dict[str, Tensor]:
         """What the variables, now and ahead of the update, and the optimizer tell: [P] each."""
-        now = weights = self._tables.weights(self.values())
-        told = {}
-        if before is not None:
-            weights = copy.copy(now)
-            weights.stacked = list(before if stacked else self._tables.weights(before).stacked)
-            for former, present in zip(weights.stacked, now.stacked, strict=True):
-                former.set_shape(present.shape)  # unknown of what comes out of a conditional
-            told["update_norm"] = tf.sqrt(now.minus(weights.stacked).squares)
+        if before is None:
+            norms = statistics.square_sums(self.values(), self._tables.layouts)
+            told = {"weight_norm": tf.sqrt(norms)}
+        else:
+            after = self._tables.weights(self.values())
+            former = after.holding(before) if stacked else self._tables.weights(before)
+            for earlier, later in zip(former.values, after.values, strict=True):
+                earlier.set_shape(later.shape)  # unknown of what comes out of a conditional
+            moved = tf.sqrt(after.minus(former).squares)
+            told = {"weight_norm": tf.sqrt(former.squares), "update_norm": moved}
         if signal_to_noise is not None:
             told["snr"] = signal_to_noise(self._variables, self._tables.layouts)
-        return told | {"weight_norm": tf.sqrt(weights.squares)}
+        return told
 
     def _log(self, table: Tensor, step: Tensor, update: Update) -> None:
         """Write this step into the ring of those that are logged."""
@@ -176,9 +229,9 @@ class StepGraph:
         if self.counts_skipped:
             numbers["skipped"] = self.skipped.read_value()
         if update.clipped is not None:
-            prepared = [statistics.prepare(gradient) for gradient in update.clipped]
-            halves = [tf.nn.l2_loss(gradient.tensor) for gradient in prepared]
-            numbers["applied_norm"] = tf.sqrt(2.0 * tf.add_n(halves))
+            layouts = self._tables.layouts_of(update.rows)
+            squares = statistics.square_sums(update.clipped, layouts)
+            numbers["applied_norm"] = tf.sqrt(tf.reduce_sum(squares))
         known = tf.stack([numbers.get(name, UNKNOWN) for name in NUMBERS])
         self.ring.write(step, known, table)
         self.skipped.assign(0.0)
@@ -200,19 +253,26 @@ class Update(NamedTuple):
     clipped: list[Any] | None
 
 
-class Begun(NamedTuple):
-    """A step ahead of its update: its number, the squared norms [R], and what is to be done.
+class Due(NamedTuple):
+    """Whether a step is to be logged, and whether with histograms."""
 
-    It is `due` to be logged, with or without histograms, or only `sampled`, and `counted`, since it
-    stands in for one that is.
+    step: Tensor
+    histograms: Tensor
+
+
+class Begun(NamedTuple):
+    """A step ahead of its update: its number, its row among all steps, and what is to be done.
+
+    It is `due`, or only `sampled`, and `counted`, since it stands in for one that is. The gradients
+    as `sheets`, where they were needed already.
     """
 
     step: Tensor
-    squares: Tensor
-    due: Tensor
-    histograms_due: Tensor
+    row: Tensor
+    due: Due
     sampled: Tensor
     counted: Tensor
+    sheets: Sheets | None
 
 
 def _nothing() -> None:

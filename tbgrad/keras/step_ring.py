@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -25,8 +25,8 @@ _SCALARS = (LOSS, LEARNING_RATE)
 class StepRing:
     """Keeps what is known of every step on the device until it is drained.
 
-    A row is the loss, the learning rate and the norms [P] of the gradients; what is not known, or
-    not there, is `UNKNOWN`. The steps are counted here.
+    A row is the loss, the learning rate and half the squared norms [P] of the gradients; what is
+    not known, or not there, is `UNKNOWN`. The steps are counted here.
 
     Args:
         count: parameters.
@@ -51,15 +51,19 @@ class StepRing:
         """Steps after which a drain is due, or rows may be overwritten."""
         return max(1, (self.rows - 1) // 2)
 
-    def write(self, scalars: Scalars, norms: Tensor) -> Tensor:
-        """Write the next step and count it; its number. Call in the training step.
+    def row(self, scalars: Scalars, halved_squares: Tensor) -> Tensor:
+        """The row of a step; `scalars` are its loss and its rate, None where that is not known."""
+        known = [UNKNOWN if scalar is None else scalar for scalar in scalars]
+        return tf.concat([known, halved_squares], axis=0)
 
-        `scalars` are its loss and its learning rate, None where that is not known.
-        """
+    def squares(self, row: Tensor, of: Sequence[int]) -> Tensor:
+        """The squared norms `of` these parameters in a row."""
+        return 2.0 * tf.gather(row, np.add(of, len(_SCALARS)))
+
+    def write(self, row: Tensor) -> Tensor:
+        """Write the next step and count it; its number. Call in the training step."""
         step = self.step.read_value() + 1
-        known = tf.stack([UNKNOWN if scalar is None else scalar for scalar in scalars])
-        row = tf.concat([known, norms], axis=0)
-        written = self._values.scatter_nd_update([[step % self.rows]], row[tf.newaxis])
+        written = self._values.scatter_update(tf.IndexedSlices(row, step % self.rows))
         # Whoever drains meanwhile goes by the count.
         with tf.control_dependencies([written]):
             self.step.assign(step)
@@ -97,8 +101,7 @@ def _stretches(first_step: int, rows: NDArray[np.float32]) -> Iterator[Steps]:
         part = rows[start:end]
         if not len(part):
             continue
-        norms = part[:, len(_SCALARS) :]
-        norms = np.where(norms == UNKNOWN, np.float32(np.nan), _nonfinite(norms))
+        norms = _norms(part[:, len(_SCALARS) :])
         scalars = {tag: part[:, i] for i, tag in enumerate(_SCALARS) if known[start, i]}
         scalars[GRADIENT_NORM] = total(norms)
         yield Steps(first_step + start, scalars, norms)
@@ -110,7 +113,9 @@ def total(norms: NDArray[np.float32]) -> Any:
         return np.sqrt(np.nansum(np.square(norms, dtype=np.float64), axis=-1)).astype(np.float32)
 
 
-def _nonfinite(norms: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Norms, infinite where they are not finite."""
-    finite = np.isfinite(norms) & (norms < np.finfo(np.float32).max)
-    return np.where(finite, norms, np.float32(np.inf))
+def _norms(halved_squares: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Norms, infinite where they are not finite, NaN where they are not known."""
+    unknown = halved_squares == UNKNOWN
+    squares = 2.0 * np.where(unknown, 0.0, halved_squares.astype(np.float64))
+    norms = np.sqrt(np.where(np.isfinite(squares), squares, np.inf)).astype(np.float32)
+    return np.where(unknown, np.float32(np.nan), norms)

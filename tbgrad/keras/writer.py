@@ -31,7 +31,7 @@ from tbgrad.monitoring.arguments import (
     check_on_alert,
     check_selection,
 )
-from tbgrad.monitoring.cadence import HISTOGRAMS, SHORTEST, Cadences, dense_at_first
+from tbgrad.monitoring.cadence import SHORTEST, Cadences, dense_at_first, histograms_with
 from tbgrad.monitoring.run_log import RunLog
 from tbgrad.monitoring.schedule import Action, Schedule
 from tbgrad.monitoring.state_log import Ending, ending_of, left
@@ -52,7 +52,9 @@ class GradientSummaryWriter:
             every 10th. The loss, the learning rate and the norm of every parameter's gradient are
             logged at every step whatever this is. A mapping is a schedule: `{0: 1, 1000: 10}` logs
             all of each of the first 1,000 steps and of every 10th from there on.
-        histograms_every: steps between two histograms of the gradients; by default 10 · `every`.
+        histograms_every: steps between two histograms of the gradients; by default 10 · `every`; of
+            the first thousand steps every 100th and the 1st, 5th and 10th where that is not given
+            either.
         start_step: number of updates already done; the optimizer's own count by default.
         include, exclude: patterns of parameter paths, one or several, as of file names in a shell:
             `include="*/kernel"`. Parameters that are not included, or are excluded, are not
@@ -121,7 +123,7 @@ class GradientSummaryWriter:
             directory,
             Cadences(
                 cadence,
-                cadence.times(HISTOGRAMS)
+                histograms_with(cadence)
                 if histograms_every is None
                 else check_cadence("histograms_every", histograms_every),
             ),

@@ -65,6 +65,17 @@ def dense_at_first(steps: int) -> Cadence:
     return Cadence(starts=(0, FIRST + 1), steps=(1, steps))
 
 
+def histograms_with(every: Cadence) -> Cadence:
+    """How often histograms are logged beside steps, where it was not asked for.
+
+    Where steps are logged as no one asked for, so that the shortest training has some, too.
+    """
+    if every.starts != dense_at_first(SHORTEST).starts:
+        return every.times(HISTOGRAMS)
+    steps = (FIRST // 2, 10 * FIRST, HISTOGRAMS * every.steps[-1])
+    return Cadence(steps, (0, FIRST + 1, 100 * FIRST + 1))
+
+
 @dataclass(frozen=True)
 class Cadences:
     """How often each kind of thing is logged; estimates of the curvature with 0 never."""

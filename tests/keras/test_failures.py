@@ -67,7 +67,7 @@ def test_a_failing_statistic_ends_in_one_warning(tmp_path, unharmed, caplog, mon
     def broken(*_):
         raise RuntimeError("planted")
 
-    monkeypatch.setattr(gradient_statistics, "square_sums", broken)
+    monkeypatch.setattr(gradient_statistics, "halved_squares", broken)
     np.testing.assert_array_equal(trained(tbgrad.GradientMonitor(tmp_path)), unharmed)
     ours = [record.getMessage() for record in caplog.records if record.name == "tbgrad"]
     assert [message.count("planted") for message in ours] == [1]

@@ -8,8 +8,10 @@ import pytest
 import tensorflow as tf
 
 from tbgrad.keras import gradient_statistics as statistics
+from tbgrad.keras.gradients import prepare
 from tbgrad.keras.graph import UNKNOWN, from_graph
 from tbgrad.keras.parameters import describe, layouts
+from tbgrad.keras.sheets import Sheets
 from tbgrad.log.records import HistogramBins, Parameter
 
 pytestmark = pytest.mark.tensorflow
@@ -46,8 +48,13 @@ def compiled(request):
 
 
 def all_columns(gradient, layout):
-    columns = statistics.column_statistics(statistics.Blocks([gradient], [layout]))
-    return columns | {"norm": statistics.norms(statistics.Blocks([gradient], [layout]))}
+    return statistics_of(Sheets([gradient], [layout]))
+
+
+def statistics_of(sheets):
+    """All columns, and the norms."""
+    columns = statistics.column_statistics(sheets)
+    return columns | {"norm": statistics.norms(sheets, sheets.squares)}
 
 
 def test_gradients_of_one_shape_are_taken_together_in_their_order(compiled):
@@ -59,12 +66,12 @@ def test_gradients_of_one_shape_are_taken_together_in_their_order(compiled):
     exact = [np.asarray(v, np.float64) for v in values]
 
     def function(*gradients):
-        prepared = [statistics.prepare(g) for g in gradients]
-        blocks = statistics.Blocks(prepared, rows)
-        return statistics.column_statistics(blocks), statistics.norms(blocks)
+        prepared = [prepare(g) for g in gradients]
+        return statistics_of(Sheets(prepared, rows))
 
-    columns, norms = compiled(function)(*[tf.constant(v, tf.float32) for v in values])
-    np.testing.assert_allclose(norms, [np.linalg.norm(v.ravel()) for v in exact], rtol=2e-6)
+    columns = compiled(function)(*[tf.constant(v, tf.float32) for v in values])
+    lengths = [np.linalg.norm(v.ravel()) for v in exact]
+    np.testing.assert_allclose(columns["norm"], lengths, rtol=2e-6)
     np.testing.assert_allclose(columns["mean"], [v.mean() for v in exact], atol=1e-6)
     np.testing.assert_allclose(columns["std"], [v.std() for v in exact], atol=1e-6)
     np.testing.assert_allclose(columns["abs_max"], [np.abs(v).max() for v in exact], rtol=1e-7)
@@ -83,10 +90,9 @@ def test_columns_equal_numpy(compiled):
     gradients = [values.astype(np.float32) for values in CASES.values()]
 
     def function(*parts):
-        prepared = [statistics.prepare(part) for part in parts]
+        prepared = [prepare(part) for part in parts]
         rows = [layout(part.shape) for part in parts]
-        blocks = statistics.Blocks(prepared, rows)
-        return statistics.column_statistics(blocks) | {"norm": statistics.norms(blocks)}
+        return statistics_of(Sheets(prepared, rows))
 
     columns = compiled(function)(*map(tf.constant, gradients))
     for row, (name, gradient) in enumerate(zip(CASES, gradients, strict=True)):
@@ -107,7 +113,7 @@ def check_columns(found, exact, name):
 
 
 def test_dead_fraction_is_unknown_where_there_are_no_units():
-    gradient = statistics.prepare(tf.ones((4, 4)))
+    gradient = prepare(tf.ones((4, 4)))
     found = all_columns(gradient, layout((4, 4), role="other"))
     assert found["dead_fraction"] == UNKNOWN
 
@@ -120,8 +126,7 @@ def test_square_sums(compiled):
     ]
 
     def function(*parts):
-        prepared = [statistics.prepare(part) for part in parts]
-        return statistics.square_sums(prepared, [layout(part.shape) for part in parts])
+        return statistics.square_sums(parts, [layout(part.shape) for part in parts])
 
     squares = compiled(function)(*map(tf.constant, gradients))
     assert squares[0] == 25.0
@@ -143,11 +148,12 @@ def test_sparse_gradient_equals_its_dense_form(kind, rows):
     bins = HistogramBins.powers_of_two()
 
     def function(v, i):
-        gradient = statistics.prepare(tf.IndexedSlices(v, i, tf.constant([10, 3])))
+        slices = tf.IndexedSlices(v, i, tf.constant([10, 3]))
+        gradient = prepare(slices)
         return (
             all_columns(gradient, embedding),
-            statistics.square_sums([gradient], [embedding]),
-            statistics.histograms(statistics.Blocks([gradient], [embedding]), bins)[0],
+            statistics.square_sums([slices], [embedding]),
+            statistics.histograms(Sheets([gradient], [embedding]), bins)[0],
         )
 
     found, squares, counts = MODES[kind](function)(tf.constant(values), tf.constant(rows, tf.int32))
@@ -194,8 +200,8 @@ def test_histogram_counts(compiled):
     other = np.zeros_like(values)
 
     def function(*parts):
-        prepared = [statistics.prepare(part) for part in parts]
-        return statistics.histograms(statistics.Blocks(prepared, [shape] * 2), bins)
+        prepared = [prepare(part) for part in parts]
+        return statistics.histograms(Sheets(prepared, [shape] * 2), bins)
 
     zeros, counts = compiled(function)(tf.constant(other), tf.constant(values)).numpy()
     assert zeros[bins.zero_column] == zeros.sum() == other.size
@@ -203,17 +209,17 @@ def test_histogram_counts(compiled):
     assert counts.sum() == values.size
 
 
-def dead(layer, x, output=lambda y: y[..., :1], prepare=lambda layer: None):
+def dead(layer, x, output=lambda y: y[..., :1], ready=lambda layer: None):
     """Dead fractions by variable, where no output but the first has an effect on the loss."""
     x = tf.constant(x, tf.float32 if np.asarray(x).dtype.kind == "f" else tf.int32)
     layer(x)
-    prepare(layer)
+    ready(layer)
     variables = layer.trainable_variables
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(output(layer(x)) ** 2)
-    gradients = [statistics.prepare(g) for g in tape.gradient(loss, variables)]
+    gradients = [prepare(g) for g in tape.gradient(loss, variables)]
     parameters = describe(variables)
-    blocks = statistics.Blocks(gradients, layouts(parameters))
+    blocks = Sheets(gradients, layouts(parameters))
     found = statistics.column_statistics(blocks)["dead_fraction"].numpy()
     return dict(zip([p.path.partition("/")[2] for p in parameters], found, strict=True))
 
@@ -261,7 +267,7 @@ def test_dead_units_are_those_without_effect_on_the_loss(make, x, units):
 
 @pytest.mark.parametrize("kind", [LAYERS.SimpleRNN, LAYERS.GRU, LAYERS.LSTM])
 def test_a_recurrent_cell_is_dead_with_all_its_gates(kind):
-    found = dead(kind(3), SEQUENCE, prepare=first_cell_alone)
+    found = dead(kind(3), SEQUENCE, ready=first_cell_alone)
     assert len(found) == 3
     assert found == {name: pytest.approx(2 / 3) for name in found}
 
@@ -272,7 +278,7 @@ def test_a_head_of_attention_is_dead_in_query_key_and_value():
             return super().__call__(x, x)
 
     layer = SelfAttention(num_heads=4, key_dim=3, use_bias=False)
-    found = dead(layer, SEQUENCE, output=lambda y: y, prepare=first_head_alone)
+    found = dead(layer, SEQUENCE, output=lambda y: y, ready=first_head_alone)
     assert found == {
         "query/kernel": 0.75,
         "key/kernel": 0.75,
@@ -285,7 +291,7 @@ def test_the_parts_of_complex_gradients_count_as_numbers(compiled):
     values = (RNG.standard_normal((6, 4)) + 1j * RNG.standard_normal((6, 4))).astype(np.complex64)
     values[:, 1] = 0.0
     row = layout(values.shape, dtype="complex64")
-    found = compiled(lambda g: all_columns(statistics.prepare(g), row))(tf.constant(values))
+    found = compiled(lambda g: all_columns(prepare(g), row))(tf.constant(values))
     found = {key: float(value[0]) for key, value in found.items()}
     parts = np.stack([values.real, values.imag]).astype(np.float64)
     assert found["norm"] == pytest.approx(np.linalg.norm(values), rel=1e-6)
