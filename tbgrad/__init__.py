@@ -2,8 +2,8 @@
 
 To read logs: `read`, `LogDirectory`, and the `Run`, `Series` and `Buckets` that they hand out;
 `AlertSettings`. To train, with TensorFlow (`pip install 'tbgrad[tensorflow]'`): `GradientMonitor`,
-`GradientSummaryWriter`, `Curvature`, `GradientNormEarlyStopping`, and the functions of
-`tbgrad.hessian`.
+`GradientSummaryWriter`, `Curvature`, `GradientNormEarlyStopping`, `find_critical_point`, and the
+functions of `tbgrad.hessian`.
 
 The names load on first use, so that `import tbgrad` is free and never loads TensorFlow.
 """
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from tbgrad.lazy import lazy
 
 if TYPE_CHECKING:
-    from tbgrad import hessian
+    from tbgrad import analysis, hessian
+    from tbgrad.analysis.critical_points import CriticalPoint, find_critical_point
     from tbgrad.diagnosis.settings import AlertSettings
     from tbgrad.keras.callback import GradientMonitor
     from tbgrad.keras.curvature import Curvature
@@ -32,6 +33,7 @@ __all__ = [
     "Alert",
     "AlertSettings",
     "Buckets",
+    "CriticalPoint",
     "Curvature",
     "CurvatureEstimate",
     "GradientMonitor",
@@ -42,6 +44,8 @@ __all__ = [
     "Parameter",
     "Run",
     "Series",
+    "analysis",
+    "find_critical_point",
     "hessian",
     "read",
 ]
@@ -50,6 +54,7 @@ _MODULES = {
     "Alert": "tbgrad.log.records",
     "AlertSettings": "tbgrad.diagnosis.settings",
     "Buckets": "tbgrad.reading.series",
+    "CriticalPoint": "tbgrad.analysis.critical_points",
     "Curvature": "tbgrad.keras.curvature",
     "CurvatureEstimate": "tbgrad.log.records",
     "GradientMonitor": "tbgrad.keras.callback",
@@ -60,6 +65,8 @@ _MODULES = {
     "Parameter": "tbgrad.log.records",
     "Run": "tbgrad.reading.run",
     "Series": "tbgrad.reading.series",
+    "analysis": "tbgrad.analysis",
+    "find_critical_point": "tbgrad.analysis.critical_points",
     "hessian": "tbgrad.hessian",
     "read": "tbgrad.reading.directory",
 }

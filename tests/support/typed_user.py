@@ -61,3 +61,10 @@ def curved(loss: Callable[[], Any], variables: list[Any]) -> NDArray[np.float64]
     top = tbgrad.hessian.eigenvalues(operator, k=3, which="LA")
     print(top.residuals, top.converged, tbgrad.hessian.trace(operator).standard_error)
     return top.values
+
+
+def stopped(loss: Callable[[], Any], variables: list[Any]) -> str:
+    """Where training stopped."""
+    found: tbgrad.CriticalPoint = tbgrad.find_critical_point(loss, variables)
+    more = tbgrad.analysis.find_critical_points(loss, variables, starts=[found.point])
+    return f"{found.kind} {found.index} {more[0].eigenvalues}"

@@ -1,0 +1,30 @@
+"""What a point of the loss is, once training has stopped there.
+
+    import tbgrad
+
+    loss = tbgrad.hessian.model_loss(model, x, y)
+    found = tbgrad.find_critical_point(loss, model.trainable_variables)
+    found.kind, found.index, found.gradient_norm
+
+The names load on first use; computing takes TensorFlow.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tbgrad.lazy import lazy
+
+if TYPE_CHECKING:
+    from tbgrad.analysis.critical_points import (
+        CriticalPoint,
+        find_critical_point,
+        find_critical_points,
+    )
+
+__all__ = ["CriticalPoint", "find_critical_point", "find_critical_points"]
+
+_MODULES = dict.fromkeys(__all__, "tbgrad.analysis.critical_points")
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy("tbgrad.analysis", _MODULES, globals())
