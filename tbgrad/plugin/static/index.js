@@ -128,12 +128,14 @@ class App {
   async update(status) {
     const run = this.run;
     const { revisions } = status;
+    // Rules that the writer did not watch look at all that is logged.
+    const judged = this.data.alerts?.watched ? revisions.alerts : Object.values(revisions).join(" ");
     if (!status.gradients) {
       this.show(this.without);
       const tags = status.scalar_tags.slice(0, OtherScalarsView.MOST);
       await Promise.all([
         this.fetch("others", `${revisions.scalars}`, () => (tags.length ? model.scalars(run, tags) : { series: [] })),
-        this.fetch("alerts", revisions.alerts, () => model.alerts(run)),
+        this.fetch("alerts", judged, () => model.alerts(run)),
       ]);
       if (run !== this.run) return;
       this.measure();
@@ -150,7 +152,7 @@ class App {
       this.fetch("scalars", revisions.scalars, () => model.scalars(run)),
       this.fetch("layers", `${revisions.layers} ${this.statistic}`, () => model.layers(run, this.statistic)),
       this.fetch("curvature", revisions.curvature, () => model.curvature(run)),
-      this.fetch("alerts", revisions.alerts, () => model.alerts(run)),
+      this.fetch("alerts", judged, () => model.alerts(run)),
       this.fetch("notes", revisions.notes, () => model.notes(run)),
     ]);
     if (run !== this.run) return;

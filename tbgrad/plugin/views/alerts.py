@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tbgrad.diagnosis import RULE_NAMES
-from tbgrad.diagnosis.replay import judge
+from tbgrad.diagnosis.replay import judge, unwatched
 from tbgrad.diagnosis.story import Story
 from tbgrad.log.decode import ended_at
 from tbgrad.log.tags import GRADIENT_NORM, NOTES, PLUGINS
@@ -28,6 +28,7 @@ def alerts(snapshot: Snapshot, run: str) -> dict[str, Any]:
     return {
         "run": run,
         "rules": list(RULE_NAMES),
+        "watched": not unwatched(stored.run.manifest, ()),
         "stories": [_told(story) for story in stories[:MAX_STORIES]],
         "alerts": judged[:MAX_ALERTS],
         "not_judged": list(judgement.not_judged),
