@@ -144,7 +144,7 @@ class App {
       this.draw("alerts", () => this.alerts.draw(this.data.alerts, [], null));
       this.summary.draw(status, this.data.others.series, []);
       this.summary.drawAlerts(this.data.alerts.alerts, this.data.alerts.rules, this.data.alerts.stories);
-      this.summary.drawNotes({ notes: [], ended: null }, this.data.alerts.problems, this.data.alerts.sampled, this.data.alerts.not_judged);
+      this.summary.drawNotes({ notes: [], ended: null, stored: 0 }, this.data.alerts.problems, this.data.alerts.sampled, this.data.alerts.not_judged);
       return;
     }
     this.show(this.board);

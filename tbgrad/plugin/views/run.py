@@ -22,9 +22,12 @@ from tbgrad.log.tags import (
     PLUGINS,
     STEPS_PLUGIN_NAME,
 )
+from tbgrad.plugin.answer import digest
 from tbgrad.plugin.source import SCALARS_PLUGIN, Extent, Place, Snapshot
 from tbgrad.plugin.stored_run import state_of
 from tbgrad.reading.state import condition, resources_line
+
+MAX_TAGS = 500
 
 
 def is_active(snapshot: Snapshot) -> bool:
@@ -74,10 +77,9 @@ def status(snapshot: Snapshot, run: str) -> dict[str, Any]:
         "gradients": bool(ours),
         **ends,
         "state": _state(snapshot, place, ends["last_wall_time"] or 0.0) if ours else None,
-        "scalar_tags": sorted(scalars),
+        "scalar_tags": sorted(scalars)[:MAX_TAGS],
         "revisions": {
-            name: " ".join(sorted(extent.revision for extent in extents))
-            for name, extents in views.items()
+            name: digest(extent.revision for extent in extents) for name, extents in views.items()
         },
     }
 
