@@ -92,9 +92,23 @@ def mean(optimizer: Any, index: int) -> Any:
 
 
 def layers(model: Any, *, itself: bool = False) -> Iterator[Any]:
-    """All layers of a model, those within others included; none of what is no model."""
+    """All layers of a model, each ahead of those within it; none of what is no model.
+
+    Keras itself lists those within another backwards.
+    """
+    listed: set[int] = set()
+
+    def within(owner: Any) -> Iterator[Any]:
+        for layer in getattr(owner, _LAYERS)(include_self=False, recursive=False):
+            if id(layer) not in listed:
+                listed.add(id(layer))
+                yield layer
+                yield from within(layer)
+
     if hasattr(model, _LAYERS):
-        yield from getattr(model, _LAYERS)(include_self=itself)
+        if itself:
+            yield model
+        yield from within(model)
 
 
 def several_workers(strategy: Any) -> bool:

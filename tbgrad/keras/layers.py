@@ -125,18 +125,23 @@ def activations(model: Any) -> dict[str, str]:
     be told of models whose layers are listed in their order: `Sequential` and functional ones. Of
     recurrent layers nothing is said: they have several.
     """
-    ordered = is_ordered(model)
+    listed = list(internals.layers(model, itself=True))
+    models = [owner for owner in listed if isinstance(owner, keras.Model) and is_ordered(owner)]
+    ordered = {id(layer) for owner in models for layer in owner.layers}
     found: dict[str, str] = {}
     last = None
-    for layer in internals.layers(model):
-        if ordered and isinstance(layer, _ACTIVATION_LAYERS):
+    for layer in listed:
+        if id(layer) in ordered and isinstance(layer, _ACTIVATION_LAYERS):
             if last is not None and found[last] == "linear":
                 found[last] = activation_of(layer)
-        elif hasattr(layer, "kernel") and callable(getattr(layer, "activation", None)):
-            if isinstance(layer, keras.layers.RNN) or hasattr(layer, "recurrent_activation"):
-                continue
-            last = layer.path
-            found[last] = activation_of(layer)
+            continue
+        recurrent = isinstance(layer, keras.layers.RNN) or hasattr(layer, "recurrent_activation")
+        if recurrent or id(layer) not in ordered:
+            last = None
+        applies = hasattr(layer, "kernel") and callable(getattr(layer, "activation", None))
+        if applies and not recurrent:
+            found[layer.path] = activation_of(layer)
+            last = layer.path if id(layer) in ordered else None
     return found
 
 

@@ -25,6 +25,7 @@ from tbgrad.monitoring.cadence import Cadences
 from tbgrad.monitoring.curvature_values import curvature_values
 from tbgrad.monitoring.drained_log import DrainedLog
 from tbgrad.monitoring.logged_step import Drained, LoggedStep
+from tbgrad.monitoring.note_log import NoteLog
 from tbgrad.monitoring.rounding import Rounding
 from tbgrad.monitoring.run_file import RunFile
 from tbgrad.monitoring.sentences import brief, logger
@@ -77,10 +78,7 @@ class RunLog:
         self._file: RunFile | None = None
         self._step, self._time = 0, time.time()
         self.state = StateLog(hparams, storage)
-        self._noting = threading.Lock()
-        self._noted = (-1, "")
-        self._early: list[str] = []
-        self._told: set[str] = set()
+        self._notes = NoteLog()
 
     @property
     def begun(self) -> bool:
@@ -159,11 +157,7 @@ class RunLog:
         self.state.open(self._file, step)
         self._alerts.opened.clear()
         self._file.add_each(partial(self._alerts.begin, step), self._time)
-        with self._noting:  # what there was to say before there was a file
-            early, self._early = "\n".join(self._early), []
-            if early:
-                self._noted = step, early
-                self._file.add(step, [encode.note(early)])
+        self._notes.open(self._file, step)
 
     def log_every(self, step: int, cadences: Cadences) -> None:
         """Say from this step on that it is logged so often."""
@@ -225,21 +219,11 @@ class RunLog:
 
     def note(self, text: str) -> None:
         """One warning, and a note in the log, at the last step that was drained."""
-        logger.warning("tbgrad: %s", text)
-        with self._noting:  # the writer's thread has something to say, too
-            step, (noted, before) = self._step, self._noted
-            # Readers keep one value a step and series.
-            self._noted = step, f"{before}\n{text}" if step == noted else text
-            if self._file is not None:
-                self._file.add(step, [encode.note(self._noted[1])])
-            elif self._manifest is None:
-                self._early.append(text)
+        self._notes.add(self._step, text)
 
     def note_once(self, subject: str, text: str) -> None:
         """The same, unless there was a note on this subject before."""
-        if subject not in self._told:
-            self._told.add(subject)
-            self.note(text)
+        self._notes.add_once(subject, self._step, text)
 
     def give_up(self, error: Exception) -> None:
         """End the monitoring after a failure of its own; says so once."""
@@ -272,6 +256,7 @@ class RunLog:
         self._alerts.wait()  # a call that fails leaves a note
         if self._file is not None:
             self.state.close(self._file)
+        self._notes.close()
         file, self._file = self._file, None
         if file is not None:
             file.close()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 
 from tbgrad.log.encode import to_jsonable
 from tbgrad.log.records import Parameter
+
+MAX_SENTENCES = 50
+"""More of what cannot be read is counted."""
 
 
 def numbers(values: NDArray[Any]) -> list[Any]:
@@ -20,6 +24,18 @@ def numbers(values: NDArray[Any]) -> list[Any]:
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         return list(to_jsonable(values.tolist()))
     return list(values.tolist())
+
+
+def listed(sentences: Sequence[str]) -> list[str]:
+    """The first MAX_SENTENCES of them, and how many more there are."""
+    more = len(sentences) - MAX_SENTENCES
+    return [*sentences[:MAX_SENTENCES], *([f"and {more:,} more"] if more > 0 else [])]
+
+
+def digest(revisions: Iterable[str]) -> str:
+    """A short text that changes when any of these does, in whatever order; "" of none."""
+    told = " ".join(sorted(revisions))
+    return hashlib.blake2s(told.encode(), digest_size=12).hexdigest() if told else ""
 
 
 def described(names: Sequence[str], parameters: Sequence[Parameter]) -> list[dict[str, Any]]:

@@ -1,11 +1,12 @@
-"""What TensorBoard has stored, through its data provider: listed once a request, kept if unchanged.
+"""What TensorBoard has stored, through its data provider: listed once a look, kept if unchanged.
 
-A provider lists one plugin name a call; `Snapshot` makes each such call at most once and answers
-everything that a request needs from it.
+A provider lists one plugin name a call. Each such call is made once for all the requests of one
+look at the tab; `Snapshot` answers everything that a request needs from it.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -28,6 +29,9 @@ EVERYTHING = 2**31 - 1
 
 MAX_REPLY = 128 * 2**20
 """The data server gives up at replies of 256 MiB; larger series are asked for in part."""
+
+FRESH_SECONDS = 1.0
+"""So long a listing serves: the tab looks every three seconds, with up to nine requests at once."""
 
 CACHED = 12
 """Answers that are kept: of several runs, or of several views of one."""
@@ -86,6 +90,7 @@ class LogSource:
         self.provider = provider
         self._limits = dict(limits or {})
         self._cache: OrderedDict[tuple[Any, ...], tuple[str, Any]] = OrderedDict()
+        self._listings: dict[tuple[str, str], tuple[float, Any]] = {}
         self._pulses: dict[tuple[str, Place], Pulse] = {}
         self._lock = threading.RLock()
 
@@ -97,6 +102,21 @@ class LogSource:
         """Whether TensorBoard may have dropped records of a series of which it kept `count`."""
         limit = self._limits.get(plugin, 0)
         return 0 < limit <= count
+
+    def bytes_of(self, plugin: str, record_bytes: int) -> float:
+        """What a series of records of this size may take at most; infinite where all are kept."""
+        return self._limits.get(plugin, 0) * record_bytes or math.inf
+
+    def listing(self, experiment: str, plugin: str, make: Callable[[], Made]) -> Made:
+        """What `make` lists of a plugin ("": the runs), or has listed FRESH_SECONDS ago at most."""
+        with self._lock:  # two views that ask for the same list it once
+            key = experiment, plugin
+            if key not in self._listings or not _fresh(self._listings[key][0]):
+                made = make()
+                fresh = {k: v for k, v in self._listings.items() if _fresh(v[0])}
+                self._listings = {**fresh, key: (time.monotonic(), made)}
+            listed: Made = self._listings[key][1]
+        return listed
 
     def silence(self, experiment: str, place: Place, heard: float) -> float:
         """Seconds since a run was heard of, of which the newest was written at `heard`."""
@@ -134,8 +154,7 @@ class Snapshot:
     @cached_property
     def places(self) -> dict[str, Place]:
         """Where each run of the tab lies, in TensorBoard's order; a group is a run of its own."""
-        runs = self.source.provider.list_runs(self._context, experiment_id=self._experiment)
-        names = [run.run_name for run in runs]
+        names = self.source.listing(self._experiment, "", self._list_runs)
         places: dict[str, Place] = {}
         for run in names:
             groups = self._groups(run)
@@ -167,23 +186,32 @@ class Snapshot:
     def series(self, plugin: str) -> dict[str, dict[str, Extent]]:
         """Where every series of a plugin ends, by TensorBoard's run and tag."""
         if plugin not in self._listed:
-            provider = self.source.provider
-            listing = provider.list_scalars if plugin == SCALARS_PLUGIN else provider.list_tensors
-            listed = listing(
-                self._context,
-                experiment_id=self._experiment,
-                plugin_name=plugin,
-                run_tag_filter=RunTagFilter(),
+            self._listed[plugin] = self.source.listing(
+                self._experiment, plugin, lambda: self._list(plugin)
             )
-            self._listed[plugin] = {
-                run: {
-                    tag: Extent(int(series.max_step), seconds(float(series.max_wall_time)))
-                    for tag, series in by_tag.items()
-                    if series.max_step is not None
-                }
-                for run, by_tag in (listed or {}).items()
-            }
         return self._listed[plugin]
+
+    def _list_runs(self) -> list[str]:
+        runs = self.source.provider.list_runs(self._context, experiment_id=self._experiment)
+        return [run.run_name for run in runs]
+
+    def _list(self, plugin: str) -> dict[str, dict[str, Extent]]:
+        provider = self.source.provider
+        listing = provider.list_scalars if plugin == SCALARS_PLUGIN else provider.list_tensors
+        listed = listing(
+            self._context,
+            experiment_id=self._experiment,
+            plugin_name=plugin,
+            run_tag_filter=RunTagFilter(),
+        )
+        return {
+            run: {
+                tag: Extent(int(series.max_step), seconds(float(series.max_wall_time)))
+                for tag, series in by_tag.items()
+                if series.max_step is not None
+            }
+            for run, by_tag in (listed or {}).items()
+        }
 
     def extents(self, plugin: str, place: Place) -> dict[str, Extent]:
         """Where the series of a plugin end that lie in a place, by their tags there."""
@@ -244,6 +272,10 @@ class Snapshot:
             run_tag_filter=RunTagFilter(runs=[place.run], tags=tags),
         )
         return (data or {}).get(place.run, {})
+
+
+def _fresh(made: float) -> bool:
+    return time.monotonic() - made < FRESH_SECONDS
 
 
 def _samples(data: Iterable[Any], values: list[Any]) -> Samples:

@@ -11,18 +11,17 @@ from typing import Any
 import numpy as np
 
 from tbgrad.log.decode import decode_array
-from tbgrad.log.records import Manifest
-from tbgrad.log.state import RunState
 from tbgrad.log.tags import (
     HEARTBEAT,
     HISTOGRAMS,
     MANIFEST,
     PARAMETERS,
     STATE,
+    STATE_PLUGIN_NAME,
     FormatError,
     Kind,
 )
-from tbgrad.plugin.source import NOTHING, Place, Samples, Snapshot
+from tbgrad.plugin.source import MAX_REPLY, NOTHING, Place, Samples, Snapshot
 from tbgrad.reading.columns import Limits
 from tbgrad.reading.run import Run
 from tbgrad.reading.state import Heard, heard
@@ -62,27 +61,16 @@ def read_run(snapshot: Snapshot, name: str, tags: Iterable[str]) -> StoredRun:
     return snapshot.kept(place, wanted, _revision(snapshot, place, wanted), read)
 
 
-def manifest_of(snapshot: Snapshot, place: Place) -> Manifest | None:
-    """The newest manifest of a run, None where there is none that can be read."""
-    told = [value for *_, value in decoded({MANIFEST: manifests(snapshot, place)}, [])]
-    return told[-1] if told else None
+def state_of(snapshot: Snapshot, place: Place) -> Heard:
+    """How a run goes, as its writer said last, and when; no state where it does not say so.
 
-
-def state_of(snapshot: Snapshot, place: Place) -> RunState | None:
-    """How a run goes, as its writer said last; None where it does not say so."""
-    plugin = snapshot.stored_under(place, STATE)
-    if plugin is None:
-        return None
-    signs = _revision(snapshot, place, (STATE, HEARTBEAT))
-
-    def read() -> Heard:
-        samples = snapshot.tensors(place, plugin, (STATE, HEARTBEAT))
-        newest = Heard(0.0, None)
-        for _, wall_time, _, kind, value in sorted(decoded(samples, []), key=itemgetter(1)):
-            newest = heard(newest, kind, value, wall_time)
-        return newest
-
-    return snapshot.kept(place, ("state",), signs, read).state
+    A few records, and new ones all the time: they are read without a look at whether there are any.
+    """
+    samples = snapshot.tensors(place, STATE_PLUGIN_NAME, (STATE, HEARTBEAT))
+    newest = Heard(0.0, None)
+    for _, wall_time, _, kind, value in sorted(decoded(samples, []), key=itemgetter(1)):
+        newest = heard(newest, kind, value, wall_time)
+    return newest
 
 
 def _revision(snapshot: Snapshot, place: Place, tags: Iterable[str]) -> str:
@@ -108,7 +96,10 @@ def manifests(snapshot: Snapshot, place: Place) -> Samples:
 
 
 def read_samples(snapshot: Snapshot, place: Place, tags: Iterable[str]) -> dict[str, Samples]:
-    """The stored records of these series, those of one plugin in one call where they are small."""
+    """The stored records of these series, those of one plugin in one call where a reply has room.
+
+    The manifests, which say how large the others are, are read ahead of them.
+    """
     samples: dict[str, Samples] = {}
     small: defaultdict[str, list[str]] = defaultdict(list)
     for tag in tags:
@@ -119,7 +110,10 @@ def read_samples(snapshot: Snapshot, place: Place, tags: Iterable[str]) -> dict[
             samples[tag] = manifests(snapshot, place)
         elif tag in (PARAMETERS, HISTOGRAMS):
             size = _record_bytes(manifests(snapshot, place), tag)
-            samples |= snapshot.tensors(place, plugin, [tag], size)
+            if snapshot.source.bytes_of(plugin, size) <= MAX_REPLY // 2:
+                small[plugin].append(tag)
+            else:
+                samples |= snapshot.tensors(place, plugin, [tag], size)
         else:
             small[plugin].append(tag)
     for plugin, together in small.items():

@@ -18,7 +18,7 @@ from tbgrad.log.tags import (
     STEPS_PLUGIN_NAME,
     Kind,
 )
-from tbgrad.plugin.source import Extent, Place, Snapshot
+from tbgrad.plugin.source import NOTHING, Place, Samples, Snapshot
 from tbgrad.plugin.stored_run import Stored, decoded, manifests, put_together
 from tbgrad.reading.columns import Limits
 from tbgrad.reading.run import Run
@@ -30,6 +30,9 @@ a level until there are four times as many."""
 BLOCK_BYTES = {STEPS: 512, **dict.fromkeys(STEP_LEVELS, 24)}
 """Of one parameter in a block."""
 
+TOGETHER_BYTES = 32 * 2**20
+"""All levels are read in one call where they take no more: those of some 650 parameters."""
+
 
 def read_steps(snapshot: Snapshot, name: str) -> Run | None:
     """A run with the series of every step, in windows where it is long; None where it has none.
@@ -38,10 +41,9 @@ def read_steps(snapshot: Snapshot, name: str) -> Run | None:
         UnknownNameError: TensorBoard knows no such run.
     """
     place = snapshot.place(name)
-    tags = tags_of(snapshot, place)
-    if not tags:
+    extents = snapshot.extents(STEPS_PLUGIN_NAME, place)
+    if STEPS not in extents:
         return None
-    revision = " ".join(_extents(snapshot, place, tag)[tag].revision for tag in tags)
 
     def read() -> Run:
         told = list(decoded({MANIFEST: manifests(snapshot, place)}, []))
@@ -49,7 +51,7 @@ def read_steps(snapshot: Snapshot, name: str) -> Run | None:
         limits = Limits(merging=False)
         return put_together(name, [*told, *values], [], {}, limits, tell_misfits=False).run
 
-    return snapshot.kept(place, ("steps",), revision, read)
+    return snapshot.kept(place, ("steps",), extents[STEPS].revision, read)
 
 
 def step_values(
@@ -57,22 +59,10 @@ def step_values(
 ) -> list[Stored]:
     """Every step of a run whose manifests are `told`, as blocks of the coarsest level that has
     `enough` windows, without that of the finest that is whole."""
-    tags = tags_of(snapshot, place)
-    blocks = _chosen(_Levels(snapshot, place, told), tags, enough) if tags else []
+    if STEPS not in snapshot.extents(STEPS_PLUGIN_NAME, place):
+        return []
+    blocks = _chosen(_Levels(snapshot, place, told), enough)
     return [(block.first_step, block.end, STEPS, Kind.STEPS, block) for block in blocks]
-
-
-def tags_of(snapshot: Snapshot, place: Place) -> list[str]:
-    """The levels that a run has, the coarsest first."""
-    return [tag for tag in (*reversed(STEP_LEVELS), STEPS) if tag in _extents(snapshot, place, tag)]
-
-
-def _extents(snapshot: Snapshot, place: Place, tag: str) -> dict[str, Extent]:
-    return snapshot.extents(_plugin(tag), place)
-
-
-def _plugin(tag: str) -> str:
-    return STEPS_PLUGIN_NAME if tag == STEPS else STEP_LEVELS_PLUGIN_NAME
 
 
 class _Levels:
@@ -86,11 +76,11 @@ class _Levels:
         self._snapshot, self._place = snapshot, place
         self._begins = [(step, wall_time) for step, wall_time, *_ in told]
         self._rows = max((len(manifest.parameters) for *_, manifest in told), default=1)
+        self._read: dict[str, Samples] = {}
 
     def blocks(self, tag: str) -> list[StepBlock]:
         """Those of a level by their steps; where some overlap, what was written last."""
-        size = self._rows * BLOCK_BYTES[tag]
-        samples = self._snapshot.tensors(self._place, _plugin(tag), [tag], size)
+        samples = {tag: self._samples(tag)}
         read = [value for *_, kind, value in decoded(samples, []) if kind is Kind.STEPS]
         kept: list[StepBlock] = []
         for block in sorted(read, key=attrgetter("end")):
@@ -101,15 +91,28 @@ class _Levels:
             kept.append(block)
         return kept
 
+    def _samples(self, tag: str) -> Samples:
+        """The records of a level, read with those of all others where they take little."""
+        if tag not in self._read:
+            plugin = STEPS_PLUGIN_NAME if tag == STEPS else STEP_LEVELS_PLUGIN_NAME
+            size = self._rows * BLOCK_BYTES[tag]
+            tags = [tag]
+            most = len(STEP_LEVELS) * self._snapshot.source.bytes_of(plugin, size)
+            if tag != STEPS and most <= TOGETHER_BYTES:
+                tags = list(STEP_LEVELS)
+            read = self._snapshot.tensors(self._place, plugin, tags, size)
+            self._read |= {tag: read.get(tag, NOTHING) for tag in tags}
+        return self._read[tag]
 
-def _chosen(levels: _Levels, tags: list[str], enough: int | None) -> list[StepBlock]:
+
+def _chosen(levels: _Levels, enough: int | None) -> list[StepBlock]:
     """The blocks of the finest level that is whole and needed, then what finer ones have later."""
     chosen: list[StepBlock] = []
     finer: list[StepBlock] = []
-    for tag in tags:
+    for tag in (*reversed(STEP_LEVELS), STEPS):
         finer = levels.blocks(tag)
-        if not chosen and not finer:
-            continue  # what a former session wrote is gone
+        if not finer:
+            continue  # it is not written, or what a former session wrote is gone
         if not _whole(finer, chosen):
             break
         windows = sum(windows_in(block.count, block.norm_width) for block in chosen)

@@ -14,12 +14,12 @@ from tbgrad.log.tags import GRADIENT_NORM, GRADIENT_NORM_MAX, LEARNING_RATE, LOS
 from tbgrad.log.text import duration, measured, number, percent_between, printable
 from tbgrad.reading.run import left_out_lines
 from tbgrad.report.output import Output
+from tbgrad.report.parameters import ParameterSummary
 from tbgrad.report.print_norms import print_gradient_norms
 from tbgrad.report.state_rows import state_rows
 from tbgrad.report.summary import (
     MAX_LISTED,
     CurvatureSummary,
-    ParameterSummary,
     RunReport,
     ScalarSummary,
 )

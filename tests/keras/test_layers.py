@@ -59,9 +59,41 @@ def test_layers_within_models_and_of_models_without_an_order():
     assert activations(None) == {}
 
 
+def test_layers_within_models_are_listed_in_their_order():
+    entry = keras.Input((4,))
+    inner = keras.Model(entry, layers.ReLU()(layers.Dense(4, name="b")(entry)))
+    block = keras.Sequential([layers.Dense(4, name="a"), layers.Activation("tanh"), inner])
+    model = keras.Sequential([keras.Input((4,)), block, layers.Dense(1, name="c")])
+    assert by_name(activations(model)) == {"a": "tanh", "b": "relu", "c": "linear"}
+
+
+def test_an_activation_within_a_layer_of_ones_own_says_nothing_of_those_before_it():
+    class Block(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.act = layers.ReLU()  # called wherever call() likes
+            self.dense = layers.Dense(4, name="dense")
+
+        def call(self, x):
+            return self.act(self.dense(x))
+
+    model = keras.Sequential(
+        [keras.Input((4,)), layers.Dense(4, name="before"), Block(), layers.ReLU()]
+    )
+    assert by_name(activations(model)) == {"before": "linear", "dense": "linear"}
+
+
 def test_recurrent_layers_have_several():
-    model = keras.Sequential([keras.Input((5, 3)), layers.LSTM(4), layers.Dense(1, name="out")])
-    assert by_name(activations(model)) == {"out": "linear"}
+    model = keras.Sequential(
+        [
+            keras.Input((5, 3)),
+            layers.Dense(4, name="in"),
+            layers.LSTM(4),
+            layers.ReLU(),  # of what the LSTM gives
+            layers.Dense(1, name="out"),
+        ]
+    )
+    assert by_name(activations(model)) == {"in": "linear", "out": "linear"}
 
 
 def test_layers_that_do_not_train_are_in_the_manifest(tmp_path):

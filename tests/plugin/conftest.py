@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import quote
+from urllib.request import urlopen
 
 import pytest
 from tensorboard.backend.event_processing import data_provider, plugin_event_multiplexer
@@ -22,6 +25,9 @@ from tests.support.browser import CHROMIUM, TensorBoard, chromium, tensorboard
 from tests.support.logs import write_run
 
 DEADLINE = 30.0
+
+NEWEST = {"good": 1000, "plain": 49, "nested/changing": 9, logs.EVIL: 60, logs.ALERTS: 1000}
+"""The last step of each run of `logdir`."""
 
 
 def poll(look: Callable[[], Any], what: str) -> Any:
@@ -97,16 +103,26 @@ def api(request: pytest.FixtureRequest, logdir: Path) -> Api:
     """The plugin on a real data provider: TensorBoard's Python reader, and its data server."""
     api = Api(PROVIDERS[request.param](logdir))
     poll(lambda: len(api.get("runs")["runs"]) == 5, "all runs are known")
-    newest = {"good": 1000, "plain": 49, "nested/changing": 9, logs.EVIL: 60, logs.ALERTS: 1000}
-    for run, step in newest.items():
+    for run, step in NEWEST.items():
         poll(lambda r=run, s=step: api.get("status", run=r)["last_step"] == s, f"{run} is read")
     return api
 
 
 @pytest.fixture(scope="session")
 def server(logdir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TensorBoard]:
-    """A real TensorBoard on `logdir`, with the fast data server."""
+    """A real TensorBoard on `logdir`, with the fast data server, that has read all of it."""
     with tensorboard(logdir, tmp_path_factory.mktemp("server")) as running:
+
+        def newest(run: str) -> int | None:
+            address = f"{running.url}data/plugin/tbgrad/status?run={quote(run)}"
+            try:
+                with urlopen(address) as answer:
+                    return json.load(answer)["last_step"]
+            except HTTPError:  # the run is not there yet
+                return None
+
+        for run, step in NEWEST.items():
+            poll(lambda r=run, s=step: newest(r) == s, f"{run} is read")
         yield running
 
 

@@ -1,38 +1,51 @@
-"""How often a request asks TensorBoard's data provider: each listing at most once.
+"""How often the tab asks TensorBoard's data provider: each listing once a look, and little more.
 
-Every plugin name is a listing of its own; where every step may be in the log, two more than one.
+Every plugin name is a listing of its own; the requests of one look share them.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tbgrad.log import encode
+from tbgrad.log.append import EventFileWriter
+from tbgrad.plugin import source
 from tests.plugin import logs
 from tests.plugin.conftest import PROVIDERS, Api, poll
-from tests.support.logs import write_groups
+from tests.support.logs import manifest, write_groups, write_run
+from tests.support.steps import StepWriter, synthetic
 
 PARAMETER = "dense_1/kernel"
+MOST = 4
+"""Calls that a request of a look may make."""
 
-FIRST = {
+LOOK = (
+    "runs", "status", "scalars", "layers", "curvature", "alerts", "notes", "parameter", "histogram",
+)  # fmt: skip
+"""What the tab asks for, in its order."""
+
+ALONE = {
     "runs": 4,
-    "status": 8,  # a listing for each plugin name, as a provider lists one a call; the manifest
-    "scalars": 4,
+    "status": 7,  # a listing for each plugin name, and how the run goes
+    "scalars": 6,
     "layers": 5,
-    "parameter": 5,
+    "parameter": 6,
     "histogram": 4,
     "curvature": 2,
-    "alerts": 6,  # which of the scalars there are that rules look at
+    "alerts": 6,
     "notes": 2,
     "tables": 0,
 }
-"""Calls of the first request for a run of ours."""
+"""Calls of a request that finds nothing listed and nothing read."""
 
-AGAIN = {**FIRST, "status": 7, "layers": 3, "parameter": 3, "histogram": 2, "curvature": 1}
-"""Calls of the same while nothing has come: what was read is kept."""
+OLDER = "a version that did not have all rules"
+RUNS = ("every step", OLDER, logs.ALERTS, "good", "plain")
 
 
 class Counting:
@@ -53,54 +66,98 @@ class Counting:
 
 
 @pytest.fixture(scope="module", params=list(PROVIDERS))
-def provider(request: pytest.FixtureRequest, logdir: Path) -> Any:
-    provider = PROVIDERS[request.param](logdir)
+def provider(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    root = tmp_path_factory.mktemp("calls")
+    described = manifest(2)
+    for name, rules in (("every step", logs.RULES), (OLDER, logs.RULES[1:])):
+        with StepWriter(root / name, manifest=replace(described, rules=rules)) as writer:
+            writer.write(synthetic(20_000, 4), 250)
+    logs.write_alerts(root / logs.ALERTS)
+    write_run(root / "good", density=True)
+    logs.write_plain(root / "plain")
+    provider = PROVIDERS[request.param](root)
     api = Api(provider)
-    poll(lambda: len(api.get("runs")["runs"]) == 5, "all runs are known")
-    poll(lambda: api.get("alerts", run=logs.ALERTS)["stored"] == 3, "alerts are read")
+    newest = {"every step": 20_000, OLDER: 20_000, logs.ALERTS: 1000, "good": 1000, "plain": 49}
+    poll(lambda: {run["name"] for run in api.get("runs")["runs"]} == set(RUNS), "all are known")
+    for run, step in newest.items():
+        poll(lambda r=run, s=step: api.get("status", run=r)["last_step"] == s, f"{run} is read")
     return provider
 
 
 def calls(api: Api, counting: Counting, route: str, run: str) -> Counter[str]:
+    """What a request asks for; where it answers that there is no such parameter, too."""
     counting.calls.clear()
-    api.get(route, run=run, parameter=PARAMETER)
+    assert api.raw(route, run=run, parameter=PARAMETER).status_code in (200, 404)
     return counting.calls.copy()
 
 
-@pytest.mark.parametrize("route", FIRST)
-def test_a_request_lists_once_and_reads_what_is_new(provider: Any, route: str) -> None:
+@pytest.mark.parametrize("run", RUNS)
+def test_the_requests_of_a_look_share_what_is_listed_and_read(
+    provider: Any, run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "FRESH_SECONDS", math.inf)
     counting = Counting(provider)
     api = Api(counting)
-    for most in (FIRST[route], AGAIN[route]):
-        made = calls(api, counting, route, logs.ALERTS)
-        assert max(made.values(), default=0) <= 2  # reads of two series of one plugin
-        assert all(n == 1 for name, n in made.items() if name.startswith("list"))
-        assert made.total() <= most, made
+    whole: Counter[str] = Counter()
+    for route in LOOK:
+        made = calls(api, counting, route, run)
+        assert made.total() <= MOST, (route, made)
+        whole += made
+    listed = {name: n for name, n in whole.items() if name.startswith("list")}
+    assert set(listed.values()) == {1}, listed
+    again: Counter[str] = Counter()
+    for route in LOOK:
+        again += calls(api, counting, route, run)
+    # How the run goes, its scalars, and what rules look at that an older version did not have.
+    assert again.total() <= 6, again
 
 
-def test_an_idle_tab_asks_little(provider: Any) -> None:
+@pytest.mark.parametrize("route", ALONE)
+def test_a_request_by_itself_lists_once_what_it_needs(
+    provider: Any, route: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "FRESH_SECONDS", 0.0)
+    for run in ("every step", logs.ALERTS):
+        counting = Counting(provider)
+        api = Api(counting)
+        for _ in range(2):
+            made = calls(api, counting, route, run)
+            assert all(n == 1 for name, n in made.items() if name.startswith("list"))
+            assert made.total() <= ALONE[route], (run, made)
+
+
+def test_a_log_that_is_not_ours_is_asked_little(
+    provider: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "FRESH_SECONDS", 0.0)
     counting = Counting(provider)
     api = Api(counting)
-    for _ in range(2):
-        counting.calls.clear()
-        api.get("runs")
-        api.get("status", run="good")
-    assert counting.calls.total() <= 11
     assert api.plugin.is_active()
-    counting.calls.clear()
-    api.get("status", run="plain")
-    assert counting.calls.total() <= 4
+    assert calls(api, counting, "status", "plain").total() <= 3
 
 
-def test_rules_that_the_writer_did_not_watch_read_what_they_need(provider: Any) -> None:
-    counting = Counting(provider)
-    assert calls(Api(counting), counting, "alerts", "good").total() <= 9
+def test_what_is_listed_is_listed_anew_at_the_next_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "FRESH_SECONDS", math.inf)
+    with EventFileWriter(tmp_path / "a", start_step=0) as writer:
+        writer.add(1, [encode.scalar("loss", 1.0)])
+        writer.flush()
+        multiplexer = PROVIDERS["python"](tmp_path)
+        api = Api(multiplexer)
+        assert api.get("status", run="a")["last_step"] == 1
+        writer.add(2, [encode.scalar("loss", 1.0)])
+        writer.flush()
+        multiplexer._multiplexer.Reload()
+        assert api.get("status", run="a")["last_step"] == 1
+        monkeypatch.setattr(source, "FRESH_SECONDS", 0.0)
+        assert api.get("status", run="a")["last_step"] == 2
 
 
-def test_groups_cost_one_listing_of_the_runs_more(tmp_path: Path) -> None:
+def test_groups_cost_one_listing_of_the_runs_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source, "FRESH_SECONDS", 0.0)
     write_groups(tmp_path / "gan")
     counting = Counting(PROVIDERS["python"](tmp_path))
-    api = Api(counting)
-    counting.calls.clear()
-    api.get("scalars", run="gan/critic")
-    assert counting.calls.total() == 5
+    assert calls(Api(counting), counting, "scalars", "gan/critic").total() == 4

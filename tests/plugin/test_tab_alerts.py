@@ -162,3 +162,25 @@ def test_an_alert_opens_and_closes_live_and_what_was_unfolded_stays_so(
         assert not tab.frame.is_visible(".alert")
         healthy(tab)
         tab.page.context.close()
+
+
+def test_what_the_writer_does_not_watch_is_looked_for_as_the_log_grows(
+    browser: Any, tmp_path: Path
+) -> None:
+    with (
+        EventFileWriter(tmp_path / "runs" / "plain") as writer,
+        tensorboard(tmp_path / "runs", tmp_path) as server,
+    ):
+        for step in range(1, 6):
+            writer.add(step, [encode.scalar("loss", 1 / step)])
+        writer.flush()
+        tab = open_tab(browser, server.url)
+        tab.hurry()
+        tab.wait("document.querySelector('#tally')?.innerText === 'no alerts'")
+        for step in range(6, 9):
+            writer.add(step, [encode.scalar("loss", float("nan"))])
+        writer.flush()
+        tab.wait("document.querySelector('#tally').innerText === '1 error'")
+        assert "nonfinite" in tab.text("#alerts")
+        healthy(tab)
+        tab.page.context.close()

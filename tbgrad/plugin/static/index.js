@@ -128,12 +128,14 @@ class App {
   async update(status) {
     const run = this.run;
     const { revisions } = status;
+    // Rules that the writer did not watch look at all that is logged.
+    const judged = this.data.alerts?.watched ? revisions.alerts : Object.values(revisions).join(" ");
     if (!status.gradients) {
       this.show(this.without);
       const tags = status.scalar_tags.slice(0, OtherScalarsView.MOST);
       await Promise.all([
         this.fetch("others", `${revisions.scalars}`, () => (tags.length ? model.scalars(run, tags) : { series: [] })),
-        this.fetch("alerts", revisions.alerts, () => model.alerts(run)),
+        this.fetch("alerts", judged, () => model.alerts(run)),
       ]);
       if (run !== this.run) return;
       this.measure();
@@ -142,7 +144,7 @@ class App {
       this.draw("alerts", () => this.alerts.draw(this.data.alerts, [], null));
       this.summary.draw(status, this.data.others.series, []);
       this.summary.drawAlerts(this.data.alerts.alerts, this.data.alerts.rules, this.data.alerts.stories);
-      this.summary.drawNotes({ notes: [], ended: null }, this.data.alerts.problems, this.data.alerts.sampled, this.data.alerts.not_judged);
+      this.summary.drawNotes({ notes: [], ended: null, stored: 0 }, this.data.alerts.problems, this.data.alerts.sampled, this.data.alerts.not_judged);
       return;
     }
     this.show(this.board);
@@ -150,7 +152,7 @@ class App {
       this.fetch("scalars", revisions.scalars, () => model.scalars(run)),
       this.fetch("layers", `${revisions.layers} ${this.statistic}`, () => model.layers(run, this.statistic)),
       this.fetch("curvature", revisions.curvature, () => model.curvature(run)),
-      this.fetch("alerts", revisions.alerts, () => model.alerts(run)),
+      this.fetch("alerts", judged, () => model.alerts(run)),
       this.fetch("notes", revisions.notes, () => model.notes(run)),
     ]);
     if (run !== this.run) return;

@@ -6,16 +6,18 @@ from dataclasses import asdict
 from typing import Any
 
 from tbgrad.diagnosis import RULE_NAMES
-from tbgrad.diagnosis.replay import judge
+from tbgrad.diagnosis.replay import judge, unwatched
 from tbgrad.diagnosis.story import Story
 from tbgrad.log.decode import ended_at
 from tbgrad.log.tags import GRADIENT_NORM, NOTES, PLUGINS
+from tbgrad.plugin.answer import listed
 from tbgrad.plugin.judged import read_judged
 from tbgrad.plugin.source import SCALARS_PLUGIN, Snapshot
 from tbgrad.plugin.stored_run import read_run
 
 MAX_ALERTS = 500
 MAX_STORIES = 20
+MAX_NOTES = 200
 
 
 def alerts(snapshot: Snapshot, run: str) -> dict[str, Any]:
@@ -28,6 +30,7 @@ def alerts(snapshot: Snapshot, run: str) -> dict[str, Any]:
     return {
         "run": run,
         "rules": list(RULE_NAMES),
+        "watched": not unwatched(stored.run.manifest, ()),
         "stories": [_told(story) for story in stories[:MAX_STORIES]],
         "alerts": judged[:MAX_ALERTS],
         "not_judged": list(judgement.not_judged),
@@ -37,7 +40,7 @@ def alerts(snapshot: Snapshot, run: str) -> dict[str, Any]:
             for tag, count in stored.stored.items()
             for plugin in PLUGINS.get(tag, (SCALARS_PLUGIN,))
         ),
-        "problems": list(stored.problems),
+        "problems": listed(stored.problems),
     }
 
 
@@ -68,5 +71,9 @@ def notes(snapshot: Snapshot, run: str) -> dict[str, Any]:
     return {
         "run": run,
         "ended": ended_at(((step, text) for step, _, text in told), newest),
-        "notes": [{"step": step, "wall_time": time, "text": text} for step, time, text in told],
+        "notes": [
+            {"step": step, "wall_time": time, "text": text}
+            for step, time, text in told[-MAX_NOTES:]
+        ],
+        "stored": len(told),
     }

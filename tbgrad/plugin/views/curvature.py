@@ -9,10 +9,13 @@ from tbgrad.diagnosis import standing
 from tbgrad.log.decode import decode_density
 from tbgrad.log.records import CurvatureEstimate
 from tbgrad.log.tags import CURVATURE, DENSITY, FormatError
-from tbgrad.plugin.answer import numbers
+from tbgrad.plugin.answer import listed, numbers
 from tbgrad.plugin.source import Snapshot
 from tbgrad.plugin.stored_run import read_run
 from tbgrad.reading.series import Series
+
+MAX_ESTIMATES = 2000
+"""The newest: a training that estimates every 500 steps has as many after a million."""
 
 
 def curvature(snapshot: Snapshot, run: str) -> dict[str, Any]:
@@ -25,7 +28,8 @@ def curvature(snapshot: Snapshot, run: str) -> dict[str, Any]:
         "run": run,
         "estimates": _estimates(series) if series else [],
         "densities": _densities(densities, problems) if densities else [],
-        "problems": problems,
+        "stored": len(series) if series else 0,
+        "problems": listed(problems),
     }
 
 
@@ -42,7 +46,7 @@ def _estimates(series: Series) -> list[dict[str, Any]]:
             series.steps.tolist(), series.wall_times.tolist(), series.values, strict=True
         )
         if isinstance(estimate, CurvatureEstimate)
-    ]
+    ][-MAX_ESTIMATES:]
 
 
 def _densities(series: Series, problems: list[str]) -> list[dict[str, Any]]:

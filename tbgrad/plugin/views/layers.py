@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tbgrad.log.tags import MANIFEST, PARAMETERS, PLUGIN_NAME, STEPS
-from tbgrad.plugin.answer import described, numbers
+from tbgrad.plugin.answer import described, listed, numbers
 from tbgrad.plugin.source import Snapshot, UnknownNameError
 from tbgrad.plugin.stored_run import read_run
 from tbgrad.plugin.stored_steps import read_steps
@@ -50,7 +50,7 @@ def layers(
         "nonfinite": np.argwhere((thinning.largest(bad, starts) > 0).T).tolist(),
         "stored": len(steps),
         "sampled": snapshot.source.sampled(PLUGIN_NAME, stored.stored.get(PARAMETERS, 0)),
-        "problems": list(stored.problems),
+        "problems": listed(stored.problems),
     }
 
 

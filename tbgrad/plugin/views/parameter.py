@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tbgrad.log.tags import HISTOGRAMS, MANIFEST, PARAMETERS, STEPS
-from tbgrad.plugin.answer import described, numbers
+from tbgrad.plugin.answer import described, listed, numbers
 from tbgrad.plugin.source import Snapshot, UnknownNameError
 from tbgrad.plugin.stored_run import read_run
 from tbgrad.plugin.stored_steps import read_steps
@@ -72,7 +72,7 @@ def histogram(snapshot: Snapshot, run: str, name: str) -> dict[str, Any]:
         "wall_times": numbers(series.wall_times[keep]) if series else [],
         "counts": numbers(series.values[keep, row]) if series else [],
         "stored": len(at),
-        "problems": list(stored.problems),
+        "problems": listed(stored.problems),
     }
 
 

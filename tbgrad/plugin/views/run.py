@@ -6,9 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from tbgrad.diagnosis import RULE_SCALARS
-from tbgrad.diagnosis.record import called
-from tbgrad.diagnosis.replay import unwatched
 from tbgrad.log.scalars import SCALARS, Scalar
 from tbgrad.log.share import VAGUE
 from tbgrad.log.statistics import STATISTICS, Statistic
@@ -23,12 +20,14 @@ from tbgrad.log.tags import (
     PARAMETERS,
     PLUGIN_NAME,
     PLUGINS,
-    STATE_PLUGIN_NAME,
     STEPS_PLUGIN_NAME,
 )
+from tbgrad.plugin.answer import digest
 from tbgrad.plugin.source import SCALARS_PLUGIN, Extent, Place, Snapshot
-from tbgrad.plugin.stored_run import manifest_of, state_of
+from tbgrad.plugin.stored_run import state_of
 from tbgrad.reading.state import condition, resources_line
+
+MAX_TAGS = 500
 
 
 def is_active(snapshot: Snapshot) -> bool:
@@ -68,36 +67,27 @@ def status(snapshot: Snapshot, run: str) -> dict[str, Any]:
         "layers": [*_those(ours, MANIFEST, PARAMETERS), *steps],
         "histograms": [*_those(ours, MANIFEST), *histograms.values()],
         "curvature": _those(ours, CURVATURE, DENSITY),
-        # The manifest names the rules that were watched; the others look at everything.
+        # Where the writer did not watch all rules, as /alerts tells, the others look at everything.
         "alerts": [*_those(ours, MANIFEST, ALERTS), *alerts.values()],
         "notes": _those(notes, NOTES),
     }
-    newest = manifest_of(snapshot, place)
     ends = _newest(extent for extents in views.values() for extent in extents)
-    if unwatched(newest, ()):
-        looked_at = [called(tag, scalars) or tag for tag in RULE_SCALARS]
-        views["alerts"] += _those(scalars, *looked_at) + views["layers"] + views["curvature"]
     return {
         "run": run,
         "gradients": bool(ours),
         **ends,
         "state": _state(snapshot, place, ends["last_wall_time"] or 0.0) if ours else None,
-        "scalar_tags": sorted(scalars),
-        "optimizer": dict(newest.optimizer) if newest else {},
-        "cadences": dict(newest.cadences) if newest else {},
+        "scalar_tags": sorted(scalars)[:MAX_TAGS],
         "revisions": {
-            name: " ".join(sorted(extent.revision for extent in extents))
-            for name, extents in views.items()
+            name: digest(extent.revision for extent in extents) for name, extents in views.items()
         },
     }
 
 
 def _state(snapshot: Snapshot, place: Place, last_wall_time: float) -> dict[str, Any] | None:
     """How a run stands, and what its writer says of it; None where it does not."""
-    state = state_of(snapshot, place)
-    signs = snapshot.extents(STATE_PLUGIN_NAME, place) if state else {}
-    heard = max([last_wall_time, *(sign.last_wall_time for sign in signs.values())])
-    found = condition(state, snapshot.silence(place, heard))
+    heard, state = state_of(snapshot, place)
+    found = condition(state, snapshot.silence(place, max(last_wall_time, heard)))
     if state is None or found is None:
         return None
     return {

@@ -113,13 +113,14 @@ export class RunView {
     if (this.updated.textContent !== words) this.updated.textContent = words;
   }
 
-  drawNotes({ notes, ended }, problems, sampled, notJudged) {
+  drawNotes({ notes, ended, stored }, problems, sampled, notJudged) {
     this.ended.hidden = ended === null;
     this.ended.textContent = ended === null ? "" : `the monitoring ended at step ${count(ended)}`;
     const lines = [
       ...(sampled ? [SAMPLED] : []),
       ...notJudged.map((text) => `Not judged: ${clean(text)}`),
       ...problems.map((text) => `Could not be read: ${clean(text)}`),
+      ...(stored > notes.length ? [`${count(stored - notes.length)} older notes are not listed`] : []),
       ...notes.map(({ step, text }) => `Step ${count(step)}: ${clean(text)}`),
     ];
     this.notes.hidden = lines.length === 0;
