@@ -148,7 +148,7 @@ def story_of(alerts: Iterable[Alert]) -> Story | None:
     >>> story = story_of(alerts_of(run))
     >>> print(story.headline, story.advice, sep="; ")
     """
-    stories = sorted(_stories(sorted(alerts, key=_order)), key=_rank)
+    stories = sorted(_stories(sorted(alerts, key=_order)), key=rank)
     if not stories:
         return None
     first, *others = stories
@@ -164,7 +164,7 @@ def _order(alert: Alert) -> tuple[int, int, str]:
     return alert.first_step, len(CAUSES.get(alert.rule, ())), alert.rule
 
 
-def _rank(story: Story) -> tuple[bool, bool, int, int]:
+def rank(story: Story) -> tuple[bool, bool, int, int]:
     """Mere hints come last, what is over behind what is not."""
     severity = SEVERITIES.index(story.severity)
     return story.severity == "info", not story.is_open, severity, story.root.first_step

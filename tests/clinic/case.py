@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,8 +13,9 @@ class Case:
     """A training, the rule that has to find its fault ("" where it has none), and in which layers.
 
     `layers` is a part of the path of a parameter that the alert has to name, "" where the fault is
-    of the whole run; `group` the group of parameters where it is. `advised` is the change to the
-    recipe that the alert advises. No threshold was chosen by a case that is `aside`.
+    of the whole run; `group` the group of parameters where it is. `healthy` is the same training
+    without the fault, `roots` further rules whose fault is as truly in the recipe, or deeper, so
+    that a story may begin with it. No threshold was chosen by a case that is `aside`.
     """
 
     name: str
@@ -23,25 +23,21 @@ class Case:
     rule: str = ""
     layers: str = ""
     group: str = "."
-    advised: Mapping[str, Any] | None = None
+    healthy: Recipe | None = None
+    roots: frozenset[str] = frozenset()
     aside: bool = False
-
-
-SETTING = ("steps", "biased")
-"""Of what is wrong in a recipe, what need not be undone."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Plants faults that one rule has to find; `advised` is the change that mends them."""
+    """Plants faults that one rule has to find, or where it says so one of the `roots`."""
 
     rule: str
     layers: str = ""
-    advised: Mapping[str, Any] | None = None
+    roots: frozenset[str] = frozenset()
 
     def __call__(self, name: str, healthy: Recipe, layers: str = "", **wrong: Any) -> Case:
-        """A healthy recipe with something wrong; the advice is to undo that, if no other is set."""
-        advised = {key: getattr(healthy, key) for key in wrong if key not in SETTING}
+        """A healthy recipe with something wrong; how long it trains is not."""
         group = "."
         if healthy.model == "gan":
             group = "generator" if "rate" in wrong else "discriminator"
@@ -51,7 +47,8 @@ class Fault:
             self.rule,
             layers or self.layers,
             group,
-            advised if self.advised is None else self.advised,
+            replace(healthy, steps=wrong.get("steps", healthy.steps)),
+            self.roots,
         )
 
 

@@ -59,7 +59,7 @@ def _recipes() -> Iterator[tuple[str, Recipe]]:
     more = {"normalization": True, "depth": 4}
     yield "cnn batch normalization", replace(CNN, **more)
     yield "cnn dropout", replace(CNN, dropout=0.3)
-    yield "cnn mixed precision", replace(CNN, mixed=True)
+    yield "cnn mixed precision", replace(CNN, mixed="float16")
     yield "cnn cosine", replace(_momentum(CNN), schedule="cosine")
     yield "mlp tanh", replace(MLP, activation="tanh")
     yield "mlp gelu deep", replace(MLP, activation="gelu", depth=5)
@@ -117,6 +117,6 @@ def _aside() -> Iterator[tuple[str, Recipe]]:
     yield "transformer wide", replace(TRANSFORMER, width=64, rate=5e-4)
     yield "transformer gelu", replace(TRANSFORMER, activation="gelu", depth=3)
     yield "transformer rows nadam", replace(TRANSFORMER, optimizer="Nadam")
-    yield "transformer tokens mixed", replace(TOKENS, mixed=True)
+    yield "transformer tokens mixed", replace(TOKENS, mixed="float16")
     yield "gan ring wide", replace(GAN, width=96, rate=3e-4)
     yield "gan digits small batch", replace(GAN, data="digits", rate=2e-4, width=96, batch=32)

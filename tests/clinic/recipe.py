@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -13,13 +13,21 @@ class Recipe:
 
     Attributes:
         gain: factor on the usual initialisation of the hidden layers (He for relu, else Glorot).
+        initializer: name of that of the hidden layers, in place of the usual one.
         bias: value at which the biases of `biased` begin.
-        normalization: layer or batch normalization behind each hidden layer.
+        layers: options of single layers, by name, in place of what the others have.
+        normalization: batch normalization behind each hidden layer.
+        output, output_bias: activation of the last layer, and where its bias begins.
+        binary: one output for two classes, under the cross-entropy of two.
+        from_logits: whether the loss takes the output for logits.
         settings: further settings of the optimizer.
+        mixed: dtype to compute in, beside weights in float32.
         raw: inputs as they were measured, not scaled.
+        normalized: inputs go through a `Normalization` that was adapted to them.
         curvature: steps between two estimates, 0 for none.
         inf_at, spike_at: step whose batch holds an infinite value, or one 10,000 times too large.
         samples: only so many samples to train on, the others to validate.
+        early_stopping: ends with the weights of the lowest validation loss.
         wrong: one of the mistakes that `models` knows how to make.
     """
 
@@ -31,21 +39,29 @@ class Recipe:
     width: int = 48
     activation: str = "relu"
     gain: float = 1.0
+    initializer: str = ""
     bias: float = 0.0
     biased: str = "hidden"
+    layers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     normalization: bool = False
+    output: str = "linear"
+    output_bias: float = 0.0
+    binary: bool = False
+    from_logits: bool = True
     dropout: float = 0.0
     optimizer: str = "Adam"
     rate: float = 1e-3
     settings: Mapping[str, float] = field(default_factory=dict)
     schedule: Literal["", "cosine", "warmup"] = ""
-    mixed: bool = False
+    mixed: Literal["", "float16", "bfloat16"] = ""
     raw: bool = False
+    normalized: bool = False
     raw_targets: bool = False
     shuffled: bool = False
     inf_at: int = 0
     spike_at: int = 0
     samples: int = 0
+    early_stopping: bool = False
     curvature: int = 0
     discriminator_rate: float = 0.0
     wrong: str = ""
