@@ -85,6 +85,11 @@ SEEN_AT_ONCE = frozenset(
 SEEN_LATE = frozenset({"schedule_ended", "weights_decayed", "data_sorted"})
 """Faults that are told once they have lasted: by then others show what they bring about."""
 
+SET_UP = frozenset(
+    {"inputs_unscaled", "output_mismatch", "zero_initialization", "momentum_too_large"}
+)
+"""Faults that are there ahead of any step, though some steps have to show them."""
+
 LAG = 16
 """By so many steps, and by as many as there were until then, a cause may be seen later."""
 
@@ -210,7 +215,8 @@ def _brings(cause: Alert, effect: Alert) -> bool:
     if effect.rule in CAUSES.get(cause.rule, ()):  # either may be first: time tells
         before = _order(cause) < _order(effect)
     else:
-        late = effect.first_step + LAG if effect.rule in SEEN_AT_ONCE else 0
+        lags = effect.rule in SEEN_AT_ONCE or cause.rule in SET_UP
+        late = effect.first_step + LAG if lags else 0
         before = cause.rule in SEEN_LATE or cause.first_step <= effect.first_step + late
     over = cause.state == "closed" and cause.rule in BRIEF
     return before and not (over and cause.last_step + REACH < effect.first_step)

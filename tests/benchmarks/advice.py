@@ -33,7 +33,6 @@ from tests.clinic.aside import aside
 from tests.clinic.case import Case
 from tests.clinic.following import follow
 from tests.clinic.planted import planted
-from tests.clinic.recipe import Recipe
 from tests.clinic.running import Task, train_all
 from tests.clinic.telling import stories
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,13 +29,25 @@ class Case:
     aside: bool = False
 
 
+_TRUE: tuple[tuple[Callable[[Recipe, Mapping[str, Any]], bool], str], ...] = (
+    # Whatever shows first, what was done to the recipe is that the inputs were left as measured.
+    (lambda _, wrong: "raw" in wrong, "inputs_unscaled"),
+    # The loss is handed something else than it takes, whether or not a gradient comes through.
+    (lambda _, wrong: bool({"output", "from_logits"} & set(wrong)), "output_mismatch"),
+    # All weights of the hidden layers begin at zero: the saddle is where that puts them.
+    (lambda _, wrong: wrong.get("gain") == 0, "zero_initialization"),
+    # What diverges, swings or lies beyond the edge does so since the rate was made larger.
+    (lambda healthy, wrong: wrong.get("rate", 0.0) > healthy.rate, "update_too_large"),
+)
+"""What may be done to a healthy recipe, and the rule that tells of just that."""
+
+
 @dataclass(frozen=True)
 class Fault:
-    """Plants faults that one rule has to find, or where it says so one of the `roots`."""
+    """Plants faults that one rule has to find."""
 
     rule: str
     layers: str = ""
-    roots: frozenset[str] = frozenset()
 
     def __call__(self, name: str, healthy: Recipe, layers: str = "", **wrong: Any) -> Case:
         """A healthy recipe with something wrong; how long it trains is not."""
@@ -48,7 +61,7 @@ class Fault:
             layers or self.layers,
             group,
             replace(healthy, steps=wrong.get("steps", healthy.steps)),
-            self.roots,
+            frozenset(rule for is_there, rule in _TRUE if is_there(healthy, wrong)),
         )
 
 

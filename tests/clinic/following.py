@@ -85,15 +85,14 @@ def _bias_of_layers(found: re.Match[str], recipe: Recipe, _: str) -> Recipe | No
 
 
 def _initializer_of_layers(found: re.Match[str], recipe: Recipe, _: str) -> Recipe | None:
-    changed = _in_layers(found[2], recipe, kernel_initializer=found[1])
-    # What the one large layer has in place of the usual one is gone.
-    return changed
+    return _in_layers(found[2], recipe, kernel_initializer=found[1])
 
 
 def _initializer(found: re.Match[str], recipe: Recipe, _: str) -> Recipe | None:
     if recipe.model in ("lstm", "gan"):
         return None
-    gain = recipe.gain if recipe.model == "rnn" and not found[2] else 1.0
+    # That of the recurrence is another one.
+    gain = recipe.gain if recipe.model == "rnn" else 1.0
     return replace(recipe, initializer=found[1], gain=gain)
 
 
@@ -133,6 +132,10 @@ def _batch(found: re.Match[str], recipe: Recipe, _: str) -> Recipe | None:
 
 def _labels(_: re.Match[str], recipe: Recipe, __: str) -> Recipe | None:
     return replace(recipe, shuffled=False)
+
+
+def _guarded(_: re.Match[str], recipe: Recipe, __: str) -> Recipe | None:
+    return replace(recipe, loss="guarded logarithm") if recipe.loss else None
 
 
 def _right(*mistakes: str) -> Change:
@@ -182,10 +185,9 @@ _SENTENCES: tuple[tuple[str, Change], ...] = (
     (r"replace activation='(\w+)' by '(\w+)' in all hidden layers", _activation),
     (r"replace activation='(\w+)' by '(\w+)' in layers? (.+)", _activation_of_layers),
     (r"set bias_initializer='zeros' in layers? (.+)", _bias_of_layers),
+    (r"set kernel_initializer='(\w+)' in all hidden layers", _initializer),
     (r"set kernel_initializer='(\w+)' in layers? (.+?)(?: in place of .+)?$",
      _initializer_of_layers),
-    (r"begin with kernel_initializer='(\w+)'(?: and (recurrent_initializer)='orthogonal')?",
-     _initializer),
     (r"use recurrent_initializer='orthogonal'", _recurrence),
     (r"put a BatchNormalization layer before", _normalization),
     (r"scale the inputs to mean 0 and deviation 1", _scaled_inputs),
@@ -196,6 +198,8 @@ _SENTENCES: tuple[tuple[str, Change], ...] = (
     (r"look at the batch of step ([\d,]+)", _batch),
     (r"check that inputs and labels belong together", _labels),
     (r"follow the output of layer (\S+) to the loss in call\(\)", _followed_output),
+    (r"train all of model.trainable_variables", _right("only the head")),
+    (r"keep what a logarithm, a root or a quotient gets in the loss \w+ away from zero", _guarded),
     (r"if that is not meant, set layer.trainable=True", _right("not trainable")),
     (r"look for what sets the weight back after each update", _right("pinned")),
     (r"(?:raise|lower) batch_size from \d+ to (\d+)", _batch_size),

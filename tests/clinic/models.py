@@ -168,8 +168,8 @@ def _head(recipe: Recipe, classes: int) -> tuple[Any, Any]:
         activation, behind = "linear", [keras.layers.Lambda(tf.nn.softmax)]
     start = keras.initializers.Constant(recipe.output_bias)
     out = keras.layers.Dense(units, activation, name="out", dtype="float32", bias_initializer=start)
-    if recipe.wrong == "logarithm":
-        loss: Any = _bare_logarithm
+    if recipe.loss:
+        loss: Any = _bare_logarithm if recipe.loss == "bare logarithm" else _guarded_logarithm
     elif recipe.binary:
         loss = losses.BinaryCrossentropy(from_logits=recipe.from_logits)
     elif classes:
@@ -184,6 +184,11 @@ def _bare_logarithm(labels: Any, values: Any) -> Any:
     share = values / tf.reduce_sum(values, -1, keepdims=True)
     chosen = tf.gather(share, tf.cast(tf.reshape(labels, [-1]), tf.int32), axis=1, batch_dims=1)
     return -tf.math.log(chosen)
+
+
+def _guarded_logarithm(labels: Any, values: Any) -> Any:
+    """The same with the little that keeps it from zero."""
+    return _bare_logarithm(labels, values + keras.config.epsilon())
 
 
 class Positions(keras.layers.Layer):

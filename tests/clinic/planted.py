@@ -56,7 +56,8 @@ def _gradients() -> Iterator[Case]:
     nonfinite = Fault("nonfinite")
     for name, base in ALL.items():
         yield nonfinite(f"{name} corrupt batch", base, inf_at=25)
-    yield nonfinite("mlp bare logarithm", MLP, wrong="logarithm", output="relu")
+    guarded = replace(MLP, output="relu", loss="guarded logarithm")
+    yield nonfinite("mlp bare logarithm", guarded, loss="bare logarithm")
 
     spike = Fault("gradient_spike")
     bases = {"mlp": replace(MLP, **MOMENTUM), "cnn": CNN, "diabetes": DIABETES}
@@ -96,7 +97,8 @@ def _layers() -> Iterator[Case]:
     yield none("mlp relu before the loss", MLP, output="relu", output_bias=-8.0)
     binary = replace(CANCER, binary=True)
     yield none("mlp softmax of one", binary, output="softmax", from_logits=False)
-    yield none("mlp loss of a probability", binary, output_bias=-3.0, from_logits=False)
+    below = replace(binary, output_bias=-3.0)
+    yield none("mlp loss of a probability", below, from_logits=False)
 
     frozen = Fault("frozen_parameter", "hidden_0")
     yield frozen("cnn pinned", CNN, wrong="pinned")

@@ -20,6 +20,7 @@ class Recipe:
         output, output_bias: activation of the last layer, and where its bias begins.
         binary: one output for two classes, under the cross-entropy of two.
         from_logits: whether the loss takes the output for logits.
+        loss: one by hand, of outputs that may be zero, in place of the usual one.
         settings: further settings of the optimizer.
         mixed: dtype to compute in, beside weights in float32.
         raw: inputs as they were measured, not scaled.
@@ -48,6 +49,7 @@ class Recipe:
     output_bias: float = 0.0
     binary: bool = False
     from_logits: bool = True
+    loss: Literal["", "bare logarithm", "guarded logarithm"] = ""
     dropout: float = 0.0
     optimizer: str = "Adam"
     rate: float = 1e-3

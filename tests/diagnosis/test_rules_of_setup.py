@@ -228,7 +228,7 @@ def test_weights_that_begin_alike() -> None:
     found = alerts(range(1, 60), lambda _: {"loss": 2.3}, lambda _: zero,
                    replace(CLASSES, parameters=rows))  # fmt: skip
     alert = of(found, "zero_initialization")
-    assert "glorot_uniform" in alert.advice
+    assert "'he_normal' in all hidden layers" in alert.advice
     ones = tuple(
         replace(p, initializer="ones") if p.role == "kernel" else p for p in RELU.parameters
     )

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from tbgrad.diagnosis.change import raised_rate, safe_rate
+from tbgrad.diagnosis.initial_weights import alike
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule
-from tbgrad.diagnosis.suspects import Explained, alike, momentum
+from tbgrad.diagnosis.suspects import Explained, momentum
 from tbgrad.log.records import Eigenvalue
 from tbgrad.log.tags import CURVATURE, LAMBDA_MIN, STABILITY
 from tbgrad.log.text import measured
