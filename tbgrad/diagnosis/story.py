@@ -45,7 +45,7 @@ CAUSES: Mapping[str, frozenset[str]] = {
         "dead_units": (
             *_LOST, "zero_initialization", "weights_decayed", "vanishing_gradient",
         ),
-        "saturated_layer": (*_LOST,),
+        "saturated_layer": (*_LOST, "zero_initialization"),
         "vanishing_gradient": (*_LOST, *_BLOCKED),
         "no_gradient": (*_LOST, *_BLOCKED, "clipping_always"),
         "frozen_parameter": (*_LOST, *_BLOCKED, "schedule_ended", "clipping_always"),

@@ -177,7 +177,7 @@ def schedule(moment: Moment) -> Suspect | None:
     return Suspect(
         f"the schedule ended at step {facts.ended_since:,}: learning_rate is {facts.rate:.1g} "
         f"after {facts.peak_rate:.1g}",
-        f"keep learning_rate at {facts.peak_rate:.1g}, or have its schedule end with the training",
+        f"keep learning_rate at {facts.peak_rate:.3g}: its schedule ended too early",
     )
 
 

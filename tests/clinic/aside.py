@@ -143,3 +143,15 @@ def _others() -> Iterator[Case]:
     overfits = Fault("overfitting")
     few = replace(CNN, width=48, rate=5e-3, batch=20, samples=1200)
     yield overfits("cnn overfitting", few, samples=40, shuffled=True, steps=800)
+
+    ended = Fault("schedule_ended")
+    cosine = replace(ROWS_LSTM, schedule="cosine", rate=1e-3, steps=1000)
+    yield ended("lstm schedule ends early", cosine, decay_steps=40)
+
+    decayed = Fault("weights_decayed")
+    light = replace(TRANSFORMER, optimizer="AdamW", settings={"weight_decay": 4e-3})
+    yield decayed("transformer weight decay too large", light, settings={"weight_decay": 30.0})
+
+    by_class = Fault("data_sorted")
+    epochs = replace(ROWS_LSTM, order="fixed", steps=1200)
+    yield by_class("lstm data sorted", epochs, order="sorted")

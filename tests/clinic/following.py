@@ -48,7 +48,7 @@ def _scaled_rate(found: re.Match[str], recipe: Recipe, group: str) -> Recipe | N
 
 
 def _constant_rate(found: re.Match[str], recipe: Recipe, group: str) -> Recipe | None:
-    return replace(_rate(recipe, group, float(found[1])), schedule="")
+    return replace(_rate(recipe, group, float(found[1])), schedule="", decay_steps=0)
 
 
 def _setting(found: re.Match[str], recipe: Recipe, _: str) -> Recipe | None:
@@ -64,8 +64,9 @@ def _activation(found: re.Match[str], recipe: Recipe, _: str) -> Recipe | None:
     if recipe.model in ("lstm", "gan") or recipe.activation != found[1]:
         return None
     usual = "he_normal" if recipe.activation == "relu" else "glorot_normal"
-    initializer = recipe.initializer or ("" if recipe.model == "rnn" else usual)
-    return replace(recipe, activation=found[2], initializer=initializer)
+    initializer = found[3] or recipe.initializer or ("" if recipe.model == "rnn" else usual)
+    gain = 1.0 if found[3] and recipe.model != "rnn" else recipe.gain
+    return replace(recipe, activation=found[2], initializer=initializer, gain=gain)
 
 
 def _in_layers(names: str, recipe: Recipe, **options: Any) -> Recipe:
@@ -138,6 +139,10 @@ def _guarded(_: re.Match[str], recipe: Recipe, __: str) -> Recipe | None:
     return replace(recipe, loss="guarded logarithm") if recipe.loss else None
 
 
+def _shuffled(_: re.Match[str], recipe: Recipe, __: str) -> Recipe | None:
+    return replace(recipe, order="")
+
+
 def _right(*mistakes: str) -> Change:
     """Looks for one of these mistakes, and undoes it where it is there."""
     return lambda _, recipe, __: replace(
@@ -174,6 +179,7 @@ def _dtype(_: re.Match[str], recipe: Recipe, __: str) -> Recipe | None:
 _SENTENCES: tuple[tuple[str, Change], ...] = (
     (rf"(?:lower|raise) learning_rate from \S+ to {NUMBER}", _new_rate),
     (rf"(divide|multiply) learning_rate by {NUMBER}", _scaled_rate),
+    (r"shuffle the samples", _shuffled),
     (rf"keep learning_rate at {NUMBER}", _constant_rate),
     (
         rf"(?:lower|raise) (global_clipnorm|clipnorm|clipvalue|momentum|beta_1|weight_decay) "
@@ -182,7 +188,11 @@ _SENTENCES: tuple[tuple[str, Change], ...] = (
     ),
     (rf"set (global_clipnorm)={NUMBER} in the optimizer", _setting),
     (rf"use (global_clipnorm)={NUMBER} in place of (\w+)=", _other_clipping),
-    (r"replace activation='(\w+)' by '(\w+)' in all hidden layers", _activation),
+    (
+        r"replace activation='(\w+)' by '(\w+)' in all hidden layers"
+        r"(?:, with kernel_initializer='(\w+)')?",
+        _activation,
+    ),
     (r"replace activation='(\w+)' by '(\w+)' in layers? (.+)", _activation_of_layers),
     (r"set bias_initializer='zeros' in layers? (.+)", _bias_of_layers),
     (r"set kernel_initializer='(\w+)' in all hidden layers", _initializer),

@@ -38,12 +38,11 @@ def optimizer(recipe: Recipe, rate: float = 0.0) -> keras.optimizers.Optimizer:
     peak = rate or recipe.rate
     schedules = keras.optimizers.schedules
     chosen: Any = peak
+    length = recipe.decay_steps or recipe.steps
     if recipe.schedule == "cosine":
-        chosen = schedules.CosineDecay(peak, recipe.steps)
+        chosen = schedules.CosineDecay(peak, length)
     elif recipe.schedule == "warmup":
-        chosen = schedules.CosineDecay(
-            0.0, recipe.steps, warmup_target=peak, warmup_steps=recipe.steps // 10
-        )
+        chosen = schedules.CosineDecay(0.0, length, warmup_target=peak, warmup_steps=length // 10)
     made = getattr(keras.optimizers, recipe.optimizer)(chosen, **recipe.settings)
     # Only float16 needs a scale: bfloat16 has the range of float32.
     scaled = recipe.mixed == "float16"

@@ -194,5 +194,23 @@ def _setup() -> Iterator[Case]:
     binary = replace(CANCER, binary=True, width=48)
     yield mismatch("mlp linear output as a probability", binary, from_logits=False)
 
+    ended = Fault("schedule_ended")
+    cosine = replace(MLP, optimizer="SGD", rate=0.05, schedule="cosine", steps=1000)
+    yield ended("mlp schedule ends early", cosine, decay_steps=60)
+    warm = replace(CNN, schedule="warmup", steps=1000)
+    yield ended("cnn schedule ends early", warm, decay_steps=30)
+
+    decayed = Fault("weights_decayed")
+    light = descent(MLP, 0.1)
+    light = replace(light, settings={"weight_decay": 1e-3})
+    yield decayed("mlp weight decay too large", light, settings={"weight_decay": 0.5})
+    light = replace(CNN, optimizer="AdamW", settings={"weight_decay": 4e-3})
+    yield decayed("cnn weight decay too large", light, settings={"weight_decay": 40.0})
+
+    by_class = Fault("data_sorted")
+    for name, base in (("mlp", MLP), ("cnn", replace(CNN, **MOMENTUM))):
+        epochs = replace(base, order="fixed", steps=1200)
+        yield by_class(f"{name} data sorted", epochs, order="sorted")
+
     absurd = Fault("loss_implausible")
     yield absurd("mlp loss beyond any chance", WINE, raw=True)

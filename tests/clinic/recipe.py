@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Recipe:
     """A training: model, data, optimizer, and what may be wrong with it.
 
@@ -22,10 +22,14 @@ class Recipe:
         from_logits: whether the loss takes the output for logits.
         loss: one by hand, of outputs that may be zero, in place of the usual one.
         settings: further settings of the optimizer.
+        decay_steps: length of the schedule, 0 where it is that of the training.
         mixed: dtype to compute in, beside weights in float32.
         raw: inputs as they were measured, not scaled.
         normalized: inputs go through a `Normalization` that was adapted to them.
         curvature: steps between two estimates, 0 for none.
+        shuffled: labels that do not belong to the inputs.
+        order: epochs that all have the same order of samples, by chance or by class; else each
+            sample comes when it comes.
         inf_at, spike_at: step whose batch holds an infinite value, or one 10,000 times too large.
         samples: only so many samples to train on, the others to validate.
         early_stopping: ends with the weights of the lowest validation loss.
@@ -55,11 +59,13 @@ class Recipe:
     rate: float = 1e-3
     settings: Mapping[str, float] = field(default_factory=dict)
     schedule: Literal["", "cosine", "warmup"] = ""
+    decay_steps: int = 0
     mixed: Literal["", "float16", "bfloat16"] = ""
     raw: bool = False
     normalized: bool = False
     raw_targets: bool = False
     shuffled: bool = False
+    order: Literal["", "fixed", "sorted"] = ""
     inf_at: int = 0
     spike_at: int = 0
     samples: int = 0
@@ -67,3 +73,13 @@ class Recipe:
     curvature: int = 0
     discriminator_rate: float = 0.0
     wrong: str = ""
+
+    def __repr__(self) -> str:
+        """Only what is not as usual: a further field leaves logs of older recipes what they are."""
+        said = []
+        for each in fields(self):
+            made = each.default_factory
+            usual = each.default if made is MISSING else made()
+            if (value := getattr(self, each.name)) != usual:
+                said.append(f"{each.name}={value!r}")
+        return f"Recipe({', '.join(said)})"

@@ -49,6 +49,11 @@ def train(recipe: Recipe, seed: int, logdir: Path, *, part: float = 1.0, **monit
         [rng.permutation(known) for _ in range(2 + recipe.steps * recipe.batch // known)]
     )
     chosen = order[: steps * recipe.batch]
+    if recipe.order:
+        epochs = max(1, round(epochs * len(chosen) / known))
+        chosen = order[:known]
+        if recipe.order == "sorted":
+            chosen = np.argsort(y[:known].ravel(), kind="stable")
     inputs, targets = x[chosen].copy(), y[chosen].copy()
     if recipe.inf_at:
         inputs.reshape(len(inputs), -1)[(recipe.inf_at - 1) * recipe.batch, -1] = np.inf

@@ -126,7 +126,7 @@ def _critical_advice(moment: Moment, _: Rows) -> Advice:
     if facts.no_gradient or facts.dead >= moment.settings.dead_units:
         return Advice("look for what lets no gradient through: the alerts of single layers name it")
     if facts.ended_since >= 0:
-        return Advice(f"keep learning_rate at {facts.peak_rate:.1g}: its schedule has ended")
+        return Advice(f"keep learning_rate at {facts.peak_rate:.3g}: its schedule ended too early")
     return Advice(raised_rate(moment, facts.largest_update), "begin with other random weights")
 
 

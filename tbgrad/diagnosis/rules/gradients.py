@@ -148,8 +148,11 @@ def _vanishing_otherwise(moment: Moment, _: Rows) -> Advice:
         return residual
     if layers.saturating.any():
         kinds = {manifest.parameters[row].activation for row in np.flatnonzero(layers.saturating)}
-        return Advice(f"replace activation={min(kinds)!r} by 'relu' in all hidden layers",
-                      residual.first)  # fmt: skip
+        return Advice(
+            f"replace activation={min(kinds)!r} by 'relu' in all hidden layers, with "
+            "kernel_initializer='he_normal'",
+            residual.first,
+        )
     return residual
 
 
