@@ -12,6 +12,9 @@ import numpy as np
 from tbgrad.diagnosis.change import amount, rate_of, safe_rate, setting
 from tbgrad.diagnosis.rule import Advice, Moment, Rows
 
+SLOW_DECAY = 1e-4
+"""A step takes learning rate · decay of the weights: so much leaves them for thousands of steps."""
+
 PROBABILITIES = {"softmax", "sigmoid", "hard_sigmoid"}
 
 
@@ -142,7 +145,9 @@ def decay(moment: Moment) -> Suspect | None:
         return None
     value, manifest = setting(moment, "weight_decay"), moment.manifest
     if value > 0:
-        remedy = f"lower weight_decay from {value:g} to {amount(min(value / 10, 0.01))}"
+        rate = rate_of(moment)
+        slow = SLOW_DECAY / rate if rate > 0 else math.inf
+        remedy = f"lower weight_decay from {value:g} to {amount(min(value / 10, 0.01, slow))}"
         return Suspect(
             f"weight_decay of {value:g} has taken {1 - fallen:.0%} of the weights", remedy
         )

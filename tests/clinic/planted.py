@@ -50,7 +50,8 @@ def _gradients() -> Iterator[Case]:
     yield large("cnn large init", replace(CNN, depth=6), gain=6.0)
     yield large("rnn exploding recurrence", replace(RNN, activation="linear"), gain=1.8)
     yield large("rnn exploding relu recurrence", replace(RNN, activation="relu"), gain=2.5)
-    yield large("transformer large init", TRANSFORMER, gain=12.0, wrong="no normalization")
+    bare = replace(TRANSFORMER, wrong="no normalization")
+    yield large("transformer large init", bare, gain=12.0)
     yield large("mlp raw inputs", CANCER, raw=True)
 
     nonfinite = Fault("nonfinite")
@@ -208,7 +209,7 @@ def _setup() -> Iterator[Case]:
     yield decayed("cnn weight decay too large", light, settings={"weight_decay": 40.0})
 
     by_class = Fault("data_sorted")
-    for name, base in (("mlp", MLP), ("cnn", replace(CNN, **MOMENTUM))):
+    for name, base in (("mlp", MLP), ("cnn", CNN)):
         epochs = replace(base, order="fixed", steps=1200)
         yield by_class(f"{name} data sorted", epochs, order="sorted")
 

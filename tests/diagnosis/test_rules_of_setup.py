@@ -200,7 +200,7 @@ def test_a_weight_decay_that_eats_the_weights() -> None:
     manifest = set_to(name="AdamW", weight_decay=10.0)
     found = alerts(range(1, 90), lambda _: {"loss": 2.3}, eaten, manifest)
     alert = of(found, "weights_decayed")
-    assert alert.advice == "lower weight_decay from 10 to 0.01"
+    assert alert.advice == "lower weight_decay from 10 to 0.001"  # at a rate of 0.1
     rows = tuple(replace(p, regularizer="l2(1)") for p in RELU.parameters)
     found = alerts(range(1, 90), lambda _: {"loss": 2.3}, eaten, replace(RELU, parameters=rows))
     assert of(found, "weights_decayed").advice == "lower the regularizer from l2(1) to l2(0.01)"
