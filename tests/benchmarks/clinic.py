@@ -150,17 +150,21 @@ def show(title: str, cases: list[Case], root: Path, seeds: range, telling: Telli
 
 def show_roots(cases: list[Case], root: Path, seeds: range) -> None:
     """In how many trainings the story begins with the planted fault, and what the others say."""
-    others = []
+    others, own = [], 0
     for case in cases:
         for seed in seeds:
             story = stories(folder(root, case, seed)).get(case.group)
+            own += story is not None and story.root.rule == case.rule
             if story is None:
                 others.append(f"{case.name}, seed {seed}: nothing in place of {case.rule}")
             elif story.root.rule not in {case.rule, *case.roots}:
                 others.append(f"{case.name}, seed {seed}: {story.headline}")
     console = Console(width=110)
     total = len(cases) * len(seeds)
-    console.print(f"root is the planted fault: {total - len(others)} of {total}")
+    console.print(
+        f"root is the planted fault: {total - len(others)} of {total}, by the very rule it was "
+        f"planted for: {own}"
+    )
     for line in others:
         console.print(f"  {line}")
 
