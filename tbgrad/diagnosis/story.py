@@ -219,7 +219,10 @@ def _brings(cause: Alert, effect: Alert) -> bool:
         late = effect.first_step + LAG if lags else 0
         before = cause.rule in SEEN_LATE or cause.first_step <= effect.first_step + late
     over = cause.state == "closed" and cause.rule in BRIEF
-    return before and not (over and cause.last_step + REACH < effect.first_step)
+    # What one batch does to loss, gradient and update it does at once.
+    at_once = cause.rule == "gradient_spike" and effect.rule in (*SEEN_AT_ONCE, *_RATE)
+    reach = LAG if at_once else REACH
+    return before and not (over and cause.last_step + reach < effect.first_step)
 
 
 def _told(root: Alert, members: Sequence[Alert]) -> Story:

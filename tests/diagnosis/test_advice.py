@@ -120,6 +120,15 @@ def test_where_only_the_last_layer_trains_that_is_said() -> None:
     assert two.advice == "follow the output of layer dense_0 to the loss in call()"
 
 
+def test_one_unit_that_is_always_one() -> None:
+    lambda_behind = replace(RELU, loss="binary_crossentropy", logits=False, output_units=1)
+    found = alerts(range(1, 9), columns=lambda _: {"norm": 0.0}, manifest=lambda_behind)
+    assert of(found, "no_gradient").advice.startswith("give the last layer activation='sigmoid'")
+    ten = replace(lambda_behind, output_units=10)
+    found = alerts(range(1, 9), columns=lambda _: {"norm": 0.0}, manifest=ten)
+    assert of(found, "no_gradient").advice.startswith("check the last layer")
+
+
 @pytest.mark.parametrize(
     ("loss", "advice"),
     [

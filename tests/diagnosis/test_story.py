@@ -64,6 +64,19 @@ CHAINS: dict[str, list[Alert]] = {
 }
 
 
+def test_a_spike_long_before_is_not_what_diverges() -> None:
+    """As where a rate is so large that one batch leaps, and the training is lost much later."""
+    spike = alert("gradient_spike", 25, 25, state="closed")
+    later = [alert("update_too_large", 57), alert("loss_diverging", 71, severity="error")]
+    story = story_of([spike, *later])
+    assert story is not None
+    assert story.root.rule == "update_too_large"
+    assert [each.root.rule for each in story.further] == ["gradient_spike"]
+    soon = story_of([spike, alert("update_too_large", 27), alert("loss_diverging", 31)])
+    assert soon is not None
+    assert soon.root.rule == "gradient_spike"
+
+
 @pytest.mark.parametrize("rule", CHAINS)
 def test_the_fault_that_began_it_is_the_root(rule: str) -> None:
     story = story_of(CHAINS[rule])

@@ -122,6 +122,11 @@ def _no_gradient_otherwise(moment: Moment, rows: Rows) -> Advice:
             return Advice("remove activation='relu' from the last layer")
         if moment.facts.worst_update > moment.settings.update_ratio:
             return Advice(safe_rate(moment), "replace 'relu' by activation='leaky_relu'")
+        if _may_be_softmax_of_one(moment):
+            return Advice(
+                "give the last layer activation='sigmoid': a softmax of its one unit is always one",
+                "follow the loss back: what of y_pred does it use?",
+            )
         return Advice(
             "check the last layer: an activation that is constant there lets nothing through",
             "follow the loss back: what of y_pred does it use?",
@@ -136,6 +141,14 @@ def _no_gradient_otherwise(moment: Moment, rows: Rows) -> Advice:
         f"follow the output of layer {name} to the loss in call()",
         "if the layer is meant to stay as it is, set trainable=False",
     )
+
+
+def _may_be_softmax_of_one(moment: Moment) -> bool:
+    """Whether a single unit goes through something unknown to a loss that takes a probability."""
+    manifest = moment.manifest
+    if manifest is None or manifest.output_units != 1 or manifest.output_activation:
+        return False
+    return "binary" in manifest.loss and manifest.logits is False
 
 
 def _only_the_last_trains(moment: Moment, rows: Rows) -> bool:
