@@ -27,6 +27,9 @@ SCALED = {"adam", "adamw", "nadam", "adamax", "rmsprop"}
 NEAR = 10.0
 """A new rate so near to the default may as well be the default, which suits most trainings."""
 
+LATE = 10.0
+"""A rate with which updates were as they should be at first is not more times too large."""
+
 TO_AND_FRO = 5.0
 """A rate with which steps go to and fro, but not away, is not many times too large."""
 
@@ -35,8 +38,9 @@ MARGIN = 1.25
 
 
 def amount(value: float) -> str:
-    """A new value: one digit is enough."""
-    return f"{float(f'{value:.1g}'):g}"
+    """A new value: one digit is enough, but where that is a 1, which may stand for half as much."""
+    exact = f"{value:.1e}"
+    return f"{float(exact if exact.startswith('1') else f'{value:.0e}'):g}"
 
 
 def setting(moment: Moment, *names: str) -> float:
@@ -96,7 +100,8 @@ def excess(moment: Moment, least: float = 3.0) -> float:
     largest = facts.early_update if early else facts.worst_update
     if math.isnan(largest) or largest < 0.02:
         return least
-    most = MOST if largest < 10 else 10 * MOST
+    # What grew later was set going by a rate that is beyond stability, but by how little?
+    most = LATE if not early else MOST if largest < 10 else 10 * MOST
     return min(most, max(least, largest / USUAL_UPDATE))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tbgrad.diagnosis.change import amount
 from tbgrad.log.batches import Batches
 from tests.diagnosis.histories import RELU, TANH, alerts, noise, of_kernels
 from tests.diagnosis.test_rules_of_setup import of, set_to
@@ -93,7 +94,7 @@ def test_a_new_rate_near_the_default_is_the_default(
 @pytest.mark.parametrize(
     ("optimizer", "rate", "update", "advice"),
     [
-        ("SGD", 5e-6, 1e-6, "raise learning_rate from 5e-06 to 0.02"),
+        ("SGD", 5e-6, 1e-6, "raise learning_rate from 5e-06 to 0.015"),
         ("SGD", 5e-6, 1e-9, "raise learning_rate from 5e-06 to 0.05"),
         ("Adam", 1e-5, 1e-5, "raise learning_rate from 1e-05 to 0.001"),
     ],
@@ -143,3 +144,17 @@ def test_a_loss_by_hand_that_never_was_finite(loss: str, advice: str) -> None:
                    lambda _: {"nonfinite": 3.0}, replace(RELU, loss=loss))  # fmt: skip
     (lost, *_) = [alert for alert in found if alert.rule == "nonfinite"]
     assert lost.advice == advice
+
+
+def test_a_new_value_has_one_digit_or_two_where_the_first_is_a_one() -> None:
+    assert [amount(x) for x in (0.015, 1.04, 0.0995, 7.2, 13, 1.96, 2.4e-5)] == [
+        "0.015", "1", "0.1", "7", "13", "2", "2e-05",
+    ]  # fmt: skip
+
+
+def test_a_rate_with_which_updates_grew_late_is_not_a_hundred_times_too_large() -> None:
+    grown = lambda s: {"update_norm": 8.0 if s > 30 else 4e-3}  # noqa: E731
+    late = of(alerts(range(1, 50), columns=grown), "update_too_large")
+    assert late.advice == "lower learning_rate from 0.1 to 0.01"
+    early = of(alerts(range(1, 50), columns=lambda _: {"update_norm": 8.0}), "update_too_large")
+    assert early.advice == "lower learning_rate from 0.1 to 0.001"

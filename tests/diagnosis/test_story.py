@@ -155,7 +155,7 @@ def test_a_rate_beyond_the_threshold_is_told_in_one_sentence_with_its_new_value(
         "learning rate 4.3 times beyond the stability threshold from step 0; "
     )
     assert "non-finite at step 8" in story.headline
-    assert story.advice == "lower learning_rate from 0.1 to 0.02"  # 0.1 / 4.3, with a margin
+    assert story.advice == "lower learning_rate from 0.1 to 0.019"  # 0.1 / 4.3, with a margin
     assert replace(story.root, headline="").headline == ""
 
 
