@@ -52,6 +52,7 @@ class Treatment:
     sentences: list[str] = field(default_factory=list)
     rules: list[str] = field(default_factory=list)
     refused: str = ""
+    untold: bool = False
 
     @property
     def ends(self) -> list[float]:
@@ -128,7 +129,7 @@ def _advance(treatment: Treatment, number: int, root: Path) -> None:
     newest = treatment.tasks[-1]
     told = {group: story for group, story in stories(newest.folder).items() if story is not None}
     if not told:
-        treatment.refused = "nothing is told"
+        treatment.refused, treatment.untold = "nothing is told", True
         return
     group = min(told, key=lambda name: rank(told[name]))
     story = told[group]
@@ -160,17 +161,19 @@ def show(title: str, treatments: list[Treatment], rounds: int) -> None:
         of_rule[each.case.rule].append(each)
     table = Table(title=f"{title}: {len(treatments)} faults")
     table.add_column("rule")
-    for name in ("faults", "in one round", f"in {rounds}", "within noise", "not followed"):
+    named = ("faults", "in one round", f"in {rounds}", "within noise", "untold", "not followed")
+    for name in named:
         table.add_column(name, justify="right")
     for rule, some in of_rule.items():
         table.add_row(rule, *map(str, _counts(some)))
     console.print(table)
     total = len(treatments)
-    first, all_rounds, noise, refused = _counts(treatments)[1:]
+    first, all_rounds, noise, untold, refused = _counts(treatments)[1:]
     console.print(
         f"mended in the first round: {first} of {total} ({first / total:.0%}), in {rounds}: "
         f"{all_rounds} ({all_rounds / total:.0%}); where the noise between seeds counts: {noise} "
-        f"({noise / total:.0%}); not followed: {refused}"
+        f"({noise / total:.0%}); not mended, but nothing is told any more: {untold}; advice that "
+        f"was not followed: {refused}"
     )
     for each in treatments:
         if each.mended_in not in (0, 1):
@@ -186,13 +189,14 @@ def show(title: str, treatments: list[Treatment], rounds: int) -> None:
         console.print(f"  {each.case.name}, round {number}: {each.sentences[number - 1]}")
 
 
-def _counts(some: list[Treatment]) -> tuple[int, int, int, int, int]:
+def _counts(some: list[Treatment]) -> tuple[int, ...]:
     return (
         len(some),
         sum(each.mended_in in (0, 1) for each in some),
         sum(each.mended_in >= 0 for each in some),
         sum(each.mended_within_noise_in >= 0 for each in some),
-        sum(bool(each.refused) for each in some),
+        sum(each.untold for each in some),
+        sum(bool(each.refused) and not each.untold for each in some),
     )
 
 
