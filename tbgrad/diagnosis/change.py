@@ -9,8 +9,26 @@ from tbgrad.diagnosis.rule import Moment
 USUAL_UPDATE = 1e-3
 """Of the weights, what an update usually changes."""
 
+EARLY_UPDATE = 3e-3
+"""The same of the first updates: half of the healthy trainings of the clinic change more."""
+
+FURTHEST = 1e4
+"""A rate that is far too low is raised by at most so much: updates then were measured, and tiny."""
+
 MOST = 100.0
 """A rate is changed by at most so much at once, unless an update outweighs the weights."""
+
+DEFAULT_RATE = 1e-3
+"""Of the optimizers in `SCALED`, what they have where nothing else is said."""
+
+SCALED = {"adam", "adamw", "nadam", "adamax", "rmsprop"}
+"""Optimizers whose steps have the size of the rate, whatever the gradient's."""
+
+NEAR = 10.0
+"""A new rate so near to the default may as well be the default, which suits most trainings."""
+
+LATE = 10.0
+"""A rate with which updates were as they should be at first is not more times too large."""
 
 TO_AND_FRO = 5.0
 """A rate with which steps go to and fro, but not away, is not many times too large."""
@@ -20,8 +38,9 @@ MARGIN = 1.25
 
 
 def amount(value: float) -> str:
-    """A new value: one digit is enough."""
-    return f"{float(f'{value:.1g}'):g}"
+    """A new value: one digit is enough, but where that is a 1, which may stand for half as much."""
+    exact = f"{value:.1e}"
+    return f"{float(exact if exact.startswith('1') else f'{value:.0e}'):g}"
 
 
 def setting(moment: Moment, *names: str) -> float:
@@ -48,12 +67,24 @@ def divided_rate(moment: Moment, factor: float) -> str:
     return f"lower learning_rate from {rate:.3g} to {amount(rate / factor)}"
 
 
+def by_default(moment: Moment, factor: float) -> float:
+    """The factor by which to change the rate so that it is the default, where that is near."""
+    manifest, rate = moment.manifest, rate_of(moment)
+    name = str(manifest.optimizer.get("name", "")) if manifest is not None else ""
+    to_default = rate / DEFAULT_RATE
+    near = 1 / NEAR < factor / to_default < NEAR if rate > 0 else False
+    far = min(factor, to_default) >= NEAR or max(factor, to_default) <= 1 / NEAR
+    return to_default if name.lower() in SCALED and near and far else factor
+
+
 def safe_rate(moment: Moment, least: float = 3.0) -> str:
     """Advice to lower the learning rate: below the limit of stability, or to usual updates.
 
     `least` is the factor where neither is known.
     """
-    return divided_rate(moment, excess(moment, least))
+    factor = excess(moment, least)
+    measured = moment.facts.worst_stability > 1 or factor == TO_AND_FRO
+    return divided_rate(moment, factor if measured else by_default(moment, factor))
 
 
 def excess(moment: Moment, least: float = 3.0) -> float:
@@ -69,14 +100,19 @@ def excess(moment: Moment, least: float = 3.0) -> float:
     largest = facts.early_update if early else facts.worst_update
     if math.isnan(largest) or largest < 0.02:
         return least
-    most = MOST if largest < 10 else 10 * MOST
+    # What grew later was set going by a rate that is beyond stability, but by how little?
+    most = LATE if not early else MOST if largest < 10 else 10 * MOST
     return min(most, max(least, largest / USUAL_UPDATE))
 
 
 def raised_rate(moment: Moment, ratio: float) -> str:
-    """Advice to raise the learning rate until updates change as much as is usual."""
-    factor = min(MOST, max(3.0, USUAL_UPDATE / ratio)) if ratio > 0 else MOST
+    """Advice to raise the learning rate until updates change as much as is usual.
+
+    Updates that were tiny from the first on are so for the rate; others, since the gradient is.
+    """
+    most = FURTHEST if moment.facts.early_update < moment.settings.small_update else MOST
+    factor = min(most, max(3.0, EARLY_UPDATE / ratio)) if ratio > 0 else MOST
     rate = rate_of(moment)
     if not rate > 0:
         return f"multiply learning_rate by {factor:.2g}"
-    return f"raise learning_rate from {rate:.3g} to {amount(rate * factor)}"
+    return f"raise learning_rate from {rate:.3g} to {amount(rate / by_default(moment, 1 / factor))}"

@@ -45,7 +45,7 @@ CAUSES: Mapping[str, frozenset[str]] = {
         "dead_units": (
             *_LOST, "zero_initialization", "weights_decayed", "vanishing_gradient",
         ),
-        "saturated_layer": (*_LOST,),
+        "saturated_layer": (*_LOST, "zero_initialization"),
         "vanishing_gradient": (*_LOST, *_BLOCKED),
         "no_gradient": (*_LOST, *_BLOCKED, "clipping_always"),
         "frozen_parameter": (*_LOST, *_BLOCKED, "schedule_ended", "clipping_always"),
@@ -84,6 +84,11 @@ SEEN_AT_ONCE = frozenset(
 
 SEEN_LATE = frozenset({"schedule_ended", "weights_decayed", "data_sorted"})
 """Faults that are told once they have lasted: by then others show what they bring about."""
+
+SET_UP = frozenset(
+    {"inputs_unscaled", "output_mismatch", "zero_initialization", "momentum_too_large"}
+)
+"""Faults that are there ahead of any step, though some steps have to show them."""
 
 LAG = 16
 """By so many steps, and by as many as there were until then, a cause may be seen later."""
@@ -148,7 +153,7 @@ def story_of(alerts: Iterable[Alert]) -> Story | None:
     >>> story = story_of(alerts_of(run))
     >>> print(story.headline, story.advice, sep="; ")
     """
-    stories = sorted(_stories(sorted(alerts, key=_order)), key=_rank)
+    stories = sorted(_stories(sorted(alerts, key=_order)), key=rank)
     if not stories:
         return None
     first, *others = stories
@@ -164,7 +169,7 @@ def _order(alert: Alert) -> tuple[int, int, str]:
     return alert.first_step, len(CAUSES.get(alert.rule, ())), alert.rule
 
 
-def _rank(story: Story) -> tuple[bool, bool, int, int]:
+def rank(story: Story) -> tuple[bool, bool, int, int]:
     """Mere hints come last, what is over behind what is not."""
     severity = SEVERITIES.index(story.severity)
     return story.severity == "info", not story.is_open, severity, story.root.first_step
@@ -210,10 +215,14 @@ def _brings(cause: Alert, effect: Alert) -> bool:
     if effect.rule in CAUSES.get(cause.rule, ()):  # either may be first: time tells
         before = _order(cause) < _order(effect)
     else:
-        late = effect.first_step + LAG if effect.rule in SEEN_AT_ONCE else 0
+        lags = effect.rule in SEEN_AT_ONCE or cause.rule in SET_UP
+        late = effect.first_step + LAG if lags else 0
         before = cause.rule in SEEN_LATE or cause.first_step <= effect.first_step + late
     over = cause.state == "closed" and cause.rule in BRIEF
-    return before and not (over and cause.last_step + REACH < effect.first_step)
+    # What one batch does to loss, gradient and update it does at once.
+    at_once = cause.rule == "gradient_spike" and effect.rule in (*SEEN_AT_ONCE, *_RATE)
+    reach = LAG if at_once else REACH
+    return before and not (over and cause.last_step + reach < effect.first_step)
 
 
 def _told(root: Alert, members: Sequence[Alert]) -> Story:

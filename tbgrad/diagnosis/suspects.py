@@ -8,20 +8,14 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tbgrad.diagnosis.change import amount, rate_of, safe_rate, setting
-from tbgrad.diagnosis.network import CONSTANT
 from tbgrad.diagnosis.rule import Advice, Moment, Rows
 
+SLOW_DECAY = 1e-4
+"""A step takes learning rate · decay of the weights: so much leaves them for thousands of steps."""
+
 PROBABILITIES = {"softmax", "sigmoid", "hard_sigmoid"}
-
-WIDE = 5.0
-"""Norm of the weights into a unit that begin too large: he_normal makes it 1.4, glorot about 1."""
-
-
-THIN = 0.3
-"""The same of weights that begin too small."""
 
 
 class Suspect(NamedTuple):
@@ -75,30 +69,6 @@ def wrong_output(moment: Moment) -> Suspect | None:
             else f"replace activation={given!r} of the last layer by 'softmax'",
         )
     return None
-
-
-def alike(moment: Moment) -> Suspect | None:
-    """Weights that begin all alike."""
-    rows = alike_rows(moment)
-    manifest = moment.manifest
-    if rows is None or manifest is None or not rows.any():
-        return None
-    first = manifest.parameters[int(np.flatnonzero(rows)[0])]
-    began = first.initializer if first.initializer in CONSTANT else "zeros"
-    return Suspect(
-        f"all units of layer {first.layer} begin alike (kernel_initializer {began!r}) and get the "
-        "same gradient",
-        f"set kernel_initializer='glorot_uniform' in layer {first.layer} in place of {began!r}",
-    )
-
-
-def alike_rows(moment: Moment) -> NDArray[np.bool_] | None:
-    """Which kernels ahead of the last began with units all alike, [P]; None where not known."""
-    layers, first = moment.layers, moment.facts.first_weights
-    if layers is None or first is None or len(first) != layers.count:
-        return None
-    rows: NDArray[np.bool_] = layers.inner & (layers.constant | (first == 0))
-    return rows
 
 
 def momentum(moment: Moment) -> Suspect | None:
@@ -175,7 +145,9 @@ def decay(moment: Moment) -> Suspect | None:
         return None
     value, manifest = setting(moment, "weight_decay"), moment.manifest
     if value > 0:
-        remedy = f"lower weight_decay from {value:g} to {amount(min(value / 10, 0.01))}"
+        rate = rate_of(moment)
+        slow = SLOW_DECAY / rate if rate > 0 else math.inf
+        remedy = f"lower weight_decay from {value:g} to {amount(min(value / 10, 0.01, slow))}"
         return Suspect(
             f"weight_decay of {value:g} has taken {1 - fallen:.0%} of the weights", remedy
         )
@@ -210,42 +182,7 @@ def schedule(moment: Moment) -> Suspect | None:
     return Suspect(
         f"the schedule ended at step {facts.ended_since:,}: learning_rate is {facts.rate:.1g} "
         f"after {facts.peak_rate:.1g}",
-        f"keep learning_rate at {facts.peak_rate:.1g}, or have its schedule end with the training",
-    )
-
-
-def wide_weights(moment: Moment) -> Suspect | None:
-    """Weights that begin too large."""
-    layers, first = moment.layers, moment.facts.first_weights
-    if layers is None or first is None or len(first) != layers.count or not len(layers.kernels):
-        return None
-    scales = (first / np.sqrt(layers.units))[layers.kernels]
-    if np.isnan(scales).all() or not np.nanmax(scales) > WIDE:
-        return None
-    worst = float(np.nanmax(scales))
-    recurrent = moment.manifest is not None and any(
-        "recurrent_kernel" in p.path for p in moment.manifest.parameters
-    )
-    return Suspect(
-        f"weights that begin too large: those into a unit have a norm of {worst:.2g}, about 1 is "
-        "usual",
-        "begin with kernel_initializer='glorot_uniform'"
-        + (" and recurrent_initializer='orthogonal'" if recurrent else ""),
-    )
-
-
-def thin_weights(moment: Moment) -> Suspect | None:
-    """Weights that begin too small."""
-    layers, first = moment.layers, moment.facts.first_weights
-    if layers is None or first is None or len(first) != layers.count or len(layers.kernels) < 2:
-        return None
-    usual = float(np.median((first / np.sqrt(layers.units))[layers.kernels]))
-    if not 0 < usual < THIN:
-        return None
-    return Suspect(
-        f"weights that begin too small: those into a unit have a norm of {usual:.1g}, about 1 is "
-        "usual",
-        "begin with kernel_initializer='he_normal' in all hidden layers",
+        f"keep learning_rate at {facts.peak_rate:.3g}: its schedule ended too early",
     )
 
 

@@ -54,6 +54,8 @@ def _activation(model: Any) -> str:
     for layer in reversed(model.layers if layers.is_ordered(model) else ()):
         if isinstance(layer, keras.Model):
             return _activation(layer)
+        if isinstance(layer, keras.layers.Lambda):
+            return ""  # anything may be in there
         is_softmax = isinstance(layer, keras.layers.Softmax)
         name = "softmax" if is_softmax else layers.activation_of(layer)
         if name or layer.weights:

@@ -35,7 +35,7 @@ def aside() -> tuple[Case, ...]:
 
 
 def _gradients() -> Iterator[Case]:
-    deep = Fault("vanishing_gradient", "hidden_0", {"activation": "relu"})
+    deep = Fault("vanishing_gradient", "hidden_0")
     sigmoid = {"activation": "sigmoid"}
     yield deep("mlp deep sigmoid wide", replace(MLP, width=96, depth=6), **sigmoid)
     yield deep("mlp deep sigmoid diabetes", replace(DIABETES, depth=7), **sigmoid)
@@ -62,7 +62,7 @@ def _gradients() -> Iterator[Case]:
     momentum = replace(WIDE_CNN, **MOMENTUM | {"rate": 0.01})
     yield spike("cnn one wild batch", momentum, spike_at=70)
 
-    clipped = Fault("clipping_always", "", {"settings": {"clipnorm": 1.0}})
+    clipped = Fault("clipping_always")
     yield clipped("cnn clipped far too low", descent(CNN, 0.05), settings={"clipnorm": 5e-4})
 
 
@@ -133,13 +133,25 @@ def _others() -> Iterator[Case]:
     noisy = Fault("noise_dominated")
     yield noisy("transformer batch of two", TRANSFORMER, batch=2, steps=800)
 
-    whole = Fault("batch_too_large", "", {"batch": 256, "steps": 2800})
+    whole = Fault("batch_too_large")
     yield whole("cnn whole data a batch", replace(CNN, optimizer="SGD", rate=0.01), batch=1797)
 
     overflow = Fault("loss_scale_collapse")
-    mixed = replace(CANCER, depth=4, mixed=True)
+    mixed = replace(CANCER, depth=4, mixed="float16")
     yield overflow("mlp mixed overflow", mixed, raw=True, gain=60.0)
 
-    overfits = Fault("overfitting", "", {"samples": 1200, "shuffled": False})
+    overfits = Fault("overfitting")
     few = replace(CNN, width=48, rate=5e-3, batch=20, samples=1200)
     yield overfits("cnn overfitting", few, samples=40, shuffled=True, steps=800)
+
+    ended = Fault("schedule_ended")
+    cosine = replace(ROWS_LSTM, schedule="cosine", rate=1e-3, steps=1000)
+    yield ended("lstm schedule ends early", cosine, decay_steps=40)
+
+    decayed = Fault("weights_decayed")
+    light = replace(TRANSFORMER, optimizer="AdamW", settings={"weight_decay": 4e-3})
+    yield decayed("transformer weight decay too large", light, settings={"weight_decay": 30.0})
+
+    by_class = Fault("data_sorted")
+    epochs = replace(ROWS_LSTM, order="fixed", steps=1200)
+    yield by_class("lstm data sorted", epochs, order="sorted")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,8 +14,9 @@ class Case:
     """A training, the rule that has to find its fault ("" where it has none), and in which layers.
 
     `layers` is a part of the path of a parameter that the alert has to name, "" where the fault is
-    of the whole run; `group` the group of parameters where it is. `advised` is the change to the
-    recipe that the alert advises. No threshold was chosen by a case that is `aside`.
+    of the whole run; `group` the group of parameters where it is. `healthy` is the same training
+    without the fault, `roots` further rules whose fault is as truly in the recipe, or deeper, so
+    that a story may begin with it. No threshold was chosen by a case that is `aside`.
     """
 
     name: str
@@ -23,25 +24,33 @@ class Case:
     rule: str = ""
     layers: str = ""
     group: str = "."
-    advised: Mapping[str, Any] | None = None
+    healthy: Recipe | None = None
+    roots: frozenset[str] = frozenset()
     aside: bool = False
 
 
-SETTING = ("steps", "biased")
-"""Of what is wrong in a recipe, what need not be undone."""
+_TRUE: tuple[tuple[Callable[[Recipe, Mapping[str, Any]], bool], str], ...] = (
+    # Whatever shows first, what was done to the recipe is that the inputs were left as measured.
+    (lambda _, wrong: "raw" in wrong, "inputs_unscaled"),
+    # The loss is handed something else than it takes, whether or not a gradient comes through.
+    (lambda _, wrong: bool({"output", "from_logits"} & set(wrong)), "output_mismatch"),
+    # All weights of the hidden layers begin at zero: the saddle is where that puts them.
+    (lambda _, wrong: wrong.get("gain") == 0, "zero_initialization"),
+    # What diverges, swings or lies beyond the edge does so since the rate was made larger.
+    (lambda healthy, wrong: wrong.get("rate", 0.0) > healthy.rate, "update_too_large"),
+)
+"""What may be done to a healthy recipe, and the rule that tells of just that."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Plants faults that one rule has to find; `advised` is the change that mends them."""
+    """Plants faults that one rule has to find."""
 
     rule: str
     layers: str = ""
-    advised: Mapping[str, Any] | None = None
 
     def __call__(self, name: str, healthy: Recipe, layers: str = "", **wrong: Any) -> Case:
-        """A healthy recipe with something wrong; the advice is to undo that, if no other is set."""
-        advised = {key: getattr(healthy, key) for key in wrong if key not in SETTING}
+        """A healthy recipe with something wrong; how long it trains is not."""
         group = "."
         if healthy.model == "gan":
             group = "generator" if "rate" in wrong else "discriminator"
@@ -51,7 +60,8 @@ class Fault:
             self.rule,
             layers or self.layers,
             group,
-            advised if self.advised is None else self.advised,
+            replace(healthy, steps=wrong.get("steps", healthy.steps)),
+            frozenset(rule for is_there, rule in _TRUE if is_there(healthy, wrong)),
         )
 
 

@@ -58,8 +58,11 @@ def _recipes() -> Iterator[tuple[str, Recipe]]:
             yield f"{kind} {name}", recipe
     more = {"normalization": True, "depth": 4}
     yield "cnn batch normalization", replace(CNN, **more)
+    yield "cnn fixed order", replace(CNN, order="fixed", steps=1200)
+    yield "mlp fixed order", replace(MLP, order="fixed", steps=1200)
+    yield "mlp weight decay", replace(descent(MLP, 0.1), settings={"weight_decay": 1e-3})
     yield "cnn dropout", replace(CNN, dropout=0.3)
-    yield "cnn mixed precision", replace(CNN, mixed=True)
+    yield "cnn mixed precision", replace(CNN, mixed="float16")
     yield "cnn cosine", replace(_momentum(CNN), schedule="cosine")
     yield "mlp tanh", replace(MLP, activation="tanh")
     yield "mlp gelu deep", replace(MLP, activation="gelu", depth=5)
@@ -117,6 +120,7 @@ def _aside() -> Iterator[tuple[str, Recipe]]:
     yield "transformer wide", replace(TRANSFORMER, width=64, rate=5e-4)
     yield "transformer gelu", replace(TRANSFORMER, activation="gelu", depth=3)
     yield "transformer rows nadam", replace(TRANSFORMER, optimizer="Nadam")
-    yield "transformer tokens mixed", replace(TOKENS, mixed=True)
+    yield "transformer tokens mixed", replace(TOKENS, mixed="float16")
+    yield "transformer fixed order", replace(TRANSFORMER, order="fixed", steps=1200)
     yield "gan ring wide", replace(GAN, width=96, rate=3e-4)
     yield "gan digits small batch", replace(GAN, data="digits", rate=2e-4, width=96, batch=32)

@@ -14,7 +14,7 @@ LATENT = 8
 
 def build(recipe: Recipe, shape: tuple[int, ...], classes: int) -> keras.Model:
     """The compiled model of a recipe."""
-    keras.config.set_dtype_policy("mixed_float16" if recipe.mixed else "float32")
+    keras.config.set_dtype_policy(f"mixed_{recipe.mixed}" if recipe.mixed else "float32")
     try:
         if recipe.model == "gan":
             return _gan(recipe, shape)
@@ -38,50 +38,56 @@ def optimizer(recipe: Recipe, rate: float = 0.0) -> keras.optimizers.Optimizer:
     peak = rate or recipe.rate
     schedules = keras.optimizers.schedules
     chosen: Any = peak
+    length = recipe.decay_steps or recipe.steps
     if recipe.schedule == "cosine":
-        chosen = schedules.CosineDecay(peak, recipe.steps)
+        chosen = schedules.CosineDecay(peak, length)
     elif recipe.schedule == "warmup":
-        chosen = schedules.CosineDecay(
-            0.0, recipe.steps, warmup_target=peak, warmup_steps=recipe.steps // 10
-        )
+        chosen = schedules.CosineDecay(0.0, length, warmup_target=peak, warmup_steps=length // 10)
     made = getattr(keras.optimizers, recipe.optimizer)(chosen, **recipe.settings)
-    return keras.optimizers.LossScaleOptimizer(made) if recipe.mixed else made
+    # Only float16 needs a scale: bfloat16 has the range of float32.
+    scaled = recipe.mixed == "float16"
+    return keras.optimizers.LossScaleOptimizer(made) if scaled else made
 
 
 def _initializer(recipe: Recipe) -> Any:
-    relu = recipe.activation == "relu"
+    kind = recipe.initializer or ("he_normal" if recipe.activation == "relu" else "glorot_normal")
     if not recipe.gain:
         return keras.initializers.Zeros()
-    scale = recipe.gain**2 * (2.0 if relu else 1.0)
-    return keras.initializers.VarianceScaling(scale, "fan_in" if relu else "fan_avg", "normal")
+    if kind not in ("he_normal", "glorot_normal"):
+        return keras.initializers.get(kind)
+    he = kind == "he_normal"
+    scale = recipe.gain**2 * (2.0 if he else 1.0)
+    return keras.initializers.VarianceScaling(scale, "fan_in" if he else "fan_avg", "normal")
 
 
 def _options(recipe: Recipe, name: str) -> dict[str, Any]:
-    options: dict[str, Any] = {"kernel_initializer": _initializer(recipe), "name": name}
+    options: dict[str, Any] = {
+        "kernel_initializer": _initializer(recipe), "activation": recipe.activation, "name": name
+    }  # fmt: skip
     if recipe.bias and name.startswith(recipe.biased):
         options["bias_initializer"] = keras.initializers.Constant(recipe.bias)
     if recipe.wrong == "pinned" and name == "hidden_0":
         options["kernel_constraint"] = _Pinned()
     if recipe.wrong == "one large layer" and name == "hidden_1":
         options["kernel_initializer"] = keras.initializers.RandomNormal(stddev=6.0)
-    return options
+    return options | recipe.layers.get(name, {})
 
 
 def _hidden(recipe: Recipe, features: Any, layer: Any) -> Any:
     """A layer with its normalization, activation and dropout."""
+    activation = layer.activation
     if recipe.normalization:
         layer.activation = keras.activations.linear
     features = layer(features)
     if recipe.normalization:
         features = keras.layers.BatchNormalization()(features)
-        features = keras.layers.Activation(recipe.activation)(features)
+        features = keras.layers.Activation(activation)(features)
     return keras.layers.Dropout(recipe.dropout)(features) if recipe.dropout else features
 
 
 def _mlp(recipe: Recipe, features: Any) -> Any:
     for i in range(recipe.depth):
-        options = _options(recipe, f"hidden_{i}")
-        layer = keras.layers.Dense(recipe.width, recipe.activation, **options)
+        layer = keras.layers.Dense(recipe.width, **_options(recipe, f"hidden_{i}"))
         features = _hidden(recipe, features, layer)
     return features
 
@@ -89,9 +95,7 @@ def _mlp(recipe: Recipe, features: Any) -> Any:
 def _cnn(recipe: Recipe, features: Any) -> Any:
     for i in range(recipe.depth):
         options = _options(recipe, f"hidden_{i}")
-        layer = keras.layers.Conv2D(
-            recipe.width // 3, 3, padding="same", activation=recipe.activation, **options
-        )
+        layer = keras.layers.Conv2D(recipe.width // 3, 3, padding="same", **options)
         features = _hidden(recipe, features, layer)
         if i == 0:
             features = keras.layers.MaxPooling2D()(features)
@@ -106,13 +110,14 @@ def _recurrent(recipe: Recipe, features: Any) -> Any:
         if recipe.model == "lstm":
             layer = keras.layers.LSTM(recipe.width, return_sequences=not last, name=f"hidden_{i}")
         else:
-            layer = keras.layers.SimpleRNN(
-                recipe.width,
-                recipe.activation,
-                recurrent_initializer=keras.initializers.Orthogonal(recipe.gain),
-                return_sequences=not last,
-                name=f"hidden_{i}",
-            )
+            options: dict[str, Any] = {
+                "activation": recipe.activation,
+                "kernel_initializer": recipe.initializer or "glorot_uniform",
+                "recurrent_initializer": keras.initializers.Orthogonal(recipe.gain),
+                "name": f"hidden_{i}",
+            }
+            options |= recipe.layers.get(f"hidden_{i}", {})
+            layer = keras.layers.SimpleRNN(recipe.width, return_sequences=not last, **options)
         features = layer(features)
     return features
 
@@ -129,14 +134,12 @@ def _transformer(recipe: Recipe, features: Any) -> Any:
         return keras.layers.LayerNormalization()(x) if recipe.wrong != "no normalization" else x
 
     for i in range(recipe.depth):
-        attention = keras.layers.MultiHeadAttention(
-            2, width // 2, kernel_initializer=_initializer(recipe), name=f"attention_{i}"
-        )
+        options = {"kernel_initializer": _initializer(recipe), "name": f"attention_{i}"}
+        options |= recipe.layers.get(f"attention_{i}", {})
+        attention = keras.layers.MultiHeadAttention(2, width // 2, **options)
         normed = norm(features)
         features = features + attention(normed, normed)
-        wide = keras.layers.Dense(2 * width, recipe.activation, **_options(recipe, f"hidden_{i}"))(
-            norm(features)
-        )
+        wide = keras.layers.Dense(2 * width, **_options(recipe, f"hidden_{i}"))(norm(features))
         narrow = keras.layers.Dense(width, kernel_initializer=_initializer(recipe))(wide)
         features = features + narrow
     return keras.layers.GlobalAveragePooling1D()(norm(features))
@@ -151,35 +154,28 @@ def _mistaken(recipe: Recipe, features: Any) -> Any:
     if recipe.wrong == "detached" and recipe.model != "transformer":
         branch = keras.layers.Dense(features.shape[-1], "relu", name="branch")(features)
         return features + keras.ops.stop_gradient(branch)
-    if recipe.wrong == "unused":
-        return features + 0 * keras.ops.stop_gradient(
-            keras.layers.Dense(features.shape[-1], name="branch")(features)
-        )
     return features
 
 
 def _head(recipe: Recipe, classes: int) -> tuple[Any, Any]:
     """The output layer and the loss."""
-    losses = keras.losses
-    if recipe.wrong == "softmax of one":
+    losses, activation = keras.losses, recipe.output
+    units = 1 if recipe.binary else classes or 1
+    behind = []
+    if activation == "softmax" and units == 1:
         # A Softmax of Keras would hand its logits to the loss behind the user's back.
-        share = keras.layers.Lambda(tf.nn.softmax)
-        out = keras.Sequential([keras.layers.Dense(1, name="out"), share])
-        return out, losses.BinaryCrossentropy()
-    if recipe.wrong == "no probability":
-        start = keras.initializers.Constant(-3.0)
-        out = keras.layers.Dense(1, name="out", bias_initializer=start)
-        return out, losses.BinaryCrossentropy()  # of a number that is no probability
-    if recipe.wrong == "relu of logits":
-        start = keras.initializers.Constant(-8.0)
-        out = keras.layers.Dense(classes, "relu", name="out", bias_initializer=start)
-        return out, losses.SparseCategoricalCrossentropy(from_logits=True)
-    if recipe.wrong == "logarithm":
-        return keras.layers.Dense(classes, "relu", name="out"), _bare_logarithm
-    if classes:
-        logits = keras.layers.Dense(classes, name="out", dtype="float32")
-        return logits, losses.SparseCategoricalCrossentropy(from_logits=True)
-    return keras.layers.Dense(1, name="out", dtype="float32"), losses.MeanSquaredError()
+        activation, behind = "linear", [keras.layers.Lambda(tf.nn.softmax)]
+    start = keras.initializers.Constant(recipe.output_bias)
+    out = keras.layers.Dense(units, activation, name="out", dtype="float32", bias_initializer=start)
+    if recipe.loss:
+        loss: Any = _bare_logarithm if recipe.loss == "bare logarithm" else _guarded_logarithm
+    elif recipe.binary:
+        loss = losses.BinaryCrossentropy(from_logits=recipe.from_logits)
+    elif classes:
+        loss = losses.SparseCategoricalCrossentropy(from_logits=recipe.from_logits)
+    else:
+        loss = losses.MeanSquaredError()
+    return keras.Sequential([out, *behind]) if behind else out, loss
 
 
 def _bare_logarithm(labels: Any, values: Any) -> Any:
@@ -187,6 +183,11 @@ def _bare_logarithm(labels: Any, values: Any) -> Any:
     share = values / tf.reduce_sum(values, -1, keepdims=True)
     chosen = tf.gather(share, tf.cast(tf.reshape(labels, [-1]), tf.int32), axis=1, batch_dims=1)
     return -tf.math.log(chosen)
+
+
+def _guarded_logarithm(labels: Any, values: Any) -> Any:
+    """The same with the little that keeps it from zero."""
+    return _bare_logarithm(labels, values + keras.config.epsilon())
 
 
 class Positions(keras.layers.Layer):
@@ -262,10 +263,9 @@ def _gan(recipe: Recipe, shape: tuple[int, ...]) -> keras.Model:
     for i in range(2):
         seen = keras.layers.Dense(recipe.width, "leaky_relu", name=f"judge_{i}")(seen)
         if recipe.wrong == "dead judge" and i == 1:
-            start = keras.initializers.Constant(-30.0)
-            seen = keras.layers.Dense(recipe.width, "relu", name="dead", bias_initializer=start)(
-                seen
-            )
+            options = {"bias_initializer": keras.initializers.Constant(-30.0), "activation": "relu"}
+            options |= recipe.layers.get("dead", {})
+            seen = keras.layers.Dense(recipe.width, name="dead", **options)(seen)
     discriminator = keras.Model(
         points, keras.layers.Dense(1, name="out")(seen), name="discriminator"
     )

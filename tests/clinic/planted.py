@@ -32,7 +32,7 @@ def planted() -> tuple[Case, ...]:
 
 
 def _gradients() -> Iterator[Case]:
-    deep = Fault("vanishing_gradient", "hidden_0", {"activation": "relu"})
+    deep = Fault("vanishing_gradient", "hidden_0")
     sigmoid = {"activation": "sigmoid", "depth": 8}
     yield deep("mlp deep sigmoid", MLP, **sigmoid)
     yield deep("mlp deep sigmoid sgd", replace(WINE, **MOMENTUM), **sigmoid)
@@ -50,20 +50,22 @@ def _gradients() -> Iterator[Case]:
     yield large("cnn large init", replace(CNN, depth=6), gain=6.0)
     yield large("rnn exploding recurrence", replace(RNN, activation="linear"), gain=1.8)
     yield large("rnn exploding relu recurrence", replace(RNN, activation="relu"), gain=2.5)
-    yield large("transformer large init", TRANSFORMER, gain=12.0, wrong="no normalization")
+    bare = replace(TRANSFORMER, wrong="no normalization")
+    yield large("transformer large init", bare, gain=12.0)
     yield large("mlp raw inputs", CANCER, raw=True)
 
     nonfinite = Fault("nonfinite")
     for name, base in ALL.items():
         yield nonfinite(f"{name} corrupt batch", base, inf_at=25)
-    yield nonfinite("mlp bare logarithm", MLP, wrong="logarithm")
+    guarded = replace(MLP, output="relu", loss="guarded logarithm")
+    yield nonfinite("mlp bare logarithm", guarded, loss="bare logarithm")
 
     spike = Fault("gradient_spike")
     bases = {"mlp": replace(MLP, **MOMENTUM), "cnn": CNN, "diabetes": DIABETES}
     for name, base in bases.items():
         yield spike(f"{name} one wild batch", base, spike_at=60)
 
-    clipped = Fault("clipping_always", "", {"settings": {"global_clipnorm": 1.0}})
+    clipped = Fault("clipping_always")
     for name, base in (("mlp", MLP), ("lstm", LSTM), ("transformer", TOKENS)):
         steep = descent(base, 0.05)
         yield clipped(f"{name} clipped far too low", steep, settings={"global_clipnorm": 1e-3})
@@ -93,9 +95,11 @@ def _layers() -> Iterator[Case]:
     yield head("mlp only the head trains", MLP, wrong="only the head")
     yield head("lstm only the head trains", LSTM, wrong="only the head")
     none = Fault("no_gradient")
-    yield none("mlp relu before the loss", MLP, wrong="relu of logits")
-    yield none("mlp softmax of one", CANCER, wrong="softmax of one")
-    yield none("mlp loss of a probability", CANCER, wrong="no probability")
+    yield none("mlp relu before the loss", MLP, output="relu", output_bias=-8.0)
+    binary = replace(CANCER, binary=True)
+    yield none("mlp softmax of one", binary, output="softmax", from_logits=False)
+    below = replace(binary, output_bias=-3.0)
+    yield none("mlp loss of a probability", below, from_logits=False)
 
     frozen = Fault("frozen_parameter", "hidden_0")
     yield frozen("cnn pinned", CNN, wrong="pinned")
@@ -167,12 +171,12 @@ def _others() -> Iterator[Case]:
     for name, base in (("mlp", momentum), ("cnn", CNN)):
         yield noisy(f"{name} batch of two", base, batch=2, steps=800)
 
-    whole = Fault("batch_too_large", "", {"batch": 256, "steps": 2800})
+    whole = Fault("batch_too_large")
     yield whole("mlp whole data a batch", descent(MLP, 0.02), batch=1797)
 
     overflow = Fault("loss_scale_collapse")
     for name, base in (("mlp", MLP), ("cnn", CNN)):
-        mixed = replace(base, depth=4, mixed=True)
+        mixed = replace(base, depth=4, mixed="float16")
         yield overflow(f"{name} mixed overflow", mixed, raw=True, gain=60.0)
 
 
@@ -188,7 +192,26 @@ def _setup() -> Iterator[Case]:
     yield unscaled("mlp inputs as measured", WINE, raw=True)
 
     mismatch = Fault("output_mismatch")
-    yield mismatch("mlp linear output as a probability", MLP, wrong="no probability")
+    binary = replace(CANCER, binary=True, width=48)
+    yield mismatch("mlp linear output as a probability", binary, from_logits=False)
+
+    ended = Fault("schedule_ended")
+    cosine = replace(MLP, optimizer="SGD", rate=0.05, schedule="cosine", steps=1000)
+    yield ended("mlp schedule ends early", cosine, decay_steps=60)
+    warm = replace(CNN, schedule="warmup", steps=1000)
+    yield ended("cnn schedule ends early", warm, decay_steps=30)
+
+    decayed = Fault("weights_decayed")
+    light = descent(MLP, 0.1)
+    light = replace(light, settings={"weight_decay": 1e-3})
+    yield decayed("mlp weight decay too large", light, settings={"weight_decay": 0.5})
+    light = replace(CNN, optimizer="AdamW", settings={"weight_decay": 4e-3})
+    yield decayed("cnn weight decay too large", light, settings={"weight_decay": 40.0})
+
+    by_class = Fault("data_sorted")
+    for name, base in (("mlp", MLP), ("cnn", CNN)):
+        epochs = replace(base, order="fixed", steps=1200)
+        yield by_class(f"{name} data sorted", epochs, order="sorted")
 
     absurd = Fault("loss_implausible")
     yield absurd("mlp loss beyond any chance", WINE, raw=True)

@@ -27,6 +27,10 @@ def train(recipe: Recipe, seed: int, logdir: Path, *, part: float = 1.0, **monit
     keras.backend.clear_session()
     x, y, classes = load(recipe.data, raw=recipe.raw, raw_targets=recipe.raw_targets)
     rng = np.random.default_rng(seed)
+    if recipe.normalized:
+        scale = keras.layers.Normalization()
+        scale.adapt(x)
+        x = np.asarray(scale(x))
     if recipe.shuffled:
         y = rng.permutation(y)
     model = build(recipe, x.shape[1:], classes)
@@ -45,16 +49,23 @@ def train(recipe: Recipe, seed: int, logdir: Path, *, part: float = 1.0, **monit
         [rng.permutation(known) for _ in range(2 + recipe.steps * recipe.batch // known)]
     )
     chosen = order[: steps * recipe.batch]
+    if recipe.order:
+        epochs = max(1, round(epochs * len(chosen) / known))
+        chosen = order[:known]
+        if recipe.order == "sorted":
+            chosen = np.argsort(y[:known].ravel(), kind="stable")
     inputs, targets = x[chosen].copy(), y[chosen].copy()
     if recipe.inf_at:
         inputs.reshape(len(inputs), -1)[(recipe.inf_at - 1) * recipe.batch, -1] = np.inf
     if recipe.spike_at:
         first = (recipe.spike_at - 1) * recipe.batch
         inputs[first : first + recipe.batch] *= 1e4
-    model.fit(
-        inputs, targets, epochs=epochs,
-        callbacks=_monitors(recipe, model, logdir, (x[:known], y[:known]), monitor), **settings,
-    )  # fmt: skip
+    callbacks = _monitors(recipe, model, logdir, (x[:known], y[:known]), monitor)
+    if recipe.early_stopping:
+        patience = VALIDATIONS  # to the end, as without: the log stays as long
+        stopping = keras.callbacks.EarlyStopping(patience=patience, restore_best_weights=True)
+        callbacks = [*callbacks, stopping]
+    model.fit(inputs, targets, epochs=epochs, callbacks=callbacks, **settings)
     if recipe.model == "gan":
         noise = np.random.default_rng(0).normal(size=(500, LATENT))
         return _distance(x[:500], model.generator.predict(noise, verbose=0))

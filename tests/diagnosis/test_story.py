@@ -64,6 +64,19 @@ CHAINS: dict[str, list[Alert]] = {
 }
 
 
+def test_a_spike_long_before_is_not_what_diverges() -> None:
+    """As where a rate is so large that one batch leaps, and the training is lost much later."""
+    spike = alert("gradient_spike", 25, 25, state="closed")
+    later = [alert("update_too_large", 57), alert("loss_diverging", 71, severity="error")]
+    story = story_of([spike, *later])
+    assert story is not None
+    assert story.root.rule == "update_too_large"
+    assert [each.root.rule for each in story.further] == ["gradient_spike"]
+    soon = story_of([spike, alert("update_too_large", 27), alert("loss_diverging", 31)])
+    assert soon is not None
+    assert soon.root.rule == "gradient_spike"
+
+
 @pytest.mark.parametrize("rule", CHAINS)
 def test_the_fault_that_began_it_is_the_root(rule: str) -> None:
     story = story_of(CHAINS[rule])
@@ -142,7 +155,7 @@ def test_a_rate_beyond_the_threshold_is_told_in_one_sentence_with_its_new_value(
         "learning rate 4.3 times beyond the stability threshold from step 0; "
     )
     assert "non-finite at step 8" in story.headline
-    assert story.advice == "lower learning_rate from 0.1 to 0.02"  # 0.1 / 4.3, with a margin
+    assert story.advice == "lower learning_rate from 0.1 to 0.019"  # 0.1 / 4.3, with a margin
     assert replace(story.root, headline="").headline == ""
 
 

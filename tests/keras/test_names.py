@@ -162,6 +162,10 @@ def test_what_is_not_known_of_a_model_is_empty():
     model(X)
     model.compile("sgd", {"a": "mse", "b": lambda y, p: p})
     assert model_facts.output(model) == ("", 0)
+    behind = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(3), keras.layers.Lambda(keras.ops.softmax)]
+    )
+    assert model_facts.output(behind) == ("", 3)  # it may do anything
     assert {fact.normalization for fact in facts.facts(model).values()} == {""}
     several = functional()
     for loss, name, logits in (

@@ -9,6 +9,9 @@ from tbgrad.diagnosis.change import divided_rate
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule
 from tbgrad.log.tags import GRADIENT_NORM
 
+LARGEST = 16.0
+"""A batch is made at most so many times larger at once: a step then costs as much more."""
+
 
 def _noise_scale(moment: Moment) -> float:
     """Gradient noise scale over the batch size, from the cosine of successive gradients.
@@ -61,9 +64,12 @@ def _batch_size(moment: Moment) -> int:
 
 
 def _noisy_advice(moment: Moment, _: Rows) -> Advice:
-    size = _batch_size(moment)
+    size, scale = _batch_size(moment), _noise_scale(moment)
+    times = 2 ** round(math.log2(min(LARGEST, max(4.0, scale))))
     first = (
-        f"raise batch_size from {size} to {4 * size}" if size else "make batch_size 4 times larger"
+        f"raise batch_size from {size} to {times * size}"
+        if size
+        else f"make batch_size {times} times larger"
     )
     return Advice(first, divided_rate(moment, 3))
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from tbgrad.diagnosis.change import raised_rate, safe_rate
+from tbgrad.diagnosis.initial_weights import alike
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule
-from tbgrad.diagnosis.suspects import Explained, alike, momentum
+from tbgrad.diagnosis.suspects import Explained, momentum
 from tbgrad.log.records import Eigenvalue
 from tbgrad.log.tags import CURVATURE, LAMBDA_MIN, STABILITY
 from tbgrad.log.text import measured
@@ -125,7 +126,7 @@ def _critical_advice(moment: Moment, _: Rows) -> Advice:
     if facts.no_gradient or facts.dead >= moment.settings.dead_units:
         return Advice("look for what lets no gradient through: the alerts of single layers name it")
     if facts.ended_since >= 0:
-        return Advice(f"keep learning_rate at {facts.peak_rate:.1g}: its schedule has ended")
+        return Advice(f"keep learning_rate at {facts.peak_rate:.3g}: its schedule ended too early")
     return Advice(raised_rate(moment, facts.largest_update), "begin with other random weights")
 
 

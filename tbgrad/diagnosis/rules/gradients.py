@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from tbgrad.diagnosis.change import amount, safe_rate
+from tbgrad.diagnosis.initial_weights import alike, thin_weights, wide_weights
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule
 from tbgrad.diagnosis.suspects import (
     Explained,
-    alike,
     decay,
     from_the_start,
     inputs,
@@ -19,10 +19,11 @@ from tbgrad.diagnosis.suspects import (
     rate,
     target_scale,
     targets,
-    thin_weights,
-    wide_weights,
 )
 from tbgrad.log.tags import CLIP_FACTOR, GRADIENT_NORM, GRADIENT_NORM_MAX, LOSS
+
+GUARD = 5.0
+"""So many times the usual norm clips what leaps, and nothing else."""
 
 CLIP = "set global_clipnorm=1.0 in the optimizer"
 
@@ -147,8 +148,11 @@ def _vanishing_otherwise(moment: Moment, _: Rows) -> Advice:
         return residual
     if layers.saturating.any():
         kinds = {manifest.parameters[row].activation for row in np.flatnonzero(layers.saturating)}
-        return Advice(f"replace activation={min(kinds)!r} by 'relu' in all hidden layers",
-                      residual.first)  # fmt: skip
+        return Advice(
+            f"replace activation={min(kinds)!r} by 'relu' in all hidden layers, with "
+            "kernel_initializer='he_normal'",
+            residual.first,
+        )
     return residual
 
 
@@ -181,7 +185,7 @@ def _clipping_advice(moment: Moment, _: Rows) -> Advice:
     manifest = moment.manifest
     known = manifest.optimizer if manifest is not None else {}
     name = next((n for n in ("global_clipnorm", "clipnorm", "clipvalue") if known.get(n)), "")
-    usual = moment.trend.usual_norm
+    usual = GUARD * moment.trend.usual_norm
     large = target_scale(moment) > moment.settings.target_scale
     then = "scale the targets to the order of one" if large else ""
     if not name or not usual > 0:
@@ -190,7 +194,10 @@ def _clipping_advice(moment: Moment, _: Rows) -> Advice:
         return Advice(
             f"use global_clipnorm={amount(usual)} in place of clipvalue={known[name]:g}", then
         )
-    return Advice(f"raise {name} from {known[name]:g} to {amount(usual)}, the usual norm", then)
+    return Advice(
+        f"raise {name} from {known[name]:g} to {amount(usual)}, {GUARD:g} times the usual norm",
+        then,
+    )
 
 
 _VANISHING = Explained(

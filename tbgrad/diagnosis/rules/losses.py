@@ -7,11 +7,11 @@ from statistics import median
 from typing import Any
 
 from tbgrad.diagnosis.change import raised_rate, rate_of, safe_rate
+from tbgrad.diagnosis.initial_weights import alike, thin_weights
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule, Severity
 from tbgrad.diagnosis.suspects import (
     Explained,
     Suspect,
-    alike,
     chance,
     decay,
     inputs,
@@ -19,7 +19,6 @@ from tbgrad.diagnosis.suspects import (
     rate,
     schedule,
     targets,
-    thin_weights,
     wrong_output,
 )
 from tbgrad.diagnosis.trend import FIRST, GRAVE, RECENT

@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 
 from tbgrad.diagnosis.change import safe_rate
+from tbgrad.diagnosis.initial_weights import alike
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule, share
-from tbgrad.diagnosis.suspects import (
-    Explained,
-    Suspicion,
-    alike,
-    rate,
-    wrong_output,
-)
+from tbgrad.diagnosis.suspects import Explained, Suspicion, rate, wrong_output
 from tbgrad.log.tags import LOSS
+
+KNOWN_LOSSES = (
+    "crossentropy", "squared", "absolute", "huber", "hinge", "log_cosh", "logcosh", "poisson",
+    "divergence", "cosine", "dice", "tversky", "circle", "ctc", "mse", "mae", "mape", "msle",
+)  # fmt: skip
+"""Parts of the names of losses that guard themselves against a logarithm of zero."""
 
 CALM = 10.0
 """A norm or a loss so many times the usual one is no longer calm."""
@@ -96,6 +97,12 @@ def _nonfinite_causes(moment: Moment) -> tuple[str, ...]:
 def _nonfinite_otherwise(moment: Moment, _: Rows) -> Advice:
     step = moment.facts.lost_since if moment.facts.lost_since >= 0 else moment.record.step
     look = f"look at the batch of step {step:,}: np.isfinite(x).all(), also of labels"
+    if moment.trend.count == 0 and _own_loss(moment):
+        return Advice(
+            "keep what a logarithm, a root or a quotient gets in the loss "
+            f"{_own_loss(moment)} away from zero: add keras.config.epsilon()",
+            look,
+        )
     if _nonfinite_calm(moment):
         return Advice(look, "look for a logarithm, a root or a quotient of zero in the loss")
     return Advice(safe_rate(moment, 10), look)
@@ -115,15 +122,50 @@ def _no_gradient_otherwise(moment: Moment, rows: Rows) -> Advice:
             return Advice("remove activation='relu' from the last layer")
         if moment.facts.worst_update > moment.settings.update_ratio:
             return Advice(safe_rate(moment), "replace 'relu' by activation='leaky_relu'")
+        if _may_be_softmax_of_one(moment):
+            return Advice(
+                "give the last layer activation='sigmoid': a softmax of its one unit is always one",
+                "follow the loss back: what of y_pred does it use?",
+            )
         return Advice(
             "check the last layer: an activation that is constant there lets nothing through",
             "follow the loss back: what of y_pred does it use?",
+        )
+    if _only_the_last_trains(moment, rows):
+        return Advice(
+            "train all of model.trainable_variables: only those of the last layer get a gradient",
+            "look for what cuts the way to the last layer: tf.stop_gradient, NumPy",
         )
     name = manifest.parameters[rows[0]].layer if manifest is not None and len(rows) else ""
     return Advice(
         f"follow the output of layer {name} to the loss in call()",
         "if the layer is meant to stay as it is, set trainable=False",
     )
+
+
+def _may_be_softmax_of_one(moment: Moment) -> bool:
+    """Whether a single unit goes through something unknown to a loss that takes a probability."""
+    manifest = moment.manifest
+    if manifest is None or manifest.output_units != 1 or manifest.output_activation:
+        return False
+    return "binary" in manifest.loss and manifest.logits is False
+
+
+def _only_the_last_trains(moment: Moment, rows: Rows) -> bool:
+    """Whether these rows are all but those of the last layer."""
+    manifest, layers = moment.manifest, moment.layers
+    if manifest is None or layers is None or not len(layers.kernels):
+        return False
+    last = manifest.parameters[layers.kernels[-1]].layer
+    others = {i for i, parameter in enumerate(manifest.parameters) if parameter.layer != last}
+    return bool(others) and set(rows.tolist()) == others
+
+
+def _own_loss(moment: Moment) -> str:
+    """The name of the loss where it is none of those that Keras has; "" where it is, or unknown."""
+    manifest = moment.manifest
+    name = manifest.loss if manifest is not None and "," not in manifest.loss else ""
+    return "" if any(part in name for part in KNOWN_LOSSES) else name
 
 
 def _all_zero(suspicion: Suspicion) -> Suspicion:

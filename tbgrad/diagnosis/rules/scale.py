@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from tbgrad.diagnosis.change import safe_rate
+from tbgrad.diagnosis.initial_weights import wide_weights
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule, Severity
 from tbgrad.diagnosis.suspects import (
     Explained,
@@ -14,7 +15,6 @@ from tbgrad.diagnosis.suspects import (
     inputs,
     target_scale,
     targets,
-    wide_weights,
     wrong_output,
 )
 from tbgrad.log.tags import LOSS

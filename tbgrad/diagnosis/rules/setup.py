@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from tbgrad.diagnosis.facts import ENDED
+from tbgrad.diagnosis.initial_weights import alike, alike_rows
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule
 from tbgrad.diagnosis.suspects import (
     Suspicion,
-    alike,
-    alike_rows,
     decay,
     fallen_weights,
     inputs,

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from tbgrad.diagnosis.change import safe_rate
+from tbgrad.diagnosis.initial_weights import alike, layers_of, thin_weights, wide_weights
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule, Severity
-from tbgrad.diagnosis.suspects import (
-    Explained,
-    Suspect,
-    alike,
-    decay,
-    inputs,
-    thin_weights,
-    wide_weights,
-)
+from tbgrad.diagnosis.suspects import Explained, Suspect, decay, inputs
 
 BIASED = 2.0
 """Root mean square of a bias that begins far from zero."""
@@ -81,15 +75,27 @@ def _bias(moment: Moment, rows: Rows) -> Suspect | None:
     manifest, first = moment.manifest, moment.facts.first_weights
     if manifest is None or first is None or len(first) != len(manifest.parameters):
         return None
+    far = np.zeros(len(first), np.bool_)
     for row in rows:
         parameter = manifest.parameters[row]
-        usual = float(first[row]) / max(1, parameter.size) ** 0.5
-        if parameter.role == "bias" and usual > BIASED and parameter.initializer != "zeros":
-            return Suspect(
-                f"a bias that begins at about ±{usual:.2g} in layer {parameter.layer}",
-                f"set bias_initializer='zeros' in layer {parameter.layer}",
-            )
-    return None
+        far[row] = parameter.role == "bias" and parameter.initializer != "zeros"
+        far[row] &= _usual_size(moment, row) > BIASED
+    if not far.any():
+        return None
+    row = int(np.flatnonzero(far)[0])
+    return Suspect(
+        f"a bias that begins at about ±{_usual_size(moment, row):.2g} in layer "
+        f"{manifest.parameters[row].layer}",
+        f"set bias_initializer='zeros' in {layers_of(moment, far)}",
+    )
+
+
+def _usual_size(moment: Moment, row: int) -> float:
+    """Root mean square of what a parameter began with."""
+    manifest, first = moment.manifest, moment.facts.first_weights
+    assert manifest is not None
+    assert first is not None
+    return float(first[row]) / math.sqrt(max(1, manifest.parameters[row].size))
 
 
 def _thrown(moment: Moment) -> Suspect | None:
@@ -115,8 +121,8 @@ def _explained(rows: Rows) -> Explained:
             "ReLU units whose input is negative for every sample",
             "a batch of very few samples, or much Dropout, so that other units rest in each batch",
         ),
-        Advice(
-            "replace activation='relu' by 'leaky_relu' in that layer",
+        lambda m, rows: Advice(
+            f"replace activation='relu' by 'leaky_relu' in {_named(m, rows)}",
             "put a BatchNormalization layer before the activation",
         ),
     )
@@ -137,9 +143,18 @@ def _saturated_explained(moment: Moment, rows: Rows) -> Explained:
             "scale the inputs to mean 0 and deviation 1 (a keras.layers.Normalization, adapted)"
             if entrance and len(layers.kernels) and _first_layer(moment, rows)
             else "put a BatchNormalization layer before the activation",
-            "use activation='relu' in that layer",
+            f"use activation='relu' in {_named(moment, rows)}",
         ),
     )
+
+
+def _named(moment: Moment, rows: Rows) -> str:
+    """These layers, in words."""
+    if moment.manifest is None or moment.layers is None:
+        return "that layer"
+    of = np.zeros(moment.layers.count, np.bool_)
+    of[rows] = True
+    return layers_of(moment, of)
 
 
 def _first_layer(moment: Moment, rows: Rows) -> bool:

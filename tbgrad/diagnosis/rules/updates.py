@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tbgrad.diagnosis.change import raised_rate, rate_of, safe_rate
+from tbgrad.diagnosis.initial_weights import wide_weights
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule, share
 from tbgrad.diagnosis.suspects import Explained, inputs, momentum, share_of
 from tbgrad.log.tags import LEARNING_RATE, LOSS_SCALE, SKIPPED_UPDATES
@@ -109,6 +110,9 @@ def _mismatch_evidence(moment: Moment, rows: Rows) -> str:
 def _mismatch_advice(moment: Moment, rows: Rows) -> Advice:
     ratios, manifest = _ratios(moment), moment.record.manifest
     assert manifest is not None
+    wide = wide_weights(moment)
+    if wide is not None:
+        return Advice(wide.remedy, "raise the learning rate of these layers alone")
     factors = [f"{manifest.names[row]} × {_usual(ratios) / ratios[row]:,.0f}" for row in rows[:3]]
     rates = f"raise the learning rate of single layers ({', '.join(factors)})"
     name = str(manifest.optimizer.get("name", ""))
@@ -154,7 +158,7 @@ _TOO_LARGE = Explained(
     lambda moment, _: Advice(safe_rate(moment), "begin with a warm-up of the learning rate"),
 )
 _SCALE = Explained(
-    (inputs,),
+    (wide_weights, inputs),
     (
         "the gradients overflow float16 even without a scale: the training diverges",
         "a batch holds NaN or infinite values, so that every scale fails",
@@ -214,10 +218,15 @@ MISMATCH = Rule(
     severity="info",
     applies=_mismatch,
     evidence=_mismatch_evidence,
-    causes=(
-        "weights of very different size, as of a layer before a normalization, which hides that",
-        "a layer whose gradient is scaled down, or hardly reaches the loss",
-    ),
+    causes=Explained(
+        (wide_weights,),
+        (
+            "weights of very different size, as of a layer before a normalization, which "
+            "hides that",
+            "a layer whose gradient is scaled down, or hardly reaches the loss",
+        ),
+        _mismatch_advice,
+    ).causes,
     advice=_mismatch_advice,
     headline="some layers hardly move",
     opens_after=10,
