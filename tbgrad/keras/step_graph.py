@@ -95,18 +95,18 @@ class StepGraph:
             finite = tf.math.is_finite(tf.add_n(parts))
         row = self.steps.row(update.scalars, self._tables.spread(halves, rows, UNKNOWN))
         step = self.steps.write(row)
+        if update.part is None and sheets is None:
+            return self._look(step, row, finite, keeps)
+        due = self._due(step)
+        due = due._replace(step=due.step | self._overflows(step, finite))
         if update.part is not None:
-            due = self._due(step, finite)
             # The last of these updates ahead of the one that is logged stands in for it.
             coming = update.part.coming(step)
             counted = due.histograms | self.histograms_every.passed_by(step, coming)
             sampled = due.step | counted | self.every.passed_by(step, coming)
             begun = Begun(step, row, due, sampled, counted, sheets)
-        elif sheets is not None:
-            due = self._due(step, finite)
-            begun = Begun(step, row, due, due.step, due.histograms, sheets)
         else:
-            return self._look(step, row, finite, keeps)
+            begun = Begun(step, row, due, due.step, due.histograms, sheets)
         return begun, self._keep(begun.sampled) if keeps else []
 
     def _look(
@@ -114,22 +114,24 @@ class StepGraph:
     ) -> tuple[Begun, list[Tensor]]:
         """The same where next to nothing is to be done at a step that is not due.
 
-        Whether it is, is asked at those alone that may be. So much is nothing under XLA.
+        Whether it is, is asked at those alone that may be, and known ahead of the gradients: else
+        no variable could be updated before the last gradient is there. XLA needs none of it.
         """
         blank = [tf.zeros([0])] * (count_of_sheets(self._tables.layouts) if keeps else 0)
 
         def look() -> list[Tensor]:
-            due = self._due(step, finite)
+            due, counted = self._due(step)
             coming = self.every.after(step), self.histograms_every.after(step)
             self._look_at.assign(tf.minimum(tf.minimum(*coming), step + LOOK))
-            return [*due, *(self._tables.weights(self.values()).values if keeps else ())]
+            return [due, counted, *(self._tables.weights(self.values()).values if keeps else ())]
 
         def pass_by() -> list[Tensor]:
             return [tf.constant(False)] * 2 + blank
 
-        may_be = ~finite | (step >= self._look_at.read_value())
-        logged, counted, *kept = conditional_call(may_be, look, pass_by)
-        return Begun(step, row, Due(logged, counted), logged, counted, None), kept
+        may_be = step >= self._look_at.read_value()
+        due, counted, *kept = conditional_call(may_be, look, pass_by)
+        logged = Due(due | self._overflows(step, finite), counted)
+        return Begun(step, row, logged, logged.step, counted, None), kept
 
     def _keep(self, sampled: Tensor) -> list[Tensor]:
         """The variables in sheets where a step is `sampled`; empty tensors elsewhere."""
@@ -139,17 +141,19 @@ class StepGraph:
         )
         return kept
 
-    def _due(self, step: Tensor, finite: Tensor) -> Due:
-        """Whether a step is to be logged, and with histograms.
+    def _due(self, step: Tensor) -> Due:
+        """Whether a step is to be logged, and with histograms."""
+        histograms = self.histograms_every.due(step) | tf.equal(step, self._first)
+        return Due(histograms | self.every.due(step), histograms)
 
-        All is logged of the first whose squares leave the range of float32: whether the gradient is
-        finite, only its values tell.
+    def _overflows(self, step: Tensor, finite: Tensor) -> Tensor:
+        """Whether the squares leave the range of float32, and did not the step before.
+
+        Of such a step all is logged: whether the gradient is finite, only its values tell.
         """
         before = self._outside.read_value()
         self._outside.assign(tf.where(finite, before, step))
-        overflows = ~finite & (before < step - 1)
-        histograms = self.histograms_every.due(step) | tf.equal(step, self._first)
-        return Due(histograms | self.every.due(step) | overflows, histograms)
+        return ~finite & (before < step - 1)
 
     def log_every(self, every: Cadence, histograms_every: Cadence) -> None:
         """Change how often steps and histograms are logged, from the next step on."""
@@ -214,11 +218,18 @@ class StepGraph:
             told = {"weight_norm": tf.sqrt(norms)}
         else:
             after = self._tables.weights(self.values())
-            former = after.holding(before) if stacked else self._tables.weights(before)
-            for earlier, later in zip(former.values, after.values, strict=True):
-                earlier.set_shape(later.shape)  # unknown of what comes out of a conditional
+            known: Tensor = True
+            former = self._tables.weights(before) if not stacked else after
+            if stacked:
+                kept, known = list(before), tf.size(before[0]) > 0
+                former = after.holding(tf.cond(known, lambda: kept, lambda: after.values))
+                for earlier, later in zip(former.values, after.values, strict=True):
+                    earlier.set_shape(later.shape)  # unknown of what comes out of a conditional
             moved = tf.sqrt(after.minus(former).squares)
-            told = {"weight_norm": tf.sqrt(former.squares), "update_norm": moved}
+            told = {
+                "weight_norm": tf.sqrt(former.squares),
+                "update_norm": tf.where(known, moved, UNKNOWN),
+            }
         if signal_to_noise is not None:
             told["snr"] = signal_to_noise(self._variables, self._tables.layouts)
         return told
