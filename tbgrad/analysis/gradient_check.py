@@ -14,6 +14,7 @@ from rich.progress import track
 
 from tbgrad import hessian
 from tbgrad.hessian.errors import HessianError
+from tbgrad.log.records import Parameter
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,18 +102,17 @@ def gradient_check(
 
     >>> print(tbgrad.gradient_check(model, x, y))
     """
-    variables = model.trainable_variables
     size = batch_size if isinstance(x, np.ndarray) or y is not None else None
     loss = hessian.model_loss(model, x, y, sample_weight, batch_size=size)
-    gradients = hessian.BatchGradients(loss, variables)
-    moments = _Moments([int(np.prod(variable.shape)) for variable in variables])
+    gradients = hessian.BatchGradients(loss, model.trainable_variables)
+    moments = _Moments(gradients.parameters)
     console = Console(stderr=True)
     shown = console.is_terminal if progress is None else progress
     for samples, value, gradient in track(
         gradients, "Gradient of all samples", console=console, transient=True, disable=not shown
     ):
         moments.add(samples, value, gradient)
-    return moments.told(variables)
+    return moments.told()
 
 
 class _Moments:
@@ -122,10 +122,11 @@ class _Moments:
     came before, and no sum of large squares is taken from another.
     """
 
-    def __init__(self, sizes: Sequence[int]) -> None:
-        self._ends = np.cumsum([0, *sizes])
+    def __init__(self, parameters: Sequence[Parameter]) -> None:
+        self._parameters = parameters
+        self._ends = np.cumsum([0, *(parameter.size for parameter in parameters)])
         self._mean: NDArray[np.float64] = np.zeros(self._ends[-1])
-        self._squares = np.zeros(len(sizes))
+        self._squares = np.zeros(len(parameters))
         self._loss = self._samples = 0.0
         self._batches, self._largest = 0, 0.0
 
@@ -143,22 +144,19 @@ class _Moments:
     def _by_part(self, vector: NDArray[Any]) -> NDArray[np.float64]:
         return np.add.reduceat(np.square(vector, dtype=np.float64), self._ends[:-1])
 
-    def told(self, variables: Sequence[Any]) -> GradientCheck:
+    def told(self) -> GradientCheck:
         """What came of it."""
-        from tbgrad.keras.parameters import describe  # its package asks for TensorFlow
-
         if not self._batches:
             raise HessianError("The data have no batch: give at least one sample.")
-        parameters = describe(variables)
         squares = self._by_part(self._mean)
         several = self._batches > 1
         variances = self._squares / (self._batches - 1) if several else self._squares * np.nan
         noises = np.sqrt(variances / self._largest)
         layers: dict[str, float] = {}
-        for parameter, square in zip(parameters, squares.tolist(), strict=True):
+        for parameter, square in zip(self._parameters, squares.tolist(), strict=True):
             name = parameter.layer or parameter.path
             layers[name] = layers.get(name, 0.0) + square
-        names = [parameter.path for parameter in parameters]
+        names = [parameter.path for parameter in self._parameters]
         return GradientCheck(
             loss=self._loss,
             norm=math.sqrt(squares.sum()),

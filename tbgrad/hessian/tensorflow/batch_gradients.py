@@ -13,6 +13,7 @@ from tbgrad.hessian.operator import require_finite
 from tbgrad.hessian.tensorflow.derivatives import Derivatives
 from tbgrad.hessian.tensorflow.operator import run_graph
 from tbgrad.hessian.tensorflow.variables import FlatVariables
+from tbgrad.keras.parameters import describe, trained
 
 
 class BatchGradient(NamedTuple):
@@ -30,6 +31,9 @@ class BatchGradients:
         loss: as `HessianOperator` takes it, differentiable once.
         variables: likewise.
 
+    Attributes:
+        parameters: what is known of each variable, in the order in which they are flattened.
+
     Raises:
         HessianError: the loss is no scalar, depends on none of the variables, or is not finite.
 
@@ -40,6 +44,7 @@ class BatchGradients:
 
     def __init__(self, loss: Loss | BatchedLoss, variables: Sequence[Any]) -> None:
         self._batched = loss if isinstance(loss, BatchedLoss) else whole(loss)
+        self.parameters = describe(trained(variables))
         self._function = Derivatives(self._batched, FlatVariables(variables)).graph("gradient")
 
     def __iter__(self) -> Iterator[BatchGradient]:
