@@ -2,8 +2,8 @@
 
 To read logs: `read`, `LogDirectory`, and the `Run`, `Series` and `Buckets` that they hand out;
 `AlertSettings`. To train, with TensorFlow (`pip install 'tbgrad[tensorflow]'`): `GradientMonitor`,
-`GradientSummaryWriter`, `Curvature`, `GradientNormEarlyStopping`, `find_critical_point`, and the
-functions of `tbgrad.hessian`.
+`GradientSummaryWriter`, `Curvature`, `GradientNormEarlyStopping`, `gradient_check`,
+`find_critical_point`, and the functions of `tbgrad.hessian`.
 
 The names load on first use, so that `import tbgrad` is free and never loads TensorFlow.
 """
@@ -17,6 +17,7 @@ from tbgrad.lazy import lazy
 if TYPE_CHECKING:
     from tbgrad import analysis, hessian
     from tbgrad.analysis.critical_points import CriticalPoint, find_critical_point
+    from tbgrad.analysis.gradient_check import GradientCheck, gradient_check
     from tbgrad.diagnosis.settings import AlertSettings
     from tbgrad.keras.callback import GradientMonitor
     from tbgrad.keras.curvature import Curvature
@@ -36,6 +37,7 @@ __all__ = [
     "CriticalPoint",
     "Curvature",
     "CurvatureEstimate",
+    "GradientCheck",
     "GradientMonitor",
     "GradientNormEarlyStopping",
     "GradientSummaryWriter",
@@ -46,6 +48,7 @@ __all__ = [
     "Series",
     "analysis",
     "find_critical_point",
+    "gradient_check",
     "hessian",
     "read",
 ]
@@ -57,6 +60,7 @@ _MODULES = {
     "CriticalPoint": "tbgrad.analysis.critical_points",
     "Curvature": "tbgrad.keras.curvature",
     "CurvatureEstimate": "tbgrad.log.records",
+    "GradientCheck": "tbgrad.analysis.gradient_check",
     "GradientMonitor": "tbgrad.keras.callback",
     "GradientNormEarlyStopping": "tbgrad.keras.early_stopping",
     "GradientSummaryWriter": "tbgrad.keras.writer",
@@ -67,6 +71,7 @@ _MODULES = {
     "Series": "tbgrad.reading.series",
     "analysis": "tbgrad.analysis",
     "find_critical_point": "tbgrad.analysis.critical_points",
+    "gradient_check": "tbgrad.analysis.gradient_check",
     "hessian": "tbgrad.hessian",
     "read": "tbgrad.reading.directory",
 }

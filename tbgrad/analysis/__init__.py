@@ -21,10 +21,23 @@ if TYPE_CHECKING:
         find_critical_point,
         find_critical_points,
     )
+    from tbgrad.analysis.gradient_check import GradientCheck, gradient_check
 
-__all__ = ["CriticalPoint", "find_critical_point", "find_critical_points"]
+__all__ = [
+    "CriticalPoint",
+    "GradientCheck",
+    "find_critical_point",
+    "find_critical_points",
+    "gradient_check",
+]
 
-_MODULES = dict.fromkeys(__all__, "tbgrad.analysis.critical_points")
+_MODULES = {
+    "CriticalPoint": "tbgrad.analysis.critical_points",
+    "GradientCheck": "tbgrad.analysis.gradient_check",
+    "find_critical_point": "tbgrad.analysis.critical_points",
+    "find_critical_points": "tbgrad.analysis.critical_points",
+    "gradient_check": "tbgrad.analysis.gradient_check",
+}
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazy("tbgrad.analysis", _MODULES, globals())

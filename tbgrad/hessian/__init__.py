@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tbgrad.hessian.exact import MAX_SIZE, Spectrum, matrix, spectrum
     from tbgrad.hessian.extremes import Eigenvalues, eigenvalues
     from tbgrad.hessian.tensorflow.adaptive import Preconditioner, preconditioner
+    from tbgrad.hessian.tensorflow.batch_gradients import BatchGradients
     from tbgrad.hessian.tensorflow.gauss_newton import GaussNewtonOperator
     from tbgrad.hessian.tensorflow.hessian import HessianOperator
     from tbgrad.hessian.tensorflow.losses import model_loss, model_outputs
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_SIZE",
+    "BatchGradients",
     "BatchedLoss",
     "Eigenvalues",
     "GaussNewtonOperator",
@@ -59,6 +61,7 @@ __all__ = [
 
 _MODULES = {
     "MAX_SIZE": "tbgrad.hessian.exact",
+    "BatchGradients": "tbgrad.hessian.tensorflow.batch_gradients",
     "BatchedLoss": "tbgrad.hessian.batches",
     "Eigenvalues": "tbgrad.hessian.extremes",
     "GaussNewtonOperator": "tbgrad.hessian.tensorflow.gauss_newton",

@@ -68,3 +68,9 @@ def stopped(loss: Callable[[], Any], variables: list[Any]) -> str:
     found: tbgrad.CriticalPoint = tbgrad.find_critical_point(loss, variables)
     more = tbgrad.analysis.find_critical_points(loss, variables, starts=[found.point])
     return f"{found.kind} {found.index} {more[0].eigenvalues}"
+
+
+def small(model: Any, x: Any, y: Any) -> float:
+    """The gradient over all samples."""
+    check: tbgrad.GradientCheck = tbgrad.gradient_check(model, x, y)
+    return check.norm / check.noise
