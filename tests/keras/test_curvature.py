@@ -187,7 +187,8 @@ def test_the_schedule_stretches_itself_to_keep_the_budget(tmp_path, caplog):
     x, y = map(tf.constant, batch(0))
     begun, estimates, spent = time.monotonic(), 0, 0.0
     with writer_for(tmp_path, model, optimizer, every=50) as writer:
-        while time.monotonic() - begun < 4:
+        # On a machine that is busy otherwise, three of them may take longer.
+        while time.monotonic() - begun < (4 if estimates > 2 else 120):
             before = time.monotonic()
             if writer.curvature(slow, settings) is not None:
                 estimates += 1
