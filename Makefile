@@ -11,8 +11,9 @@ TENSORFLOW ?= $(if $(filter Linux-x86_64,$(shell uname -s)-$(shell uname -m)),te
 demo: $(VENV)/installed
 	$(BIN)/tbgrad demo
 
+# In two processes, as most tests keep one core busy; a process stays below 4 GB.
 test: $(VENV)/installed-for-tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 # The tests that need neither TensorFlow nor a browser: seconds.
 quick: $(VENV)/installed-for-tests

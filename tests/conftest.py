@@ -1,4 +1,4 @@
-"""One thread an operation; in CI a skipped test is a failed run, as what it proves was not."""
+"""What shares a process, and that in CI a skipped test is a failed run: what it proves was not."""
 
 import os
 import signal
@@ -13,6 +13,18 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 _skipped: list[str] = []
+
+TOGETHER = ("tests/plugin/",)
+"""Directories whose modules share what is dear to begin: servers and their logs."""
+
+
+@pytest.hookimpl(tryfirst=True)  # the plugin looks at the marks when it is its turn
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes test, a module stays in one: it shares models, logs and pages."""
+    for item in items:
+        path = item.nodeid.partition("::")[0]
+        group = next((shared for shared in TOGETHER if path.startswith(shared)), path)
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
