@@ -15,8 +15,8 @@ import tensorflow as tf
 from tbgrad.keras import sketch
 from tbgrad.keras.gradients import prepare
 from tbgrad.keras.graph import UNKNOWN, in_xla
+from tbgrad.keras.matrices import Matrices, PackedMatrix, SingleMatrix
 from tbgrad.keras.parameters import Layout
-from tbgrad.keras.sheets import Alone, Packed, Sheets
 from tbgrad.log.records import HistogramBins
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
@@ -39,18 +39,18 @@ def square_sums(tensors: Sequence[Any], layouts: Sequence[Layout]) -> Tensor:
     XLA compiles one operation for all of them; without it a copy of them would cost more.
     """
     if in_xla():
-        return Sheets.of(tensors, layouts).squares
+        return Matrices.of(tensors, layouts).squares
     return 2.0 * tf.stack(halved_squares(tensors))
 
 
 def sums(tensors: Sequence[Any], layouts: Sequence[Layout]) -> Tensor:
     """Sum of the values of every tensor, likewise: [P]."""
     if in_xla():
-        return Sheets.of(tensors, layouts).sums
+        return Matrices.of(tensors, layouts).sums
     return tf.stack([tf.reduce_sum(prepare(tensor).tensor) for tensor in tensors])
 
 
-def norms(sheets: Sheets, squares: Tensor) -> Tensor:
+def norms(matrices: Matrices, squares: Tensor) -> Tensor:
     """L2 norm of every tensor, of which `squares` are the sums of squares: [P].
 
     Right where a square overflows or vanishes in float32, too, which takes more passes; outside XLA
@@ -58,7 +58,7 @@ def norms(sheets: Sheets, squares: Tensor) -> Tensor:
     """
 
     def scaled() -> Tensor:
-        return sheets.in_order([_norms(sheet) for sheet in sheets.sheets])
+        return matrices.in_order([_norms(matrix) for matrix in matrices])
 
     if in_xla():
         return scaled()
@@ -66,21 +66,21 @@ def norms(sheets: Sheets, squares: Tensor) -> Tensor:
     return tf.cond(tf.reduce_all(exact), lambda: tf.sqrt(squares), scaled)
 
 
-def _norms(sheet: Alone | Packed) -> Tensor:
+def _norms(matrix: SingleMatrix | PackedMatrix) -> Tensor:
     """L2 norms of its tensors."""
-    largest = sheet.largest()
+    largest = matrix.largest()
     scale = tf.where((largest > 0) & tf.math.is_finite(largest), largest, 1.0)
-    return scale * tf.sqrt(sheet.sums(tf.square(sheet.values / sheet.spread(scale)))[:, 0])
+    return scale * tf.sqrt(matrix.sums(tf.square(matrix.values / matrix.spread(scale)))[:, 0])
 
 
-def column_statistics(sheets: Sheets) -> dict[str, Tensor]:
+def column_statistics(matrices: Matrices) -> dict[str, Tensor]:
     """`mean`, `std`, `abs_max`, `zero_fraction`, `dead_fraction` of every gradient: [P] each.
 
     Mean and standard deviation are those of all values of the parameter's gradient (the deviation
     is the population's), the zero fraction counts exact zeros, the dead fraction output units all
     of whose gradients are exactly zero; it is UNKNOWN where the tensor has no such units.
     """
-    told = sheets.in_order([_of_sheet(sheet) for sheet in sheets.sheets])
+    told = matrices.in_order([_of_matrix(matrix) for matrix in matrices])
     mean, variance, zeros, dead, largest = tf.unstack(told, axis=1)
     return {
         "mean": mean,
@@ -91,22 +91,22 @@ def column_statistics(sheets: Sheets) -> dict[str, Tensor]:
     }
 
 
-def _of_sheet(sheet: Alone | Packed) -> Tensor:
+def _of_matrix(matrix: SingleMatrix | PackedMatrix) -> Tensor:
     """Of its K gradients: mean, variance, share of zeros, share of dead units, largest: [K, 5]."""
-    nonzero = tf.not_equal(sheet.values, 0.0)
-    sums, counts = tf.unstack(sheet.sums(sheet.values, tf.cast(nonzero, tf.float32)), axis=1)
-    mean, zeros = sums / sheet.sizes, (sheet.sizes - counts) / sheet.sizes
-    away = sheet.values - sheet.spread(mean)
-    if isinstance(sheet, Packed) and sheet.filled is not None:
-        away = tf.where(sheet.filled, away, 0.0)
-    squares = sheet.sums(tf.square(away))[:, 0]
-    if isinstance(sheet, Alone) and sheet.left_out is not None:
-        squares += sheet.left_out * tf.square(mean)
+    nonzero = tf.not_equal(matrix.values, 0.0)
+    sums, counts = tf.unstack(matrix.sums(matrix.values, tf.cast(nonzero, tf.float32)), axis=1)
+    mean, zeros = sums / matrix.sizes, (matrix.sizes - counts) / matrix.sizes
+    away = matrix.values - matrix.spread(mean)
+    if isinstance(matrix, PackedMatrix) and matrix.filled is not None:
+        away = tf.where(matrix.filled, away, 0.0)
+    squares = matrix.sums(tf.square(away))[:, 0]
+    if isinstance(matrix, SingleMatrix) and matrix.left_out is not None:
+        squares += matrix.left_out * tf.square(mean)
     dead = [
-        _dead(part, zeros[which], sheet.layouts[which.start])
-        for which, part in sheet.by_layout(nonzero)
+        _dead(part, zeros[which], matrix.layouts[which.start])
+        for which, part in matrix.by_layout(nonzero)
     ]
-    columns = [mean, squares / sheet.sizes, zeros, tf.concat(dead, axis=0), sheet.largest()]
+    columns = [mean, squares / matrix.sizes, zeros, tf.concat(dead, axis=0), matrix.largest()]
     return tf.stack(columns, axis=1)
 
 
@@ -124,37 +124,37 @@ def _dead(nonzero: Tensor, zeros: Tensor, layout: Layout) -> Tensor:
     return tf.reduce_mean(tf.cast(~alive, tf.float32), axis=1)
 
 
-def sketches(sheets: Sheets) -> Tensor:
+def sketches(matrices: Matrices) -> Tensor:
     """The sketch of every gradient: [P, sketch.BUCKETS]."""
     told = []
-    for sheet in sheets.sheets:
-        if isinstance(sheet, Packed):
-            told += [sketch.of_dense(part) for part in sheet.of_as_many_rows()]
+    for matrix in matrices:
+        if isinstance(matrix, PackedMatrix):
+            told += [sketch.of_dense(part) for part in matrix.of_as_many_rows()]
         # What comes in rows is taken so, expanded or not: a batch of another size may be the next.
-        elif sheet.slices is not None:
-            told.append(sketch.of_rows(*sheet.slices))
+        elif matrix.slices is not None:
+            told.append(sketch.of_rows(*matrix.slices))
         else:
-            told.append(sketch.of_dense(tf.reshape(sheet.values, [1, -1])))
-    return sheets.in_order(told)
+            told.append(sketch.of_dense(tf.reshape(matrix.values, [1, -1])))
+    return matrices.in_order(told)
 
 
-def histograms(sheets: Sheets, bins: HistogramBins) -> Tensor:
+def histograms(matrices: Matrices, bins: HistogramBins) -> Tensor:
     """Counts by sign and power of two: int32 [P, B], columns as in `HistogramBins`.
 
     The bin of a value is read off the sign and exponent bits of its float32, so no range has to be
     guessed. What is below the smallest normal number, 1.2e-38, counts as zero.
     """
     counted = []
-    for sheet in sheets.sheets:
-        exponents = tf.bitwise.right_shift(tf.bitcast(sheet.values, tf.int32), 23)
-        keys = exponents + (KEYS * sheet.tensor + KEYS // 2).astype(np.int32)
-        count = len(sheet.layouts)
+    for matrix in matrices:
+        exponents = tf.bitwise.right_shift(tf.bitcast(matrix.values, tf.int32), 23)
+        keys = exponents + (KEYS * matrix.tensor + KEYS // 2).astype(np.int32)
+        count = len(matrix.layouts)
         counted.append(tf.reshape(_count(tf.reshape(keys, [-1]), count * KEYS), [count, KEYS]))
-    counts = sheets.in_order(counted)
+    counts = matrices.in_order(counted)
     columns = tf.math.unsorted_segment_sum(tf.transpose(counts), _columns(bins), bins.columns)
     columns = tf.transpose(columns)
     # Rows that are left out, or filled up.
-    sizes = sheets.arrays_in_order([sheet.sizes for sheet in sheets.sheets]).astype(np.int32)
+    sizes = matrices.arrays_in_order([matrix.sizes for matrix in matrices]).astype(np.int32)
     blank = sizes - tf.reduce_sum(columns, axis=1)
     zeros = np.arange(bins.columns) == bins.zero_column
     return columns + blank[:, tf.newaxis] * zeros.astype(np.int32)

@@ -26,7 +26,7 @@ Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
 
 @dataclass(frozen=True)
 class Before:
-    """The variables as they were ahead of an update: each in row order, or `stacked` in sheets."""
+    """The variables ahead of an update: each in row order, or `stacked` in matrices."""
 
     tensors: list[Tensor]
     stacked: bool = False

@@ -16,10 +16,10 @@ from tbgrad.keras import gradient_statistics as statistics
 from tbgrad.keras import sketch
 from tbgrad.keras.device_cadence import DeviceCadence
 from tbgrad.keras.graph import UNKNOWN, conditional_call, in_xla, own_variable
+from tbgrad.keras.matrices import Matrices, count_of_matrices
 from tbgrad.keras.parameters import Layout
 from tbgrad.keras.partial_updates import PartialUpdates
 from tbgrad.keras.ring import NUMBERS, StatisticsRing
-from tbgrad.keras.sheets import Sheets, count_of_sheets
 from tbgrad.keras.step_ring import Scalars, StepRing
 from tbgrad.keras.step_table import StepTable
 from tbgrad.log.records import HistogramBins, Parameter
@@ -80,14 +80,14 @@ class StepGraph:
     def begin(self, update: Update, keeps: bool) -> tuple[Begun, list[Tensor]]:
         """Leave the row of a step, ahead of the update; what is to be handed to `finish`.
 
-        Where it `keeps` them, it also returns the variables by layout, or empty tensors where this
-        step is not logged: reading them at every step would make the optimizer copy them at every
+        Where it `keeps` them, it also returns the variables in matrices, or empty tensors where the
+        step is not due: reading them at every step would make the optimizer copy them at every
         step.
         """
-        rows, sheets = update.rows, None
+        rows, matrices = update.rows, None
         if in_xla():
-            sheets = self._tables.sheets(update.true, rows)
-            halves = 0.5 * sheets.squares
+            matrices = self._tables.matrices(update.true, rows)
+            halves = 0.5 * matrices.squares
             finite = tf.math.is_finite(tf.reduce_sum(halves))
         else:
             parts = statistics.halved_squares(update.true)
@@ -95,7 +95,7 @@ class StepGraph:
             finite = tf.math.is_finite(tf.add_n(parts))
         row = self.steps.row(update.scalars, self._tables.spread(halves, rows, UNKNOWN))
         step = self.steps.write(row)
-        if update.part is None and sheets is None:
+        if update.part is None and matrices is None:
             return self._look(step, row, finite, keeps)
         due = self._due(step)
         due = due._replace(step=due.step | self._overflows(step, finite))
@@ -104,9 +104,9 @@ class StepGraph:
             coming = update.part.coming(step)
             counted = due.histograms | self.histograms_every.passed_by(step, coming)
             sampled = due.step | counted | self.every.passed_by(step, coming)
-            begun = Begun(step, row, due, sampled, counted, sheets)
+            begun = Begun(step, row, due, sampled, counted, matrices)
         else:
-            begun = Begun(step, row, due, due.step, due.histograms, sheets)
+            begun = Begun(step, row, due, due.step, due.histograms, matrices)
         return begun, self._keep(begun.sampled) if keeps else []
 
     def _look(
@@ -117,7 +117,7 @@ class StepGraph:
         Whether it is, is asked at those alone that may be, and known ahead of the gradients: else
         no variable could be updated before the last gradient is there. XLA needs none of it.
         """
-        blank = [tf.zeros([0])] * (count_of_sheets(self._tables.layouts) if keeps else 0)
+        blank = [tf.zeros([0])] * (count_of_matrices(self._tables.layouts) if keeps else 0)
 
         def look() -> list[Tensor]:
             due, counted = self._due(step)
@@ -134,8 +134,8 @@ class StepGraph:
         return Begun(step, row, logged, logged.step, counted, None), kept
 
     def _keep(self, sampled: Tensor) -> list[Tensor]:
-        """The variables in sheets where a step is `sampled`; empty tensors elsewhere."""
-        blank = [tf.zeros([0])] * count_of_sheets(self._tables.layouts)
+        """The variables in matrices where a step is `sampled`; empty tensors elsewhere."""
+        blank = [tf.zeros([0])] * count_of_matrices(self._tables.layouts)
         kept: list[Tensor] = conditional_call(
             sampled, lambda: self._tables.weights(self.values()).values, lambda: blank
         )
@@ -183,11 +183,11 @@ class StepGraph:
         tables, due = self._tables, begun.due
 
         def sample() -> None:
-            sheets = begun.sheets or tables.sheets(update.true, rows)
-            norms = tables.norms(sheets, rows, self.steps.squares(begun.row, rows))
+            matrices = begun.matrices or tables.matrices(update.true, rows)
+            norms = tables.norms(matrices, rows, self.steps.squares(begun.row, rows))
             others = self._after_update(before, stacked, signal_to_noise) | {"norm": norms}
-            table, angles = tables.of_gradients(sheets, rows, self._sketch, others)
-            counts = partial(tables.histograms, sheets, rows, self._bins)
+            table, angles = tables.of_gradients(matrices, rows, self._sketch, others)
+            counts = partial(tables.histograms, matrices, rows, self._bins)
             write = partial(self.ring.write_histograms, begun.step)
             if part is None:
                 self._sketch.assign(angles)
@@ -275,7 +275,7 @@ class Begun(NamedTuple):
     """A step ahead of its update: its number, its row among all steps, and what is to be done.
 
     It is `due`, or only `sampled`, and `counted`, since it stands in for one that is. The gradients
-    as `sheets`, where they were needed already.
+    as `matrices`, where they were needed already.
     """
 
     step: Tensor
@@ -283,7 +283,7 @@ class Begun(NamedTuple):
     due: Due
     sampled: Tensor
     counted: Tensor
-    sheets: Sheets | None
+    matrices: Matrices | None
 
 
 def _nothing() -> None:

@@ -11,8 +11,8 @@ import tensorflow as tf
 from tbgrad.keras import gradient_statistics as statistics
 from tbgrad.keras import sketch
 from tbgrad.keras.graph import UNKNOWN
+from tbgrad.keras.matrices import Matrices
 from tbgrad.keras.parameters import Layout, layouts
-from tbgrad.keras.sheets import Sheets
 from tbgrad.log.records import STATISTICS, HistogramBins, Parameter
 
 Tensor: TypeAlias = Any  # tf.Tensor: TensorFlow ships no types
@@ -42,29 +42,29 @@ class StepTable:
         )
         return tf.gather(tf.concat([values, filler], axis=0), position)
 
-    def sheets(self, gradients: Sequence[Any], rows: tuple[int, ...]) -> Sheets:
+    def matrices(self, gradients: Sequence[Any], rows: tuple[int, ...]) -> Matrices:
         """The gradients of these rows."""
-        return Sheets.of(gradients, self.layouts_of(rows))
+        return Matrices.of(gradients, self.layouts_of(rows))
 
-    def weights(self, values: Sequence[Tensor]) -> Sheets:
+    def weights(self, values: Sequence[Tensor]) -> Matrices:
         """The variables, whose values these are."""
-        return Sheets.of(values, self.layouts)
+        return Matrices.of(values, self.layouts)
 
     def layouts_of(self, rows: Sequence[int]) -> list[Layout]:
         """How these rows lie in memory."""
         return [self.layouts[row] for row in rows]
 
-    def histograms(self, sheets: Sheets, rows: tuple[int, ...], bins: HistogramBins) -> Tensor:
+    def histograms(self, matrices: Matrices, rows: tuple[int, ...], bins: HistogramBins) -> Tensor:
         """Counts of the values by bin: [P, B]."""
-        return self.spread(statistics.histograms(sheets, bins), rows, 0)
+        return self.spread(statistics.histograms(matrices, bins), rows, 0)
 
-    def norms(self, sheets: Sheets, rows: tuple[int, ...], squares: Tensor) -> Tensor:
+    def norms(self, matrices: Matrices, rows: tuple[int, ...], squares: Tensor) -> Tensor:
         """Their norms, also where their `squares` leave the range of float32: [P]."""
-        return self.spread(statistics.norms(sheets, squares), rows, UNKNOWN)
+        return self.spread(statistics.norms(matrices, squares), rows, UNKNOWN)
 
     def of_gradients(
         self,
-        sheets: Sheets,
+        matrices: Matrices,
         rows: tuple[int, ...],
         before: Tensor,
         others: Mapping[str, Tensor],
@@ -73,8 +73,8 @@ class StepTable:
 
         `before` are the sketches [P, K] to take the angles to.
         """
-        angles = self.spread(statistics.sketches(sheets), rows, 0.0)
-        known = statistics.column_statistics(sheets)
+        angles = self.spread(statistics.sketches(matrices), rows, 0.0)
+        known = statistics.column_statistics(matrices)
         columns = {name: self.spread(column, rows, UNKNOWN) for name, column in known.items()}
         columns |= others
         columns["cosine"] = sketch.cosine(angles, before)

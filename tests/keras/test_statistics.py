@@ -10,8 +10,8 @@ import tensorflow as tf
 from tbgrad.keras import gradient_statistics as statistics
 from tbgrad.keras.gradients import prepare
 from tbgrad.keras.graph import UNKNOWN, from_graph
+from tbgrad.keras.matrices import Matrices
 from tbgrad.keras.parameters import describe, layouts
-from tbgrad.keras.sheets import Sheets
 from tbgrad.log.records import HistogramBins, Parameter
 
 pytestmark = pytest.mark.tensorflow
@@ -48,13 +48,13 @@ def compiled(request):
 
 
 def all_columns(gradient, layout):
-    return statistics_of(Sheets([gradient], [layout]))
+    return statistics_of(Matrices([gradient], [layout]))
 
 
-def statistics_of(sheets):
+def statistics_of(matrices):
     """All columns, and the norms."""
-    columns = statistics.column_statistics(sheets)
-    return columns | {"norm": statistics.norms(sheets, sheets.squares)}
+    columns = statistics.column_statistics(matrices)
+    return columns | {"norm": statistics.norms(matrices, matrices.squares)}
 
 
 def test_gradients_of_one_shape_are_taken_together_in_their_order(compiled):
@@ -67,7 +67,7 @@ def test_gradients_of_one_shape_are_taken_together_in_their_order(compiled):
 
     def function(*gradients):
         prepared = [prepare(g) for g in gradients]
-        return statistics_of(Sheets(prepared, rows))
+        return statistics_of(Matrices(prepared, rows))
 
     columns = compiled(function)(*[tf.constant(v, tf.float32) for v in values])
     lengths = [np.linalg.norm(v.ravel()) for v in exact]
@@ -86,13 +86,24 @@ def test_gradients_of_one_shape_are_taken_together_in_their_order(compiled):
     np.testing.assert_allclose(found, dead, atol=1e-6)
 
 
+def test_a_tensor_without_values_leaves_the_others_as_they_are(compiled):
+    values = [RNG.standard_normal(size).astype(np.float32) for size in (5, 0, 600)]
+    rows = [layout(v.shape) for v in values]
+    columns = compiled(lambda *parts: statistics_of(Matrices([*map(prepare, parts)], rows)))(
+        *values
+    )
+    assert columns["norm"][1] == 0.0
+    for i in (0, 2):
+        check_columns({name: float(c[i]) for name, c in columns.items()}, values[i], f"{i}")
+
+
 def test_columns_equal_numpy(compiled):
     gradients = [values.astype(np.float32) for values in CASES.values()]
 
     def function(*parts):
         prepared = [prepare(part) for part in parts]
         rows = [layout(part.shape) for part in parts]
-        return statistics_of(Sheets(prepared, rows))
+        return statistics_of(Matrices(prepared, rows))
 
     columns = compiled(function)(*map(tf.constant, gradients))
     for row, (name, gradient) in enumerate(zip(CASES, gradients, strict=True)):
@@ -153,7 +164,7 @@ def test_sparse_gradient_equals_its_dense_form(kind, rows):
         return (
             all_columns(gradient, embedding),
             statistics.square_sums([slices], [embedding]),
-            statistics.histograms(Sheets([gradient], [embedding]), bins)[0],
+            statistics.histograms(Matrices([gradient], [embedding]), bins)[0],
         )
 
     found, squares, counts = MODES[kind](function)(tf.constant(values), tf.constant(rows, tf.int32))
@@ -201,7 +212,7 @@ def test_histogram_counts(compiled):
 
     def function(*parts):
         prepared = [prepare(part) for part in parts]
-        return statistics.histograms(Sheets(prepared, [shape] * 2), bins)
+        return statistics.histograms(Matrices(prepared, [shape] * 2), bins)
 
     zeros, counts = compiled(function)(tf.constant(other), tf.constant(values)).numpy()
     assert zeros[bins.zero_column] == zeros.sum() == other.size
@@ -219,7 +230,7 @@ def dead(layer, x, output=lambda y: y[..., :1], ready=lambda layer: None):
         loss = tf.reduce_sum(output(layer(x)) ** 2)
     gradients = [prepare(g) for g in tape.gradient(loss, variables)]
     parameters = describe(variables)
-    blocks = Sheets(gradients, layouts(parameters))
+    blocks = Matrices(gradients, layouts(parameters))
     found = statistics.column_statistics(blocks)["dead_fraction"].numpy()
     return dict(zip([p.path.partition("/")[2] for p in parameters], found, strict=True))
 

@@ -1,14 +1,14 @@
-"""Tensors as sheets of rows, so that the work on them is a few operations for all of them.
+"""Tensors as matrices of rows, so that the work on them is a few operations for all of them.
 
 What the work on a small tensor costs is the number of operations: to the training step as to the
-compiler. Small dense tensors lie one after another in one sheet; a large or a sparse one has a
-sheet of its own.
+compiler. Small dense tensors lie one after another in one matrix; a large or a sparse one has a
+matrix of its own.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -26,7 +26,7 @@ WIDTH = 512
 LANES = 128
 
 
-class Sheet:
+class Matrix:
     """One tensor, or many, as rows.
 
     Attributes:
@@ -44,9 +44,9 @@ class Sheet:
 
     def holding(self, values: Tensor) -> Any:
         """The same, with other numbers."""
-        sheet = copy.copy(self)
-        sheet.values = values
-        return sheet
+        matrix = copy.copy(self)
+        matrix.values = values
+        return matrix
 
     def spread(self, told: Tensor) -> Tensor:
         """What is told of the tensors, [K], beside their rows."""
@@ -65,8 +65,8 @@ class Sheet:
         raise NotImplementedError
 
 
-class Alone(Sheet):
-    """A tensor of its own sheet; without its rows of zeros where it came without them.
+class SingleMatrix(Matrix):
+    """A tensor of its own matrix; without its rows of zeros where it came without them.
 
     `slices` are the rows as they came.
     """
@@ -100,7 +100,7 @@ class Alone(Sheet):
         return [(slice(0, 1), tf.reshape(of, [1, -1]))]
 
 
-class Packed(Sheet):
+class PackedMatrix(Matrix):
     """Tensors one after another, each filled up with zeros to whole rows.
 
     Those of as many rows are neighbours, and so are those of one layout among them. What is told of
@@ -109,7 +109,7 @@ class Packed(Sheet):
     """
 
     def __init__(self, tensors: Sequence[Tensor], layouts: Sequence[Layout]) -> None:
-        self._rows = rows = [-(-layout.size // WIDTH) for layout in layouts]
+        self._rows = rows = [_rows(layout) for layout in layouts]
         self._first = np.cumsum([0, *rows])
         blanks = [count * WIDTH - layout.size for layout, count in zip(layouts, rows, strict=True)]
         zeros = {blank: tf.zeros([blank]) for blank in {*blanks} - {0}}
@@ -151,7 +151,8 @@ class Packed(Sheet):
     @property
     def filled(self) -> Tensor | None:
         """Where there are numbers of tensors: [rows, width]; None for everywhere."""
-        rest = (self.sizes.astype(np.int64) - 1) % WIDTH + 1
+        before = WIDTH * (np.array(self._rows) - 1)
+        rest = self.sizes.astype(np.int64) - before
         if (rest == WIDTH).all():
             return None
         count = np.full(self.tensor.shape, WIDTH)
@@ -167,35 +168,40 @@ class Packed(Sheet):
         return parts
 
 
-class Sheets:
-    """Tensors as `sheets`."""
+class Matrices:
+    """Tensors as matrices, which it goes through."""
 
     def __init__(self, gradients: Sequence[Gradient], layouts: Sequence[Layout]) -> None:
         packed, alone = _packed(layouts, [gradient.sparse for gradient in gradients])
-        self.sheets: list[Packed | Alone] = [Alone(gradients[i], layouts[i]) for i in alone]
+        self._all: list[PackedMatrix | SingleMatrix] = [
+            SingleMatrix(gradients[i], layouts[i]) for i in alone
+        ]
         if packed:
             tensors = [gradients[i].tensor for i in packed]
-            self.sheets.append(Packed(tensors, [layouts[i] for i in packed]))
+            self._all.append(PackedMatrix(tensors, [layouts[i] for i in packed]))
         self._back = np.argsort([*alone, *packed])
 
+    def __iter__(self) -> Iterator[PackedMatrix | SingleMatrix]:
+        return iter(self._all)
+
     @classmethod
-    def of(cls, tensors: Iterable[Any], layouts: Sequence[Layout]) -> Sheets:
+    def of(cls, tensors: Iterable[Any], layouts: Sequence[Layout]) -> Matrices:
         """Those of tensors as they are."""
         return cls([prepare(tensor) for tensor in tensors], layouts)
 
     @property
     def values(self) -> list[Tensor]:
-        """The numbers in each sheet: [rows, width]."""
-        return [sheet.values for sheet in self.sheets]
+        """The numbers in each matrix: [rows, width]."""
+        return [matrix.values for matrix in self._all]
 
-    def holding(self, values: Iterable[Tensor]) -> Sheets:
+    def holding(self, values: Iterable[Tensor]) -> Matrices:
         """The same, with other numbers in each."""
         other = copy.copy(self)
-        pairs = zip(self.sheets, values, strict=True)
-        other.sheets = [sheet.holding(numbers) for sheet, numbers in pairs]
+        pairs = zip(self._all, values, strict=True)
+        other._all = [matrix.holding(numbers) for matrix, numbers in pairs]
         return other
 
-    def minus(self, others: Sheets) -> Sheets:
+    def minus(self, others: Matrices) -> Matrices:
         """What is left where others, of the same layouts, are taken away."""
         pairs = zip(self.values, others.values, strict=True)
         return self.holding(ours - theirs for ours, theirs in pairs)
@@ -203,15 +209,15 @@ class Sheets:
     @property
     def squares(self) -> Tensor:
         """Sums of squares: [P]. Infinite from a norm of 1.8e19 on."""
-        return self.in_order([sheet.sums(tf.square(sheet.values))[:, 0] for sheet in self.sheets])
+        return self.in_order([matrix.sums(tf.square(matrix.values))[:, 0] for matrix in self._all])
 
     @property
     def sums(self) -> Tensor:
         """Sums of the values: [P]."""
-        return self.in_order([sheet.sums(sheet.values)[:, 0] for sheet in self.sheets])
+        return self.in_order([matrix.sums(matrix.values)[:, 0] for matrix in self._all])
 
     def in_order(self, told: Sequence[Tensor]) -> Tensor:
-        """[P, …] in the order of the tensors, from what is told of those of each sheet."""
+        """[P, …] in the order of the tensors, from what is told of those of each matrix."""
         return tf.gather(tf.concat(told, axis=0), self._back)
 
     def arrays_in_order(self, told: Sequence[Any]) -> Any:
@@ -219,18 +225,23 @@ class Sheets:
         return np.concatenate(told)[self._back]
 
 
-def count_of_sheets(layouts: Sequence[Layout]) -> int:
-    """How many sheets dense tensors of these layouts take."""
+def count_of_matrices(layouts: Sequence[Layout]) -> int:
+    """How many matrices dense tensors of these layouts take."""
     packed, alone = _packed(layouts, [False] * len(layouts))
     return len(alone) + bool(packed)
 
 
 def _packed(layouts: Sequence[Layout], sparse: Sequence[bool]) -> tuple[list[int], list[int]]:
-    """Positions of the tensors that lie in one sheet, in their order there, and of the others."""
+    """Positions of the tensors that lie in one matrix, in their order there, and of the others."""
     small = [i for i, layout in enumerate(layouts) if layout.size <= SMALL and not sparse[i]]
     first = {layouts[i]: i for i in reversed(small)}
-    small.sort(key=lambda i: (-(-layouts[i].size // WIDTH), first[layouts[i]], i))
+    small.sort(key=lambda i: (_rows(layouts[i]), first[layouts[i]], i))
     return small, [i for i in range(len(layouts)) if i not in set(small)]
+
+
+def _rows(layout: Layout) -> int:
+    """Rows that a tensor takes; one without numbers takes one of zeros."""
+    return max(1, -(-layout.size // WIDTH))
 
 
 def _neighbours(of: Sequence[Any]) -> list[tuple[int, int]]:
