@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tbgrad.analysis.krylov import Krylov, Step
 from tbgrad.hessian.computation import Computation
+from tbgrad.hessian.errors import NotFiniteError
 
 ACCEPTED, POOR, GOOD = 1e-4, 0.25, 0.75
 """Shares of the promised gain: below the first a step is not taken, below the second the trust
@@ -158,7 +159,11 @@ class Descent:
             length = float(np.linalg.norm(step.vector))
             if not length or (merit == "norm" and step.gain < GAIN * place.norm):
                 return None, np.inf
-            coming = self._at(place.offset + step.vector)
+            try:
+                coming = self._at(place.offset + step.vector)
+            except NotFiniteError:
+                radius = length / 4
+                continue
             promised, got = step.gain, place.loss - coming.loss
             if merit == "norm":
                 promised = place.norm**2 - (place.norm - step.gain) ** 2

@@ -147,6 +147,13 @@ def test_a_small_classifier_comes_to_where_its_gradient_vanishes():
     assert len(found.eigenvalues) == 26
 
 
+def test_a_step_to_where_the_loss_is_not_finite_is_not_taken():
+    w = tf.Variable([3.0], dtype=tf.float64)  # from 3 Newton's method steps to -3
+    found = find_critical_point(lambda: tf.reduce_sum(w - tf.math.log(w)), [w], progress=False)
+    assert found.kind == "minimum"
+    np.testing.assert_allclose(found.point[0], 1.0, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
