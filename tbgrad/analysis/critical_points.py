@@ -66,7 +66,8 @@ class CriticalPoint:
 
     def __str__(self) -> str:
         if self.kind == "not critical":
-            what = f"not critical ({self.reason})"
+            more = ": max_products= allows more" if self.reason == "budget" else ""
+            what = f"not critical ({self.reason}{more})"
         elif self.kind == "saddle":
             what = f"saddle of index {'' if self.index_is_exact else 'at least '}{self.index}"
         else:

@@ -73,6 +73,8 @@ class Descent:
         self.loss = float("nan")
         self.gradients = self.loss_steps = 0
         self.products_before = operator.products
+        self._place = Place(np.zeros(0), self.loss, np.zeros(0), 0.0)
+        self._length = np.inf
 
     def run(self, offset: NDArray[Any]) -> str:
         """Descend from the weights at `offset` from where they were; why it ended.
@@ -128,6 +130,8 @@ class Descent:
         return "rounding" if place.norm <= floor else "stuck"
 
     def _reached(self, place: Place) -> None:
+        if self.norms:
+            self._length = float(np.linalg.norm(place.offset - self._place.offset))
         self.norms.append(place.norm)
         self.loss, self._place = place.loss, place
 
@@ -135,8 +139,8 @@ class Descent:
     def ahead(self) -> Iterator[None]:
         """Inside, the variables are one more of Newton's steps ahead, taken or not."""
         place = self._place
-        if place.norm > 0:
-            step = self._krylov(place, self._max_basis).norm_step(np.inf)
+        if place.norm > 0:  # no further than the last step, which was one of many nearer and nearer
+            step = self._krylov(place, self._max_basis).norm_step(self._length)
             self._move_by(place.offset + step.vector)
         yield
         self._move_by(place.offset)

@@ -102,7 +102,7 @@ def gradient_check(
 
     >>> print(tbgrad.gradient_check(model, x, y))
     """
-    size = batch_size if isinstance(x, np.ndarray) or y is not None else None
+    size = None if hasattr(x, "element_spec") else batch_size  # a dataset brings its batches
     loss = hessian.model_loss(model, x, y, sample_weight, batch_size=size)
     gradients = hessian.BatchGradients(loss, model.trainable_variables)
     moments = _Moments(gradients.parameters)

@@ -8,6 +8,7 @@ matrix of its own.
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, TypeAlias
@@ -26,7 +27,7 @@ WIDTH = 512
 LANES = 128
 
 
-class Matrix:
+class Matrix(ABC):
     """One tensor, or many, as rows.
 
     Attributes:
@@ -52,17 +53,17 @@ class Matrix:
         """What is told of the tensors, [K], beside their rows."""
         return tf.gather(told, self.tensor)
 
+    @abstractmethod
     def sums(self, *of: Tensor) -> Tensor:
         """For each tensor the sums of some [rows, width]: [K, how many]."""
-        raise NotImplementedError
 
+    @abstractmethod
     def largest(self) -> Tensor:
         """The largest magnitude of each tensor: [K]."""
-        raise NotImplementedError
 
+    @abstractmethod
     def by_layout(self, of: Tensor) -> list[tuple[slice, Tensor]]:
         """Some [rows, width] by the layouts of the tensors: which they are, and [count, size]."""
-        raise NotImplementedError
 
 
 class SingleMatrix(Matrix):

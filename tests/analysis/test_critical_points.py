@@ -172,5 +172,5 @@ def test_out_of_budget_it_says_so_and_tells_what_it_has():
     w = tf.Variable([-1.2, 1.0], dtype=tf.float64)
     found = find_critical_point(lambda: rosenbrock(w), [w], max_products=2, progress=False)
     assert (found.kind, found.index, found.reason) == ("not critical", None, "budget")
-    assert str(found).startswith("not critical (budget): loss ")
+    assert str(found).startswith("not critical (budget: max_products= allows more): loss ")
     assert not len(found.eigenvalues)
