@@ -16,13 +16,15 @@ from tbgrad.lazy import lazy
 
 if TYPE_CHECKING:
     from tbgrad import analysis, hessian
-    from tbgrad.analysis.critical_points import CriticalPoint, find_critical_point
-    from tbgrad.analysis.gradient_check import GradientCheck, gradient_check
+    from tbgrad.analysis.critical_points import find_critical_point
+    from tbgrad.analysis.gradient_check import gradient_check
     from tbgrad.diagnosis.settings import AlertSettings
     from tbgrad.keras.callback import GradientMonitor
     from tbgrad.keras.curvature import Curvature
     from tbgrad.keras.early_stopping import GradientNormEarlyStopping
     from tbgrad.keras.writer import GradientSummaryWriter
+    from tbgrad.log.critical_point import CriticalPoint
+    from tbgrad.log.gradient_check import GradientCheck
     from tbgrad.log.records import Alert, CurvatureEstimate, Manifest, Parameter
     from tbgrad.reading.directory import LogDirectory, read
     from tbgrad.reading.run import Run
@@ -57,10 +59,10 @@ _MODULES = {
     "Alert": "tbgrad.log.records",
     "AlertSettings": "tbgrad.diagnosis.settings",
     "Buckets": "tbgrad.reading.series",
-    "CriticalPoint": "tbgrad.analysis.critical_points",
+    "CriticalPoint": "tbgrad.log.critical_point",
     "Curvature": "tbgrad.keras.curvature",
     "CurvatureEstimate": "tbgrad.log.records",
-    "GradientCheck": "tbgrad.analysis.gradient_check",
+    "GradientCheck": "tbgrad.log.gradient_check",
     "GradientMonitor": "tbgrad.keras.callback",
     "GradientNormEarlyStopping": "tbgrad.keras.early_stopping",
     "GradientSummaryWriter": "tbgrad.keras.writer",

@@ -16,27 +16,43 @@ from typing import TYPE_CHECKING
 from tbgrad.lazy import lazy
 
 if TYPE_CHECKING:
-    from tbgrad.analysis.critical_points import (
-        CriticalPoint,
-        find_critical_point,
-        find_critical_points,
-    )
-    from tbgrad.analysis.gradient_check import GradientCheck, gradient_check
+    from tbgrad.analysis.critical_points import find_critical_point, find_critical_points
+    from tbgrad.analysis.gradient_check import gradient_check
+    from tbgrad.analysis.landscape import line, plane
+    from tbgrad.analysis.logged import log_analysis
+    from tbgrad.log.critical_point import CriticalPoint
+    from tbgrad.log.gradient_check import GradientCheck
+    from tbgrad.log.landscape import Landscape
+    from tbgrad.reading.trajectories import Trajectories, trajectories, weights_of
 
 __all__ = [
     "CriticalPoint",
     "GradientCheck",
+    "Landscape",
+    "Trajectories",
     "find_critical_point",
     "find_critical_points",
     "gradient_check",
+    "line",
+    "log_analysis",
+    "plane",
+    "trajectories",
+    "weights_of",
 ]
 
 _MODULES = {
-    "CriticalPoint": "tbgrad.analysis.critical_points",
-    "GradientCheck": "tbgrad.analysis.gradient_check",
+    "CriticalPoint": "tbgrad.log.critical_point",
+    "GradientCheck": "tbgrad.log.gradient_check",
+    "Landscape": "tbgrad.log.landscape",
+    "Trajectories": "tbgrad.reading.trajectories",
     "find_critical_point": "tbgrad.analysis.critical_points",
     "find_critical_points": "tbgrad.analysis.critical_points",
     "gradient_check": "tbgrad.analysis.gradient_check",
+    "line": "tbgrad.analysis.landscape",
+    "log_analysis": "tbgrad.analysis.logged",
+    "plane": "tbgrad.analysis.landscape",
+    "trajectories": "tbgrad.reading.trajectories",
+    "weights_of": "tbgrad.reading.trajectories",
 }
 
 if not TYPE_CHECKING:

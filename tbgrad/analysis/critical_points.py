@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,68 +13,12 @@ from tbgrad import hessian
 from tbgrad.analysis.descent import Descent
 from tbgrad.hessian.batches import BatchedLoss, Loss
 from tbgrad.hessian.errors import HessianError
+from tbgrad.log.critical_point import CriticalPoint, Kind
 from tbgrad.log.share import Share
 
 AHEAD = 3.0
 """One more step changes an eigenvalue by so large a share of what all that are left would: where
 they come to a degenerate point, each is half as long as the one before."""
-
-Kind: TypeAlias = Literal["minimum", "saddle", "maximum", "degenerate", "not critical"]
-
-
-@dataclass(frozen=True, eq=False)
-class CriticalPoint:
-    """A point at which the gradient is as small as could be reached, and what it is.
-
-    Attributes:
-        kind: "minimum", "maximum": all eigenvalues of the Hessian are above, below zero by more
-            than their errors; "saddle": there are some of both, whatever the others are;
-            "degenerate": none of one sign, and some that are zero within their errors, as along the
-            floor of a valley; "not critical": the gradient did not become small enough.
-        index: eigenvalues below zero by more than their errors; None where it is not critical.
-        index_is_exact: whether all eigenvalues are known; otherwise there are at least `index`.
-        gradient_norm: ‖∇L‖ at the point.
-        norms: [iterations + 1], ‖∇L‖ on the way there, from where it began.
-        loss: at the point.
-        eigenvalues: float64 in falling order: all [n] of a model of up to 5,000 parameters, else
-            the extreme ones; none where it is not critical.
-        errors: of each, of the same shape: the bound of its computation, and what it would still
-            change on the way to the critical point itself.
-        minimum_ratio: share of the eigenvalues that are positive, with its interval; None likewise.
-        point: the weights, an array a variable, in their order.
-        products, gradients: Hessian–vector products and gradients spent in all.
-        loss_steps: steps that made the loss smaller instead, where ‖∇L‖ had a minimum of its own.
-        reason: why the search ended: "converged", "rounding" (the gradient is what rounding leaves
-            of it), "stuck" (no step makes ‖∇L‖ or the loss smaller), "budget" or "interrupted".
-    """
-
-    kind: Kind
-    index: int | None
-    index_is_exact: bool
-    gradient_norm: float
-    norms: NDArray[np.float64]
-    loss: float
-    eigenvalues: NDArray[np.float64]
-    errors: NDArray[np.float64]
-    minimum_ratio: Share | None
-    point: list[NDArray[Any]]
-    products: int
-    gradients: int
-    loss_steps: int
-    reason: str
-
-    def __str__(self) -> str:
-        if self.kind == "not critical":
-            more = ": max_products= allows more" if self.reason == "budget" else ""
-            what = f"not critical ({self.reason}{more})"
-        elif self.kind == "saddle":
-            what = f"saddle of index {'' if self.index_is_exact else 'at least '}{self.index}"
-        else:
-            what = self.kind
-        return (
-            f"{what}: loss {self.loss:.6g}, gradient norm {self.gradient_norm:.3g} "
-            f"(from {self.norms[0]:.3g})"
-        )
 
 
 def find_critical_point(
@@ -210,6 +153,7 @@ def _told(
         gradients=descent.gradients,
         loss_steps=descent.loss_steps,
         reason=reason,
+        size=operator.size,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tbgrad.log.analyses import content_of
 from tbgrad.log.decode import decode_density
 from tbgrad.log.encode import to_jsonable
 from tbgrad.log.records import CurvatureEstimate
@@ -202,7 +203,7 @@ def _numbers(estimate: CurvatureEstimate) -> dict[str, float]:
 
 def _texts(run: Run, series: Series, part: slice) -> Iterator[Block]:
     texts = series.values[part].tolist()
-    if series.kind is Kind.ALERTS:
+    if series.kind in (Kind.ALERTS, Kind.ANALYSIS):
         texts = [json.dumps(to_jsonable(_as_json(run, series, value))) for value in texts]
     yield {
         "step": series.steps[part],
@@ -250,6 +251,7 @@ _MAKERS: dict[Kind | str, Callable[[Run, Series, slice], Iterator[Block]]] = {
     Kind.CURVATURE: _curvature,
     Kind.TEXT: _texts,
     Kind.ALERTS: _texts,
+    Kind.ANALYSIS: _texts,
 }
 
 
@@ -275,4 +277,6 @@ def _as_json(run: Run, series: Series, value: Any) -> Any:
         return asdict(value)
     if series.kind is Kind.ALERTS:
         return [asdict(alert) for alert in value]
+    if series.kind is Kind.ANALYSIS:
+        return content_of(value)
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value

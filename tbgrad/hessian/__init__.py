@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tbgrad.hessian.tensorflow.batch_gradients import BatchGradients
     from tbgrad.hessian.tensorflow.gauss_newton import GaussNewtonOperator
     from tbgrad.hessian.tensorflow.hessian import HessianOperator
+    from tbgrad.hessian.tensorflow.loss_points import LossPoints
     from tbgrad.hessian.tensorflow.losses import model_loss, model_outputs
     from tbgrad.hessian.tensorflow.preconditioned import PreconditionedOperator
     from tbgrad.hessian.tensorflow.thresholds import stability_threshold
@@ -40,6 +41,7 @@ __all__ = [
     "GaussNewtonOperator",
     "HessianError",
     "HessianOperator",
+    "LossPoints",
     "NotFiniteError",
     "PreconditionedOperator",
     "Preconditioner",
@@ -67,6 +69,7 @@ _MODULES = {
     "GaussNewtonOperator": "tbgrad.hessian.tensorflow.gauss_newton",
     "HessianError": "tbgrad.hessian.errors",
     "HessianOperator": "tbgrad.hessian.tensorflow.hessian",
+    "LossPoints": "tbgrad.hessian.tensorflow.loss_points",
     "NotFiniteError": "tbgrad.hessian.errors",
     "PreconditionedOperator": "tbgrad.hessian.tensorflow.preconditioned",
     "Preconditioner": "tbgrad.hessian.tensorflow.adaptive",

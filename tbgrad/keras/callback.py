@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tbgrad.diagnosis import AlertSettings, Record
 from tbgrad.keras.arguments import check_optimizer
@@ -13,6 +13,8 @@ from tbgrad.keras.fit_call import Callback
 from tbgrad.keras.fit_session import FitSession
 from tbgrad.keras.settings import Settings
 from tbgrad.keras.supported import foreign
+from tbgrad.log import encode
+from tbgrad.log.analyses import Analysis, as_analysis, checked_name
 from tbgrad.log.records import Alert
 from tbgrad.log.state import Hyperparameter
 from tbgrad.monitoring.arguments import (
@@ -27,6 +29,7 @@ from tbgrad.monitoring.arguments import (
     check_selection,
 )
 from tbgrad.monitoring.sentences import logger
+from tbgrad.monitoring.trajectory import check_trajectory
 
 
 class GradientMonitor(Callback):
@@ -74,14 +77,20 @@ class GradientMonitor(Callback):
             the generator and the discriminator of a GAN. Tags begin with it (`generator/loss`), and
             the tab, the terminal app and `tbgrad.read` show each group as a run of its own.
         hparams: hyperparameters by name, numbers, strings or booleans: `hparams={"width": 128}`.
+            They are in the report and in TensorBoard's HParams tab.
         megabytes_per_minute: what the loss and the norms of every step may take in the log in the
             long run, besides a reserve at first; 2 GB in all. Where they would take more they are
             kept as smallest, mean and largest of windows of steps, which the log says.
-            They are in the report and in TensorBoard's HParams tab.
+        trajectory: whether to log where the weights are: at each of the first 32 steps, then 32
+            times each time the number of steps doubles. Up to 4,096 weights are logged as they are;
+            of more, a sketch of each layer, 8,192 numbers in all, which keeps distances to within a
+            few percent (`tbgrad.analysis.trajectories` reads them). "exact" logs all of up to a
+            million weights.
 
     Raises:
         ValueError: a cadence is not a whole number from 1 on, a schedule does not begin at step 0,
-            `overhead` is not above 0, `group` has a `/`, or `curvature` has no data.
+            `overhead` is not above 0, `group` has a `/`, `curvature` has no data, or `trajectory`
+            is neither a truth value nor "exact".
         TypeError: `curvature` is not a `tbgrad.Curvature`, `optimizer` is not one of Keras 3, a
             pattern is not a string, or `hparams` are of another kind.
         NotADirectoryError: `logdir` is a file.
@@ -108,6 +117,7 @@ class GradientMonitor(Callback):
         group: str = "",
         hparams: Mapping[str, Hyperparameter] | None = None,
         megabytes_per_minute: float = 1.0,
+        trajectory: bool | Literal["exact"] = False,
     ) -> None:
         super().__init__()
         self._arguments = {
@@ -147,6 +157,7 @@ class GradientMonitor(Callback):
                 group=check_group(group),
                 hparams=check_hparams(hparams),
                 megabytes_per_minute=check_megabytes(megabytes_per_minute),
+                trajectory=check_trajectory(trajectory),
             ),
             self._listeners,
         )
@@ -167,6 +178,15 @@ class GradientMonitor(Callback):
         """Where the newest training is logged: `logdir`, or that with a number behind it."""
         log = self._session.log
         return self.logdir if log is None else log.directory
+
+    def log_analysis(self, analysis: Analysis, name: str = "") -> None:
+        """Log what `tbgrad.analysis` found of the model as it is now, between two steps of `fit`.
+
+        See `tbgrad.analysis.log_analysis`, which logs it when the training is over.
+        """
+        made = encode.analysis(checked_name(analysis, name), as_analysis(analysis))
+        if self._session.begun:
+            self._session.guard(self._session.log_value, made)
 
     def listen(self, function: Callable[[Record], None]) -> None:
         """Call a function with every logged step, soon after it, on the writer's thread."""

@@ -129,6 +129,8 @@ class FitSession:
         if attachment.tap is None:
             return  # the model creates its variables in the first step
         step = self._epoch_start + int(batch * self._updates_a_batch)
+        if attachment.place_due(step):
+            attachment.take_place()
         now, room = time.monotonic(), attachment.room(step)
         action = self._schedule.next_action(step, now, room)
         if action is Action.SEARCH:
@@ -179,8 +181,14 @@ class FitSession:
         assert self._attachment is not None
         if self._probe is not None and self._attachment.tap is not None:
             self._probe.end()
+        self._attachment.take_place()
         self._attachment.drain()
         self._tell_unseen()
+
+    def log_value(self, value: Any) -> None:
+        """Log a value at the present step."""
+        assert self._attachment is not None
+        self._attachment.log_value(value)
 
     def leave(self, *, finished: bool = False) -> None:
         """Close the event file and leave no trace on the model."""

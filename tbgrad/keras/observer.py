@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from tbgrad.keras import replicas
 from tbgrad.keras.graph import in_xla, own_variable
@@ -82,6 +83,10 @@ class GradientObserver:
     def knows(self, variables: Sequence[Any]) -> bool:
         """Whether all of `variables` have a row."""
         return all(id(tensorflow_variable(variable)) in self._row for variable in variables)
+
+    def weights(self) -> list[NDArray[Any]]:
+        """Copies of the variables as they are now, in row order; waits for the device."""
+        return [variable.numpy() for variable in self._variables]
 
     def log_every(self, every: Cadence, histograms_every: Cadence) -> None:
         """Change how often steps and histograms are logged, from the next step on.

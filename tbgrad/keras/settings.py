@@ -17,6 +17,7 @@ from tbgrad.log.state import Hyperparameter
 from tbgrad.monitoring.cadence import SHORTEST, Cadence, Cadences, dense_at_first, histograms_with
 from tbgrad.monitoring.run_log import RunLog
 from tbgrad.monitoring.selection import Selection
+from tbgrad.monitoring.trajectory import Asked
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Settings:
     group: str
     hparams: Mapping[str, Hyperparameter]
     megabytes_per_minute: float
+    trajectory: Asked
 
     def attachment(
         self,
@@ -69,7 +71,7 @@ class Settings:
             bytes_per_minute=1e6 * self.megabytes_per_minute,
             hparams=self.hparams,
         )
-        return Attachment(
+        attachment = Attachment(
             log,
             model=model,
             optimizer=optimizer,
@@ -78,3 +80,6 @@ class Settings:
             steps_per_execution=model.steps_per_execution,
             compiled_by_xla=bool(model.jit_compile),
         )
+        if self.trajectory:
+            attachment.log_trajectory(self.trajectory == "exact")
+        return attachment

@@ -17,8 +17,11 @@ from tbgrad.keras import replicas
 from tbgrad.keras.arguments import check_gradients, check_optimizer
 from tbgrad.keras.attachment import Attachment
 from tbgrad.keras.curvature import Curvature, CurvatureProbe
+from tbgrad.keras.drain_thread import drain_until, shut
 from tbgrad.keras.gfile import storage_of
 from tbgrad.keras.optimizers import updates_done
+from tbgrad.log import encode
+from tbgrad.log.analyses import Analysis, as_analysis, checked_name
 from tbgrad.log.records import Alert, CurvatureEstimate
 from tbgrad.log.state import FINISHED, Hyperparameter
 from tbgrad.monitoring.arguments import (
@@ -33,8 +36,7 @@ from tbgrad.monitoring.arguments import (
 )
 from tbgrad.monitoring.cadence import SHORTEST, Cadences, dense_at_first, histograms_with
 from tbgrad.monitoring.run_log import RunLog
-from tbgrad.monitoring.schedule import Action, Schedule
-from tbgrad.monitoring.state_log import Ending, ending_of, left
+from tbgrad.monitoring.state_log import Ending, ending_of
 
 
 class GradientSummaryWriter:
@@ -150,13 +152,13 @@ class GradientSummaryWriter:
         self._attachment.attach()
         self._stop = threading.Event()
         self._thread = threading.Thread(
-            target=_drain_until,
+            target=drain_until,
             args=(self._stop, self._attachment),
             name="tbgrad-drain",
             daemon=True,
         )
         self._thread.start()
-        self._close = weakref.finalize(self, _shut, self._stop, self._thread, self._attachment)
+        self._close = weakref.finalize(self, shut, self._stop, self._thread, self._attachment)
 
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def observe(self, gradients: Iterable[Any], *, loss: Any = None) -> None:
@@ -204,6 +206,20 @@ class GradientSummaryWriter:
         self._step += 1
         return self._probe.estimate() if due else None
 
+    def trajectory(self, exact: bool = False) -> None:
+        """Log where the weights are, where that is due; call it between any two steps.
+
+        When and how it is logged: see `GradientMonitor`, whose `trajectory="exact"` is `exact`.
+        """
+        self._attachment.log_trajectory(exact)
+        if self._attachment.place_due(self._attachment.step):
+            self._attachment.take_place()
+
+    def log_analysis(self, analysis: Analysis, name: str = "") -> None:
+        """Log what `tbgrad.analysis` found of the weights as they are now, between two steps."""
+        named = checked_name(analysis, name)
+        self._attachment.log_value(encode.analysis(named, as_analysis(analysis)))
+
     def validation_loss(self, loss: Any) -> None:
         """Log the loss on data that is not trained on, at the newest step, as `val_loss`.
 
@@ -247,6 +263,7 @@ class GradientSummaryWriter:
         if self._close.alive:
             if self._probe is not None:
                 self._probe.end()
+            self._attachment.take_place()
             self._attachment.drain()
             self._tell_unseen()
             self._attachment.log.state.end(Ending(FINISHED))
@@ -279,24 +296,3 @@ class GradientSummaryWriter:
             self._close()  # and nothing that takes its time
         else:
             self.close()
-
-
-def _drain_until(stop: threading.Event, attachment: Attachment) -> None:
-    """Drain where the schedule says so, until told to stop."""
-    schedule = Schedule(attachment.step, time.monotonic())
-    while not attachment.log.failed:
-        step = attachment.step
-        pause = schedule.pause(step, time.monotonic(), attachment.room(step))
-        if stop.wait(pause):
-            return
-        step, now = attachment.step, time.monotonic()
-        if schedule.next_action(step, now, attachment.room(step)) is Action.DRAIN:
-            logged = attachment.drain()
-            schedule.drained(attachment.step, time.monotonic(), logged)
-
-
-def _shut(stop: threading.Event, thread: threading.Thread, attachment: Attachment) -> None:
-    stop.set()
-    thread.join(10.0)
-    attachment.log.state.end(left())
-    attachment.close()

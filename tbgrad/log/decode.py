@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tensorboard.compat.proto import types_pb2
 
-from tbgrad.log.json_records import JSON_TAGS, record_of
+from tbgrad.log.json_records import holds_json, record_of
 from tbgrad.log.step_blocks import NewerBlockError, StepBlock, from_bytes
 from tbgrad.log.tags import (
     DENSITY,
@@ -21,6 +21,7 @@ from tbgrad.log.tags import (
     PARAMETERS,
     STEP_LEVELS,
     STEPS,
+    TRAJECTORY,
     FormatError,
     Kind,
     split_group,
@@ -73,7 +74,7 @@ def decode_array(tag: str, array: NDArray[Any]) -> tuple[Kind, Any]:
         FormatError: the content is not what the tag promises.
     """
     try:
-        if tag in JSON_TAGS:
+        if holds_json(tag):
             return record_of(tag, _string_in(array))
         if tag in _MATRICES:
             kind, dtype = _MATRICES[tag]
@@ -121,7 +122,7 @@ def _misfit(tag: str, error: Exception) -> FormatError:
 
 def _decode(value: Value, metadata: Metadata | None) -> tuple[Kind, Any] | None:
     form, tag = value.WhichOneof("value"), split_group(value.tag)[1]
-    if tag in JSON_TAGS:
+    if holds_json(tag):
         return record_of(tag, value.tensor.string_val[0])
     if tag in _MATRICES:
         kind, dtype = _MATRICES[tag]
@@ -247,6 +248,7 @@ DTYPES: dict[int, tuple[type[np.generic], str]] = {
 _MATRICES: dict[str, tuple[Kind, type[np.generic]]] = {
     PARAMETERS: (Kind.PARAMETERS, np.float32),
     HISTOGRAMS: (Kind.HISTOGRAMS, np.int32),
+    TRAJECTORY: (Kind.TRAJECTORY, np.float32),
 }
 
 _BLOCKS = frozenset((STEPS, *STEP_LEVELS))

@@ -12,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tensorboard.compat.proto import summary_pb2, tensor_pb2, types_pb2
 
+from tbgrad.log.analyses import Analysis, content_of
 from tbgrad.log.decode import DTYPES, Value
 from tbgrad.log.records import Alert, CurvatureEstimate, HistogramBins, Manifest
 from tbgrad.log.state import CHANGING, Hyperparameter, RunState
 from tbgrad.log.step_blocks import StepBlock, to_bytes
 from tbgrad.log.tags import (
     ALERTS,
+    ANALYSES,
     CURVATURE,
     DENSITY,
     HEARTBEAT,
@@ -25,9 +27,10 @@ from tbgrad.log.tags import (
     MANIFEST,
     NOTES,
     PARAMETERS,
-    PLUGINS,
     STATE,
     STEPS,
+    TRAJECTORY,
+    plugin_names,
 )
 
 
@@ -88,6 +91,16 @@ def alerts(records: Sequence[Alert]) -> Value:
     three is left out, alerts that were closed come back open.
     """
     return _text_value(ALERTS, _to_json([asdict(record) for record in records]))
+
+
+def trajectory(weights: NDArray[np.float32]) -> Value:
+    """Where the weights are: float32 [1, n], all of them, or a sketch of each layer [layers, D]."""
+    return _packed(TRAJECTORY, np.asarray(weights, dtype=np.float32))
+
+
+def analysis(name: str, record: Analysis) -> Value:
+    """What an analysis found, as JSON, in a series of its own."""
+    return _text_value(f"{ANALYSES}{name}", _to_json(content_of(record)))
 
 
 def steps(block: StepBlock, tag: str = STEPS) -> Value:
@@ -177,7 +190,7 @@ def _value(tag: str, plugin: str, data_class: int, array: NDArray[Any] | np.gene
 
 
 def _packed(tag: str, array: NDArray[Any]) -> Value:
-    return _value(tag, PLUGINS[tag][0], summary_pb2.DATA_CLASS_TENSOR, array)
+    return _value(tag, plugin_names(tag)[0], summary_pb2.DATA_CLASS_TENSOR, array)
 
 
 def _text_value(tag: str, text: str) -> Value:
@@ -185,7 +198,7 @@ def _text_value(tag: str, text: str) -> Value:
         dtype=types_pb2.DT_STRING, string_val=[text.encode(errors="replace")]
     )
     value = summary_pb2.Summary.Value(tag=tag, tensor=tensor)
-    return _with_metadata(value, PLUGINS[tag][0], summary_pb2.DATA_CLASS_TENSOR)
+    return _with_metadata(value, plugin_names(tag)[0], summary_pb2.DATA_CLASS_TENSOR)
 
 
 def _with_metadata(value: Value, plugin: str, data_class: int) -> Value:

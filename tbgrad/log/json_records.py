@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from tbgrad.log.analyses import analysis_of
 from tbgrad.log.batches import Batches
+from tbgrad.log.json_numbers import number, share
 from tbgrad.log.records import (
     FORMAT_VERSION,
     SEVERITIES,
@@ -20,15 +22,19 @@ from tbgrad.log.records import (
     Manifest,
     Parameter,
 )
-from tbgrad.log.share import Share
 from tbgrad.log.state import RUNNING, STATUSES, Hyperparameter, RunState
-from tbgrad.log.tags import ALERTS, CURVATURE, HEARTBEAT, MANIFEST, STATE, Kind
+from tbgrad.log.tags import ALERTS, ANALYSES, CURVATURE, HEARTBEAT, MANIFEST, STATE, Kind
 
 MAX_PARAMETERS = 1_000_000
 """More rows than this in a manifest are taken for damage, not for a model."""
 
 MAX_DEPTH = 16
 """Settings nested deeper than this are taken for damage, not for an optimizer."""
+
+
+def holds_json(tag: str) -> bool:
+    """Whether a series is one of JSON."""
+    return tag in JSON_TAGS or tag.startswith(ANALYSES)
 
 
 def record_of(tag: str, text: str | bytes) -> tuple[Kind, Any]:
@@ -38,7 +44,7 @@ def record_of(tag: str, text: str | bytes) -> tuple[Kind, Any]:
         ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError: it is not
             what the format says.
     """
-    kind, build = JSON_TAGS[tag]
+    kind, build = JSON_TAGS.get(tag, (Kind.ANALYSIS, analysis_of))
     return kind, build(json.loads(text))
 
 
@@ -118,10 +124,6 @@ def _shallow(content: Any, depth: int) -> bool:
     return depth > 0 and all(_shallow(item, depth - 1) for item in items)
 
 
-def _number(content: Any) -> float:
-    return math.nan if content is None else float(content)
-
-
 def _curvature(content: Any) -> CurvatureEstimate:
     if not content["eigenvalues"]:
         raise ValueError("no eigenvalues")
@@ -131,29 +133,23 @@ def _curvature(content: Any) -> CurvatureEstimate:
         eigenvalues=tuple(_eigenvalue(e) for e in content["eigenvalues"]),
         converged=bool(content["converged"]),
         hvps=int(content.get("hvps", 0)),
-        seconds=_number(content.get("seconds")),
-        loss=_number(content.get("loss")),
+        seconds=number(content.get("seconds")),
+        loss=number(content.get("loss")),
         samples=int(content.get("samples", 0)),
         stability_threshold=None if threshold is None else float(threshold),
         threshold_formula=str(content.get("threshold_formula", "")),
         preconditioned=None if preconditioned is None else _eigenvalue(preconditioned),
-        trace=_number(content.get("trace")),
-        trace_error=_number(content.get("trace_error")),
+        trace=number(content.get("trace")),
+        trace_error=number(content.get("trace_error")),
         method=str(content.get("method", "")),
-        minimum_ratio=_share(content.get("minimum_ratio")),
-        negative_fraction=_share(content.get("negative_fraction")),
-        zero_fraction=_share(content.get("zero_fraction")),
+        minimum_ratio=share(content.get("minimum_ratio")),
+        negative_fraction=share(content.get("negative_fraction")),
+        zero_fraction=share(content.get("zero_fraction")),
     )
 
 
-def _share(content: Any) -> Share | None:
-    if content is None:
-        return None
-    return Share(*(float(content[name]) for name in ("value", "low", "high")))
-
-
 def _eigenvalue(content: Any) -> Eigenvalue:
-    return Eigenvalue(_number(content["value"]), _number(content["residual"]))
+    return Eigenvalue(number(content["value"]), number(content["residual"]))
 
 
 def _alerts(content: Any) -> tuple[Alert, ...]:
@@ -191,12 +187,12 @@ def _state(content: Any) -> RunState:
         "heartbeat": float,
         "doing": str,
         "exception": str,
-        "pace": _number,
-        "recent": _number,
+        "pace": number,
+        "recent": number,
         "host": str,
         "hparams": _hparams,
         "versions": lambda versions: {str(k): str(v) for k, v in versions.items()},
-        "resources": lambda numbers: {str(k): _number(v) for k, v in numbers.items()},
+        "resources": lambda numbers: {str(k): number(v) for k, v in numbers.items()},
         **dict.fromkeys(("step", "epoch", "steps", "epochs", "steps_per_epoch", "pid"), int),
     }
     return RunState(

@@ -11,6 +11,7 @@ ALERT_PLUGIN_NAME = "tbgrad_alerts"
 STEPS_PLUGIN_NAME = "tbgrad_steps"
 STEP_LEVELS_PLUGIN_NAME = "tbgrad_step_levels"
 STATE_PLUGIN_NAME = "tbgrad_state"
+TRAJECTORY_PLUGIN_NAME = "tbgrad_trajectory"
 
 LOSS = "loss"
 VALIDATION_LOSS = "val_loss"
@@ -45,6 +46,10 @@ Whoever reads the file itself needs none of them."""
 
 EVERY_STEP = (LOSS, LEARNING_RATE, GRADIENT_NORM)
 """The scalars of which `STEPS` may have every step."""
+TRAJECTORY = "tbgrad/trajectory"
+ANALYSES = "tbgrad/analyses/"
+"""With a name behind it: one series for each analysis, as a server keeps one value a step and tag.
+"""
 STATE = "tbgrad/state"
 HEARTBEAT = "tbgrad/heartbeat"
 
@@ -63,8 +68,14 @@ PLUGINS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(STEP_LEVELS, (STEP_LEVELS_PLUGIN_NAME,)),
     STATE: (STATE_PLUGIN_NAME,),
     HEARTBEAT: (STATE_PLUGIN_NAME,),
+    TRAJECTORY: (TRAJECTORY_PLUGIN_NAME,),
 }
 """Of each packed series the plugin name that it is written under, then those it once had."""
+
+
+def plugin_names(tag: str) -> tuple[str, ...]:
+    """The plugin name under which a packed series is written, then those it once had."""
+    return PLUGINS.get(tag, (PLUGIN_NAME,))
 
 
 def in_group(group: str, tag: str) -> str:
@@ -78,8 +89,9 @@ def split_group(tag: str) -> tuple[str, str]:
     Which group a native series belongs to shows by the groups that have packed ones.
     """
     before, _, name = tag.rpartition(f"{PLUGIN_NAME}/")
-    if before.endswith("/") and f"{PLUGIN_NAME}/{name}" in PLUGINS:
-        return before[:-1], f"{PLUGIN_NAME}/{name}"
+    own = f"{PLUGIN_NAME}/{name}"
+    if before.endswith("/") and (own in PLUGINS or own.startswith(ANALYSES)):
+        return before[:-1], own
     return "", tag
 
 
@@ -124,6 +136,8 @@ class Kind(Enum):
     ALERTS = "alerts"
     STATE = "state"
     HEARTBEAT = "heartbeat"
+    TRAJECTORY = "trajectory"
+    ANALYSIS = "analysis"
     TEXT = "text"
     TENSOR = "tensor"
     STEPS = "steps"

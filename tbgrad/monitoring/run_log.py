@@ -212,6 +212,11 @@ class RunLog:
                 lambda: [(step, list(values)), *self._alerts.logged(record)], time.time()
             )
 
+    def add_values(self, step: int, make: Callable[[], Sequence[Any]]) -> None:
+        """Log what `make`, called on the thread that writes, makes of a step."""
+        if not self.failed and self._file is not None:
+            self._file.add(step, make)
+
     def add_validation_loss(self, step: int, loss: float) -> None:
         """Log the loss on data that is not trained on."""
         if not self.failed and self._file is not None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
 
 from tbgrad.log.records import HistogramBins, Parameter
 from tbgrad.monitoring.cadence import Cadence
@@ -42,3 +44,6 @@ class Tap(Protocol):
 
     def drain(self) -> Drained:
         """What gathered since the last drain."""
+
+    def weights(self) -> list[NDArray[Any]]:
+        """Copies of the parameters as they are now, in row order; waits for the device."""

@@ -13,6 +13,7 @@ from tbgrad.monitoring.logged_step import Drained
 from tbgrad.monitoring.rounding import Rounding
 from tbgrad.monitoring.run_log import RunLog
 from tbgrad.monitoring.tap import Tap
+from tbgrad.monitoring.trajectory import Trajectory
 
 
 class TappedRun:
@@ -45,6 +46,7 @@ class TappedRun:
         self._open = False
         self._begun_at = 0
         self._left_at: int | None = None
+        self._trajectory: Trajectory | None = None
         self._undescribed: list[tuple[int, Manifest, Rounding, Drained]] = []
 
     @property
@@ -125,6 +127,30 @@ class TappedRun:
                 self.log.give_up(error)
                 return False
             return bool(drained.every)
+
+    def log_trajectory(self, exact: bool) -> None:
+        """From now on log where the weights are, all of them if `exact`."""
+        if self._trajectory is None:
+            self._trajectory = Trajectory(exact, self.log.add_values, self.log.note_once)
+
+    def place_due(self, step: int) -> bool:
+        """Whether it is time to log where the weights are."""
+        return self._trajectory is not None and self._trajectory.due(step)
+
+    def take_place(self) -> None:
+        """Log where the weights are, between two steps, where that is asked for; never raises."""
+        if self._trajectory is None or self.tap is None:
+            return
+        self.drain()  # the steps before stand before it in the log
+        try:
+            self._trajectory.take(self.step, self.tap.parameters, self.tap.weights)
+        except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
+            self.log.give_up(error)
+
+    def log_value(self, value: Any) -> None:
+        """Log a value that comes between two steps."""
+        self.drain()
+        self.log.add_values(self.step, lambda: [value])
 
     def add_validation_loss(self, loss: float) -> None:
         """Log the loss on data that is not trained on, at the newest step; never raises."""

@@ -13,6 +13,7 @@ from tbgrad.log.tags import (
     STATE_PLUGIN_NAME,
     STEP_LEVELS_PLUGIN_NAME,
     STEPS_PLUGIN_NAME,
+    TRAJECTORY_PLUGIN_NAME,
 )
 
 SAMPLES = {
@@ -22,6 +23,7 @@ SAMPLES = {
     STEPS_PLUGIN_NAME: 16,
     STEP_LEVELS_PLUGIN_NAME: 300,
     STATE_PLUGIN_NAME: 20,
+    TRAJECTORY_PLUGIN_NAME: 128,
     "scalars": 5000,
 }
 """Records TensorBoard keeps per tag, unless `--samples_per_plugin` says otherwise.

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tensorboard.data.provider import RunTagFilter
 
-from tbgrad.log.tags import PLUGIN_NAME, PLUGINS, group_name, in_group, split_group, within
+from tbgrad.log.tags import PLUGIN_NAME, group_name, in_group, plugin_names, split_group, within
 from tbgrad.log.wall_time import all_seconds, seconds
 from tbgrad.reading.state import Pulse
 
@@ -224,7 +224,7 @@ class Snapshot:
 
     def stored_under(self, place: Place, tag: str) -> str | None:
         """The plugin name under which there is a packed series, None where there is none."""
-        for plugin in PLUGINS[tag]:
+        for plugin in plugin_names(tag):
             if tag in self.extents(plugin, place):
                 return plugin
         return None

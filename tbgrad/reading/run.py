@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tbgrad.log.analyses import Analysis
 from tbgrad.log.decode import ended_at
 from tbgrad.log.records import Damage, Manifest, Parameter
 from tbgrad.log.state import RunState
-from tbgrad.log.tags import GRADIENT_NORM, NOTES, PARAMETERS, STEPS, Kind
+from tbgrad.log.tags import ANALYSES, GRADIENT_NORM, NOTES, PARAMETERS, STEPS, Kind
 from tbgrad.reading.every_step import together
 from tbgrad.reading.series import Point, Series, norms_of_row
 
@@ -125,6 +126,18 @@ class Run(Mapping[str, Series]):
         """The step at which the monitoring ended after a failure of its own; None where not."""
         norm = self.series.get(GRADIENT_NORM)
         return ended_at(self.notes, int(norm.steps[-1]) if norm is not None and len(norm) else None)
+
+    @property
+    def analyses(self) -> dict[str, Analysis]:
+        """What was found of the weights after the training, or during it: the newest by name.
+
+        Landscapes, critical points and checks of the gradient: see `tbgrad.analysis`.
+        """
+        return {
+            tag.removeprefix(ANALYSES): series.values[-1]
+            for tag, series in sorted(self.series.items())
+            if series.kind is Kind.ANALYSIS and len(series)
+        }
 
     def to_pandas(self, tag: str | None = None) -> Any:
         """A pandas DataFrame with one row a step: all scalars, or a packed series by `tag`.

@@ -26,7 +26,8 @@ class Limits:
     columns. `norms` and `norm_bytes` are the same of the norms of every step; with `extremes` those
     of steps whose batch is full are held apart, of the whole gradient in so many entries. Of more
     than 8 `runs` they share what there is. A series of `histograms` is one of another writer, of
-    which a run may have thousands. Where there is no `merging`, every value is kept.
+    which a run may have thousands; `places` are those of a trajectory, of
+    up to 32 kB each. Where there is no `merging`, every value is kept.
     `batch_records` are parsed at a time.
     """
 
@@ -34,6 +35,7 @@ class Limits:
     scalars: int = 1024
     records: int = 1024
     histograms: int = 32
+    places: int = 64
     packed: tuple[int, int] = (16, 256)
     packed_bytes: int = 96 << 20
     packed_histogram_bytes: int = 64 << 20
@@ -45,7 +47,12 @@ class Limits:
 
     def entries(self, kind: Kind) -> int:
         """Of a series that is not packed."""
-        return {Kind.SCALAR: self.scalars, Kind.HISTOGRAM: self.histograms}.get(kind, self.records)
+        own = {
+            Kind.SCALAR: self.scalars,
+            Kind.HISTOGRAM: self.histograms,
+            Kind.TRAJECTORY: self.places,
+        }
+        return own.get(kind, self.records)
 
     def packed_entries(self, kind: Kind, last: NDArray[Any]) -> int:
         """Of packed values like `last` [T, …], of which statistics are held four times each."""

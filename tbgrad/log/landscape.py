@@ -1,0 +1,115 @@
+"""What was found of the loss around some weights: the record of a line or a plane through them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Axis:
+    """A direction in the space of the weights, and where along it the loss was asked for.
+
+    Attributes:
+        label: what the direction is: "random direction 1", "eigenvector 1, λ 12.3", …
+        coordinates: [m], rising, in multiples of the direction; the weights themselves are at 0.
+        length: of the direction, in units of the weights.
+    """
+
+    label: str
+    coordinates: NDArray[np.float64]
+    length: float
+
+
+class PathPoint(NamedTuple):
+    """Where a training was at a step: its place on the axes, and how far it was off them.
+
+    `distance` is in units of the weights.
+    """
+
+    step: int
+    place: tuple[float, ...]
+    distance: float
+
+
+@dataclass(frozen=True, eq=False)
+class Landscape:
+    """The loss on a line or a plane through the weights.
+
+    Attributes:
+        axes: one of a line, two of a plane.
+        loss: float64 [m] or [m, k], one entry a point, in the order of the axes; NaN where it was
+            not computed, infinite or NaN where the loss is.
+        evaluated: bool, of the same shape: where it is the loss itself. Elsewhere it is
+            interpolated between neighbours, or NaN where the computation was ended before.
+        gradient_norm: ‖∇L‖ likewise; None where it was not asked for.
+        centre_loss: the loss at the weights themselves.
+        path: places of a training, where the plane is that of its path.
+        explained: share of the movement of the path that lies along each axis, () where there is
+            none.
+        samples: what the loss is a mean over; 0 where that is not known.
+    """
+
+    axes: tuple[Axis, ...]
+    loss: NDArray[np.float64]
+    evaluated: NDArray[np.bool_]
+    centre_loss: float
+    gradient_norm: NDArray[np.float64] | None = None
+    path: tuple[PathPoint, ...] = ()
+    explained: tuple[float, ...] = ()
+    samples: int = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every point has a loss, evaluated or interpolated."""
+        return bool((self.evaluated | np.isfinite(self.loss)).all())
+
+    @property
+    def lowest(self) -> tuple[float, tuple[float, ...]]:
+        """The smallest loss that was evaluated, and where."""
+        finite = np.where(self.evaluated & np.isfinite(self.loss), self.loss, np.inf)
+        place = np.unravel_index(int(np.argmin(finite)), finite.shape)
+        where = (float(a.coordinates[i]) for a, i in zip(self.axes, place, strict=True))
+        return float(finite[place]), tuple(where)
+
+    @property
+    def barrier(self) -> float:
+        """How far the loss rises above the straight line between its values at 0 and 1.
+
+        Of a line from one set of weights (0) to another (1): are they of one basin? The largest
+        rise over the evaluated points between, 0 where there is none (Frankle, Dziugaite, Roy and
+        Carbin, "Linear mode connectivity and the lottery ticket hypothesis", ICML 2020).
+
+        Raises:
+            ValueError: it is a plane, or has no values at 0 and 1.
+        """
+        if len(self.axes) != 1:
+            raise ValueError("barrier is of a line; this is a plane")
+        place = self.axes[0].coordinates
+        ends = [np.flatnonzero(np.isclose(place, end)) for end in (0.0, 1.0)]
+        if not all(len(end) for end in ends):
+            raise ValueError("barrier needs the loss at 0 and at 1: coordinates has not both")
+        start, stop = (float(self.loss[end[0]]) for end in ends)
+        between = (place >= 0) & (place <= 1) & self.evaluated
+        rise = self.loss[between] - (start + place[between] * (stop - start))
+        return float(np.max(np.where(np.isnan(rise), math.inf, rise), initial=0.0))
+
+    def __str__(self) -> str:
+        lines = [
+            f"{'line' if len(self.axes) == 1 else 'plane'} of "
+            f"{' × '.join(str(len(axis.coordinates)) for axis in self.axes)} points, loss "
+            f"{self.centre_loss:.6g} at the weights"
+        ]
+        if self.evaluated.any():
+            value, where = self.lowest
+            lines.append(
+                f"  lowest {value:.6g} at ({', '.join(f'{place:.3g}' for place in where)})"
+            )
+        missing = self.evaluated.size - int(self.evaluated.sum())
+        if missing:
+            lines.append(f"  {missing:,} points are not evaluated")
+        return "\n".join(lines)
