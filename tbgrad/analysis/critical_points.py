@@ -129,7 +129,6 @@ def _told(
     operator: hessian.HessianOperator, descent: Descent, reason: str, progress: bool | None
 ) -> CriticalPoint:
     """What there is where a descent ended, at the weights of the moment."""
-    norm = descent.norms[-1]
     critical = reason in ("converged", "rounding")
     values, errors, ratio, exact = np.zeros(0), np.zeros(0), None, False
     if critical:
@@ -142,7 +141,7 @@ def _told(
         kind=_kind(below, above, len(values)) if critical else "not critical",
         index=below if critical else None,
         index_is_exact=exact,
-        gradient_norm=norm,
+        gradient_norm=descent.norm,
         norms=np.array(descent.norms),
         loss=descent.loss,
         eigenvalues=values,

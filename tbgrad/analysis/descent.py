@@ -51,7 +51,7 @@ class Descent:
 
     Attributes:
         norms: ‖∇L‖ at the start and after each step.
-        loss: at the present weights.
+        norm, loss: ‖∇L‖ and the loss where it ended, the smallest ‖∇L‖ on the way.
         loss_steps: steps that made the loss smaller instead.
         gradients: how many were computed.
         products_before: products of the operator ahead of this descent.
@@ -70,22 +70,25 @@ class Descent:
         self._max_products, self._max_basis = max_products, max_basis
         self._progress = progress
         self.norms: list[float] = []
-        self.loss = float("nan")
+        self.norm = self.loss = float("nan")
         self.gradients = self.loss_steps = 0
         self.products_before = operator.products
-        self._place = Place(np.zeros(0), self.loss, np.zeros(0), 0.0)
+        self._last = self._best = Place(np.zeros(0), self.loss, np.zeros(0), np.inf)
         self._length = np.inf
 
     def run(self, offset: NDArray[Any]) -> str:
         """Descend from the weights at `offset` from where they were; why it ended.
 
-        The variables are then where it ended.
+        The variables are then where ‖∇L‖ was smallest.
         """
         try:
             with np.errstate(all="ignore"):
-                return self._descend(offset)
+                reason = self._descend(offset)
         except KeyboardInterrupt:
-            return "interrupted"
+            reason = "interrupted"
+        if self.norms:
+            self._move_by(self._best.offset)
+        return reason
 
     def _at(self, offset: NDArray[Any]) -> Place:
         moved = self._move_by(offset)
@@ -102,7 +105,7 @@ class Descent:
         while place.norm > floor:  # beyond the goal, for the eigenvalues
             left = self._max_products - (self._operator.products - self.products_before)
             if left <= 0:
-                return "budget" if place.norm > goal else "converged"
+                return "budget" if self.norm > goal else "converged"
             krylov = self._krylov(place, min(left, self._max_basis))
             if place.norm < OUT * stuck_at:
                 stuck_at, steps = 0.0, 0
@@ -118,27 +121,28 @@ class Descent:
                 continue
             steps += 1
             if taken is None:
-                self._move_by(place.offset)
                 break
             self.loss_steps += merit == "loss"
             place = taken
             self._reached(place)
             if place.norm <= max(goal, floor):
                 floor = self._rounding(place)
-        if place.norm <= goal:
+        if self.norm <= goal:
             return "converged"
-        return "rounding" if place.norm <= floor else "stuck"
+        return "rounding" if self.norm <= floor else "stuck"
 
     def _reached(self, place: Place) -> None:
-        if self.norms:
-            self._length = float(np.linalg.norm(place.offset - self._place.offset))
         self.norms.append(place.norm)
-        self.loss, self._place = place.loss, place
+        if place.norm < self._best.norm:
+            if len(self.norms) > 1:
+                self._length = float(np.linalg.norm(place.offset - self._last.offset))
+            self._best, self.norm, self.loss = place, place.norm, place.loss
+        self._last = place
 
     @contextlib.contextmanager
     def ahead(self) -> Iterator[None]:
         """Inside, the variables are one more of Newton's steps ahead, taken or not."""
-        place = self._place
+        place = self._best
         if place.norm > 0:  # no further than the last step, which was one of many nearer and nearer
             step = self._krylov(place, self._max_basis).norm_step(self._length)
             self._move_by(place.offset + step.vector)

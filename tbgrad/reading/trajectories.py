@@ -66,8 +66,9 @@ class Trajectories:
 def trajectories(runs: Mapping[str, Run], layer: str = "") -> Trajectories:
     """The principal components of the weights of trainings that logged them.
 
-    Of all places of all runs together, about their mean. Where a model has more than 4,096 weights
-    these are told from sketches, which keep distances to within `error`.
+    Of all places of all runs together, about their mean; each run counts the same, and each of its
+    places as long as the weights were there, in the logarithm of steps. Where a model has more
+    than 4,096 weights these are told from sketches, which keep distances to within `error`.
 
     Args:
         runs: as `tbgrad.read` gives them. Those of another architecture than the first that has a
@@ -165,18 +166,14 @@ def _projected(
     left_out: dict[str, str],
 ) -> Trajectories:
     everything = np.concatenate([places for _, places in chosen.values()])
-    finite = np.isfinite(everything).all(axis=1)
-    centred = everything - everything[finite].mean(axis=0) if finite.any() else everything
-    centred = np.where(finite[:, np.newaxis], centred, 0.0)
-    left, lengths, _ = np.linalg.svd(centred, full_matrices=False)
-    if len(lengths) < 1 or not lengths[0] > 0:
-        raise ValueError("The weights were logged at one place alone: there is no way to show.")
-    if len(lengths) < 2:
-        left, lengths = np.pad(left, ((0, 0), (0, 1))), np.pad(lengths, (0, 1))
-    places = left[:, :2] * lengths[:2]
-    signs = np.sign(places[np.abs(places).argmax(axis=0), [0, 1]])
-    places = np.where(finite[:, np.newaxis], places * np.where(signs == 0, 1.0, signs), np.nan)
-    shares = lengths**2 / (lengths**2).sum()
+    weights = np.concatenate([_weights(*own) for own in chosen.values()])
+    if not weights.any():
+        raise ValueError("No place of these trajectories is finite: there is no way to show.")
+    known = weights > 0
+    centre = weights[known] @ everything[known] / weights.sum()
+    centred = np.where(known[:, np.newaxis], everything - centre, 0.0)
+    places, explained = _principal(centred, weights)
+    places = np.where(known[:, np.newaxis], places, np.nan)
     placed, begun = {}, 0
     for name, (steps, own) in chosen.items():
         part = places[begun : begun + len(own)]
@@ -189,13 +186,57 @@ def _projected(
     return Trajectories(
         layer=layer,
         runs=placed,
-        explained=(float(shares[0]), float(shares[1]) if len(shares) > 1 else 0.0),
+        explained=explained,
         distances=np.linalg.norm(ends[:, np.newaxis] - ends[np.newaxis], axis=2),
         from_start=np.linalg.norm(ends - starts, axis=1),
         error=0.0 if exact else standard_error(width),
         layers=layers,
         left_out=left_out,
     )
+
+
+def _weights(steps: NDArray[np.int64], places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What each place of a run counts: 1 in all, as long as it was there in the logarithm of steps.
+
+    So the axes are the same whether a reader holds all places or some. A place that is not finite
+    counts nothing.
+    """
+    finite = np.isfinite(places).all(axis=1)
+    weights = np.zeros(len(steps))
+    at = np.log1p(np.maximum(steps[finite], 0).astype(np.float64))
+    if len(at) == 1:
+        weights[finite] = 1.0
+    elif len(at):
+        apart = np.diff(at)
+        weights[finite] = (np.append(apart, 0.0) + np.insert(apart, 0, 0.0)) / (2 * apart.sum())
+    return weights
+
+
+def _principal(
+    centred: NDArray[np.float64], weights: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], tuple[float, float]]:
+    """Places on the first two principal axes, and the share of the variance along each.
+
+    By the products of all places with one another: there are hundreds of these, and thousands of
+    coordinates.
+
+    Raises:
+        ValueError: all places are the same.
+    """
+    root = np.sqrt(weights)
+    products = centred @ centred.T
+    values, vectors = np.linalg.eigh(root[:, np.newaxis] * products * root)
+    values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
+    if not values[0] > 0:
+        raise ValueError("The weights were logged at one place alone: there is no way to show.")
+    if len(values) < 2:
+        values, vectors = np.append(values, 0.0), np.pad(vectors, ((0, 0), (0, 1)))
+    lengths = np.sqrt(values[:2])
+    along = products @ (root[:, np.newaxis] * vectors[:, :2])
+    places = along / np.where(lengths > 0, lengths, 1.0)
+    signs = np.sign(places[np.abs(places).argmax(axis=0), [0, 1]])
+    shares = values[:2] / values.sum()
+    return places * np.where(signs == 0, 1.0, signs), (float(shares[0]), float(shares[1]))
 
 
 def _losses(run: Run, steps: NDArray[np.int64]) -> NDArray[np.float64]:

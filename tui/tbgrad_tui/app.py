@@ -24,6 +24,7 @@ from tbgrad_tui.screens.run import ALL_PANELS, RunScreen
 from tbgrad_tui.widgets.alerts import panel_of
 from tbgrad_tui.widgets.chart_panel import ChartPanel
 from tbgrad_tui.widgets.empty import Waiting
+from tbgrad_tui.widgets.landscape import LandscapePanel
 from tbgrad_tui.widgets.layers import LayersPanel
 from tbgrad_tui.widgets.panel import Panel
 from tbgrad_tui.widgets.parameter import ParameterPanel
@@ -70,6 +71,7 @@ class WatchApp(App[None]):
     def on_ready(self) -> None:
         """Start to read the log and to tell the time."""
         self.run_screen.query_one(LayersPanel).shades = self.no_color
+        self.run_screen.query_one(LandscapePanel).shades = self.no_color
         self.run_screen.query_one(RunsPanel).logdir = self.logdir
         self._poller.start()
         self.set_interval(1.0, self.show_time)
@@ -138,6 +140,8 @@ class WatchApp(App[None]):
             for panel in screen.query(ChartPanel):
                 if isinstance(panel, ParameterPanel):
                     panel.show_row(run, self.row)
+                elif isinstance(panel, LandscapePanel):
+                    panel.show_runs(run, self.snapshot.runs)
                 else:
                     panel.show(run)
             screen.query_one(LayersPanel).show(run, self.row)
@@ -167,10 +171,14 @@ class WatchApp(App[None]):
         front = self.run_screen.panel(self.run_screen.front)
         if isinstance(front, RunsPanel):
             self._step_run(rows, around=False)
-        elif isinstance(front, ScalarsPanel):
+        elif isinstance(front, ScalarsPanel | LandscapePanel):
             front.move(max(-10, min(10, rows)))
         elif (run := self.run_shown) and run.parameters:
             self._choose_parameter(max(0, min(self.row + rows, len(run.parameters) - 1)))
+
+    def action_turn(self, layers: int) -> None:
+        """Show the trajectories of another layer."""
+        self.run_screen.query_one(LandscapePanel).turn(layers)
 
     def action_run(self, rows: int) -> None:
         """Go to the next or the previous run."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tbgrad.log.tags import Kind
-from tbgrad.reading.columns.column import AlertColumn, Column
+from tbgrad.reading.columns.column import AlertColumn, Column, PlacesColumn
 from tbgrad.reading.columns.full_batches import FullBatches
 from tbgrad.reading.columns.limits import Limits, limits_of
 from tbgrad.reading.columns.packed import PackedColumn
@@ -38,5 +38,6 @@ def column_for(kind: Kind, limits: Limits) -> Column:
         Kind.HISTOGRAMS: PackedColumn,
         Kind.ALERTS: AlertColumn,
         Kind.STEPS: NormsColumn,
+        Kind.TRAJECTORY: PlacesColumn,
     }
     return make.get(kind, Column)(kind, limits)

@@ -33,6 +33,7 @@ class Column:
     """
 
     keeps_strays = True
+    keeps_first = False
     count: int
     merged: bool
     _shared: int
@@ -204,6 +205,8 @@ class Column:
         self._width = -(-int(counts.sum()) // buckets)
         group = (np.cumsum(counts) - counts) // self._width
         group[-1] = group[-2] + 1  # the newest value stands alone
+        if self.keeps_first:
+            group[1:] += 1
         starts = np.flatnonzero(np.diff(group, prepend=-1))
         ends = np.append(starts[1:], self.count) - 1
         former = {name: array[: self.count] for name, array in self._arrays.items()}
@@ -259,6 +262,13 @@ class Column:
 
     def _cut(self, step: int, reaching: Arrays) -> None:
         """Take care of an entry that was dropped, but holds values from before `step` too."""
+
+
+class PlacesColumn(Column):
+    """A trajectory, which begins where it began, however much of it is merged."""
+
+    keeps_strays = False
+    keeps_first = True
 
 
 class AlertColumn(Column):

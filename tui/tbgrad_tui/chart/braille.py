@@ -45,6 +45,27 @@ def trace(x: NDArray[np.float64], y: NDArray[np.float64], width: int, height: in
     return dots
 
 
+def polyline(x: NDArray[np.float64], y: NDArray[np.float64], width: int, height: int) -> Dots:
+    """The dots of straight lines from point to point, at places between 0 and 1, in any order.
+
+    A line breaks where a point is NaN, and goes no further than the edge.
+    """
+    dots = np.zeros((height, width), dtype=np.bool_)
+    if not (width and height):
+        return dots
+    column, row = x * (width - 1), (1 - y) * (height - 1)
+    for i in range(len(x) - 1):
+        x0, x1, y0, y1 = column[i], column[i + 1], row[i], row[i + 1]
+        if not np.isfinite([x0, x1, y0, y1]).all():
+            continue
+        count = int(min(4 * (width + height), max(abs(x1 - x0), abs(y1 - y0)))) + 2
+        across = np.rint(np.linspace(x0, x1, count)).astype(np.intp)
+        down = np.rint(np.linspace(y0, y1, count)).astype(np.intp)
+        inside = (across >= 0) & (across < width) & (down >= 0) & (down < height)
+        dots[down[inside], across[inside]] = True
+    return dots
+
+
 def spans(
     x: NDArray[np.float64],
     low: NDArray[np.float64],

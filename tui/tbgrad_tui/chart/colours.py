@@ -85,4 +85,20 @@ def _heat(level: int) -> Style:
     return Style(bgcolor=_oklch(0.30 + 0.63 * t, chroma, 292 - 187 * t))
 
 
+PATH = "#ff4fa3"
+"""Of a training on a map: no colour of the map is like it."""
+
+RUNS = tuple(
+    Style(color=f"#{rgb}")
+    for rgb in ("58a9f5", "f0b649", "b78cf2", "6fcf86", "ff8f70", "4fc3b5", "e08ac6", "c9d36a")
+)
+"""Of runs in one picture, in their order."""
+
+
 HEAT: tuple[Style, ...] = tuple(_heat(level) for level in range(LEVELS))
+
+CONTOURS: tuple[Style, ...] = tuple(
+    style + Style(color="#dfe6ee" if level < LEVELS // 2 else "#10202a")
+    for level, style in enumerate(HEAT)
+)
+"""Of lines on the heat scale: light on dark levels, dark on light ones."""

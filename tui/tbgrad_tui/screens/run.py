@@ -9,6 +9,7 @@ from textual.screen import Screen
 from tbgrad_tui.keys import BINDINGS
 from tbgrad_tui.widgets.curvature import CurvaturePanel
 from tbgrad_tui.widgets.empty import Waiting
+from tbgrad_tui.widgets.landscape import LandscapePanel
 from tbgrad_tui.widgets.layers import LayersPanel
 from tbgrad_tui.widgets.loss import LossPanel
 from tbgrad_tui.widgets.norm import NormPanel
@@ -18,7 +19,7 @@ from tbgrad_tui.widgets.runs import RunsPanel
 from tbgrad_tui.widgets.scalars import ScalarsPanel
 from tbgrad_tui.widgets.summary import Footer, Summary
 
-ALL_PANELS = ("runs", "loss", "norm", "curvature", "layers", "parameter", "scalars")
+ALL_PANELS = ("runs", "loss", "norm", "curvature", "layers", "parameter", "landscape", "scalars")
 TOP = ("runs", "loss", "norm", "curvature")
 GRADIENT_PANELS = ("loss", "norm", "curvature", "layers", "parameter")
 
@@ -64,6 +65,7 @@ class RunScreen(Screen[None]):
             with Horizontal(id="bottom"):
                 yield LayersPanel("layers")
                 yield ParameterPanel("parameter")
+                yield LandscapePanel("landscape")
                 yield ScalarsPanel("scalars")
         yield Footer("footer")
 
