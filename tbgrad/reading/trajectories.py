@@ -63,7 +63,7 @@ class Trajectories:
         return bool(len(pairs)) and float(pairs.max()) < 0.1 * float(self.from_start.min())
 
 
-def trajectories(runs: Mapping[str, Run], layer: str = "") -> Trajectories:
+def trajectories(runs: Mapping[str, Run], layer: str = "", like: str = "") -> Trajectories:
     """The principal components of the weights of trainings that logged them.
 
     Of all places of all runs together, about their mean; each run counts the same, and each of its
@@ -71,9 +71,10 @@ def trajectories(runs: Mapping[str, Run], layer: str = "") -> Trajectories:
     than 4,096 weights these are told from sketches, which keep distances to within `error`.
 
     Args:
-        runs: as `tbgrad.read` gives them. Those of another architecture than the first that has a
-            trajectory, and those without one, are left out and named.
+        runs: as `tbgrad.read` gives them. Those of another architecture than `like`, and those
+            without a trajectory, are left out and named.
         layer: of one layer alone, by its path in the manifest.
+        like: the name of a run; by default the first that has a trajectory.
 
     Raises:
         ValueError: none has a trajectory of two different places, or there is no such layer.
@@ -82,29 +83,28 @@ def trajectories(runs: Mapping[str, Run], layer: str = "") -> Trajectories:
     """
     left_out: dict[str, str] = {}
     chosen: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]] = {}
-    like: tuple[Parameter, ...] = ()
-    exact, rows = False, ()
-    for name, run in runs.items():
-        series, manifest = run.get(TRAJECTORY), run.manifest
-        if series is None or not len(series) or manifest is None:
-            left_out[name] = "has no trajectory: train with trajectory=True"
-            continue
-        shape = series.values[-1].shape
-        if not chosen:
-            like, exact = manifest.parameters, is_exact(shape, manifest.parameters)
-            rows = shape
-        elif _architecture(manifest.parameters) != _architecture(like) or shape != rows:
-            left_out[name] = f"is of another architecture than {next(iter(chosen))}"
-            continue
-        same = np.array([value.shape == shape for value in series.values])
-        places = np.array([_part(value, like, exact, layer) for value in series.values[same]])
-        chosen[name] = series.steps[same], places.astype(np.float64)
-    if not chosen:
+    having = [name for name, run in runs.items() if run.manifest and len(run.get(TRAJECTORY, ()))]
+    if not having:
         raise ValueError(
             "No run has a trajectory: train with GradientMonitor(…, trajectory=True), or call "
             "writer.trajectory() between the steps of a loop of your own."
         )
-    return _projected(runs, chosen, like, exact, layer, left_out)
+    like = like if like in having else having[0]
+    parameters, shape = _architecture(runs[like])
+    exact = is_exact(shape, parameters)
+    for name, run in runs.items():
+        if name not in having:
+            left_out[name] = "has no trajectory: train with trajectory=True"
+            continue
+        own, own_shape = _architecture(run)
+        if own_shape != shape or _shapes(own) != _shapes(parameters):
+            left_out[name] = f"is of another architecture than {like}"
+            continue
+        series = run[TRAJECTORY]
+        same = np.array([value.shape == shape for value in series.values])
+        places = [_part(value, parameters, exact, layer) for value in series.values[same]]
+        chosen[name] = series.steps[same], np.array(places, np.float64)
+    return _projected(runs, chosen, parameters, exact, layer, left_out)
 
 
 def weights_of(run: Run) -> tuple[NDArray[np.int64], list[list[NDArray[np.float32]]]]:
@@ -135,7 +135,13 @@ def weights_of(run: Run) -> tuple[NDArray[np.int64], list[list[NDArray[np.float3
     return series.steps[same], places
 
 
-def _architecture(parameters: tuple[Parameter, ...]) -> list[tuple[str, tuple[int, ...]]]:
+def _architecture(run: Run) -> tuple[tuple[Parameter, ...], tuple[int, ...]]:
+    """The parameters of a run that has a trajectory, and the shape of what is logged of them."""
+    assert run.manifest is not None
+    return run.manifest.parameters, run[TRAJECTORY].values[-1].shape
+
+
+def _shapes(parameters: tuple[Parameter, ...]) -> list[tuple[str, tuple[int, ...]]]:
     return [(parameter.path, parameter.shape) for parameter in parameters]
 
 

@@ -25,13 +25,13 @@ KINDS = {
 COLUMNS = (
     ("", 4),
     ("kind", 13),
-    ("index", 8),
-    ("loss", 10),
-    ("‖∇L‖", 9),
-    ("at start", 9),
-    ("λmax", 9),
-    ("λmin", 10),
-    ("above zero", 12),
+    ("index", 7),
+    ("loss", 9),
+    ("‖∇L‖", 8),
+    ("above zero", 11),
+    ("λmax", 8),
+    ("λmin", 9),
+    ("‖∇L‖ at start", 14),
     ("ended by", 12),
 )
 """Of the table of critical points, from what is dropped last to what is dropped first."""
@@ -40,7 +40,8 @@ COLUMNS = (
 def draw_points(canvas: Canvas, box: Box, points: CriticalPoints, first: int) -> None:
     """A table of critical points from row `first` on, and the spectrum of that one."""
     spectrum = box.height >= 14 and len(points[first].eigenvalues) > 1
-    table = box.rows(0, box.height // 2 if spectrum else box.height)
+    rows = min(len(points) + 1, box.height // 2) if spectrum else box.height
+    table = box.rows(0, rows)
     x = box.x
     for column, (title, width) in enumerate(COLUMNS):
         if x + width > box.x + box.width:
@@ -65,10 +66,10 @@ def _fields(number_of: int, point: CriticalPoint) -> tuple[str, ...]:
         index,
         number(point.loss, 4),
         number(point.gradient_norm),
-        number(float(point.norms[0])) if len(point.norms) else "–",
+        "–" if ratio is None else percent(ratio.value) if ratio.known else "unknown",
         number(float(values[0])) if len(values) else "–",
         number(float(values[-1])) if len(values) else "–",
-        "–" if ratio is None else percent(ratio.value) if ratio.known else "unknown",
+        number(float(point.norms[0])) if len(point.norms) else "–",
         point.reason,
     )
 

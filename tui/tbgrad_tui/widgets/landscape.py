@@ -200,8 +200,9 @@ class LandscapePanel(ChartPanel):
         run = self.run
         if not self.display or run is None or TRAJECTORY not in run:
             return
-        mine = {run.name: run, **{n: r for n, r in self._runs.items() if TRAJECTORY in r}}
+        mine = {name: each for name, each in self._runs.items() if TRAJECTORY in each}
         key = (
+            run.name,
             self._layer,
             tuple((name, int(each[TRAJECTORY].steps[-1])) for name, each in mine.items()),
         )
@@ -209,7 +210,7 @@ class LandscapePanel(ChartPanel):
             return
         if self._told is None:
             self._told = key, "looking where the runs went …"
-        work = partial(_found, key, mine, self._layer)
+        work = partial(_found, key, mine, self._layer, run.name)
         self.run_worker(work, thread=True, exclusive=True, exit_on_error=False)
 
     def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
@@ -219,8 +220,10 @@ class LandscapePanel(ChartPanel):
             self.redraw()
 
 
-def _found(key: object, runs: Mapping[str, Run], layer: str) -> tuple[object, Trajectories | str]:
+def _found(
+    key: object, runs: Mapping[str, Run], layer: str, like: str
+) -> tuple[object, Trajectories | str]:
     try:
-        return key, trajectories(runs, layer)
+        return key, trajectories(runs, layer, like)
     except ValueError as error:
         return key, str(error)
