@@ -14,8 +14,6 @@ from tbgrad.commands.inputs import InputError, place_at
 if TYPE_CHECKING:
     from tbgrad.reading.run import Run
 
-SUFFIXES = (".svg", ".pdf", ".png")
-
 _EPILOG = """\
 figures:
   scalars         loss and gradient norm at every step, or what --tag says; all runs in one
@@ -66,18 +64,18 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(options: argparse.Namespace) -> int:
     """Draw runs into a file."""
     from tbgrad.export.files import replacing
+    from tbgrad.figures import drawing
+    from tbgrad.figures.with_matplotlib import FORMATS, save
     from tbgrad.log.text import printable
 
     target: Path = options.output.expanduser()
     name = printable(str(target))
     suffix = target.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise InputError(f"{name} does not say what to write: end it in .svg, .pdf or .png")
+    if suffix not in FORMATS:
+        known = ", ".join(FORMATS)
+        raise InputError(f"{name} does not say what to write: end it in one of {known}")
     runs = _read(options.runs, options.run)
     try:
-        from tbgrad.figures import drawing
-        from tbgrad.figures.with_matplotlib import save
-
         drawn = drawing(
             runs,
             options.figure,
@@ -107,8 +105,7 @@ def _read(directories: list[str], pattern: str) -> list[Run]:
     from tbgrad.log.text import printable
     from tbgrad.reading.directory import LogDirectory
 
-    runs: list[Run] = []
-    seen: list[str] = []
+    found: list[tuple[str, Run]] = []
     for directory in dict.fromkeys(directories):
         place_at(directory)
         log = LogDirectory(directory)
@@ -117,22 +114,25 @@ def _read(directories: list[str], pattern: str) -> list[Run]:
             print(f"not read: {printable(path)}: {printable(reason)}", file=sys.stderr)
         if not log.runs:
             raise InputError(f"no event files below {printable(directory)}")
-        for name, one in log.finish().items():
-            full = _named(directory, name, alone=len(directories) == 1)
-            seen.append(full)
-            if fnmatch.fnmatchcase(full, pattern):
-                runs.append(replace(one, name=full))
+        found += [(directory, one) for one in log.finish().values()]
+    names = _names(found)
+    runs = [
+        replace(one, name=name)
+        for (_, one), name in zip(found, names, strict=True)
+        if fnmatch.fnmatchcase(name, pattern)
+    ]
     if not runs:
-        names = ", ".join(seen)
-        raise InputError(printable(f"no run matches {pattern!r}; there are: {names}", 1000))
+        there = ", ".join(names)
+        raise InputError(printable(f"no run matches {pattern!r}; there are: {there}", 1000))
     return runs
 
 
-def _named(directory: str, name: str, *, alone: bool) -> str:
-    """Runs of one directory by their own names, of several ones behind that of the directory."""
-    if name == ".":
-        return Path(directory).name or directory
-    return name if alone else f"{Path(directory).name}/{name}"
+def _names(found: list[tuple[str, Run]]) -> list[str]:
+    """Their own names, or where one comes twice all of them behind those of the directories."""
+    own = [Path(place).name or place if run.name == "." else run.name for place, run in found]
+    if len(set(own)) == len(own):
+        return own
+    return [place if run.name == "." else f"{place}/{run.name}" for place, run in found]
 
 
 def _inches(text: str) -> float:

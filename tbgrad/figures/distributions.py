@@ -156,9 +156,10 @@ def _place(magnitudes: NDArray[np.floating[Any]], lowest: float) -> NDArray[np.f
 
 
 def _ticks(lowest: float, highest: float) -> tuple[tuple[float, str], ...]:
-    """Powers of ten on both sides of zero."""
-    exponents = np.arange(math.ceil(math.log10(lowest)), math.floor(math.log10(highest)) + 1)
-    exponents = exponents[:: -(-len(exponents) // DECADES_NAMED) or 1]
-    places = _place(10.0**exponents, lowest)
-    above = [(p, power_of_ten(k)) for p, k in zip(places.tolist(), exponents.tolist(), strict=True)]
-    return (*((-p, f"−{text}") for p, text in reversed(above)), (0.0, "0"), *above)
+    """Powers of ten on both sides of zero, with room for each."""
+    first, last = math.ceil(math.log10(lowest)), math.floor(math.log10(highest))
+    exponents = range(last, first - 1, -max(1, -(-(last - first + 1) // DECADES_NAMED)))
+    room = float(_place(np.array([highest]), lowest)[0]) / 8
+    places = [(float(_place(np.array([10.0**k]), lowest)[0]), k) for k in reversed(exponents)]
+    above = [(place, power_of_ten(k)) for place, k in places if place >= room]
+    return (*((-place, f"−{text}") for place, text in reversed(above)), (0.0, "0"), *above)

@@ -59,6 +59,7 @@ class Marks:
 
     label: str
     x: NDArray[Any]
+    symbol: Literal["x", "triangle"] = "x"
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ def scalars(runs: Sequence[Run], tags: Sequence[str] | None = None) -> Drawing:
     )
     note = ""
     if widest > 1:
-        note = f"pale: every value; lines: means of {widest:,}"
+        note = f"pale: every value; lines: means of about {widest:,}"
     return Drawing(panels, note)
 
 
@@ -83,8 +83,9 @@ def _panel(
     for place, one in series:
         name = entry.label if len(runs) == 1 else runs[place].name
         lines += _lines(one, printable(name), place, scale == "log")
-        lost.append(one.steps[~np.isfinite(one.values)])
-        zero.append(one.steps[one.values <= 0] if scale == "log" else one.steps[:0])
+        lost.append(_beginnings(one.steps, ~np.isfinite(one.values)))
+        if scale == "log":
+            zero.append(_beginnings(one.steps, one.values <= 0))
     for place, one in beside:
         name = scalar_of(VALIDATION_LOSS).label
         name = name if len(runs) == 1 else f"{runs[place].name}, validation"
@@ -93,8 +94,9 @@ def _panel(
         lines.append(Line(printable(name), one.steps, drawn, "points", colour, "dash"))
     if len(runs) == 1 and not beside:
         lines = [replace(line, label="") for line in lines]  # the axis says it
-    marks = [Marks("not finite", np.unique(np.concatenate(lost)))] if lost else []
-    marks += [Marks("zero or below", np.unique(np.concatenate(zero)))] if zero else []
+    marks = [Marks("not finite from here", np.unique(np.concatenate(lost)))]
+    if zero:
+        marks.append(Marks("zero or less from here", np.unique(np.concatenate(zero)), "triangle"))
     unit = f" ({entry.unit})" if entry.unit else ""
     return Panel(
         label=printable(entry.label) + unit,
@@ -116,6 +118,11 @@ def _lines(series: Series, name: str, place: int, log: bool) -> list[Line]:
     middle = (means.first_steps + means.last_steps) / 2
     mean = _positive(means.mean, log)
     return [Line("", x, y, "faint", colour), Line(name, middle, mean, "line", colour, dash)]
+
+
+def _beginnings(steps: NDArray[np.int64], where: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The first step of every stretch of values that are of a kind."""
+    return steps[where & ~np.append(False, where[:-1])]
 
 
 def _mean_of(series: Series) -> int:

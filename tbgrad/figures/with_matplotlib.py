@@ -10,8 +10,6 @@ import numpy as np
 
 from tbgrad.figures.drawing import ALARM, NOTHING, Drawing, Heat, Line, Panel, power_of_ten, shown
 
-FORMATS = (".svg", ".pdf", ".png")
-
 _CHARACTERS = 12
 """So many are an inch wide, and more."""
 
@@ -37,6 +35,8 @@ _METADATA: dict[str, dict[str, Any]] = {
     ".pdf": {"CreationDate": None},
     ".png": {},
 }
+FORMATS = tuple(_METADATA)
+"""Suffixes of the files that are written."""
 
 
 def save(drawing: Drawing, target: Path, suffix: str, width: float = 6.0) -> None:
@@ -45,6 +45,18 @@ def save(drawing: Drawing, target: Path, suffix: str, width: float = 6.0) -> Non
     Raises:
         ImportError: matplotlib is not installed.
         OSError: the file cannot be written.
+    """
+    import matplotlib as mpl
+
+    with mpl.rc_context(_STYLE):
+        drawn(drawing, width).savefig(target, format=suffix[1:], metadata=_METADATA[suffix])
+
+
+def drawn(drawing: Drawing, width: float = 6.0) -> Any:
+    """A `matplotlib.figure.Figure`, so many inches wide.
+
+    Raises:
+        ImportError: matplotlib is not installed.
     """
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -61,6 +73,8 @@ def save(drawing: Drawing, target: Path, suffix: str, width: float = 6.0) -> Non
         handles: dict[str, Any] = {}
         for axes, panel in zip(grid[:, 0], drawing.panels, strict=True):
             _draw(figure, axes, panel, handles)
+            if panel.title:
+                axes.set_title(_cut(panel.title, int((width - 1.5) * _CHARACTERS)), loc="left")
         figure.align_ylabels()
         lines = textwrap.wrap(drawing.x_label, int(width * _CHARACTERS), break_on_hyphens=False)
         grid[-1, 0].set_xlabel("\n".join(lines))
@@ -72,7 +86,12 @@ def save(drawing: Drawing, target: Path, suffix: str, width: float = 6.0) -> Non
                 ncols=_columns(named, width),
                 frameon=False,
             )
-        figure.savefig(target, format=suffix[1:], metadata=_METADATA[suffix])
+    return figure
+
+
+def _cut(text: str, most: int) -> str:
+    """The end of a text, in which names of runs differ, where it has no room."""
+    return text if len(text) <= most else "…" + text[1 - most :]
 
 
 def _legend(drawing: Drawing) -> list[str]:
@@ -98,15 +117,13 @@ def _draw(figure: Any, axes: Any, panel: Panel, handles: dict[str, Any]) -> None
             handles.setdefault(line.label, drawn)
     for marks in panel.marks:
         (drawn,) = axes.plot(
-            marks.x, np.zeros(len(marks.x)), "x", color=ALARM, markersize=5, clip_on=False,
-            transform=axes.get_xaxis_transform(), zorder=5,
+            marks.x, np.zeros(len(marks.x)), "x" if marks.symbol == "x" else "v", color="black",
+            markersize=5, clip_on=False, transform=axes.get_xaxis_transform(), zorder=5,
         )  # fmt: skip
         handles.setdefault(marks.label, drawn)
     axes.set_ylabel(panel.label)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.xaxis.get_major_locator().set_params(integer=True)
-    if panel.title:
-        axes.set_title(panel.title, loc="left")
     if panel.scale == "log":
         _scale_by_decades(axes)
     if panel.ticks is not None:

@@ -15,6 +15,7 @@ _PIXELS = 96
 _ABOVE, _BELOW = 60, 60
 """Pixels for the legend and for the label of the steps."""
 
+_SYMBOLS = {"x": "x-thin-open", "triangle": "triangle-down"}
 _GRID = {"showgrid": True, "gridcolor": "#E5E5E5"}
 
 
@@ -151,7 +152,7 @@ def _add_marks(graph_objects: Any, figure: Any, panel: Panel, row: int, named: s
                 name=_plain(marks.label),
                 legendgroup=_plain(marks.label),
                 showlegend=marks.label not in named,
-                marker={"symbol": "x", "color": ALARM, "size": 7},
+                marker={"symbol": _SYMBOLS[marks.symbol], "color": "black", "size": 7},
                 hovertemplate=f"step %{{x}}<extra>{_plain(marks.label)}</extra>",
             ),
             row=row,
