@@ -65,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     """Draw runs into a file."""
     from tbgrad.export.files import replacing
     from tbgrad.figures import drawing
-    from tbgrad.figures.with_matplotlib import FORMATS, save
+    from tbgrad.figures.paper import FORMATS, save
     from tbgrad.log.text import printable
 
     target: Path = options.output.expanduser()

@@ -61,7 +61,7 @@ def figure(
     >>> tbgrad.figure(tbgrad.read("runs"), "scalars", tags=["loss", "learning_rate"])
     >>> tbgrad.figure(runs["a"], "layers", statistic="zero_fraction").write_html("layers.html")
     """
-    from tbgrad.figures.with_plotly import drawn
+    from tbgrad.figures.notebook import drawn
 
     options = {"tags": tags, "statistic": statistic, "parameter": parameter}
     return drawn(drawing(runs, name, **options))

@@ -1,7 +1,7 @@
 """What a figure shows, in no framework's terms: panels of lines or of heat maps, over the steps.
 
-`scalars`, `layers`, `curvature` and `distributions` decide what is drawn; `with_plotly` and
-`with_matplotlib` draw it. Texts are data: whoever draws them takes them without markup.
+`scalars`, `layers`, `curvature` and `distributions` decide what is drawn; `notebook` and
+`paper` draw it. Texts are data: whoever draws them takes them without markup.
 """
 
 from __future__ import annotations

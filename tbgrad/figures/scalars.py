@@ -122,7 +122,8 @@ def _lines(series: Series, name: str, place: int, log: bool) -> list[Line]:
 
 def _beginnings(steps: NDArray[np.int64], where: NDArray[np.bool_]) -> NDArray[np.int64]:
     """The first step of every stretch of values that are of a kind."""
-    return steps[where & ~np.append(False, where[:-1])]
+    first: NDArray[np.int64] = steps[where & ~np.append(False, where[:-1])]
+    return first
 
 
 def _mean_of(series: Series) -> int:

@@ -11,7 +11,7 @@ import pytest
 
 import tbgrad
 from tbgrad.figures import drawing
-from tbgrad.figures.with_matplotlib import drawn, save
+from tbgrad.figures.paper import drawn, save
 from tests.support.logs import write_run
 from tests.support.steps import StepWriter, synthetic
 
