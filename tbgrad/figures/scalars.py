@@ -78,14 +78,9 @@ def _panel(
     entry = scalar_of(tag)
     scale = _scale(entry, [one.values for _, one in (*series, *beside)])
     lines: list[Line] = []
-    lost: list[NDArray[np.int64]] = []
-    zero: list[NDArray[np.int64]] = []
     for place, one in series:
         name = entry.label if len(runs) == 1 else runs[place].name
         lines += _lines(one, printable(name), place, scale == "log")
-        lost.append(_beginnings(one.steps, ~np.isfinite(one.values)))
-        if scale == "log":
-            zero.append(_beginnings(one.steps, one.values <= 0))
     for place, one in beside:
         name = scalar_of(VALIDATION_LOSS).label
         name = name if len(runs) == 1 else f"{runs[place].name}, validation"
@@ -94,15 +89,12 @@ def _panel(
         lines.append(Line(printable(name), one.steps, drawn, "points", colour, "dash"))
     if len(runs) == 1 and not beside:
         lines = [replace(line, label="") for line in lines]  # the axis says it
-    marks = [Marks("not finite from here", np.unique(np.concatenate(lost)))]
-    if zero:
-        marks.append(Marks("zero or less from here", np.unique(np.concatenate(zero)), "triangle"))
     unit = f" ({entry.unit})" if entry.unit else ""
     return Panel(
         label=printable(entry.label) + unit,
         scale=scale,
         lines=tuple(lines),
-        marks=tuple(each for each in marks if len(each.x)),
+        marks=_marks([one for _, one in (*series, *beside)], scale == "log"),
     )
 
 
@@ -118,6 +110,16 @@ def _lines(series: Series, name: str, place: int, log: bool) -> list[Line]:
     middle = (means.first_steps + means.last_steps) / 2
     mean = _positive(means.mean, log)
     return [Line("", x, y, "faint", colour), Line(name, middle, mean, "line", colour, dash)]
+
+
+def _marks(series: Sequence[Series], log: bool) -> tuple[Marks, ...]:
+    """Where values have no place on the axis: the first step of every stretch of them."""
+    lost = [_beginnings(one.steps, ~np.isfinite(one.values)) for one in series]
+    marks = [Marks("not finite from here", np.unique(np.concatenate(lost)))]
+    if log:
+        zero = [_beginnings(one.steps, one.values <= 0) for one in series]
+        marks.append(Marks("zero or less from here", np.unique(np.concatenate(zero)), "triangle"))
+    return tuple(each for each in marks if len(each.x))
 
 
 def _beginnings(steps: NDArray[np.int64], where: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -128,3 +128,4 @@ def test_the_same_log_makes_the_same_file(runs, tmp_path, suffix):
         written.append((tmp_path / str(i)).read_bytes())
     assert written[0] == written[1]
     assert written[0].startswith(BEGINNINGS[suffix])
+    assert b"Date" not in written[0]
