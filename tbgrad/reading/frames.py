@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tbgrad.log.records import Alert, CurvatureEstimate
-from tbgrad.log.share import Share
+from tbgrad.log.records import Alert
 from tbgrad.log.tags import Kind
+from tbgrad.reading.estimates import numbers_of
 from tbgrad.reading.histogram import bins_in_use
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def packed(run: Run, tag: str) -> Any:
     if series.kind is Kind.STEPS:
         return pandas.DataFrame(series.values, steps, list(run.names))
     if series.kind is Kind.CURVATURE:
-        return pandas.DataFrame([_estimate(each) for each in series.values], steps)
+        return pandas.DataFrame([numbers_of(each) for each in series.values], steps)
     if series.kind is Kind.ALERTS:
         alerts = [{f.name: getattr(alert, f.name) for f in fields(Alert)} for alert in run.alerts]
         return pandas.DataFrame(alerts, columns=[f.name for f in fields(Alert)])
@@ -67,24 +67,3 @@ def _histograms(run: Run, series: Series) -> Any:
         "count": counts,
     }
     return pandas.DataFrame(columns)
-
-
-def _estimate(estimate: CurvatureEstimate) -> dict[str, object]:
-    """An estimate in one row; NaN for what it does not have."""
-    row: dict[str, object] = {}
-    extremes = {"lambda_max": estimate.lambda_max, "lambda_min": estimate.lambda_min}
-    for name, eigenvalue in (extremes | {"preconditioned": estimate.preconditioned}).items():
-        row[name] = np.nan if eigenvalue is None else eigenvalue.value
-        row[f"{name}_error"] = np.nan if eigenvalue is None else eigenvalue.residual
-    row |= {"trace": estimate.trace, "trace_error": estimate.trace_error}
-    threshold = estimate.stability_threshold
-    row["stability_threshold"] = np.nan if threshold is None else threshold
-    row["stability"] = estimate.stability
-    for name in ("minimum_ratio", "negative_fraction", "zero_fraction"):
-        share: Share | None = getattr(estimate, name)
-        row[name] = np.nan if share is None else share.value
-        row[f"{name}_low"] = np.nan if share is None else share.low
-        row[f"{name}_high"] = np.nan if share is None else share.high
-    for name in ("loss", "samples", "hvps", "seconds", "converged", "method", "threshold_formula"):
-        row[name] = getattr(estimate, name)
-    return row

@@ -14,8 +14,9 @@ from tbgrad.log.decode import ended_at
 from tbgrad.log.records import Alert, Damage, Manifest, Parameter
 from tbgrad.log.state import RunState
 from tbgrad.log.statistics import STATISTICS
-from tbgrad.log.tags import ANALYSES, CURVATURE, GRADIENT_NORM, NOTES, PARAMETERS, Kind
+from tbgrad.log.tags import ANALYSES, GRADIENT_NORM, NOTES, PARAMETERS, Kind
 from tbgrad.reading import frames
+from tbgrad.reading.estimates import threshold_of
 from tbgrad.reading.extremes import Extreme, ends_of
 from tbgrad.reading.histogram import Histogram, histogram_of
 from tbgrad.reading.names import row_of, unknown
@@ -167,12 +168,7 @@ class Run(Mapping[str, Series]):
 
         >>> runs["a"]["curvature/lambda_max"].values / runs["a"].threshold.values
         """
-        series = self.series.get(CURVATURE)
-        if series is None or series.kind is not Kind.CURVATURE:
-            return Series(Kind.SCALAR, np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
-        known = [i for i, each in enumerate(series.values) if each.stability_threshold is not None]
-        values = np.array([series.values[i].stability_threshold for i in known], np.float64)
-        return Series(Kind.SCALAR, series.steps[known], series.wall_times[known], values)
+        return threshold_of(self)
 
     def to_pandas(self, tag: str | None = None) -> Any:
         """A pandas DataFrame: all scalars, one row a step and one column a tag; or a series by tag.
