@@ -162,11 +162,14 @@ def _add_marks(graph_objects: Any, figure: Any, panel: Panel, row: int, named: s
 
 
 def _lower_edge(panel: Panel) -> float:
+    """A place below all that is drawn in a panel; at the edge of a heat map."""
     if panel.heat is not None:
         return float(panel.heat.y_edges[-1 if panel.falling else 0])
-    values = [line.y[np.isfinite(line.y)] for line in panel.lines]
-    there = np.concatenate(values) if values else np.zeros(0)
-    return float(there.min()) if len(there) else 1.0
+    values = np.concatenate([line.y[np.isfinite(line.y)] for line in panel.lines])
+    if not len(values):
+        return 1.0
+    low, high = float(values.min()), float(values.max())
+    return low * (low / high) ** 0.08 if panel.scale == "log" else low - 0.08 * (high - low)
 
 
 def _shape_axis(figure: Any, panel: Panel, row: int) -> None:

@@ -48,21 +48,21 @@ def odd(runs):
 def test_plotly_draws_the_drawing(runs, name):
     made = drawing(odd(runs), name, **FIGURES[name])
     figure = tbgrad.figure(odd(runs), name, **FIGURES[name])
-    traces = {"scatter": [], "heatmap": []}
-    for trace in figure.data:
-        traces[trace.type].append(trace)
-    lines = [line for panel in made.panels for line in panel.lines]
-    marks = [mark for panel in made.panels for mark in panel.marks]
-    heats = [panel.heat for panel in made.panels if panel.heat is not None]
-    assert len(traces["scatter"]) == len(lines) + len(marks)
-    for trace, line in zip(
-        [t for t in traces["scatter"] if "lines" in t.mode], lines, strict=False
-    ):
-        if line.style != "hollow":
+    scatters = iter([trace for trace in figure.data if trace.type == "scatter"])
+    heats = iter([trace for trace in figure.data if trace.customdata is not None])
+    for panel in made.panels:
+        for line in panel.lines:
+            trace = next(scatters)
+            np.testing.assert_array_equal(trace.x, line.x)
             np.testing.assert_array_equal(trace.y, line.y)
-    shown = [trace for trace in traces["heatmap"] if trace.customdata is not None]
-    for trace, heat in zip(shown, heats, strict=True):
-        np.testing.assert_array_equal(trace.customdata, heat.values)
+            assert (trace.error_y.array is None) == (line.error is None)
+        if panel.heat is not None:
+            np.testing.assert_array_equal(next(heats).customdata, panel.heat.values)
+        for marks in panel.marks:
+            trace = next(scatters)
+            np.testing.assert_array_equal(trace.x, marks.x)
+            assert all(max(trace.y) < np.nanmin(line.y) for line in panel.lines)
+    assert next(scatters, None) is next(heats, None) is None
     content = json.dumps(json.loads(figure.to_json())["data"]) + str(figure.layout.annotations)
     assert ODD not in content
     assert html.unescape(content).count("<b>") == content.count("&lt;b&gt;")

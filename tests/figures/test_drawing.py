@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -92,6 +93,12 @@ def test_validation_loss_is_drawn_beside_the_loss_and_zeros_are_marked(tmp_path)
     assert [(marks.label, marks.x.tolist()) for marks in norm.marks] == [
         ("zero or less from here", [6])
     ]
+
+
+def test_logs_of_other_writers_are_drawn_by_the_names_that_these_have():
+    run = tbgrad.read(Path(__file__).parents[1] / "data" / "torch-2.13.0")["."]
+    (panel,) = drawing(run).panels
+    np.testing.assert_array_equal(panel.lines[0].y, run["loss/train"].values)
 
 
 def test_runs_are_overlaid_by_name_in_colours_of_their_own(runs):
