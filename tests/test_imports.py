@@ -65,6 +65,10 @@ READERS = {
         "import sys; from tbgrad.commands.main import main\n"
         "assert main(['report', sys.argv[1], '--json']) == 0"
     ),
+    "plot": (
+        "import sys; from tbgrad.commands.main import main\n"
+        "assert main(['plot', sys.argv[1], '-o', sys.argv[1] + '/a.png']) == 0"
+    ),
 }
 
 
@@ -199,6 +203,8 @@ BREACHES = [
     ("hessian.lanczos", "tensorflow"),
     ("hessian", "tbgrad.keras"),
     ("report.summary", "tensorflow"),
+    ("figures.drawing", "tbgrad.report.summary"),
+    ("figures.drawing", "tensorflow"),
     ("report.print", "tbgrad_tui"),
     ("commands.main", "tensorflow"),
     ("plugin", "tbgrad.keras"),

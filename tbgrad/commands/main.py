@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from tbgrad import __version__
-from tbgrad.commands import demo, export, report, watch
+from tbgrad.commands import demo, export, plot, report, watch
 from tbgrad.commands.inputs import InputError
 
 BAD_INPUT = 2
@@ -26,6 +26,7 @@ examples:
   tbgrad report gs://bucket/runs   a remote log; needs tbgrad[remote]
   tbgrad report runs --check       for job scripts: exit status 1 on an alert of severity error
   tbgrad export runs -o runs.csv   every number, for other programs
+  tbgrad plot runs -o runs.pdf     loss and gradient norm of all runs, for a paper
   tensorboard --logdir runs        the same logs in the browser, tab "Gradients"
 
 exit status:
@@ -78,6 +79,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"tbgrad {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for command in (watch, report, export, demo):
+    for command in (watch, report, export, plot, demo):
         command.add(commands)
     return parser

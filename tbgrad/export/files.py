@@ -215,7 +215,7 @@ def write(
     seen: list[str] = []
     unread: list[Damage] = []
     readable = False
-    with _replacing(target) as scratch:
+    with replacing(target) as scratch:
         file = make(scratch)
         try:
             for run in runs:
@@ -259,7 +259,7 @@ def _chosen(run: Run, patterns: Sequence[str] | None) -> tuple[list[str], list[L
 
 
 @contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
+def replacing(target: Path) -> Iterator[Path]:
     """A file beside the target, which takes its place when all went well."""
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     os.close(handle)

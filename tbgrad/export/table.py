@@ -15,6 +15,7 @@ from tbgrad.log.decode import decode_density
 from tbgrad.log.encode import to_jsonable
 from tbgrad.log.records import CurvatureEstimate
 from tbgrad.log.tags import DENSITY, FormatError, Kind
+from tbgrad.reading.histogram import bins_in_use
 from tbgrad.reading.run import Run
 from tbgrad.reading.series import Norms, Series
 
@@ -144,18 +145,15 @@ def _steps(run: Run, series: Series, part: slice) -> Iterator[Block]:
 
 
 def _histograms(run: Run, series: Series, part: slice) -> Iterator[Block]:
-    assert run.manifest is not None
-    counts = series.values[part]
-    bounds = np.vstack([run.manifest.histogram_bins.bounds, [np.nan, np.nan]])
-    at, row, column = np.nonzero(counts)
+    at, row, left, right, counts = bins_in_use(run, series, part)
     yield {
         "step": series.steps[part][at],
         "wall_time": series.wall_times[part][at],
         "parameter": np.array(run.names, dtype=object)[row],
         "statistic": "count",
-        "left": bounds[column, 0],
-        "right": bounds[column, 1],
-        "value": counts[at, row, column],
+        "left": left,
+        "right": right,
+        "value": counts,
     }
 
 

@@ -1,4 +1,5 @@
-"""Which steps had a short batch: the last of an epoch, where the samples do not fill it."""
+"""Which epoch a step lies in, and which steps had a short batch: the last of an epoch that the
+samples do not fill."""
 
 from __future__ import annotations
 
@@ -55,6 +56,24 @@ def is_short(steps: NDArray[np.int64], batches: Sequence[Batches]) -> NDArray[np
             position = (steps - stretch.first_step) % stretch.steps_per_epoch
             short |= own & (position == stretch.steps_per_epoch - 1)
     return short
+
+
+def epoch_of(step: int, batches: Sequence[Batches]) -> int | None:
+    """The epoch of a step, from 1 on over all calls of `fit`; None where it is not known.
+
+    >>> epoch_of(7, [Batches(1, steps_per_epoch=3)])
+    3
+    """
+    done = 0
+    for number, stretch in enumerate(batches):
+        if step < stretch.first_step or not stretch.steps_per_epoch:
+            return None
+        last = number + 1 == len(batches)
+        if last or step < batches[number + 1].first_step:
+            return done + (step - stretch.first_step) // stretch.steps_per_epoch + 1
+        length = batches[number + 1].first_step - stretch.first_step
+        done += -(-length // stretch.steps_per_epoch)
+    return None
 
 
 def followed_by(batches: Sequence[Batches], new: Batches) -> tuple[Batches, ...]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,6 +97,19 @@ class HistogramBins:
     def zero_column(self) -> int:
         """Column of the values that are exactly zero."""
         return self.magnitudes + 2
+
+    def joined(self, columns: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """Counts [..., 2 E + 1] between rising edges [2 E + 2], of columns [..., B].
+
+        The bin in the middle holds both underflows and the zeros; overflows and what is not finite
+        have no bin.
+        """
+        middle = self.zero_column
+        magnitudes = np.asarray(self.edges, dtype=np.float64)
+        centre = columns[..., middle - 1 : middle + 2].sum(axis=-1, keepdims=True)
+        sides = columns[..., 1 : middle - 1], columns[..., middle + 2 : -2]
+        counts = np.concatenate([sides[0], centre, sides[1]], axis=-1)
+        return counts, np.concatenate([-magnitudes[::-1], magnitudes])
 
     @cached_property
     def bounds(self) -> NDArray[np.float64]:

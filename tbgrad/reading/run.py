@@ -11,11 +11,17 @@ from numpy.typing import NDArray
 
 from tbgrad.log.analyses import Analysis
 from tbgrad.log.decode import ended_at
-from tbgrad.log.records import Damage, Manifest, Parameter
+from tbgrad.log.records import Alert, Damage, Manifest, Parameter
 from tbgrad.log.state import RunState
-from tbgrad.log.tags import ANALYSES, GRADIENT_NORM, NOTES, PARAMETERS, STEPS, Kind
-from tbgrad.reading.every_step import together
-from tbgrad.reading.series import Point, Series, norms_of_row
+from tbgrad.log.statistics import STATISTICS
+from tbgrad.log.tags import ANALYSES, GRADIENT_NORM, NOTES, PARAMETERS, Kind
+from tbgrad.reading import frames
+from tbgrad.reading.estimates import threshold_of
+from tbgrad.reading.extremes import Extreme, ends_of
+from tbgrad.reading.histogram import Histogram, histogram_of
+from tbgrad.reading.names import row_of, unknown
+from tbgrad.reading.norms import Layer, layer_of, norm_of
+from tbgrad.reading.series import Series
 
 NAMED = 3
 """So many series are named where many have left something out for one reason."""
@@ -139,43 +145,56 @@ class Run(Mapping[str, Series]):
             if series.kind is Kind.ANALYSIS and len(series)
         }
 
-    def to_pandas(self, tag: str | None = None) -> Any:
-        """A pandas DataFrame with one row a step: all scalars, or a packed series by `tag`.
+    @property
+    def alerts(self) -> tuple[Alert, ...]:
+        """Every alert once, in its final state: open ones first, each fault before what followed.
 
-        Scalars have a column a tag, `tbgrad/steps` (norms) one a parameter, `tbgrad/parameters` one
-        a parameter and statistic (MultiIndex).
+        As `tbgrad report --json` and both faces tell them: those in the log, and what the rules
+        find in it that its writer did not watch. They are found anew at each call.
+
+        >>> [(alert.rule, alert.state, alert.first_step) for alert in runs["a"].alerts]
+        """
+        from tbgrad.diagnosis.replay import alerts_of
+
+        return alerts_of(self)
+
+    @property
+    def threshold(self) -> Series:
+        """The largest eigenvalue at which the optimizer was stable, at every estimate: float64 [T].
+
+        2/η for gradient descent; the `threshold_formula` of each `CurvatureEstimate` says by what.
+        λmax is to be compared with it, and of an adaptive optimizer `preconditioned`. Estimates for
+        whose optimizer none is known are left out.
+
+        >>> runs["a"]["curvature/lambda_max"].values / runs["a"].threshold.values
+        """
+        return threshold_of(self)
+
+    def to_pandas(self, tag: str | None = None) -> Any:
+        """A pandas DataFrame: all scalars, one row a step and one column a tag; or a series by tag.
+
+        - `tbgrad/steps` (norms): one row a step, one column a parameter;
+        - `tbgrad/parameters`: one row a logged step, columns by parameter and statistic
+          (MultiIndex);
+        - `tbgrad/curvature`: one row an estimate, with `lambda_max`, `lambda_max_error`, …,
+          `trace`, `stability_threshold`, `stability`, `hvps`, `seconds`, `converged`, NaN for what
+          it lacks;
+        - `tbgrad/histograms`: one row a bin that is not empty, with `step`, `parameter`, `left`,
+          `right` and `count`; the edges of exact zero are both 0, those of non-finite values NaN;
+        - `tbgrad/alerts`: one row an alert in its final state, as in `alerts`.
 
         Raises:
             ImportError: pandas is not installed.
             KeyError: the run has no such series.
-            ValueError: the series is neither.
+            ValueError: the series is none of these.
 
         >>> runs["a"].to_pandas()["gradient/norm"].rolling(100).max()
         >>> runs["a"].to_pandas("tbgrad/parameters").xs("norm", axis=1, level="statistic")
         """
-        import pandas
-
         if tag is None:
-            scalars = {
-                tag: pandas.Series(series.values, index=series.steps)
-                for tag, series in sorted(self.series.items())
-                if series.kind is Kind.SCALAR
-            }
-            return pandas.DataFrame(scalars).rename_axis("step")
-        series = self.series[tag]
-        if series.kind is Kind.STEPS:
-            steps = pandas.Index(series.steps, name="step")
-            return pandas.DataFrame(series.values, steps, list(self.names))
-        if series.kind is not Kind.PARAMETERS or self.manifest is None:
-            raise ValueError(
-                f"{tag!r} holds {series.kind.value}, which have no table; for a script: "
-                f"tbgrad export LOGDIR -o FILE --tag {tag!r}"
-            )
-        columns = pandas.MultiIndex.from_product(
-            [self.names, self.manifest.statistics], names=["parameter", "statistic"]
-        )
-        table = series.values.reshape(len(series), -1)
-        return pandas.DataFrame(table, pandas.Index(series.steps, name="step"), columns)
+            return frames.scalars(self)
+        self._check(tag)
+        return frames.packed(self, tag)
 
     def norm(self, parameter: str) -> Series:
         """The gradient norm of one parameter at every step, by its name in `names`: float64 [T].
@@ -188,32 +207,70 @@ class Run(Mapping[str, Series]):
 
         >>> runs["a"].norm("dense/kernel").window(1_000, 2_000).maximum
         """
-        if parameter not in self.names:
-            raise KeyError(parameter)
-        row = self.names.index(parameter)
-        packed = self.series.get(PARAMETERS)
-        logged = Series(Kind.SCALAR, np.zeros(0, np.int64), np.zeros(0), np.zeros(0))
-        if packed is not None:
-            norms = self.statistic("norm")[:, row].astype(np.float64)
-            logged = Series(Kind.SCALAR, packed.steps, packed.wall_times, norms)
-        steps = self.series.get(STEPS)
-        if steps is None or steps.kind is not Kind.STEPS or not len(steps):
-            return logged
-        return together(logged, norms_of_row(steps, row))
+        return norm_of(self, [row_of(self, parameter)])
 
-    def smallest(self, tag: str, count: int = 1) -> list[Point]:
-        """Steps and values at which a scalar was smallest, as `Series.smallest` says.
+    def layer(self, path: str) -> Layer:
+        """A layer by its path, as `Parameter.layer` has it: its `norm` at every step, and more.
+
+        Raises:
+            KeyError: the run has no such layer; the nearest names are listed.
+
+        >>> runs["a"].layer("conv_1").norm.values
+        >>> runs["a"].layer("conv_1").parameters
+        """
+        return layer_of(self, path)
+
+    def histogram(self, parameter: str, step: int | None = None) -> Histogram:
+        """The histogram of the gradient of one parameter at the last logged step up to `step`.
+
+        The newest where no step is given; `Histogram.step` says which it is.
+
+        Raises:
+            KeyError: the run has no such parameter.
+            ValueError: the log has no histogram of it, or none up to `step`.
+
+        >>> h = runs["a"].histogram("dense/kernel", 500)
+        >>> h.counts, h.edges, h.zero, h.nonfinite
+        """
+        return histogram_of(self, parameter, step)
+
+    def smallest(self, tag: str, count: int = 1) -> list[Extreme]:
+        """Where a scalar was smallest, the smallest first: step, value, and epoch and loss there.
+
+        Only finite values count. Of the loss and the gradient norm, steps with the short last batch
+        of an epoch are left out, as in `tbgrad report`; `run[tag].smallest(5)` has them too.
+
+        Raises:
+            KeyError: the run has no such series.
+            ValueError: the series does not hold single numbers, or `count` is below 1.
 
         >>> runs["a"].smallest("gradient/norm", 5)
+        [Extreme(step=1730, value=0.0213, epoch=13, loss=0.0074), …]
+        >>> pandas.DataFrame(runs["a"].smallest("gradient/norm", 5))
         """
-        return self.series[tag].smallest(count)
+        self._check(tag)
+        return ends_of(self, tag, count, largest=False)
 
-    def largest(self, tag: str, count: int = 1) -> list[Point]:
-        """The same of its largest values."""
-        return self.series[tag].largest(count)
+    def largest(self, tag: str, count: int = 1) -> list[Extreme]:
+        """The same of its largest values, the largest first."""
+        self._check(tag)
+        return ends_of(self, tag, count, largest=True)
 
     def statistic(self, name: str) -> NDArray[np.float32]:
-        """One statistic of every parameter over time: [T, P]; NaN where the log lacks it."""
+        """One statistic of every parameter at the logged steps, [T, P]; NaN where the log lacks it.
+
+        T are the `steps` of `run["tbgrad/parameters"]`, P the rows of `names`. The statistics are:
+
+        <table>
+
+        Raises:
+            KeyError: neither this version nor the log has a statistic of that name.
+
+        >>> runs["a"].statistic("zero_fraction")[-1]
+        """
+        logged = self.manifest.statistics if self.manifest is not None else ()
+        if name not in STATISTICS and name not in logged:
+            raise unknown("statistic", name, [*logged, *STATISTICS])
         packed = self.series.get(PARAMETERS)
         if packed is None or self.manifest is None:
             return np.zeros((0, len(self.parameters)), dtype=np.float32)
@@ -221,3 +278,22 @@ class Run(Mapping[str, Series]):
         if column < 0:
             return np.full((len(packed), len(self.parameters)), np.nan, dtype=np.float32)
         return packed.column(column)
+
+    def figure(self, name: str = "scalars", **options: Any) -> Any:
+        """A Plotly figure of this run for a notebook: what `tbgrad.figure(run, name, …)` makes.
+
+        >>> runs["a"].figure()                                      # loss and gradient norm
+        >>> runs["a"].figure("layers", statistic="zero_fraction")
+        """
+        from tbgrad.figures import figure
+
+        return figure(self, name, **options)
+
+    def _check(self, tag: str) -> None:
+        if tag not in self.series:
+            raise unknown("series", tag, self.series)
+
+
+_TABLE = "\n        ".join(f"- `{one.name}`: {one.meaning}" for one in STATISTICS.values())
+if Run.statistic.__doc__ is not None:  # as python -OO leaves it
+    Run.statistic.__doc__ = Run.statistic.__doc__.replace("<table>", _TABLE)

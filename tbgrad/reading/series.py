@@ -60,6 +60,10 @@ class Norms:
         """Those of one parameter: [T]."""
         return decoded(self.codes[:, row])
 
+    def rows(self, rows: list[int]) -> NDArray[np.float32]:
+        """Those of some parameters: [T, p]."""
+        return decoded(self.codes[:, rows])
+
 
 @dataclass(frozen=True)
 class Peaks:

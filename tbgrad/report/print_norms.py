@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tbgrad.log.tags import GRADIENT_NORM, GRADIENT_NORM_MAX
 from tbgrad.log.text import number, printable
-from tbgrad.report.extremes import Extreme, Extremes, ParameterExtremes
+from tbgrad.reading.extremes import Extreme
+from tbgrad.report.extremes import Extremes, ParameterExtremes
 from tbgrad.report.output import Output
 from tbgrad.report.summary import RunReport
 

@@ -29,7 +29,7 @@ def test_version(command):
 def test_help_explains_commands_examples_and_statuses():
     done = run("--help")
     assert done.returncode == 0
-    for word in ("watch", "report", "export", "demo", "examples:", "exit status:", "130"):
+    for word in ("watch", "report", "export", "plot", "demo", "examples:", "exit status:", "130"):
         assert word in done.stdout
 
 

@@ -15,7 +15,15 @@ import pytest
 from tbgrad.commands import main
 from tbgrad.export.files import ExportError, write
 from tbgrad.export.table import COLUMNS
-from tbgrad.log.tags import CURVATURE, DENSITY, HISTOGRAMS, MANIFEST, PARAMETERS, Kind
+from tbgrad.log.tags import (
+    CURVATURE,
+    DENSITY,
+    HISTOGRAM_PREFIX,
+    HISTOGRAMS,
+    MANIFEST,
+    PARAMETERS,
+    Kind,
+)
 from tbgrad.reading.directory import read, read_one_by_one
 from tests.commands.conftest import COMMAND, refusal, run
 from tests.plugin.logs import write_hostile
@@ -230,4 +238,4 @@ def test_a_run_as_pandas(logdir: Path) -> None:
     np.testing.assert_array_equal(norms, ours.statistic("norm"))
     assert norms.columns.tolist() == [*ours.names]
     with pytest.raises(ValueError, match="tbgrad export"):
-        ours.to_pandas(CURVATURE)
+        ours.to_pandas(HISTOGRAM_PREFIX + "dense_0/kernel")

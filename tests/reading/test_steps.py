@@ -52,8 +52,11 @@ def test_one_parameter_and_the_extremes(tmp_path: Path) -> None:
     np.testing.assert_allclose(run.norm(name).values, steps.norms[:, 3], rtol=MAX_ERROR)
     whole = steps.scalars[GRADIENT_NORM].astype(np.float64)
     order = np.argsort(whole)
-    assert run.smallest(GRADIENT_NORM, 3) == [(int(i) + 1, whole[i]) for i in order[:3]]
-    assert run.largest(GRADIENT_NORM, 3) == [(int(i) + 1, whole[i]) for i in order[:-4:-1]]
+    for found, places in (
+        (run.smallest(GRADIENT_NORM, 3), order[:3]),
+        (run.largest(GRADIENT_NORM, 3), order[:-4:-1]),
+    ):
+        assert [(one.step, one.value) for one in found] == [(i + 1, whole[i]) for i in places]
     with pytest.raises(KeyError):
         run.norm("no such parameter")
 
@@ -90,7 +93,8 @@ def test_a_bounded_reader_keeps_peaks_and_their_steps(tmp_path: Path) -> None:
     assert norms.buckets is not None
     assert len(norms) <= 128
     assert whole.buckets is not None
-    assert run.largest(GRADIENT_NORM) == [(4322, float(np.float32(7e7)))]
+    (peak,) = run.largest(GRADIENT_NORM)
+    assert (peak.step, peak.value) == (4322, float(np.float32(7e7)))
     ((step, value),) = run.norm(run.names[5]).largest()
     assert (step, value) == (3211, pytest.approx(1e6, rel=MAX_ERROR))
     ((step, value),) = run.norm(run.names[6]).smallest()
@@ -181,7 +185,7 @@ def test_steps_in_windows(tmp_path: Path, bounded: bool | Limits) -> None:
     steps.norms[22_222, 4] = 1e5
     written(tmp_path, steps, drain=500, log=StepLog(bytes_per_minute=4000))
     run = tbgrad.read(tmp_path, bounded=bounded)["a"]
-    assert run.largest(LOSS) == [(33_334, 500.0)]
+    assert (run.largest(LOSS)[0].step, run.largest(LOSS)[0].value) == (33_334, 500.0)
     assert run.norm(run.names[4]).largest()[0].value == pytest.approx(1e5, rel=MAX_ERROR)
     assert run[LOSS].buckets is not None
     assert run[LOSS].buckets.counts.sum() == 40_000

@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 
 from tbgrad.commands.main import main
-from tbgrad.log.batches import Batches
+from tbgrad.log.batches import Batches, epoch_of
 from tbgrad.log.norm_codes import MAX_ERROR
 from tbgrad.log.tags import GRADIENT_NORM
 from tbgrad.monitoring.step_log import StepLog
 from tbgrad.reading.directory import read
-from tbgrad.report.extremes import epoch_of
 from tbgrad.report.summary import build
 from tests.support.logs import manifest
 from tests.support.reports import text_of

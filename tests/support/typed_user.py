@@ -52,6 +52,13 @@ def read() -> float:
     log = tbgrad.LogDirectory("runs")
     changed: set[str] = log.poll()
     print(first, changed)
+    run = runs["a"]
+    points: list[tbgrad.Extreme] = run.smallest("gradient/norm", 5)
+    layer: tbgrad.Layer = run.layer("conv_1")
+    histogram: tbgrad.Histogram = run.histogram("conv_1/kernel", points[0].step)
+    alerts: tuple[tbgrad.Alert, ...] = run.alerts
+    print(layer.norm.values, histogram.counts, alerts, run.threshold.values, points[0].loss)
+    tbgrad.figure(runs, "scalars", tags=["loss"]).show()
     return float(window.maximum.max())
 
 

@@ -13,6 +13,7 @@ from tbgrad.plugin.stored_run import read_run
 from tbgrad.plugin.stored_steps import read_steps
 from tbgrad.plugin.views.scalars import MAX_POINTS
 from tbgrad.reading import thinning
+from tbgrad.reading.histogram import having
 from tbgrad.reading.run import Run
 
 MAX_HISTOGRAMS = 500
@@ -59,9 +60,7 @@ def histogram(snapshot: Snapshot, run: str, name: str) -> dict[str, Any]:
     read = stored.run
     row = _row(read, name)
     series = read.get(HISTOGRAMS)
-    # Every bin of a parameter that is not in the manifest of a step is 0, the zeros' too.
-    there = series.values[:, row].any(axis=1) if series else np.zeros(0, np.bool_)
-    at = np.flatnonzero(there)
+    at = having(series, row) if series else np.zeros(0, np.intp)
     # Evenly spaced and never without the newest: a histogram has no peak to lose.
     keep = at[np.unique(np.linspace(0, len(at) - 1, min(len(at), MAX_HISTOGRAMS), dtype=int))]
     return {
