@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tbgrad.keras.callback import GradientMonitor
     from tbgrad.keras.curvature import Curvature
     from tbgrad.keras.early_stopping import GradientNormEarlyStopping
+    from tbgrad.keras.sensitivity import Sensitivity
     from tbgrad.keras.writer import GradientSummaryWriter
     from tbgrad.log.critical_point import CriticalPoint
     from tbgrad.log.gradient_check import GradientCheck
@@ -55,6 +56,7 @@ __all__ = [
     "Manifest",
     "Parameter",
     "Run",
+    "Sensitivity",
     "Series",
     "analysis",
     "figure",
@@ -82,6 +84,7 @@ _MODULES = {
     "Manifest": "tbgrad.log.records",
     "Parameter": "tbgrad.log.records",
     "Run": "tbgrad.reading.run",
+    "Sensitivity": "tbgrad.keras.sensitivity",
     "Series": "tbgrad.reading.series",
     "analysis": "tbgrad.analysis",
     "figure": "tbgrad.figures",

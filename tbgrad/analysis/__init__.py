@@ -18,6 +18,7 @@ from tbgrad.lazy import lazy
 if TYPE_CHECKING:
     from tbgrad.analysis.critical_points import find_critical_point, find_critical_points
     from tbgrad.analysis.gradient_check import gradient_check
+    from tbgrad.analysis.input_maps import randomisation_check, sensitivity
     from tbgrad.analysis.landscape import line, plane
     from tbgrad.analysis.logged import log_analysis
     from tbgrad.log.critical_point import CriticalPoint
@@ -36,6 +37,8 @@ __all__ = [
     "line",
     "log_analysis",
     "plane",
+    "randomisation_check",
+    "sensitivity",
     "trajectories",
     "weights_of",
 ]
@@ -51,6 +54,8 @@ _MODULES = {
     "line": "tbgrad.analysis.landscape",
     "log_analysis": "tbgrad.analysis.logged",
     "plane": "tbgrad.analysis.landscape",
+    "randomisation_check": "tbgrad.analysis.input_maps",
+    "sensitivity": "tbgrad.analysis.input_maps",
     "trajectories": "tbgrad.reading.trajectories",
     "weights_of": "tbgrad.reading.trajectories",
 }

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tbgrad.hessian.tensorflow.batch_gradients import BatchGradients
     from tbgrad.hessian.tensorflow.gauss_newton import GaussNewtonOperator
     from tbgrad.hessian.tensorflow.hessian import HessianOperator
+    from tbgrad.hessian.tensorflow.input_gradients import InputGradients, last_convolution
     from tbgrad.hessian.tensorflow.loss_points import LossPoints
     from tbgrad.hessian.tensorflow.losses import model_loss, model_outputs
     from tbgrad.hessian.tensorflow.preconditioned import PreconditionedOperator
@@ -41,6 +42,7 @@ __all__ = [
     "GaussNewtonOperator",
     "HessianError",
     "HessianOperator",
+    "InputGradients",
     "LossPoints",
     "NotFiniteError",
     "PreconditionedOperator",
@@ -50,6 +52,7 @@ __all__ = [
     "Spectrum",
     "Trace",
     "eigenvalues",
+    "last_convolution",
     "layer_eigenvalues",
     "matrix",
     "model_loss",
@@ -69,6 +72,7 @@ _MODULES = {
     "GaussNewtonOperator": "tbgrad.hessian.tensorflow.gauss_newton",
     "HessianError": "tbgrad.hessian.errors",
     "HessianOperator": "tbgrad.hessian.tensorflow.hessian",
+    "InputGradients": "tbgrad.hessian.tensorflow.input_gradients",
     "LossPoints": "tbgrad.hessian.tensorflow.loss_points",
     "NotFiniteError": "tbgrad.hessian.errors",
     "PreconditionedOperator": "tbgrad.hessian.tensorflow.preconditioned",
@@ -78,6 +82,7 @@ _MODULES = {
     "Spectrum": "tbgrad.hessian.exact",
     "Trace": "tbgrad.hessian.trace_estimate",
     "eigenvalues": "tbgrad.hessian.extremes",
+    "last_convolution": "tbgrad.hessian.tensorflow.input_gradients",
     "layer_eigenvalues": "tbgrad.hessian.by_layer",
     "matrix": "tbgrad.hessian.exact",
     "model_loss": "tbgrad.hessian.tensorflow.losses",

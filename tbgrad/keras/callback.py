@@ -11,6 +11,7 @@ from tbgrad.keras.arguments import check_optimizer
 from tbgrad.keras.curvature import Curvature
 from tbgrad.keras.fit_call import Callback
 from tbgrad.keras.fit_session import FitSession
+from tbgrad.keras.sensitivity import Sensitivity
 from tbgrad.keras.settings import Settings
 from tbgrad.keras.supported import foreign
 from tbgrad.log import encode
@@ -86,12 +87,15 @@ class GradientMonitor(Callback):
             of more, a sketch of each layer, 8,192 numbers in all, which keeps distances to within a
             few percent (`tbgrad.analysis.trajectories` reads them). "exact" logs all of up to a
             million weights.
+        sensitivity: a `tbgrad.Sensitivity`, for pictures of which inputs move the loss, in
+            TensorBoard's own tab of images; None for none.
 
     Raises:
         ValueError: a cadence is not a whole number from 1 on, a schedule does not begin at step 0,
             `overhead` is not above 0, `group` has a `/`, `curvature` has no data, or `trajectory`
             is neither a truth value nor "exact".
-        TypeError: `curvature` is not a `tbgrad.Curvature`, `optimizer` is not one of Keras 3, a
+        TypeError: `curvature` is not a `tbgrad.Curvature`, or `sensitivity` a
+            `tbgrad.Sensitivity`, `optimizer` is not one of Keras 3, a
             pattern is not a string, or `hparams` are of another kind.
         NotADirectoryError: `logdir` is a file.
 
@@ -118,6 +122,7 @@ class GradientMonitor(Callback):
         hparams: Mapping[str, Hyperparameter] | None = None,
         megabytes_per_minute: float = 1.0,
         trajectory: bool | Literal["exact"] = False,
+        sensitivity: Sensitivity | None = None,
     ) -> None:
         super().__init__()
         self._arguments = {
@@ -127,6 +132,11 @@ class GradientMonitor(Callback):
             raise TypeError(
                 f"curvature is a tbgrad.Curvature, not {type(curvature).__name__}: "
                 "write curvature=tbgrad.Curvature(data=(x, y))"
+            )
+        if sensitivity is not None and not isinstance(sensitivity, Sensitivity):
+            raise TypeError(
+                f"sensitivity is a tbgrad.Sensitivity, not {type(sensitivity).__name__}: "
+                "write sensitivity=tbgrad.Sensitivity((x, y))"
             )
         if curvature is not None and curvature.data is None:
             raise ValueError("curvature needs data to be of: tbgrad.Curvature(data=(x, y))")
@@ -158,6 +168,7 @@ class GradientMonitor(Callback):
                 hparams=check_hparams(hparams),
                 megabytes_per_minute=check_megabytes(megabytes_per_minute),
                 trajectory=check_trajectory(trajectory),
+                sensitivity=sensitivity,
             ),
             self._listeners,
         )

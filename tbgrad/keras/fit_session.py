@@ -14,6 +14,7 @@ from tbgrad.keras.attachment import Attachment
 from tbgrad.keras.curvature import CurvatureProbe, probe_of_fit
 from tbgrad.keras.fit_call import Fit
 from tbgrad.keras.optimizers import calls_of
+from tbgrad.keras.sensitivity import SensitivityProbe
 from tbgrad.keras.settings import Settings
 from tbgrad.keras.train_function import WatchedFunction
 from tbgrad.keras.unseen import updates_unseen
@@ -41,6 +42,7 @@ class FitSession:
         self._function: WatchedFunction | None = None
         self._schedule = Schedule(0, time.monotonic())
         self._probe: CurvatureProbe | None = None
+        self._maps: SensitivityProbe | None = None
         self._found: int | None = None
         self._fit: Fit | None = None
         self._overhear_no_more: Callable[[], None] | None = None
@@ -115,6 +117,8 @@ class FitSession:
         if self._settings.curvature is not None and self._probe is None:
             arguments = self._fit.arguments
             self._probe = probe_of_fit(self._settings.curvature, model, attachment, arguments)
+        if self._settings.sensitivity is not None and self._maps is None:
+            self._maps = SensitivityProbe(self._settings.sensitivity, model, attachment)
         self._schedule.estimate_due = None if self._probe is None else self._probe.due
         self._schedule.restart(self._epoch_start, time.monotonic())
         self._fit.arguments = {}
@@ -131,6 +135,8 @@ class FitSession:
         step = self._epoch_start + int(batch * self._updates_a_batch)
         if attachment.place_due(step):
             attachment.take_place()
+        if self._maps is not None:
+            self._maps.look(step)
         now, room = time.monotonic(), attachment.room(step)
         action = self._schedule.next_action(step, now, room)
         if action is Action.SEARCH:
@@ -181,6 +187,8 @@ class FitSession:
         assert self._attachment is not None
         if self._probe is not None and self._attachment.tap is not None:
             self._probe.end()
+        if self._maps is not None and self._attachment.tap is not None:
+            self._maps.look(self._attachment.step, last=True)
         self._attachment.take_place()
         self._attachment.drain()
         self._tell_unseen()
@@ -224,7 +232,7 @@ class FitSession:
             steps_a_call = model.steps_per_execution * self._updates_a_batch
             search = CadenceSearch(settings.overhead, steps_a_call)
         self._schedule = Schedule(0, time.monotonic(), search=search)
-        self._probe = None
+        self._probe = self._maps = None
         return attachment
 
     def _settle(self) -> None:

@@ -12,6 +12,7 @@ from tbgrad.keras.attachment import Attachment
 from tbgrad.keras.curvature import Curvature
 from tbgrad.keras.gfile import storage_of
 from tbgrad.keras.optimizers import updates_done
+from tbgrad.keras.sensitivity import Sensitivity
 from tbgrad.log.records import Alert
 from tbgrad.log.state import Hyperparameter
 from tbgrad.monitoring.cadence import SHORTEST, Cadence, Cadences, dense_at_first, histograms_with
@@ -38,6 +39,7 @@ class Settings:
     hparams: Mapping[str, Hyperparameter]
     megabytes_per_minute: float
     trajectory: Asked
+    sensitivity: Sensitivity | None
 
     def attachment(
         self,

@@ -14,6 +14,7 @@ from tensorboard.compat.proto import summary_pb2, tensor_pb2, types_pb2
 
 from tbgrad.log.analyses import Analysis, content_of
 from tbgrad.log.decode import DTYPES, Value
+from tbgrad.log.png import png
 from tbgrad.log.records import Alert, CurvatureEstimate, HistogramBins, Manifest
 from tbgrad.log.state import CHANGING, Hyperparameter, RunState
 from tbgrad.log.step_blocks import StepBlock, to_bytes
@@ -101,6 +102,18 @@ def trajectory(weights: NDArray[np.float32]) -> Value:
 def analysis(name: str, record: Analysis) -> Value:
     """What an analysis found, as JSON, in a series of its own."""
     return _text_value(f"{ANALYSES}{name}", _to_json(content_of(record)))
+
+
+def images(tag: str, pictures: Sequence[NDArray[np.uint8]]) -> Value:
+    """Pictures [height, width, 3] for TensorBoard's own tab of images: all of one size."""
+    height, width, _ = pictures[0].shape
+    sizes = [str(length).encode() for length in (width, height)]
+    tensor = tensor_pb2.TensorProto(
+        dtype=types_pb2.DT_STRING, string_val=[*sizes, *(png(each) for each in pictures)]
+    )
+    tensor.tensor_shape.dim.add(size=2 + len(pictures))
+    value = summary_pb2.Summary.Value(tag=tag, tensor=tensor)
+    return _with_metadata(value, "images", summary_pb2.DATA_CLASS_BLOB_SEQUENCE)
 
 
 def steps(block: StepBlock, tag: str = STEPS) -> Value:

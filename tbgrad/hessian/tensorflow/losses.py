@@ -53,7 +53,7 @@ def model_loss(
     Raises:
         HessianError: the model is not compiled or not built, or the data do not fit together.
     """
-    _require_compiled(model)
+    require_compiled(model)
     loss = partial(_loss, model, batch_statistics)
     if isinstance(x, tf.data.Dataset):
         if y is not None or sample_weight is not None or batch_size is not None:
@@ -88,21 +88,22 @@ def model_outputs(
 
     >>> GaussNewtonOperator(*model_outputs(model, x, y), model.trainable_variables)
     """
-    _require_compiled(model)
+    require_compiled(model)
     x, y, sample_weight = (keras.tree.map_structure(_tensor, t) for t in (x, y, sample_weight))
 
     def outputs() -> Any:
-        with _as_it_is(model):
+        with as_it_is(model):
             return model(x, training=False)
 
     def loss(y_pred: Any) -> Any:
-        with _as_it_is(model):
-            return _compiled_loss(model, x, y, y_pred, sample_weight)
+        with as_it_is(model):
+            return compiled_loss(model, x, y, y_pred, sample_weight)
 
     return outputs, loss
 
 
-def _require_compiled(model: Any) -> None:
+def require_compiled(model: Any) -> None:
+    """Raise HessianError where a model has no loss, or no weights yet."""
     if sentence := foreign(model, "model"):
         raise HessianError(sentence)
     if not getattr(model, "compiled", False):
@@ -115,11 +116,12 @@ def _require_compiled(model: Any) -> None:
 
 def _loss(model: Any, batch_statistics: bool, x: Any, y: Any = None, weight: Any = None) -> Any:
     """The compiled loss on one batch of tensors."""
-    with _as_it_is(model, batch_statistics):
-        return _compiled_loss(model, x, y, model(x, training=False), weight)
+    with as_it_is(model, batch_statistics):
+        return compiled_loss(model, x, y, model(x, training=False), weight)
 
 
-def _compiled_loss(model: Any, x: Any, y: Any, y_pred: Any, weight: Any) -> Any:
+def compiled_loss(model: Any, x: Any, y: Any, y_pred: Any, weight: Any) -> Any:
+    """The loss that a model was compiled with, of what it predicts for a batch."""
     takes_training = "training" in inspect.signature(model.compute_loss).parameters
     training = {"training": False} if takes_training else {}
     try:
@@ -160,7 +162,7 @@ def _batched(loss: Callable[..., Any], like: Any, batches: Callable[[], Any]) ->
 
 
 @contextlib.contextmanager
-def _as_it_is(model: Any, batch_statistics: bool = False) -> Iterator[None]:
+def as_it_is(model: Any, batch_statistics: bool = False) -> Iterator[None]:
     """Inside, the model forgets what is assigned to it, and computes as curvature wants it.
 
     Layers of mixed precision, and of float8, compute in that of their variables. With
