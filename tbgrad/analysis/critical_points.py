@@ -26,7 +26,7 @@ def find_critical_point(
     variables: Sequence[Any] | None = None,
     *,
     tol: float = 1e-4,
-    max_products: int = 1000,
+    max_products: int = 5000,
     max_basis: int = 100,
     progress: bool | None = None,
 ) -> CriticalPoint:
@@ -71,7 +71,7 @@ def find_critical_points(
     *,
     starts: Iterable[Any],
     tol: float = 1e-4,
-    max_products: int = 1000,
+    max_products: int = 5000,
     max_basis: int = 100,
     progress: bool | None = None,
 ) -> list[CriticalPoint]:
