@@ -1,6 +1,13 @@
 """A convolutional network that trains well: what a healthy training looks like.
 
-TODO
+What to look for:
+
+* No alert, in the report, the terminal app or the tab.
+* Loss from 2.3 to 0.02; that of held-back digits levels off at 0.2 and does not rise again.
+* Gradient norm about 1 throughout, with single batches from 0.04 to 3. All layers have gradients
+  of one size (terminal: `5`; tab: the heat map).
+* Update over weight (terminal: `7`): a hundredth at first, a thousandth at last.
+* Curvature: λmin comes from -0.7 up to near 0; λmax is far below the limit of Adam.
 """
 
 import argparse
@@ -31,7 +38,7 @@ def main(logdir="runs/cnn", epochs=30, seed=0):
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
-    training, held_back = (x[:1500], y[:1500]), (x[1500:], y[1500:])
+    training, held_back = (x[:1536], y[:1536]), (x[1536:], y[1536:])
     monitor = tbgrad.GradientMonitor(logdir, curvature=tbgrad.Curvature(data=training))
     done = model.fit(
         *training,

@@ -1,6 +1,14 @@
 """A GAN: two models, two optimizers, one run with two groups.
 
-TODO
+The generator is to make points around eight places on a circle. Each model has a monitor of its
+own with a `group`, and is shown as a run of its own: `generator`, `discriminator`.
+
+What to look for:
+
+* The losses hardly say anything: 0.8 and 1.3 throughout, while the points go from nowhere to all
+  eight places (it prints how many at the end).
+* The gradient norms say more. Both fall for a thousand steps, to 0.1, then rise together, to 0.6
+  and 0.8: neither model has won. One norm that dies away beside the other would say so.
 """
 
 import argparse
@@ -79,10 +87,9 @@ def main(logdir="runs/gan", epochs=100, seed=0):
     )
     made = model.generator(rng.normal(size=(1000, NOISE)).astype("float32")).numpy()
     distances = np.linalg.norm(made[:, None] - CENTERS, axis=-1)
-    hit = np.unique(distances.argmin(1)[distances.min(1) < 0.2])
-    print(
-        f"{len(hit)} of 8 places found, {(distances.min(1) < 0.2).mean():.0%} of the points there"
-    )
+    near = distances.min(1) < 0.2
+    places = np.unique(distances.argmin(1)[near])
+    print(f"{len(places)} of 8 places found, {near.mean():.0%} of the points there")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
 rate; and, where the first layer's weights begin 30 times as large, one rate for all layers against
 rates by layer, as the alert `layer_rate_mismatch` of the first run suggests.
 
-What to look for: optimizers.md beside this file reads the result, with pictures.
+What to look for: examples/optimizers.md reads the result, with pictures.
 """
 
 import argparse

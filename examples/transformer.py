@@ -1,6 +1,15 @@
 """A small transformer learns to write sequences backwards.
 
-TODO
+Twelve symbols in, the same in reverse order out: each place has to learn to look at one other.
+
+What to look for:
+
+* Loss: it stays near 2.4, where guessing among twelve symbols is, for 50 steps, and is below
+  0.1 at step 100. The gradient norm has a bump there, twice what it was before, and falls with the
+  loss from then on: a plateau, and the way down from it.
+* Learning rate, in the scalars (terminal: `7`): a warm-up over the first tenth, then a cosine.
+* `key/bias` of each attention: its gradient is zero but for rounding, 3e-8 and less, in every
+  transformer, as it shifts all scores of a query alike. No alert makes anything of it.
 """
 
 import argparse

@@ -1,6 +1,14 @@
 """A variational autoencoder of digits, and one whose encoder falls silent.
 
-TODO
+Runs: `beta-1` weighs the divergence of the code as it should be, `beta-10` ten times as much.
+
+What to look for, in the layers (terminal: `5`; tab: the heat map):
+
+* `beta-1`: encoder, mean and decoder have gradients of one size throughout, 0.6 to 2.
+* `beta-10`: within a hundred steps those of `encoder`, `mean` and `log_variance` fall to a tenth
+  and go on falling, to a hundredth, while those of `decoder` and `pixels` stay: the code says
+  nothing of the image any more, which is called posterior collapse. The loss alone, 27 after 25,
+  does not tell. In the end most units of the encoder get no gradient from a batch: `dead_units`.
 """
 
 import argparse
@@ -47,7 +55,7 @@ def error(image, logits):
 
 
 def main(logdir="runs/vae", epochs=30, seed=0, weights=(1, 10)):
-    images = load_digits().data.astype("float32") / 16
+    images = load_digits().data[:1792].astype("float32") / 16  # whole batches of 64
     for weight in weights:
         keras.utils.set_random_seed(seed)
         model = autoencoder(weight)

@@ -44,6 +44,23 @@ def test_without_a_terminal_it_trains_and_reports(tmp_path):
     assert run.damage == ()
 
 
+def test_an_example_says_what_it_prints_and_is_reported(tmp_path):
+    done = demo("gan", "--logdir", str(tmp_path), "--epochs", "2", "--seed", "1")
+    assert done.returncode == 0, done.stderr
+    (directory,) = tmp_path.iterdir()
+    assert directory.name.startswith("gan-")
+    for words in (
+        "of 8 places found",
+        "run discriminator",
+        "run generator",
+        f"tbgrad watch {directory}",
+        f"tensorboard --logdir {directory}",
+    ):
+        assert words in done.stdout
+    runs = tbgrad.read(directory)
+    assert {run.last_step for run in runs.values()} == {2 * 32}
+
+
 def test_a_logdir_that_cannot_be_made_gets_a_sentence():
     done = demo("--logdir", "/proc/no", "--epochs", "1")
     assert done.returncode == 2
