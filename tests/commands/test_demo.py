@@ -44,21 +44,20 @@ def test_without_a_terminal_it_trains_and_reports(tmp_path):
     assert run.damage == ()
 
 
-def test_an_example_says_what_it_prints_and_is_reported(tmp_path):
-    done = demo("gan", "--logdir", str(tmp_path), "--epochs", "2", "--seed", "1")
+def test_an_example_prints_what_it_says_and_is_reported(tmp_path):
+    done = demo("webhook", "--logdir", str(tmp_path), "--epochs", "9", "--seed", "1")
     assert done.returncode == 0, done.stderr
     (directory,) = tmp_path.iterdir()
-    assert directory.name.startswith("gan-")
+    assert directory.name.startswith("webhook-")
     for words in (
-        "of 8 places found",
-        "run discriminator",
-        "run generator",
+        "warning: update_too_large open",  # of the example, which has no address to post it to
+        "run .",
         f"tbgrad watch {directory}",
         f"tensorboard --logdir {directory}",
     ):
         assert words in done.stdout
-    runs = tbgrad.read(directory)
-    assert {run.last_step for run in runs.values()} == {2 * 32}
+    (run,) = tbgrad.read(directory).values()
+    assert run.state.epochs == 9
 
 
 def test_a_logdir_that_cannot_be_made_gets_a_sentence():
