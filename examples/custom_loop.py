@@ -1,6 +1,6 @@
 """Monitor a training loop of your own: a writer around it, one call in the step."""
 
-import sys
+import argparse
 
 import keras
 import tensorflow as tf
@@ -8,30 +8,44 @@ from sklearn.datasets import load_digits
 
 import tbgrad
 
-logdir = sys.argv[1] if len(sys.argv) > 1 else "runs/custom_loop"
-x, y = load_digits(return_X_y=True)
-dataset = tf.data.Dataset.from_tensor_slices((x.astype("float32") / 16, y)).shuffle(2000).batch(64)
 
-model = keras.Sequential(
-    [keras.layers.Input((64,)), keras.layers.Dense(64, activation="relu"), keras.layers.Dense(10)]
-)
-optimizer = keras.optimizers.Adam(1e-3)
-loss_fn = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+def main(logdir="runs/custom_loop", epochs=10, seed=0):
+    keras.utils.set_random_seed(seed)
+    x, y = load_digits(return_X_y=True)
+    dataset = tf.data.Dataset.from_tensor_slices((x.astype("float32") / 16, y))
+    dataset = dataset.shuffle(2000).batch(64)
 
-with tbgrad.GradientSummaryWriter(
-    logdir, model.trainable_variables, optimizer=optimizer, every=10
-) as writer:
+    model = keras.Sequential(
+        [
+            keras.layers.Input((64,)),
+            keras.layers.Dense(64, activation="relu"),
+            keras.layers.Dense(10),
+        ]
+    )
+    optimizer = keras.optimizers.Adam(1e-3)
+    loss_fn = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
-    @tf.function(jit_compile=True)
-    def train_step(images, labels):
-        with tf.GradientTape() as tape:
-            loss = loss_fn(labels, model(images, training=True))
-        gradients = tape.gradient(loss, model.trainable_variables)
-        writer.observe(gradients, loss=loss)
-        optimizer.apply(gradients, model.trainable_variables)
+    with tbgrad.GradientSummaryWriter(
+        logdir, model.trainable_variables, optimizer=optimizer, every=10
+    ) as writer:
 
-    for _ in range(10):
-        for images, labels in dataset:
-            train_step(images, labels)
+        @tf.function(jit_compile=True)
+        def train_step(images, labels):
+            with tf.GradientTape() as tape:
+                loss = loss_fn(labels, model(images, training=True))
+            gradients = tape.gradient(loss, model.trainable_variables)
+            writer.observe(gradients, loss=loss)
+            optimizer.apply(gradients, model.trainable_variables)
 
-print(f"Look at it: tbgrad report {logdir}")
+        for _ in range(epochs):
+            for images, labels in dataset:
+                train_step(images, labels)
+    print(f"Look at it: tbgrad report {logdir}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("logdir", nargs="?", default="runs/custom_loop")
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0)
+    main(**vars(parser.parse_args()))

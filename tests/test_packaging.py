@@ -62,6 +62,22 @@ def test_the_wheel_holds_every_tracked_file_of_both_packages(wheel):
     assert tracked - set(wheel.namelist()) == set()
 
 
+def test_the_examples_are_found_in_an_installed_wheel(wheel, tmp_path):
+    wheel.extractall(tmp_path)
+    listed = subprocess.run(
+        [sys.executable, "-m", "tbgrad", "demo", "--list"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    names = {line.split()[0] for line in listed.stdout.splitlines()}
+    assert names == {path.stem for path in (ROOT / "examples").glob("*.py")}
+    assert not [name for name in wheel.namelist() if name.endswith(".png")]
+
+
 def test_the_wheel_holds_nothing_third_party_and_no_tests(wheel):
     tops = {name.split("/")[0] for name in wheel.namelist()}
     assert tops == {"tbgrad", "tbgrad_tui", f"tbgrad-{tbgrad.__version__}.dist-info"}

@@ -8,8 +8,8 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from rich.console import Console
@@ -22,15 +22,18 @@ from tbgrad.reading.series import Series
 
 DEFAULT_LOGDIR = Path("tbgrad-demo")
 TRAINING_OUTPUT = "training-output.txt"
+DIGITS_EPOCHS = 80
 STEPS_PER_EPOCH = 1797 // 128
 
 
-def train_and_watch(logdir: Path | None, plain: bool, epochs: int, seed: int) -> int:
-    """Train on handwritten digits and show it; the log stays in a new run below `logdir`.
+def train_and_watch(
+    program: Path | None, logdir: Path | None, plain: bool, epochs: int | None, seed: int | None
+) -> int:
+    """Run an example, by default the classifier of handwritten digits, and show it.
 
-    `plain`, which a missing terminal implies, shows a progress bar and then the report instead of
-    the terminal app. Returns the exit status: 0, 1 where the training failed, 2 where it cannot
-    start.
+    The log stays in a new directory below `logdir`. `plain`, which a missing terminal implies,
+    shows the progress and then the report instead of the terminal app. Returns the exit status: 0,
+    1 where the training failed, 2 where it cannot start.
     """
     missing = [name for name in ("tensorflow", "sklearn") if importlib.util.find_spec(name) is None]
     if missing:
@@ -41,7 +44,7 @@ def train_and_watch(logdir: Path | None, plain: bool, epochs: int, seed: int) ->
         )
         return 2
     root = logdir or DEFAULT_LOGDIR
-    directory = root / time.strftime("digits-%Y%m%d-%H%M%S")
+    directory = root / time.strftime(f"{program.stem if program else 'digits'}-%Y%m%d-%H%M%S")
     try:
         directory.mkdir(parents=True)
     except OSError as error:
@@ -52,40 +55,61 @@ def train_and_watch(logdir: Path | None, plain: bool, epochs: int, seed: int) ->
         )
         return 2
     plain = plain or not (sys.stdin.isatty() and sys.stdout.isatty())
-    with _training(directory, epochs, seed) as child:
-        if plain:
-            _show_progress(child, directory, epochs * STEPS_PER_EPOCH)
-        else:
+    output = directory / TRAINING_OUTPUT
+    # The runs of an example are to be compared with one another, not with those of earlier demos.
+    shown = directory if program else root
+    command = _command(program, directory, epochs, seed)
+    with _training(command, None if plain and program else output) as child:
+        if not plain:
             from tbgrad_tui import watch
 
-            watch(root)
+            watch(shown)
+        elif program is None:
+            _show_progress(child, directory, (epochs or DIGITS_EPOCHS) * STEPS_PER_EPOCH)
+        else:
+            child.wait()
         stopped = child.poll() is None
         status = 0 if stopped else child.wait()
     if status:
-        output = (directory / TRAINING_OUTPUT).read_text(errors="replace").splitlines()
-        print("\n".join(output[-15:]), file=sys.stderr)
+        if output.exists():
+            said = output.read_text(errors="replace").splitlines()
+            print("\n".join(said[-15:]), file=sys.stderr)
         print(f"tbgrad: the training ended with exit status {status}", file=sys.stderr)
         return 1
     if plain:
-        _print_report(root, directory.name)
+        _print_report(shown, directory.name if program is None else None)
     elif stopped:
         print("The training was stopped with the app.")
     print("Look at the log again:")
-    print(f"  tbgrad watch {shlex.quote(str(root))}")
-    print(f"  tensorboard --logdir {shlex.quote(str(root))}")
+    print(f"  tbgrad watch {shlex.quote(str(shown))}")
+    print(f"  tensorboard --logdir {shlex.quote(str(shown))}")
     return 0
 
 
+def _command(
+    program: Path | None, directory: Path, epochs: int | None, seed: int | None
+) -> list[str]:
+    """What the interpreter is to run."""
+    if program is None:
+        arguments = [str(directory), str(epochs or DIGITS_EPOCHS), str(seed or 0)]
+        return ["-m", "tbgrad.keras.digits", *arguments]
+    command = [str(program), str(directory)]
+    for name, value in (("--epochs", epochs), ("--seed", seed)):
+        command += [] if value is None else [name, str(value)]
+    return command
+
+
 @contextmanager
-def _training(directory: Path, epochs: int, seed: int) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "tbgrad.keras.digits"]
+def _training(command: Sequence[str], output: Path | None) -> Iterator[subprocess.Popen[bytes]]:
+    """The child process; what it prints goes to a file, or to where this process prints."""
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "2", "KERAS_BACKEND": "tensorflow"}
-    with (directory / TRAINING_OUTPUT).open("wb") as output:
+    sys.stdout.flush()
+    with output.open("wb") if output else nullcontext() as sink:
         child = subprocess.Popen(
-            [*command, str(directory), str(epochs), str(seed)],
+            [sys.executable, *command],
             stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
+            stdout=sink,
+            stderr=subprocess.STDOUT if output else None,
             env={**os.environ, **quiet},
             start_new_session=True,
         )
@@ -140,9 +164,11 @@ def _latest(runs: dict[str, Run]) -> str:
     return ", ".join(f"{name} {series[tag].values[-1]:.3g}" for tag, name in names if tag in series)
 
 
-def _print_report(root: Path, name: str) -> None:
+def _print_report(root: Path, name: str | None) -> None:
+    """That of one run, or of all."""
     from tbgrad.reading.directory import read
     from tbgrad.report.print import print_reports
     from tbgrad.report.summary import build
 
-    print_reports([build(read(root)[name])], {})
+    runs = read(root)
+    print_reports([build(run) for run in (runs.values() if name is None else [runs[name]])], {})

@@ -20,6 +20,7 @@ BROKEN_PIPE = 141
 _EPILOG = """\
 examples:
   tbgrad demo                      train on handwritten digits and watch
+  tbgrad demo --list               the examples; tbgrad demo NAME runs one
   tbgrad watch runs                follow every run below runs/, also one that has yet to start
   tbgrad report runs               what every run came to, as text
   tbgrad report runs --json        the same for scripts

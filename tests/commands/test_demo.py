@@ -44,6 +44,22 @@ def test_without_a_terminal_it_trains_and_reports(tmp_path):
     assert run.damage == ()
 
 
+def test_an_example_prints_what_it_says_and_is_reported(tmp_path):
+    done = demo("webhook", "--logdir", str(tmp_path), "--epochs", "9", "--seed", "1")
+    assert done.returncode == 0, done.stderr
+    (directory,) = tmp_path.iterdir()
+    assert directory.name.startswith("webhook-")
+    for words in (
+        "warning: update_too_large open",  # of the example, which has no address to post it to
+        "run .",
+        f"tbgrad watch {directory}",
+        f"tensorboard --logdir {directory}",
+    ):
+        assert words in done.stdout
+    (run,) = tbgrad.read(directory).values()
+    assert run.state.epochs == 9
+
+
 def test_a_logdir_that_cannot_be_made_gets_a_sentence():
     done = demo("--logdir", "/proc/no", "--epochs", "1")
     assert done.returncode == 2

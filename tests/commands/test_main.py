@@ -70,6 +70,12 @@ def test_wrong_usage_is_status_2():
         assert "Traceback" not in done.stderr
 
 
+def test_an_example_that_is_none_is_refused():
+    assert refusal("demo", "nonsense") == (
+        "there is no example 'nonsense': tbgrad demo --list names all"
+    )
+
+
 def test_bad_directories_are_refused_in_one_sentence(tmp_path):
     assert refusal("report", tmp_path / "none") == (
         f"{tmp_path / 'none'} does not exist: give the directory of the logs"
@@ -165,13 +171,17 @@ def test_demo_and_watch_are_given_what_was_asked(monkeypatch, tmp_path):
 
     calls = []
     training = types.ModuleType("tbgrad.commands.demo_training")
-    training.train_and_watch = lambda **options: calls.append(options) or 0
+    training.train_and_watch = lambda program, **options: calls.append((program, options)) or 0
     monkeypatch.setitem(sys.modules, "tbgrad.commands.demo_training", training)
     assert main.main(["demo", "--plain", "--logdir", "x", "--epochs", "3", "--seed", "7"]) == 0
-    assert calls == [{"logdir": Path("x"), "plain": True, "epochs": 3, "seed": 7}]
+    assert calls == [(None, {"logdir": Path("x"), "plain": True, "epochs": 3, "seed": 7})]
     assert main.main(["demo"]) == 0
-    assert calls[1]["logdir"] is None
-    assert calls[1]["plain"] is False
+    assert calls[1] == (None, {"logdir": None, "plain": False, "epochs": None, "seed": None})
+    assert main.main(["demo", "gan", "--plain"]) == 0
+    assert calls.pop() == (
+        Path(__file__).parents[2] / "examples" / "gan.py",
+        {"logdir": None, "plain": True, "epochs": None, "seed": None},
+    )
 
     app = types.ModuleType("tbgrad_tui")
     app.watch = lambda logdir: calls.append(logdir) or 5
