@@ -143,6 +143,48 @@ def test_optimizers_take_the_rates_that_the_alert_suggests(tmp_path, capsys):
 
 
 @pytest.mark.tensorflow
+def test_trajectories_are_drawn_from_the_log(tmp_path, capsys):
+    load("trajectories")["main"](tmp_path, epochs=2, trainings=2, points=5)
+    runs = logged(tmp_path)
+    found = tbgrad.analysis.trajectories(runs)
+    assert list(found.runs) == ["seed0", "seed1"]
+    assert found.layers == ("hidden", "out")
+    assert not found.alike
+    plane = runs["seed0"].analyses["plane of the path"]
+    line = runs["seed0"].analyses["line to seed1"]
+    assert plane.path[-1].step == runs["seed0"].last_step
+    assert plane.path[-1].place == pytest.approx((0, 0), abs=1e-6)  # it ended at the weights
+    assert plane.centre_loss == pytest.approx(line.centre_loss, rel=1e-5)
+    assert f"barrier from seed0 to seed1: {line.barrier:.3g}" in capsys.readouterr().out
+
+
+@pytest.mark.tensorflow
+def test_the_smallest_gradients_are_printed(tmp_path, capsys):
+    load("gradient_norm")["main"](tmp_path, epochs=1, products=30)
+    runs = logged(tmp_path)
+    assert runs["digits"].manifest.parameters[0].shape == (64, 149)
+    smallest = runs["function"].smallest("gradient/norm")[0]
+    printed = capsys.readouterr().out
+    assert f"function: norm {smallest.value:.3g} at step {smallest.step}" in printed
+    check = runs["digits"].analyses["gradient check"]
+    (point,) = runs["function"].analyses["critical points"]
+    assert check.samples == 1797
+    assert point.size == 1086
+    assert point.gradient_norm < point.norms[0]
+
+
+@pytest.mark.tensorflow
+def test_minimum_ratios_of_a_small_network(tmp_path):
+    load("minimum_ratio")["main"](tmp_path, trainings=2, width=3, steps=60, products=50)
+    table = np.genfromtxt(tmp_path / "minimum_ratio.csv", delimiter=",", names=True)
+    points = tbgrad.read(tmp_path)["."].analyses["critical points"]
+    assert [point.size for point in points] == [22, 22]
+    np.testing.assert_allclose(table["loss"], [point.loss for point in points], rtol=1e-5)
+    assert (table["minimum_ratio"] > 0).all()
+    assert (table["minimum_ratio"] <= 1).all()
+
+
+@pytest.mark.tensorflow
 def test_the_webhook_gets_the_alerts(tmp_path):
     """In a process of its own, as users start it."""
     posted = []
