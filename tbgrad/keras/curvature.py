@@ -41,6 +41,9 @@ class Curvature:
             in any case. None sets no limit.
         tol: an eigenvalue has converged when its error bound is at most this share of it.
         max_products: Hessian-vector products that one estimate of eigenvalues may take.
+        spectrum_at_end: whether the last estimate has all eigenvalues, of up to 5,000 parameters,
+            and so the exact share of them that is positive (`curvature/minimum_ratio`); of more its
+            density. Takes as many products as there are parameters, whatever the budget.
 
     The estimate is of the compiled loss, regularisation included, with the model as in inference
     (no dropout, BatchNorm with its moving averages), by Lanczos iteration started from the
@@ -61,6 +64,7 @@ class Curvature:
     budget: float | None = 0.05
     tol: float = 1e-2
     max_products: int = 60
+    spectrum_at_end: bool = False
 
     def __post_init__(self) -> None:
         check_steps("Curvature.every", self.every)
@@ -130,7 +134,7 @@ class CurvatureProbe:
         """The last estimate, after the last step; says so where the budget left some out."""
         if self._schedule.left_out:
             self._tell_left_out()
-        return self.estimate()
+        return self.estimate(last=True)
 
     def _tell_left_out(self) -> None:
         self._log.note_once(
@@ -140,10 +144,11 @@ class CurvatureProbe:
             f"{self._settings.every} steps. Curvature(budget=...) allows more",
         )
 
-    def estimate(self) -> CurvatureEstimate | None:
+    def estimate(self, *, last: bool = False) -> CurvatureEstimate | None:
         """Estimate at the present weights and log it; a failure ends the estimates, no more."""
         step = self._attachment.step
-        if self._failed or self._schedule.has(step):
+        whole = last and self._settings.spectrum_at_end
+        if self._failed or (self._schedule.has(step) and not whole):
             return None
         started = time.perf_counter()
         self._attachment.drain()  # the steps before stand before the estimate in the log
@@ -154,7 +159,7 @@ class CurvatureProbe:
                 self._operator.prepare()
             traced = time.perf_counter()
             estimate = self._eigenvalues(step, self._operator, started)
-            density = self._density(step, self._operator)
+            density = self._density(step, self._operator, whole)
             if density is not None:
                 shares = ("minimum_ratio", "negative_fraction", "zero_fraction")
                 estimate = replace(estimate, **{name: getattr(density, name) for name in shares})
@@ -236,9 +241,18 @@ class CurvatureProbe:
         return eigenvalues
 
     def _density(
-        self, step: int, operator: hessian.HessianOperator
+        self, step: int, operator: hessian.HessianOperator, whole: bool
     ) -> hessian.SpectralDensity | None:
         """The spectral density where it is due, exact where that costs no more than is allowed."""
+        small = operator.size <= hessian.MAX_SIZE
+        if whole and not small:
+            self._log.note(
+                f"spectrum_at_end: {operator.size:,} parameters have more eigenvalues than the "
+                f"{hessian.MAX_SIZE:,} that can be computed: the last estimate has their density"
+            )
+            return hessian.spectral_density(operator, seed=step, progress=False)
+        if whole:
+            return hessian.spectrum(operator, progress=False).density()
         every = self._settings.density_every
         if every is None:
             return None
@@ -247,7 +261,7 @@ class CurvatureProbe:
         self._last_density = step
         seconds = operator.size * operator.last_seconds
         affordable = self._schedule.affords(seconds, time.monotonic())
-        if operator.size <= hessian.MAX_SIZE and affordable:
+        if small and affordable:
             return hessian.spectrum(operator, progress=False).density()
         return hessian.spectral_density(operator, seed=step, progress=False)
 

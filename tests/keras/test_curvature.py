@@ -67,6 +67,25 @@ def test_eigenvalues_trace_and_density_are_logged(tmp_path, batches, tiny_model)
     assert last.zero_fraction.value == pytest.approx(np.mean(np.abs(true) <= 1e-5), abs=0.1)
 
 
+@pytest.mark.parametrize("most", [5000, 10], ids=["all", "too_many"])
+def test_the_whole_spectrum_at_the_end(most, tmp_path, batches, tiny_model, monkeypatch):
+    """The last estimate alone has the share above zero; of too many it is estimated, and said."""
+    monkeypatch.setattr("tbgrad.hessian.MAX_SIZE", most)
+    model = tiny_model()
+    curvature = tbgrad.Curvature(data=batches, every=12, samples=64, spectrum_at_end=True)
+    fit(model, batches, [tbgrad.GradientMonitor(tmp_path, curvature=curvature)])
+    run = tbgrad.read(tmp_path)["."]
+    assert run["tbgrad/spectrum"].steps.tolist() == [24]
+    true = exact_spectrum(model, batches)
+    interval = run["tbgrad/curvature"].values[-1].minimum_ratio
+    assert interval.low - 1e-6 <= np.mean(true > 1e-5) <= interval.high + 1e-6
+    said = [text for _, text in run.notes if "spectrum_at_end" in text]
+    assert len(said) == (most == 10)
+    if most == 5000:
+        ratio = run["curvature/minimum_ratio"].values[-1]
+        assert ratio == pytest.approx(np.mean(true > 1e-5), abs=2 / len(true))
+
+
 @pytest.mark.parametrize("kind", [keras.optimizers.Adam, keras.optimizers.RMSprop])
 def test_adaptive_optimizers_are_judged_in_their_own_coordinates(
     kind, tmp_path, batches, tiny_model
