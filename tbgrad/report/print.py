@@ -72,6 +72,14 @@ def _print_run(output: Output, report: RunReport) -> None:
         _print_other_scalars(output, report)
     else:
         _print_scalars(output, report)
+    if report.findings:
+        output.heading("around the weights")
+        for finding in report.findings:
+            first, *rest = finding.text.split("\n")
+            where = f"{finding.name}, step {finding.step:,}"
+            output.line(printable(f"{where}: {first}", 1000))
+            for line in rest:
+                output.line(printable(f"    {line.strip()}", 1000))
     if report.notes:
         output.heading("notes of the monitor")
         for step, text in report.notes[:MAX_LISTED]:

@@ -24,6 +24,9 @@ def print_gradient_norms(output: Output, report: RunReport) -> None:
     if peak is not None and peak.largest is not None and not extremes.every_step:
         where = f"{number(peak.largest.value)} at step {peak.largest.step}"
         output.entry("peak, all steps", where)
+    if (end := report.convergence) is not None:
+        medians = f"{number(end.last)} in the last tenth, {number(end.before)} in that before"
+        output.entry("at the end", f"{medians}: {end}")
     if norm.nonfinite:
         what = "steps" if extremes.every_step else "logged steps"
         output.entry("not finite", f"{norm.nonfinite:,} of {norm.count:,} {what}", "red")

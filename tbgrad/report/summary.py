@@ -23,7 +23,9 @@ from tbgrad.log.tags import CURVATURE, Kind
 from tbgrad.reading.run import LeftOut, Run
 from tbgrad.reading.series import Series
 from tbgrad.reading.state import Condition, condition
+from tbgrad.report.convergence import Convergence, convergence_of
 from tbgrad.report.extremes import Extremes, extremes_of
+from tbgrad.report.findings import Finding, findings_of
 from tbgrad.report.parameters import ParameterSummary, layers_of, parameters_of
 
 MAX_LISTED = 20
@@ -71,7 +73,7 @@ class RunReport:
     the rules did not look at, as `blind` does of rules that the run logs nothing for. `alerts` are
     those of the `story`, open ones first.
     `seconds` is the time between the first and the last value. `scalars` holds every scalar series
-    of the run. `gradient_norm_max` covers the steps between two logged ones too. `parameters` come
+    of the run. `findings` are what was found around the weights. `parameters` come
     in the order of the model, `layers` likewise. `state` is what the writer said of the run, and
     `condition` what that means now; None where it does not say.
     """
@@ -90,6 +92,8 @@ class RunReport:
     blind: tuple[str, ...]
     scalars: Mapping[str, ScalarSummary]
     extremes: Extremes | None
+    convergence: Convergence | None
+    findings: tuple[Finding, ...]
     parameters: tuple[ParameterSummary, ...]
     layers: tuple[ParameterSummary, ...]
     parameters_step: int | None
@@ -139,6 +143,8 @@ def build(run: Run, settings: AlertSettings | None = None, now: float | None = N
             if series.kind is Kind.SCALAR and len(series)
         },
         extremes=extremes_of(run),
+        convergence=convergence_of(run),
+        findings=findings_of(run),
         parameters=parameters,
         layers=layers_of(run, parameters),
         parameters_step=step,
