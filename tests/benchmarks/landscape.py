@@ -1,11 +1,11 @@
 """Planes of the loss beside a loop over `model.evaluate`, and searches for critical points.
 
-    python -m tests.benchmarks.landscape [--rounds 5] [--points 51]
+    python -m tests.benchmarks.landscape [--rounds 5] [--points 51] [--peers PYTHON]
 
 One run measures, in turns: a plane of 51 × 51 points of the digits CNN in `tbgrad.analysis.plane`,
 and the seconds of `model.evaluate` at some of its points, at the batch size of Keras and with all
-samples in one batch, for as many points. With PyTorch and `loss-landscapes` installed also theirs,
-of the same network on the same samples.
+samples in one batch, for as many points. With `--peers` also the seconds of tools for PyTorch, of
+the same network on the same samples (see `landscape_peers`).
 
 Then Hessian–vector products spent until ‖∇L‖ has fallen to a share of 1e-4 of what it was: by
 `find_critical_point`, and by gradient descent on ½‖∇L‖² with a step found by halving (its gradient
@@ -15,14 +15,18 @@ is one product, H ∇L), which is ended at ten times as many.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import statistics
+import subprocess
+import tempfile
 import time
+from pathlib import Path
 
 import numpy as np
 
 SAMPLED = 12
 """Points at which `model.evaluate` is timed a round."""
+
+PEERS = ("loss-landscapes", "landscaper")
 
 PATIENCE = 10
 """So many times the products of the search gradient descent may spend."""
@@ -35,7 +39,7 @@ def digits():
     return (x / 16).reshape(-1, 8, 8, 1).astype(np.float32), y
 
 
-def planes(rounds: int, points: int) -> None:
+def planes(rounds: int, points: int, python: str | None) -> None:
     import keras
 
     from tbgrad import hessian
@@ -55,64 +59,42 @@ def planes(rounds: int, points: int) -> None:
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     model.fit(x, y, epochs=3, verbose=0)
     loss = hessian.model_loss(model, x, y)
-    peer = torch_peer(model, x, y, points) if have("torch", "loss_landscapes") else None
-    ours, loop, whole, theirs = [], [], [], []
+    ours: list[float] = []
+    others: dict[str, list[float]] = {}
     for turn in range(rounds):
         begun = time.perf_counter()
         plane(loss, model.trainable_variables, points=points, seed=turn, progress=False)
         ours.append(time.perf_counter() - begun)
-        for batch_size, seconds in ((32, loop), (len(x), whole)):
+        for batch_size in (32, len(x)):
             begun = time.perf_counter()
             for _ in range(SAMPLED):
                 model.set_weights(model.get_weights())
                 model.evaluate(x, y, batch_size=batch_size, verbose=0)
-            seconds.append((time.perf_counter() - begun) / SAMPLED * points**2)
-        if peer is not None:
-            begun = time.perf_counter()
-            peer()
-            theirs.append(time.perf_counter() - begun)
+            seconds = (time.perf_counter() - begun) / SAMPLED * points**2
+            others.setdefault(f"model.evaluate, {batch_size:,} a batch", []).append(seconds)
+        if python is not None:
+            for name, seconds in peers(python, model, x, y, points, float(loss())).items():
+                others.setdefault(f"{name} (PyTorch)", []).append(seconds)
     print(f"plane of {points} × {points} points, {len(x):,} samples, {rounds} rounds, medians")
     print(f"  tbgrad.analysis.plane          {statistics.median(ours):8.1f} s")
-    for name, seconds in (
-        ("model.evaluate, 32 a batch", loop),
-        ("model.evaluate, one batch", whole),
-        ("loss-landscapes (PyTorch)", theirs),
-    ):
-        if seconds:
-            ratios = [other / mine for other, mine in zip(seconds, ours, strict=True)]
-            print(
-                f"  {name:30} {statistics.median(seconds):8.1f} s, "
-                f"{statistics.median(ratios):5.1f} times ({min(ratios):.1f} to {max(ratios):.1f})"
-            )
+    for name, seconds in others.items():
+        ratios = [other / mine for other, mine in zip(seconds, ours, strict=True)]
+        print(
+            f"  {name:30} {statistics.median(seconds):8.1f} s, "
+            f"{statistics.median(ratios):5.1f} times ({min(ratios):.1f} to {max(ratios):.1f})"
+        )
 
 
-def have(*modules: str) -> bool:
-    return all(importlib.util.find_spec(module) for module in modules)
-
-
-def torch_peer(model, x, y, points):
-    """The same network in PyTorch, and its plane by `loss-landscapes`."""
-    import loss_landscapes
-    import torch
-    from loss_landscapes.metrics import Loss
-
-    kernels = model.get_weights()
-    net = torch.nn.Sequential(
-        torch.nn.Conv2d(1, 16, 3),
-        torch.nn.ReLU(),
-        torch.nn.Conv2d(16, 32, 3),
-        torch.nn.ReLU(),
-        torch.nn.Flatten(),
-        torch.nn.Linear(512, 10),
-    )
-    for parameter, kernel in zip(net.parameters(), kernels, strict=True):
-        order = (3, 2, 0, 1) if kernel.ndim == 4 else range(kernel.ndim)[::-1]
-        parameter.data = torch.tensor(np.ascontiguousarray(kernel.transpose(*order)))
-    inputs = torch.tensor(np.ascontiguousarray(x.transpose(0, 3, 1, 2)))
-    metric = Loss(torch.nn.CrossEntropyLoss(), inputs, torch.tensor(y))
-    return lambda: loss_landscapes.random_plane(
-        net, metric, 1, steps=points, normalization="filter", deepcopy_model=True
-    )
+def peers(python: str, model, x, y, points: int, loss: float) -> dict[str, float]:
+    """Seconds of tools for PyTorch, of the same network; a process of its own."""
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory) / "net.npz"
+        np.savez(file, x=x, y=y, **{f"w{i}": w for i, w in enumerate(model.get_weights())})
+        command = [python, "-m", "tests.benchmarks.landscape_peers", str(file), str(points)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    told = dict(line.rsplit(maxsplit=1) for line in done.stdout.splitlines() if line)
+    assert abs(float(told.pop("loss")) - loss) < 1e-4 * loss, "another network than ours"
+    return {name: float(seconds) for name, seconds in told.items() if name in PEERS}
 
 
 def searches() -> None:
@@ -208,9 +190,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--points", type=int, default=51)
+    parser.add_argument(
+        "--peers", metavar="PYTHON", help="an interpreter with the tools for PyTorch"
+    )
     arguments = parser.parse_args()
     searches()
-    planes(arguments.rounds, arguments.points)
+    planes(arguments.rounds, arguments.points, arguments.peers)
 
 
 if __name__ == "__main__":

@@ -137,3 +137,15 @@ def test_an_analysis_in_the_midst_of_a_training(tmp_path):
         assert list(check.norms) == list(run.names)
     with pytest.raises(TypeError, match="gradient_check"):
         monitor.log_analysis("nothing")
+
+
+def test_training_is_the_same_bit_for_bit(tmp_path):
+    weights = []
+    for monitored in (False, True):
+        model = compiled_model(jit_compile=False)
+        maps = tbgrad.Sensitivity((X[:2], Y[:2]), every=5, budget=None)
+        monitor = tbgrad.GradientMonitor(tmp_path, trajectory=True, sensitivity=maps)
+        fit(model, *([monitor] if monitored else []), epochs=2)
+        weights.append(model.get_weights()[0])
+    np.testing.assert_array_equal(*weights)
+    assert "sensitivity/gradient" in {each.tag for each in tbgrad.read(tmp_path)["."].left_out}
