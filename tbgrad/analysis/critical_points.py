@@ -131,15 +131,15 @@ def _told(
     """What there is where a descent ended, at the weights of the moment."""
     critical = reason in ("converged", "rounding")
     values, errors, ratio, exact = np.zeros(0), np.zeros(0), None, False
-    if critical:
+    if reason != "interrupted":
         try:
-            values, errors, ratio, exact = _spectrum(operator, descent, progress)
+            values, errors, ratio, exact = _spectrum(operator, descent, critical, progress)
         except KeyboardInterrupt:
             reason, critical = "interrupted", False
     below, above = int(np.sum(values < -errors)), int(np.sum(values > errors))
     return CriticalPoint(
         kind=_kind(below, above, len(values)) if critical else "not critical",
-        index=below if critical else None,
+        index=below if len(values) else None,
         index_is_exact=exact,
         gradient_norm=descent.norm,
         norms=np.array(descent.norms),
@@ -167,22 +167,29 @@ def _kind(below: int, above: int, known: int) -> Kind:
 
 
 def _spectrum(
-    operator: hessian.HessianOperator, descent: Descent, progress: bool | None
+    operator: hessian.HessianOperator, descent: Descent, critical: bool, progress: bool | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], Share | None, bool]:
-    """Eigenvalues, their errors, the share that is positive, and whether these are all."""
+    """Eigenvalues, their errors, the share that is positive, and whether these are all.
+
+    Those of a critical point also have in their errors what is left of the way to it.
+    """
     if operator.size <= hessian.MAX_SIZE:
         whole = hessian.spectrum(operator, progress=progress)
-        with descent.ahead():
-            coming = hessian.spectrum(operator, progress=progress).eigenvalues[::-1]
         values, errors = whole.eigenvalues[::-1], np.full(operator.size, whole.zero)
-        return values, errors + AHEAD * np.abs(coming - values), whole.minimum_ratio, True
+        if critical:
+            with descent.ahead():
+                coming = hessian.spectrum(operator, progress=progress).eigenvalues[::-1]
+            errors = errors + AHEAD * np.abs(coming - values)
+        return values, errors, whole.minimum_ratio, True
     ends = hessian.eigenvalues(operator, k=4, which="BE", progress=progress)
-    with descent.ahead():
-        coming = hessian.eigenvalues(
-            operator, k=4, which="BE", start=ends.vectors, progress=progress
-        ).values
-    ratio = hessian.spectral_density(operator, progress=progress).minimum_ratio
     rounding = float(np.finfo(operator.dtype).eps) * math.sqrt(operator.size)
     zero = max(operator.error, rounding) * np.abs(ends.values).max()
-    errors = np.maximum(ends.residuals, zero) + AHEAD * np.abs(coming - ends.values)
+    errors = np.maximum(ends.residuals, zero)
+    if critical:
+        with descent.ahead():
+            coming = hessian.eigenvalues(
+                operator, k=4, which="BE", start=ends.vectors, progress=progress
+            ).values
+        errors = errors + AHEAD * np.abs(coming - ends.values)
+    ratio = hessian.spectral_density(operator, progress=progress).minimum_ratio
     return ends.values, errors, ratio, False

@@ -168,9 +168,17 @@ def test_bad_arguments_are_refused(settings, sentence):
         find_critical_points(lambda: himmelblau(w), [w], **{"starts": [None]} | settings)
 
 
-def test_out_of_budget_it_says_so_and_tells_what_it_has():
+def test_out_of_budget_it_says_so_and_tells_the_best_place_on_the_way():
     w = tf.Variable([-1.2, 1.0], dtype=tf.float64)
-    found = find_critical_point(lambda: rosenbrock(w), [w], max_products=2, progress=False)
-    assert (found.kind, found.index, found.reason) == ("not critical", None, "budget")
-    assert str(found).startswith("not critical (budget: max_products= allows more): loss ")
-    assert not len(found.eigenvalues)
+    found = find_critical_point(lambda: rosenbrock(w), [w], max_products=6, progress=False)
+    assert (found.kind, found.reason) == ("not critical", "budget")
+    assert found.gradient_norm == found.norms.min()
+    gradient, matrix = rosenbrock_derivatives(found.point[0])
+    assert found.gradient_norm == pytest.approx(np.linalg.norm(gradient), rel=1e-6)
+    true = np.linalg.eigvalsh(matrix)[::-1]
+    np.testing.assert_allclose(found.eigenvalues, true, rtol=1e-6)
+    below = int((true < 0).sum())
+    assert found.index == below
+    assert str(found).startswith(
+        f"not critical (budget: max_products= allows more), {below} of 2 eigenvalues below zero: "
+    )
