@@ -43,3 +43,6 @@ async def loaded(pilot) -> None:
         pilot, lambda: size and sum(r.bytes_read for r in app.snapshot.runs.values()) == size
     )
     await until(pilot, lambda: app.run_name)
+    if app.screen is app.overview_screen:  # the first screen of several runs
+        app.pop_screen()
+        await pilot.pause()

@@ -252,7 +252,7 @@ async def test_a_small_terminal_shows_one_panel_and_says_so(logdir):
         await loaded(pilot)
         assert "small terminal: one panel at a time" in shown(app)
         assert "quit" in shown(app)
-        for name in ("parameter", "runs", "loss", "norm", "curvature", "layers"):
+        for name in ("parameter", "landscape", "runs", "loss", "norm", "curvature", "layers"):
             await pilot.press("tab")
             await pilot.pause()
             visible = [p.id for p in app.run_screen.query("Panel") if p.display and p.size.height]

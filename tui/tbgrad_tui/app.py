@@ -15,17 +15,19 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 
 from tbgrad.log.records import Alert
-from tbgrad.reading.run import Run, left_out_lines
+from tbgrad.reading.run import Run
 from tbgrad_tui import facts
 from tbgrad_tui.poller import HANGING_SECONDS, Poller, Snapshot, SnapshotRead
 from tbgrad_tui.screens.alerts import AlertsPage
-from tbgrad_tui.screens.page import Page, damage_lines, help_lines, note_lines
+from tbgrad_tui.screens.overview import OverviewScreen
+from tbgrad_tui.screens.page import Page, help_lines, note_lines, unread_lines
 from tbgrad_tui.screens.run import ALL_PANELS, RunScreen
 from tbgrad_tui.widgets.alerts import panel_of
 from tbgrad_tui.widgets.chart_panel import ChartPanel
 from tbgrad_tui.widgets.empty import Waiting
 from tbgrad_tui.widgets.landscape import LandscapePanel
 from tbgrad_tui.widgets.layers import LayersPanel
+from tbgrad_tui.widgets.overview import OverviewPanel
 from tbgrad_tui.widgets.panel import Panel
 from tbgrad_tui.widgets.parameter import ParameterPanel
 from tbgrad_tui.widgets.runs import RunsPanel
@@ -60,6 +62,8 @@ class WatchApp(App[None]):
         self.parameter = ""
         self._chosen = False
         self.run_screen = RunScreen()
+        self.overview_screen = OverviewScreen()
+        self._greeted = False
         self._poller = Poller(
             logdir, lambda read: self.post_message(SnapshotRead(read)), hanging_seconds, clock
         )
@@ -107,6 +111,12 @@ class WatchApp(App[None]):
         """Take in what the poller read."""
         former, self.snapshot = self.snapshot, message.snapshot
         self._choose_run(former)
+        if not self._greeted and self.snapshot.runs:
+            # A second run that begins later does not take anybody away from the first.
+            several = len(self.snapshot.runs) > 1
+            self._greeted = several or self.snapshot.loading is None
+            if several and self.screen is self.run_screen and not self._chosen:
+                self.push_screen(self.overview_screen)
         self.show_everything()
 
     def _choose_run(self, former: Snapshot) -> None:
@@ -163,6 +173,8 @@ class WatchApp(App[None]):
         summary.silent_since = self._poller.silent_since(time.time())
         summary.show(self.run_shown, position, self.snapshot, now)
         self.run_screen.query_one(RunsPanel).show(self.snapshot, self.run_name, now)
+        if self.screen is self.overview_screen:
+            self.overview_screen.show(self.snapshot, now)
 
     # ------------------------------------------------------------------------ what keys do
 
@@ -216,8 +228,30 @@ class WatchApp(App[None]):
         self._zoom(not self.run_screen.zoomed)
 
     def action_show_all(self) -> None:
-        """Show all panels."""
-        self._zoom(False)
+        """Show all panels; where they are, all runs."""
+        if not self.run_screen.zoomed and len(self.snapshot.runs) > 1:
+            self.action_overview()
+        else:
+            self._zoom(False)
+
+    def action_overview(self) -> None:
+        """Show all runs, the worst first."""
+        self.push_screen(self.overview_screen)
+        self.overview_screen.panel.selected = self.run_name
+        self.show_time()
+
+    def on_overview_panel_opened(self, message: OverviewPanel.Opened) -> None:
+        """Show a run that was chosen among all."""
+        self.pop_screen()
+        self._show_run(message.name)
+
+    def action_overview_alerts(self) -> None:
+        """Alerts of the run that is chosen in the overview."""
+        name = self.overview_screen.panel.selected
+        if name in self.snapshot.runs:
+            self.pop_screen()
+            self._show_run(name)
+            self.action_alerts()
 
     def action_show(self, name: str) -> None:
         """Show one panel alone."""
@@ -279,13 +313,7 @@ class WatchApp(App[None]):
 
     def action_damage(self) -> None:
         """What could not be read, in all runs."""
-        damage = facts.damage(self.snapshot.runs)
-        runs = self.snapshot.runs.items()
-        left_out = [(name, line) for name, run in runs for line in left_out_lines(run.left_out)]
-        if shown := self.run_shown:
-            said = facts.judgement(shown).not_judged
-            left_out += [(self.run_name, f"not judged: {sentence}") for sentence in said]
-        lines = damage_lines(damage, dict(self.snapshot.problems), left_out)
+        lines = unread_lines(self.snapshot, self.run_shown)
         self.push_screen(Page("What could not be read", lines))
 
     # ------------------------------------------------------------------------ what the mouse does

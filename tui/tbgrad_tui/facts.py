@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbgrad.diagnosis import STANDINGS, standing
+from tbgrad.diagnosis.overview import Overview, overview_of
 from tbgrad.diagnosis.replay import Judgement, judge
 from tbgrad.diagnosis.story import Story
 from tbgrad.log.decode import decode_density
@@ -45,7 +46,10 @@ Fact = TypeVar("Fact")
 
 
 def once_a_run(compute: Callable[[Run], Fact]) -> Callable[[Run], Fact]:
-    """`compute`, once for each run, from any thread. A newer state of a run is another object."""
+    """`compute`, once for each run, from any thread. A newer state of a run is another object.
+
+    `of.known` says whether it was computed.
+    """
     known: dict[int, tuple[weakref.ref[Run], Fact]] = {}
 
     @functools.wraps(compute)
@@ -56,6 +60,11 @@ def once_a_run(compute: Callable[[Run], Fact]) -> Callable[[Run], Fact]:
             entry = known[key] = (weakref.ref(run, lambda _: known.pop(key, None)), compute(run))
         return entry[1]
 
+    def is_known(run: Run) -> bool:
+        entry = known.get(id(run))
+        return entry is not None and entry[0]() is run
+
+    of.known = is_known  # type: ignore[attr-defined]
     return of
 
 
@@ -63,6 +72,23 @@ def once_a_run(compute: Callable[[Run], Fact]) -> Callable[[Run], Fact]:
 def judgement(run: Run) -> Judgement:
     """Every alert, and what of the run was not judged."""
     return judge(run)
+
+
+def is_judged(run: Run) -> bool:
+    """Whether its alerts are known, so that asking for them takes no time."""
+    known: bool = judgement.known(run)  # type: ignore[attr-defined]
+    return known
+
+
+def overview(
+    run: Run, former: Overview | None, pulses: Mapping[str, Pulse], now: float
+) -> Overview:
+    """The line of a run; as long as its newest state is not judged, with the `former` story."""
+    if is_judged(run):
+        return overview_of(run, condition(run, pulses, now), story(run))
+    known = former.story if former is not None else None
+    judged = former is not None and bool(former.health)
+    return overview_of(run, condition(run, pulses, now), known, judged=judged)
 
 
 def alerts(run: Run) -> tuple[Alert, ...]:

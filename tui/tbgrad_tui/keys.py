@@ -19,7 +19,8 @@ class Key:
 
     def binding(self, whose: str) -> Binding:
         """The same for Textual; `whose` action it is."""
-        return Binding(",".join(self.keys), f"{whose}.{self.action}", self.help, show=False)
+        action = self.action if self.action.startswith("app.") else f"{whose}.{self.action}"
+        return Binding(",".join(self.keys), action, self.help, show=False)
 
 
 def short(key: Key) -> str:
@@ -49,7 +50,8 @@ KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
         "Show",
         (
             Key(("enter", "z"), "Enter", "zoom", "this panel alone, and back", "zoom"),
-            Key(("escape",), "Esc", "show_all", "back to all panels"),
+            Key(("escape",), "Esc", "show_all", "back to all panels, and to all runs"),
+            Key(("0",), "0", "overview", "all runs, the worst first", "runs"),
             Key(("1",), "1", "show('runs')", "the runs alone"),
             Key(("2",), "2", "show('loss')", "the loss alone"),
             Key(("3",), "3", "show('norm')", "the gradient norm alone"),
@@ -93,9 +95,32 @@ ALERT_KEYS: tuple[Key, ...] = (
 )
 """Keys of the list of alerts."""
 
-HELP = (*KEYS, ("In the list of alerts", ALERT_KEYS))
+OVERVIEW_KEYS: tuple[Key, ...] = (
+    Key(("down", "j"), "↓ j", "move(1)", "next run", "move"),
+    Key(("up", "k"), "↑ k", "move(-1)", "previous run"),
+    Key(("pagedown", "ctrl+d"), "PgDn", "move(10)", "ten further"),
+    Key(("pageup", "ctrl+u"), "PgUp", "move(-10)", "ten back"),
+    Key(("home", "g"), "Home g", "move(-1000000)", "first run"),
+    Key(("end", "G"), "End G", "move(1000000)", "last run"),
+    Key(("enter",), "Enter", "open", "show the run", "open"),
+    Key(("s",), "s", "sort", "by worst, name, newest or lowest loss", "sort"),
+    Key(
+        ("slash",), "/", "find",
+        "filter: part of a name, !not, a|b, glob*, /regex/, lr>=1e-3", "filter",
+    ),
+    Key(("escape",), "Esc", "all", "all runs again"),
+    Key(("a",), "a", "app.overview_alerts", "alerts of the run", "alerts"),
+    Key(("question_mark", "h"), "?", "app.help", "all keys", "help"),
+    Key(("q", "ctrl+c"), "q ^C", "app.quit", "quit", "quit"),
+)  # fmt: skip
+"""Keys of the overview of all runs."""
+
+HELP = (
+    ("In the overview of all runs", OVERVIEW_KEYS), *KEYS, ("In the list of alerts", ALERT_KEYS),
+)  # fmt: skip
 """Sections of the help page."""
 
 BINDINGS: list[BindingType] = [key.binding("app") for _, section in KEYS for key in section]
+OVERVIEW_BINDINGS: list[BindingType] = [key.binding("screen") for key in OVERVIEW_KEYS]
 ALERT_BINDINGS: list[BindingType] = [key.binding("screen") for key in ALERT_KEYS]
 FOOTER = tuple(key for _, section in KEYS for key in section if key.footer)

@@ -118,6 +118,7 @@ class Poller:
                 self._feel(runs, changed)
                 if self.watched in changed and self.watched in runs:
                     facts.alerts_by_name(runs[self.watched])
+                changed = self._judge(runs) | changed
             except Exception as error:  # noqa: BLE001 - a thread that dies would freeze the screen
                 changed, runs = set(), dict(last.runs) if last else {}
                 problems = {str(self._logdir): str(error) or type(error).__name__}
@@ -142,6 +143,19 @@ class Poller:
                 pause = IDLE_SECONDS if idle else max(POLL_SECONDS, looking / LOOKING_SHARE)
                 remote = log is not None and log.place.remote
                 self._stopped.wait(REMOTE_SECONDS if remote else min(IDLE_SECONDS, pause))
+
+    def _judge(self, runs: Mapping[str, Run]) -> set[str]:
+        """Look for the alerts of runs that are not judged, for as long as a look may take."""
+        deadline = time.monotonic() + POLL_SECONDS
+        judged = set()
+        for name, run in runs.items():
+            if facts.is_judged(run) or not facts.has_begun(run):
+                continue
+            facts.judgement(run)
+            judged.add(name)
+            if time.monotonic() > deadline:
+                break
+        return judged
 
     def _feel(self, runs: Mapping[str, Run], changed: set[str]) -> None:
         """Bring the pulses of these runs up to date."""

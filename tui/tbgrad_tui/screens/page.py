@@ -12,12 +12,14 @@ from textual.geometry import Size
 from textual.screen import ModalScreen
 
 from tbgrad.log.records import Damage
-from tbgrad.reading.run import Run
+from tbgrad.reading.run import Run, left_out_lines
+from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Canvas
 from tbgrad_tui.chart.text import count, pad
 from tbgrad_tui.chart.wrapping import Line, wrapped
 from tbgrad_tui.keys import HELP
+from tbgrad_tui.poller import Snapshot
 from tbgrad_tui.widgets.panel import Drawing
 
 
@@ -131,3 +133,13 @@ def damage_lines(
     for run, values in left_out[:500]:
         lines.append([(f"  {run}  ", colours.QUIET), (values, colours.TEXT)])
     return lines or [[("Everything could be read.", colours.GOOD)]]
+
+
+def unread_lines(snapshot: Snapshot, shown: Run | None) -> list[Line]:
+    """What could not be read of all runs, and what of the shown one was not judged."""
+    runs = snapshot.runs.items()
+    left_out = [(name, line) for name, run in runs for line in left_out_lines(run.left_out)]
+    if shown is not None:
+        said = facts.judgement(shown).not_judged
+        left_out += [(shown.name, f"not judged: {sentence}") for sentence in said]
+    return damage_lines(facts.damage(snapshot.runs), dict(snapshot.problems), left_out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 
 from rich.cells import cell_len
 from rich.style import Style
@@ -16,7 +17,7 @@ from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Canvas
 from tbgrad_tui.chart.text import count, cut, duration, number, percent, shorten
-from tbgrad_tui.keys import FOOTER, short
+from tbgrad_tui.keys import FOOTER, Key, short
 from tbgrad_tui.poller import Snapshot
 from tbgrad_tui.widgets.panel import Drawing
 
@@ -159,17 +160,21 @@ class Footer(Drawing):
 
     hint = ""
 
+    def __init__(self, id: str, keys: Sequence[Key] = FOOTER) -> None:
+        super().__init__(id)
+        self._keys = [key for key in keys if key.footer]
+
     def draw(self, canvas: Canvas) -> None:
         """Keys with their words: help and quit always, of the others as many as fit."""
         x = canvas.write(1, 0, self.hint, colours.WARNING) + 1 if self.hint else 0
         room = canvas.width - x
         chosen = set()
-        for key in (*FOOTER[-2:], *FOOTER[:-2]):
+        for key in (*self._keys[-2:], *self._keys[:-2]):
             room -= cell_len(short(key)) + cell_len(key.footer) + 5
             if room < 0:
                 break
             chosen.add(key)
-        for key in FOOTER:
+        for key in self._keys:
             if key in chosen:
                 x = canvas.write(x + 1, 0, f" {short(key)} ", colours.KEY)
                 x = canvas.write(x + 1, 0, key.footer, colours.TEXT) + 1

@@ -1,0 +1,163 @@
+"""What a face says of each of many runs in one line, and which run comes first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tbgrad.diagnosis.story import Story
+from tbgrad.log.records import SEVERITIES
+from tbgrad.log.state import FAILED, Hyperparameter
+from tbgrad.log.tags import CURVATURE, GRADIENT_NORM, LOSS, UPDATE_RATIO, VALIDATION_LOSS, Kind
+from tbgrad.reading.run import Run
+from tbgrad.reading.state import SILENT, SLOW, Condition
+
+TREND = 12
+"""Losses in the trend of a row: medians of as many equal stretches of the run."""
+
+HEALTHY = "healthy"
+
+
+@dataclass(frozen=True)
+class Overview:
+    """One run among many.
+
+    `step`, of `steps` planned (0 where not known), with `seconds_left` at its present pace, NaN
+    where that is not known. Numbers are NaN where the log does not have them; `stability` is λ over
+    its threshold as of `stability_age` steps ago. `losses` are its trend. `severity` is that of the
+    open story, "" of a run without one; `health` is its rule in words, or "healthy", or "" where
+    nothing was judged yet, `since` the step where it began.
+    """
+
+    name: str
+    condition: Condition | None
+    step: int
+    steps: int
+    seconds_left: float
+    pace: float
+    loss: float
+    validation_loss: float
+    losses: NDArray[np.float64]
+    norm: float
+    stability: float
+    stability_age: int
+    update_ratio: float
+    severity: str
+    health: str
+    since: int | None
+    story: Story | None
+    hparams: Mapping[str, Hyperparameter]
+    last_sign: float
+
+    @property
+    def badness(self) -> tuple[int, ...]:
+        """What sorts the worst run first: what is wrong, how it stands, and which is newer."""
+        status = self.condition.status if self.condition is not None else ""
+        worry = {FAILED: 0, SILENT: 2, SLOW: 2}.get(status, 4)
+        said = {"error": 1, "warning": 3}.get(self.severity, 4)
+        return min(worry, said), worry, said
+
+
+def overview_of(
+    run: Run, condition: Condition | None, story: Story | None, *, judged: bool = True
+) -> Overview:
+    """The line of a run; `judged` says whether its `story` is known."""
+    state = run.state
+    step, steps = run.last_step, state.steps if state is not None else 0
+    alive = condition is not None and condition.alive
+    recent = state.recent if state is not None else math.nan
+    if not recent > 0 and state is not None:
+        recent = state.pace
+    stability, estimated = _stability(run)
+    is_open = story is not None and story.is_open
+    return Overview(
+        name=run.name,
+        condition=condition,
+        step=step,
+        steps=steps,
+        seconds_left=recent * max(0, steps - step) if alive and steps else math.nan,
+        pace=1 / recent if alive and recent > 0 else math.nan,
+        loss=_newest(run, LOSS),
+        validation_loss=_newest(run, VALIDATION_LOSS),
+        losses=_trend(run),
+        norm=_newest(run, GRADIENT_NORM),
+        stability=stability,
+        stability_age=step - estimated,
+        update_ratio=_newest(run, UPDATE_RATIO),
+        severity=story.severity if story is not None and is_open else "",
+        health=_health(story, judged),
+        since=story.root.first_step if story is not None and is_open else None,
+        story=story,
+        hparams=state.hparams if state is not None else {},
+        last_sign=run.last_sign,
+    )
+
+
+def worst_first(rows: Iterable[Overview]) -> list[Overview]:
+    """In the order in which they need to be looked at."""
+    return sorted(rows, key=lambda row: (*row.badness, row.name))
+
+
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """Names without what all begin with and end with, up to whole words; as they are where few.
+
+    >>> short_names(["sweep/lr0.1-seed18", "sweep/lr0.3-seed18"])
+    {'sweep/lr0.1-seed18': 'lr0.1', 'sweep/lr0.3-seed18': 'lr0.3'}
+    """
+    if len(names) < 2:
+        return {name: name for name in names}
+    start = _shared(names)
+    end = _shared([name[start:][::-1] for name in names])
+    return {name: name[start : len(name) - end] or name for name in names}
+
+
+def _shared(names: Sequence[str]) -> int:
+    """How many characters all begin with, cut back behind a mark that separates words."""
+    first, last = min(names), max(names)
+    count = 0
+    while count < min(len(first), len(last)) and first[count] == last[count]:
+        count += 1
+    while count and first[count - 1] not in "/-_ ":
+        count -= 1
+    return count
+
+
+def _health(story: Story | None, judged: bool) -> str:
+    if not judged:
+        return ""
+    if story is None or not story.is_open or story.severity not in SEVERITIES[:2]:
+        return HEALTHY
+    return story.root.rule.replace("_", " ")
+
+
+def _stability(run: Run) -> tuple[float, int]:
+    """λ over its threshold as last estimated, and the step of that."""
+    series = run.get(CURVATURE)
+    if series is None or series.kind is not Kind.CURVATURE or not len(series):
+        return math.nan, run.last_step
+    return float(series.values[-1].stability), int(series.steps[-1])
+
+
+def _newest(run: Run, tag: str) -> float:
+    series = run.get(tag)
+    if series is None or series.kind is not Kind.SCALAR or not len(series):
+        return math.nan
+    return float(series.values[-1])
+
+
+def _trend(run: Run) -> NDArray[np.float64]:
+    series = run.get(LOSS)
+    if series is None or series.kind is not Kind.SCALAR or not len(series):
+        return np.zeros(0)
+    values = np.asarray(series.values, np.float64)
+    parts = np.array_split(values, min(TREND, len(values)))
+    return np.array([_median(part) for part in parts])
+
+
+def _median(part: NDArray[np.float64]) -> float:
+    finite = part[np.isfinite(part)]
+    return float(np.median(finite)) if len(finite) else math.nan

@@ -1,0 +1,96 @@
+"""The line of a run among many, and which run comes first."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import tbgrad
+from tbgrad.diagnosis.overview import overview_of, short_names, worst_first
+from tbgrad.diagnosis.replay import judge
+from tbgrad.log import encode
+from tbgrad.log.state import RunState
+from tbgrad.reading.state import condition
+from tests.support.events import PatientEventFileWriter
+from tests.support.logs import write_run
+
+
+def overview(directory, status="running", silence=0.0, **state):
+    run = tbgrad.read(directory)["."]
+    run = replace(run, name=directory.name, state=RunState(status=status, heartbeat=5.0, **state))
+    return overview_of(run, condition(run.state, silence), judge(run).story)
+
+
+def diverged(directory):
+    with PatientEventFileWriter(directory) as writer:
+        for step in range(40):
+            value = 2.0 if step < 30 else math.nan
+            writer.add(step, [encode.scalar("loss", value), encode.scalar("gradient/norm", value)])
+
+
+def test_a_line_says_what_the_log_says(tmp_path):
+    write_run(tmp_path, adaptive=True)
+    line = overview(tmp_path, pace=0.5, recent=0.25, steps=2000, hparams={"lr": 0.1})
+    run = tbgrad.read(tmp_path)["."]
+    assert (line.step, line.steps, line.condition.words) == (run.last_step, 2000, "running")
+    assert line.pace == 4.0
+    assert line.seconds_left == 0.25 * (2000 - run.last_step)
+    assert line.loss == run["loss"].values[-1]
+    assert line.norm == run["gradient/norm"].values[-1]
+    last = run["tbgrad/curvature"]
+    assert line.stability == pytest.approx(last.values[-1].stability)
+    assert line.stability_age == run.last_step - last.steps[-1]
+    parts = np.array_split(run["loss"].values, 12)
+    np.testing.assert_allclose(line.losses, [np.median(part) for part in parts])
+    assert line.hparams == {"lr": 0.1}
+
+
+def test_of_a_run_that_is_over_no_time_is_left(tmp_path):
+    write_run(tmp_path)
+    line = overview(tmp_path, "finished", pace=0.5, recent=0.25, steps=2000)
+    assert math.isnan(line.seconds_left)
+    assert math.isnan(line.pace)
+
+
+def test_the_worst_comes_first(tmp_path):
+    for name in ("a-healthy", "b-silent", "c-failed", "d-finished"):
+        write_run(tmp_path / name, steps=200)
+    diverged(tmp_path / "e-diverged")
+    lines = [
+        overview(tmp_path / "a-healthy"),
+        overview(tmp_path / "b-silent", silence=60.0),
+        overview(tmp_path / "c-failed", "failed", exception="OOM"),
+        overview(tmp_path / "d-finished", "finished"),
+        overview(tmp_path / "e-diverged"),
+    ]
+    assert lines[-1].severity == "error"
+    assert lines[-1].health == "nonfinite"
+    assert lines[-1].since == 30
+    assert lines[0].health == "healthy"
+    order = [line.name[0] for line in worst_first(lines)]
+    assert order == ["c", "e", "b", "a", "d"]
+
+
+def test_what_is_not_judged_is_not_called_healthy(tmp_path):
+    write_run(tmp_path)
+    run = tbgrad.read(tmp_path)["."]
+    assert overview_of(run, None, None, judged=False).health == ""
+    assert overview_of(run, None, None).health == "healthy"
+
+
+@pytest.mark.parametrize(
+    ("names", "short"),
+    [
+        (["sweep/lr0.1-seed18", "sweep/lr0.3-seed18"], ["lr0.1", "lr0.3"]),
+        (["a", "b"], ["a", "b"]),
+        (["one"], ["one"]),
+        (["runs/a", "runs/ab"], ["a", "ab"]),
+        (["x-1", "x-12"], ["1", "12"]),
+        (["same/", "same/"], ["same/", "same/"]),
+    ],
+)
+def test_names_lose_what_all_share(names, short):
+    assert [short_names(names)[name] for name in names] == short

@@ -1,0 +1,219 @@
+"""All runs, the worst first, and what is wrong with the chosen one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from rich.cells import cell_len
+from rich.style import Style
+from textual import events
+from textual.message import Message
+
+from tbgrad.diagnosis.overview import HEALTHY, Overview, short_names
+from tbgrad.reading.run_filter import run_filter
+from tbgrad_tui.chart import colours
+from tbgrad_tui.chart.canvas import Box, Canvas
+from tbgrad_tui.chart.text import clean, count, number, shorten
+from tbgrad_tui.chart.wrapping import Line, wrapped
+from tbgrad_tui.widgets.overview_columns import WORDS, Column, columns_for
+from tbgrad_tui.widgets.panel import Panel
+
+SORTS: dict[str, Callable[[Overview], tuple[object, ...]]] = {
+    "worst first": lambda row: (*row.badness, row.name),
+    "name": lambda row: (row.name,),
+    "newest first": lambda row: (-row.last_sign, row.name),
+    "lowest loss first": lambda row: (math.isnan(row.loss), row.loss, row.name),
+}
+"""What runs may be sorted by, in the order of the key."""
+
+
+class OverviewPanel(Panel):
+    """A row a run; below them the verdict of the chosen one, where there is room."""
+
+    class Opened(Message):
+        """The user wants to see a run."""
+
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id)
+        self.rows: list[Overview] = []
+        self.selected = ""
+        self.filter = ""
+        self.problem = ""
+        self._sort = 0
+        self._all: list[Overview] = []
+        self._first = 0
+        self._shown = range(0)
+
+    def show(self, rows: list[Overview]) -> None:
+        """Show the newest state of all runs."""
+        self._all = rows
+        self._choose()
+        self.redraw()
+
+    def sort(self) -> None:
+        """By what comes next."""
+        self._sort = (self._sort + 1) % len(SORTS)
+        self._choose()
+        self.redraw()
+
+    def narrow(self, text: str) -> None:
+        """Show those that a filter chooses; one that is none says why, and all are shown."""
+        self.filter = text
+        self._choose()
+        self.redraw()
+
+    def move(self, rows: int) -> None:
+        """Choose another run."""
+        names = [row.name for row in self.rows]
+        if names:
+            at = names.index(self.selected) if self.selected in names else 0
+            self.selected = names[max(0, min(at + rows, len(names) - 1))]
+            self.redraw()
+
+    def _choose(self) -> None:
+        """Filter and sort; the chosen run stays chosen wherever it goes."""
+        self.problem = ""
+        rows = self._all
+        try:
+            chosen = run_filter(self.filter)
+            rows = [row for row in rows if chosen(row.name, row.hparams)]
+        except ValueError as error:
+            self.problem = str(error)
+        self.rows = sorted(rows, key=list(SORTS.values())[self._sort])
+        if self.selected not in [row.name for row in self.rows]:
+            self.selected = self.rows[0].name if self.rows else ""
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """How many there are, of all where a filter leaves some out, and how they are sorted."""
+        amount = count(len(self.rows), "run")
+        if len(self.rows) < len(self._all):
+            amount = f"{len(self.rows):,} of {count(len(self._all), 'run')}"
+        return f"Overview: {amount}, {list(SORTS)[self._sort]}", f"Overview: {amount}", "Overview"
+
+    def headline(self) -> tuple[str, Style]:
+        """How many are ill."""
+        ill = sum(row.severity == "error" for row in self._all)
+        warned = sum(row.severity == "warning" for row in self._all)
+        if ill:
+            return f"{colours.SEVERITIES['error'][0]} {ill:,} with errors", colours.ALERT
+        if warned:
+            return f"{colours.SEVERITIES['warning'][0]} {warned:,} with warnings", colours.WARNING
+        return ("all healthy", colours.GOOD) if self._all else ("", colours.TEXT)
+
+    def draw_content(self, canvas: Canvas, box: Box) -> None:
+        """The table, a line, the verdict."""
+        if self.problem or not self.rows:
+            text = self.problem or f"no run is chosen by {self.filter!r} (Esc shows all)"
+            canvas.write(box.x, box.y, clean(text), colours.WARNING, box.width)
+            return
+        verdict = self._verdict(box.width)
+        room = max(3, box.height - 2 - min(len(verdict), max(3, box.height // 3)))
+        rows = min(len(self.rows), room)
+        self._draw_table(canvas, box.rows(0, rows + 1), rows)
+        below = box.inside(0, rows + 1, 0, 0)
+        if below.height >= 2:
+            canvas.fill(below.rows(0, 1), "─", colours.FRAME)
+            for y, line in enumerate(verdict[: below.height - 1]):
+                x = below.x
+                for word, style in line:
+                    x = canvas.write(x, below.y + 1 + y, word, style)
+
+    def _draw_table(self, canvas: Canvas, box: Box, rows: int) -> None:
+        names = [row.name for row in self.rows]
+        at = names.index(self.selected)
+        self._first = max(0, min(max(self._first, at - rows + 1), at, len(names) - rows))
+        self._shown = range(self._first, self._first + rows)
+        short = short_names(names)
+        longest = max(cell_len(clean(each)) for each in short.values())
+        columns = columns_for(box.width, longest)
+        rest = sum(width for _, width, *_ in columns) + 2
+        room = max(8, min(box.width - rest, longest + 2))
+        canvas.write(box.x + 2, box.y, "run", colours.TITLE, room)
+        x = box.x + 2 + room
+        for title, width, *_ in columns:
+            heading = title if title in WORDS else title.rjust(width - 2)
+            canvas.write(x + 1, box.y, heading, colours.TITLE)
+            x += width
+        for y, number_of in enumerate(self._shown, start=1):
+            row, line = self.rows[number_of], Box(box.x, box.y + y, box.width, 1)
+            self._draw_row(canvas, line, row, short[row.name], room, columns)
+        body = Box(box.x, box.y + 1, box.width, rows)
+        self.draw_scroll(canvas, body, self._first, rows, len(names))
+
+    def _draw_row(
+        self, canvas: Canvas, box: Box, row: Overview, name: str, room: int, columns: list[Column]
+    ) -> None:
+        chosen = row.name == self.selected
+        back = Style(bgcolor=colours.SELECTED.bgcolor) if chosen else colours.PLAIN
+        if chosen:
+            canvas.fill(box, " ", colours.SELECTED)
+        mark, style = colours.SEVERITIES.get(row.severity, _mark(row))
+        canvas.write(box.x, box.y, mark, style + back)
+        name_style = colours.SELECTED if chosen else colours.TEXT
+        canvas.write(box.x + 2, box.y, shorten(clean(name), room - 1), name_style)
+        x = box.x + 2 + room
+        for title, width, _, shown in columns:
+            text, style = shown(row)
+            text = shorten(text, width - 2)
+            left = x + 1 if title in WORDS else x + width - 1 - cell_len(text)
+            canvas.write(left, box.y, text, style + back)
+            x += width
+
+    def _verdict(self, width: int) -> list[Line]:
+        """What began it, what followed, what to change; or that nothing is wrong."""
+        row = next(row for row in self.rows if row.name == self.selected)
+        lines: list[Line] = [[(clean(row.name), colours.STRONG), *_hparams(row)]]
+        story = row.story
+        if story is not None and story.is_open and row.health != HEALTHY:
+            mark, style = colours.SEVERITIES[story.severity]
+            lines.append([(f"{mark} ", style), (story.headline, style)])
+            for words, text in (("change first: ", story.advice), ("then: ", story.next_advice)):
+                if text:
+                    lines.append([(words, colours.QUIET), (text, colours.TEXT)])
+        elif row.health == HEALTHY:
+            lines.append([("healthy: ", colours.GOOD), (_healthy_words(row), colours.TEXT)])
+        if row.condition is not None:
+            style = colours.STATES[row.condition.status]
+            lines.append([("state: ", colours.QUIET), (row.condition.words, style)])
+        return wrapped(lines, width)
+
+    def on_click(self, event: events.Click) -> None:
+        """Choose the run under the mouse; a double click opens it."""
+        row = event.y - 2
+        if 0 <= row < len(self._shown):
+            self.selected = self.rows[self._shown[row]].name
+            self.redraw()
+            if event.chain == 2:
+                self.post_message(self.Opened(self.selected))
+
+
+def _mark(row: Overview) -> tuple[str, Style]:
+    status = row.condition.status if row.condition is not None else ""
+    alive = row.condition is not None and row.condition.alive
+    return ("●" if alive else "○"), colours.STATES.get(status, colours.QUIET)
+
+
+def _hparams(row: Overview) -> Line:
+    if not row.hparams:
+        return []
+    told = ", ".join(
+        f"{name} {number(value) if isinstance(value, float) else value}"
+        for name, value in row.hparams.items()
+    )
+    return [("  " + clean(told), colours.QUIET)]
+
+
+def _healthy_words(row: Overview) -> str:
+    words = [f"gradient norm {number(row.norm)}"] if not math.isnan(row.norm) else []
+    if not math.isnan(row.update_ratio):
+        words.append(f"update/weight {number(row.update_ratio, 2)}")
+    if not math.isnan(row.stability):
+        ago = f", estimated {row.stability_age:,} steps ago" if row.stability_age else ""
+        words.append(f"λ/limit {number(row.stability, 2)}{ago}")
+    return ", ".join(words) or "no rule has anything to say"
