@@ -141,10 +141,12 @@ def layers_by_norm(check: GradientCheck) -> list[tuple[str, float, float]]:
 
 
 def path_words(told: Trajectories, row: int) -> str:
-    """Where a run ended: its loss, and how far from its start it is."""
+    """Where a run ended: its loss, and how far it is from the first place that is known."""
     path = list(told.runs.values())[row]
     loss = f"loss {number(float(path.losses[-1]), 4)}, " if len(path.losses) else ""
-    return f"{loss}{number(float(told.from_start[row]))} from its start"
+    first = int(path.steps[0])
+    begun = "its start" if first == 0 else f"step {first:,}"
+    return f"{loss}{number(float(told.from_start[row]))} from {begun}"
 
 
 def axis_words(told: Trajectories) -> tuple[str, str]:
