@@ -19,7 +19,7 @@ from tests.plugin.conftest import PROVIDERS, Api, rust_provider
 
 ROUTES_OF_A_RUN = (
     "status", "scalars", "layers", "parameter", "histogram", "curvature", "alerts",
-    "notes",
+    "notes", "findings",
 )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 import { Chart, colors } from "../chart.js";
 import { element, explain, sentences } from "../dom.js";
-import { number, plotText } from "../format.js";
+import { number, plotText, shorten } from "../format.js";
 import { toNumber } from "../model.js";
 
 export class LineView {
@@ -53,7 +53,7 @@ export class LineView {
       traces,
       {
         margin: { l: 52, r: norms ? 52 : 20, t: 8, b: 36 },
-        xaxis: { title: { text: plotText(label), standoff: 2, font: { size: 11 } }, nticks: 8, hoverformat: ".4~g", zeroline: true, zerolinecolor: c.muted },
+        xaxis: { title: { text: plotText(shorten(label, 60)), standoff: 2, font: { size: 11 } }, nticks: 8, hoverformat: ".4~g", zeroline: true, zerolinecolor: c.muted },
         yaxis: { type: type(data.log.loss), nticks: 6 },
         ...(norms ? { yaxis2: { type: type(data.log.gradient_norm), overlaying: "y", side: "right", showgrid: false, zeroline: false, nticks: 6, exponentformat: "power", tickfont: { color: c.orange } } } : {}),
       },

@@ -1,6 +1,6 @@
 /** Where trainings went: all chosen runs on the two axes along which they moved most. */
 
-import { Chart, colors } from "../chart.js";
+import { Chart, colors, logTicks } from "../chart.js";
 import { element, explain, fill, sentences } from "../dom.js";
 import { clean, number, plotText } from "../format.js";
 import * as model from "../model.js";
@@ -135,18 +135,23 @@ function traces(run, { color, end }, tint, [low, high]) {
   ];
 }
 
+/** Steps on a logarithmic scale that has 0 on it. */
+function stepTicks(low, high) {
+  const steps = [0, ...[0, 1, 2, 3, 4, 5, 6, 7, 8].map((e) => 10 ** e)];
+  return steps.map((step) => [Math.log10(step + 1), step.toLocaleString("en-US")]).filter(([at]) => at >= low - 1e-9 && at <= high + 1e-9);
+}
+
 /** A trace that holds nothing but the scale of colours. */
 function bar(data, tint) {
   if (tint === "run") return [];
   const [low, high] = scaleOf(data, tint);
   if (!Number.isFinite(low)) return [];
-  const span = [0, 0.25, 0.5, 0.75, 1].map((t) => low + t * (high - low));
-  const label = (v) => (tint === "loss" ? number(10 ** v, 2) : Math.round(10 ** v - 1).toLocaleString("en-US"));
+  const ticks = tint === "loss" ? logTicks(low, high) : stepTicks(low, high);
   return [{
     type: "scatter", mode: "markers", x: [null], y: [null], hoverinfo: "skip",
     marker: {
       color: [low], cmin: low, cmax: high, colorscale: "Viridis", showscale: true,
-      colorbar: { thickness: 10, outlinewidth: 0, title: { text: tint, font: { size: 11 } }, tickmode: "array", tickvals: span, ticktext: span.map(label) },
+      colorbar: { thickness: 10, outlinewidth: 0, title: { text: tint, font: { size: 11 } }, tickmode: "array", tickvals: ticks.map(([at]) => at), ticktext: ticks.map(([, label]) => label) },
     },
   }];
 }

@@ -2,7 +2,7 @@
 
 import { Chart, colors, logTicks } from "../chart.js";
 import { element, explain, fill, sentences } from "../dom.js";
-import { number, plotText } from "../format.js";
+import { number, plotText, shorten } from "../format.js";
 import { toNumber } from "../model.js";
 
 /** @typedef {{legend: HTMLElement, revision: string}} Context */
@@ -41,7 +41,7 @@ export class PlaneView {
     sentences(this.words, [...data.words, ...details(data, scale)]);
     const revision = `${context.revision} ${this.quantity.value}`;
     if (flat) this.map.draw(mapTraces(data, scale, marks), mapLayout(data), revision);
-    else this.surface.draw(surfaceTraces(data, scale, marks), surfaceLayout(data, scale, this.quantity.selectedOptions[0].label), revision);
+    else this.surface.draw(surfaceTraces(data, scale, marks), surfaceLayout(data, scale, this.quantity.selectedOptions[0].label, this.box.clientWidth), revision);
   }
 }
 
@@ -51,8 +51,10 @@ function details(data, scale) {
   const told = [`${first} × ${second} points${data.samples ? `, over ${data.samples.toLocaleString("en-US")} samples` : ""}`];
   const shown = data.axes.map(({ coordinates }) => coordinates.length);
   if (shown[0] < first || shown[1] < second) told.push(`${shown[0]} × ${shown[1]} of them are drawn`);
-  told.push(...data.axes.map(({ label, length }, i) =>
-    `${i ? "↑" : "→"} ${label}: 1 is ${number(toNumber(length))} in units of the weights`));
+  told.push(...data.axes.map(({ label, length }, i) => {
+    const unit = toNumber(length) === 1 ? ", in" : `: 1 is ${number(toNumber(length))} in`;
+    return `${i ? "↑" : "→"} ${label}${unit} units of the weights`;
+  }));
   if (scale.log) told.push("colours on a logarithmic scale");
   return told.map((text) => ({ text, look: "quiet" }));
 }
@@ -168,11 +170,17 @@ function ticks(scale) {
   return { tickmode: "array", tickvals: chosen.map(([at]) => at), ticktext: chosen.map(([, label]) => label) };
 }
 
+/** From edge to edge of the outermost cells: marks there need no more room. */
+function reach({ coordinates: c }) {
+  const [low, high] = c.length > 1 ? [c[1] - c[0], c.at(-1) - c.at(-2)] : [1, 1];
+  return [c[0] - low / 2, c.at(-1) + high / 2];
+}
+
 const mapLayout = ({ axes: [first, second] }) => ({
   margin: { l: 52, r: 62, t: 8, b: 36 },
   hovermode: "closest",
-  xaxis: { title: { text: plotText(first.label), standoff: 2, font: { size: 11 } }, nticks: 7, showgrid: false },
-  yaxis: { title: { text: plotText(second.label), standoff: 0, font: { size: 11 } }, nticks: 6, showgrid: false },
+  xaxis: { title: { text: plotText(shorten(first.label, 60)), standoff: 2, font: { size: 11 } }, nticks: 7, showgrid: false, range: reach(first) },
+  yaxis: { title: { text: plotText(shorten(second.label, 60)), standoff: 0, font: { size: 11 } }, nticks: 6, showgrid: false, range: reach(second) },
 });
 
 function surfaceTraces(data, scale, marks) {
@@ -207,10 +215,12 @@ function surfaceTraces(data, scale, marks) {
   return traces;
 }
 
-function surfaceLayout({ axes: [first, second] }, scale, name) {
+function surfaceLayout({ axes: [first, second] }, scale, name, width) {
+  // A narrow picture shows it from farther away, so that its corners are in it.
+  const away = width < 600 ? 1.5 : 1;
   const c = colors();
   const axis = (text) => ({
-    title: { text: plotText(text), font: { size: 11 } }, color: c.muted, gridcolor: c.grid, nticks: 6,
+    title: { text: plotText(shorten(text, 26)), font: { size: 11 } }, color: c.muted, gridcolor: c.grid, nticks: 6,
     showbackground: false, zerolinecolor: c.grid,
   });
   return {
@@ -218,7 +228,7 @@ function surfaceLayout({ axes: [first, second] }, scale, name) {
     hovermode: "closest",
     scene: {
       xaxis: axis(first.label), yaxis: axis(second.label), zaxis: { ...axis(name), ...ticks(scale) },
-      aspectmode: "manual", aspectratio: { x: 1.3, y: 1.3, z: 0.75 }, camera: { eye: { x: 1.35, y: -1.65, z: 1.1 }, center: { x: 0, y: 0, z: -0.22 } },
+      aspectmode: "manual", aspectratio: { x: 1.3, y: 1.3, z: 0.75 }, camera: { eye: { x: 1.2 * away, y: -1.45 * away, z: 0.98 * away }, center: { x: 0, y: 0, z: -0.22 } },
     },
   };
 }
