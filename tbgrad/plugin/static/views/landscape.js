@@ -59,6 +59,7 @@ export class LandscapeView {
     const items = data.findings.map(({ name, kind }) => ({ value: chosenFinding(name), label: clean(name), title: kind }));
     if (data.trajectories) items.push({ value: TRAJECTORIES, label: TRAJECTORIES, title: "of this run beside others" });
     this.select.hidden = items.length === 0;
+    this.box.classList.toggle("bare", items.length === 0);
     this.onShown(items.length);
     if (items.length === 0) {
       this.drawn = null;
