@@ -52,7 +52,8 @@ function details(data, scale) {
   const shown = data.axes.map(({ coordinates }) => coordinates.length);
   if (shown[0] < first || shown[1] < second) told.push(`${shown[0]} × ${shown[1]} of them are drawn`);
   told.push(...data.axes.map(({ label, length }, i) => {
-    const unit = toNumber(length) === 1 ? ", in" : `: 1 is ${number(toNumber(length))} in`;
+    const size = number(toNumber(length));
+    const unit = size === "1" ? ", in" : `: 1 is ${size} in`;
     return `${i ? "↑" : "→"} ${label}${unit} units of the weights`;
   }));
   if (scale.log) told.push("colours on a logarithmic scale");
@@ -217,7 +218,7 @@ function surfaceTraces(data, scale, marks) {
 
 function surfaceLayout({ axes: [first, second] }, scale, name, width) {
   // A narrow picture shows it from farther away, so that its corners are in it.
-  const away = width < 600 ? 1.5 : 1;
+  const away = width < 600 ? 1.75 : 1;
   const c = colors();
   const axis = (text) => ({
     title: { text: plotText(shorten(text, 26)), font: { size: 11 } }, color: c.muted, gridcolor: c.grid, nticks: 6,
