@@ -50,7 +50,7 @@ export class PointsView {
     const values = eigenvalues.map(toNumber);
     const zeros = values.filter((v) => v === 0).length;
     this.title.textContent = clean(title) + (zeros ? `, ${count(zeros)} exactly zero and not drawn` : "");
-    if (values.length === 0) return this.spectrum.say("Its eigenvalues were not computed: it is not critical.");
+    if (values.length === 0) return this.spectrum.say("Its eigenvalues were not computed.");
     const c = colors();
     const rank = (i) => (values.length > 1 ? (100 * i) / (values.length - 1) : 0);
     const part = (name, color, keep) => {
