@@ -27,7 +27,7 @@ def said_by_the_tab(api: Api) -> list[tuple[str, list[str]]]:
         answer = api.get("finding", run="seed0", name=one["name"])
         told.append((one["name"], [*phrases(answer), answer.get("headline", "")]))
     answer = api.get("trajectories", run="seed0")
-    runs = [run["words"] for run in answer["runs"]]
+    runs = [f"{run['name']}  {run['words']}" for run in answer["runs"]]
     return [*told, ("trajectories", [*phrases(answer), *runs, *answer["axes"]])]
 
 
