@@ -22,11 +22,13 @@ from tbgrad.log.tags import (
 )
 from tbgrad.plugin import answer, assets
 from tbgrad.plugin.source import LogSource, Snapshot, UnknownNameError
-from tbgrad.plugin.views import alerts, curvature, layers, parameter, run, scalars
+from tbgrad.plugin.views import alerts, curvature, landscape, layers, parameter, run, scalars
+from tbgrad.plugin.views.paths import MAX_RUNS, paths
 
 _log = logging.getLogger(__name__)
 
 MAX_COLUMNS = 2000
+MAX_POINT = 1_000_000
 PLOTLY_CACHE_SECONDS = 30 * 86_400
 
 
@@ -80,6 +82,21 @@ def _layers(snapshot: Snapshot, request: Any) -> Any:
     return layers.layers(snapshot, _argument(request, "run"), statistic, columns)
 
 
+def _finding(snapshot: Snapshot, request: Any) -> Any:
+    point = _number(request, "point", 1, MAX_POINT)
+    return landscape.finding(snapshot, _argument(request, "run"), _argument(request, "name"), point)
+
+
+def _trajectories(snapshot: Snapshot, request: Any) -> Any:
+    others = request.args.getlist("with")
+    if len(others) > MAX_RUNS:
+        raise BadRequestError(f"'with' must name at most {MAX_RUNS} runs, not {len(others):,}")
+    try:
+        return paths(snapshot, _argument(request, "run"), others, request.args.get("layer", ""))
+    except ValueError as error:
+        raise BadRequestError(" ".join(str(error).split())[:300]) from error
+
+
 def _of_run(view: Callable[[Snapshot, str], Any]) -> Callable[[Snapshot, Any], Any]:
     return lambda snapshot, request: view(snapshot, _argument(request, "run"))
 
@@ -101,6 +118,9 @@ ROUTES: dict[str, Callable[[Snapshot, Any], Any]] = {
     "parameter": _of_parameter(parameter.parameter),
     "histogram": _of_parameter(parameter.histogram),
     "curvature": _of_run(curvature.curvature),
+    "findings": _of_run(landscape.findings),
+    "finding": _finding,
+    "trajectories": _trajectories,
     "alerts": _of_run(alerts.alerts),
     "notes": _of_run(alerts.notes),
     "plotly": lambda *_: {"version": assets.plotly_version()},

@@ -6,7 +6,7 @@ on until one is as fine as a screen can show. What it does not reach yet comes f
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 
 from tbgrad.log.step_blocks import StepBlock, after, windows_in
@@ -18,7 +18,7 @@ from tbgrad.log.tags import (
     STEPS_PLUGIN_NAME,
     Kind,
 )
-from tbgrad.plugin.source import NOTHING, Place, Samples, Snapshot
+from tbgrad.plugin.source import MAX_REPLY, NOTHING, Place, Samples, Snapshot
 from tbgrad.plugin.stored_run import Stored, decoded, manifests, put_together
 from tbgrad.reading.columns import Limits
 from tbgrad.reading.run import Run
@@ -61,8 +61,47 @@ def step_values(
     `enough` windows, without that of the finest that is whole."""
     if STEPS not in snapshot.extents(STEPS_PLUGIN_NAME, place):
         return []
-    blocks = _chosen(_Levels(snapshot, place, told), enough)
+    return _as_values(_chosen(_Levels(snapshot, place, told), enough))
+
+
+def newest_steps(
+    snapshot: Snapshot, places: Sequence[Place], manifests: Sequence[list[Stored]]
+) -> list[list[Stored]]:
+    """The finest blocks of several runs, in one call: all of short ones, the newest of long."""
+    there = [STEPS in snapshot.extents(STEPS_PLUGIN_NAME, place) for place in places]
+    if not any(there):
+        return [[] for _ in places]
+    size = sum(_rows(told) * BLOCK_BYTES[STEPS] for told in manifests)
+    read = snapshot.together(places, STEPS_PLUGIN_NAME, STEPS, max(1, MAX_REPLY // size))
+    return [
+        _as_values(_in_order({STEPS: samples}, _begins(told)))
+        for samples, told in zip(read, manifests, strict=True)
+    ]
+
+
+def _as_values(blocks: Iterable[StepBlock]) -> list[Stored]:
     return [(block.first_step, block.end, STEPS, Kind.STEPS, block) for block in blocks]
+
+
+def _begins(told: list[Stored]) -> list[tuple[int, float]]:
+    return [(step, wall_time) for step, wall_time, *_ in told]
+
+
+def _rows(told: list[Stored]) -> int:
+    return max((len(manifest.parameters) for *_, manifest in told), default=1)
+
+
+def _in_order(samples: dict[str, Samples], begins: list[tuple[int, float]]) -> list[StepBlock]:
+    """The blocks of a level by their steps; where some overlap, what was written last."""
+    read = [value for *_, kind, value in decoded(samples, []) if kind is Kind.STEPS]
+    kept: list[StepBlock] = []
+    for block in sorted(read, key=attrgetter("end")):
+        if any(block.end < at and step <= block.last_step for step, at in begins):
+            continue
+        while kept and kept[-1].first_step >= block.first_step:
+            kept.pop()
+        kept.append(block)
+    return kept
 
 
 class _Levels:
@@ -74,22 +113,12 @@ class _Levels:
 
     def __init__(self, snapshot: Snapshot, place: Place, told: list[Stored]) -> None:
         self._snapshot, self._place = snapshot, place
-        self._begins = [(step, wall_time) for step, wall_time, *_ in told]
-        self._rows = max((len(manifest.parameters) for *_, manifest in told), default=1)
+        self._begins, self._rows = _begins(told), _rows(told)
         self._read: dict[str, Samples] = {}
 
     def blocks(self, tag: str) -> list[StepBlock]:
         """Those of a level by their steps; where some overlap, what was written last."""
-        samples = {tag: self._samples(tag)}
-        read = [value for *_, kind, value in decoded(samples, []) if kind is Kind.STEPS]
-        kept: list[StepBlock] = []
-        for block in sorted(read, key=attrgetter("end")):
-            if any(block.end < at and step <= block.last_step for step, at in self._begins):
-                continue
-            while kept and kept[-1].first_step >= block.first_step:
-                kept.pop()
-            kept.append(block)
-        return kept
+        return _in_order({tag: self._samples(tag)}, self._begins)
 
     def _samples(self, tag: str) -> Samples:
         """The records of a level, read with those of all others where they take little."""

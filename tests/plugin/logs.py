@@ -10,6 +10,7 @@ import numpy as np
 
 from tbgrad.diagnosis import RULE_NAMES
 from tbgrad.log import encode
+from tbgrad.log.gradient_check import GradientCheck
 from tbgrad.log.records import (
     STATISTICS,
     Alert,
@@ -20,8 +21,9 @@ from tbgrad.log.records import (
     Parameter,
 )
 from tbgrad.log.tags import GRADIENT_NORM, GRADIENT_NORM_MAX, LOSS
+from tests.support import findings
 from tests.support.events import PatientEventFileWriter as EventFileWriter
-from tests.support.logs import EPOCH, write_run
+from tests.support.logs import EPOCH, manifest, write_run
 
 EVIL = "<img src=x onerror=window.hacked=1>"
 EVIL_PARAMETERS = (
@@ -179,3 +181,16 @@ def write_plain(directory: Path) -> None:
                 encode.scalar("loss", 1 / (step + 1)),
             ]
             writer.add(step, values, EPOCH + step)
+
+
+def write_evil_findings(directory: Path) -> None:
+    """Findings whose every name is markup."""
+    found = findings.plane()
+    axes = tuple(replace(axis, label=f"{EVIL}{i}") for i, axis in enumerate(found.axes))
+    check = GradientCheck(1.0, 0.5, {EVIL: 0.5}, {EVIL: 0.5}, 2.0, {EVIL: 2.0}, 8, 4)
+    points = tuple(replace(p, reason=EVIL) for p in findings.critical_points())
+    name = EVIL.replace("/", "")
+    with EventFileWriter(directory, start_step=0) as file:
+        file.add(0, [encode.manifest(manifest())])
+        for i, one in enumerate((replace(found, axes=axes), check, points)):
+            file.add(1, [encode.analysis(f"{name}{i}", one)])

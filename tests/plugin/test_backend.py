@@ -19,7 +19,7 @@ from tests.plugin.conftest import PROVIDERS, Api, rust_provider
 
 ROUTES_OF_A_RUN = (
     "status", "scalars", "layers", "parameter", "histogram", "curvature", "alerts",
-    "notes",
+    "notes", "findings",
 )  # fmt: skip
 
 
@@ -44,7 +44,7 @@ def test_status_tells_where_the_run_stands(api: Api) -> None:
     status = api.get("status", run="good")
     assert (status["last_step"], status["gradients"]) == (1000, True)
     assert set(status["revisions"]) == {
-        "scalars", "layers", "histograms", "curvature", "alerts", "notes",
+        "scalars", "layers", "histograms", "curvature", "landscape", "alerts", "notes",
     }  # fmt: skip
     assert status == api.get("status", run="good")
     assert not api.get("status", run="plain")["gradients"]

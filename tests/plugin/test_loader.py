@@ -14,7 +14,7 @@ def test_the_loader_raises_how_much_is_kept_but_not_over_the_user() -> None:
     assert Flags.samples_per_plugin == {
         "tbgrad": 50, "images": 3, "tbgrad_histograms": 200, "tbgrad_alerts": 0,
         "scalars": 5000, "tbgrad_steps": 16, "tbgrad_step_levels": 300,
-        "tbgrad_state": 20,
+        "tbgrad_state": 20, "tbgrad_trajectory": 128,
     }  # fmt: skip
 
 

@@ -26,7 +26,8 @@ MOST = 4
 """Calls that a request of a look may make."""
 
 LOOK = (
-    "runs", "status", "scalars", "layers", "curvature", "alerts", "notes", "parameter", "histogram",
+    "runs", "status", "scalars", "layers", "curvature", "findings", "alerts", "notes", "parameter",
+    "histogram",
 )  # fmt: skip
 """What the tab asks for, in its order."""
 
@@ -38,6 +39,7 @@ ALONE = {
     "parameter": 6,
     "histogram": 4,
     "curvature": 2,
+    "findings": 2,
     "alerts": 6,
     "notes": 2,
     "tables": 0,

@@ -1,6 +1,7 @@
 /** Plotly with our look: one drawing surface a chart, zoom kept and shared along the steps. */
 
 import { element } from "./dom.js";
+import { number, powerOfTen } from "./format.js";
 
 const THEMES = {
   light: {
@@ -169,3 +170,20 @@ export function notFinite(steps, label = "not finite") {
 
 /** The axis those crosses live on. */
 export const MARKS_AXIS = { overlaying: "y", range: [0, 1], visible: false, fixedrange: true };
+
+/** Places, in powers of ten, and labels of a logarithmic scale of colours. */
+export function logTicks(low, high) {
+  const ticks = [];
+  const span = high - low;
+  const every = Math.max(1, Math.ceil(span / 8));
+  for (let e = Math.ceil(low); e <= high; e += 1) if (e % every === 0) ticks.push([e, powerOfTen(e)]);
+  if (ticks.length >= 3) return ticks;
+  const fine = [];
+  for (let e = Math.floor(low); e <= high; e += 1) {
+    for (const m of span < 0.8 ? [1, 1.5, 2, 3, 4, 5, 7] : [1, 2, 5]) {
+      const at = e + Math.log10(m);
+      if (at >= low && at <= high) fine.push([at, number(m * 10 ** e, 2)]);
+    }
+  }
+  return fine;
+}

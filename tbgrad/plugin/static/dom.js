@@ -1,5 +1,7 @@
 /** Builds elements. Text from a log becomes text nodes and attributes, never markup. */
 
+import { clean } from "./format.js";
+
 /**
  * @param {string} tag
  * @param {Record<string, string | boolean | undefined>} [attributes]
@@ -31,6 +33,15 @@ export function fill(select, options, selected) {
     );
   }
   select.value = selected;
+}
+
+/**
+ * Fills a list with phrases as the server says them.
+ * @param {HTMLElement} list
+ * @param {{text: string, look: "plain" | "quiet" | "warning"}[]} phrases
+ */
+export function sentences(list, phrases) {
+  list.replaceChildren(...phrases.map(({ text, look }) => element("li", { class: look }, clean(text))));
 }
 
 /** A titled box: heading, legend and controls above, content below. */

@@ -8,6 +8,7 @@ import { setTables } from "./tables.js";
 import { AlertsView } from "./views/alerts.js";
 import { CurvatureView } from "./views/curvature.js";
 import { NoGradientsView, noRuns } from "./views/empty.js";
+import { LandscapeView } from "./views/landscape.js";
 import { LayersView } from "./views/layers.js";
 import { NormView } from "./views/norm.js";
 import { ParameterView } from "./views/parameter.js";
@@ -19,7 +20,7 @@ const POLL_MILLISECONDS = 3000;
 class App {
   constructor() {
     const onSelect = (name) => this.selectParameter(name);
-    this.summary = new RunView({ onRun: (name) => this.selectRun(name), onAlerts: () => this.alerts.reveal() });
+    this.summary = new RunView({ onRun: (name) => this.selectRun(name), onAlerts: () => this.alerts.reveal(), onFindings: () => this.landscape.box.scrollIntoView() });
     this.scalar = new ScalarView();
     this.norm = new NormView();
     this.layers = new LayersView({ onSelect, onStatistic: (name) => this.selectStatistic(name) });
@@ -27,12 +28,19 @@ class App {
     this.curvature = new CurvatureView();
     this.others = new OtherScalarsView();
     this.board = element("main", { id: "board" });
+    this.landscape = new LandscapeView({
+      onShown: (count) => {
+        this.board.classList.toggle("surfaced", count > 0);
+        this.summary.drawFindings(count);
+      },
+    });
     this.alerts = new AlertsView({
       onSelect: (name) => this.showParameter(name),
       onShown: (shown) => this.board.classList.toggle("alerted", shown),
     });
     this.board.append(
       this.alerts.box, this.scalar.box, this.norm.box, this.layers.box, this.details.box, this.curvature.box,
+      this.landscape.box,
     );
     this.absence = new NoGradientsView();
     this.without = element("main", { id: "without" }, this.absence.box, this.others.box);
@@ -142,6 +150,7 @@ class App {
       this.absence.draw(tags.length > 0);
       this.draw("others", () => this.others.draw(this.data.others.series, run));
       this.draw("alerts", () => this.alerts.draw(this.data.alerts, [], null));
+      this.summary.drawFindings(0);
       this.summary.draw(status, this.data.others.series, []);
       this.summary.drawAlerts(this.data.alerts.alerts, this.data.alerts.rules, this.data.alerts.stories);
       this.summary.drawNotes({ notes: [], ended: null, stored: 0 }, this.data.alerts.problems, this.data.alerts.sampled, this.data.alerts.not_judged);
@@ -152,6 +161,7 @@ class App {
       this.fetch("scalars", revisions.scalars, () => model.scalars(run)),
       this.fetch("layers", `${revisions.layers} ${this.statistic}`, () => model.layers(run, this.statistic)),
       this.fetch("curvature", revisions.curvature, () => model.curvature(run)),
+      this.fetch("findings", revisions.landscape, () => model.findings(run)),
       this.fetch("alerts", judged, () => model.alerts(run)),
       this.fetch("notes", revisions.notes, () => model.notes(run)),
     ]);
@@ -175,11 +185,13 @@ class App {
     this.draw("curvature", () => this.curvature.draw(this.data.curvature, run));
     this.summary.draw(status, this.data.scalars.series, this.data.curvature.estimates);
     this.summary.drawAlerts(this.data.alerts.alerts, this.data.alerts.rules, this.data.alerts.stories);
-    const problems = ["layers", "curvature", "alerts"].flatMap((view) => this.data[view].problems);
+    const problems = ["layers", "curvature", "findings", "alerts"].flatMap((view) => this.data[view].problems);
     const sampled = this.data.layers.sampled || this.data.alerts.sampled || this.data.scalars.series.some((one) => one.sampled);
     this.summary.drawNotes(this.data.notes, problems, sampled, this.data.alerts.not_judged);
-    if (parameter === null) return;
+    const surface = this.landscape.update(run, this.data.findings);
+    if (parameter === null) return void (await surface);
     await Promise.all([
+      surface,
       this.fetch("parameter", `${revisions.layers} ${parameter}`, () => model.parameter(run, parameter)),
       this.fetch("histogram", `${revisions.histograms} ${parameter}`, () => model.histogram(run, parameter)),
     ]);
@@ -217,6 +229,7 @@ class App {
   /** Draws everything anew, in the colours of another theme. */
   redraw() {
     this.shown = {};
+    this.landscape.forget();
     if (this.run !== null) this.refresh();
   }
 }

@@ -37,8 +37,13 @@ export const layers = (run, statistic) => get("layers", { run, statistic });
 export const parameter = (run, name) => get("parameter", { run, parameter: name });
 export const histogram = (run, name) => get("histogram", { run, parameter: name });
 export const curvature = (run) => get("curvature", { run });
+export const findings = (run) => get("findings", { run });
+export const finding = (run, name, point) => get("finding", { run, name, point });
+export const trajectories = (run, others, layer) => get("trajectories", { run, with: others, layer });
 export const alerts = (run) => get("alerts", { run });
 export const notes = (run) => get("notes", { run });
+/** The names of TensorBoard's runs in its own order, by which it colours them. @returns {Promise<string[]>} */
+export const names = () => get("../../runs");
 
 /** JSON has no NaN and no infinity: null and "inf", "-inf" stand for them, as in the log. */
 export function toNumber(value) {

@@ -12,6 +12,7 @@ from tbgrad.log.statistics import STATISTICS, Statistic
 from tbgrad.log.tags import (
     ALERT_PLUGIN_NAME,
     ALERTS,
+    ANALYSES,
     CURVATURE,
     DENSITY,
     HISTOGRAM_PLUGIN_NAME,
@@ -67,6 +68,12 @@ def status(snapshot: Snapshot, run: str) -> dict[str, Any]:
         "layers": [*_those(ours, MANIFEST, PARAMETERS), *steps],
         "histograms": [*_those(ours, MANIFEST), *histograms.values()],
         "curvature": _those(ours, CURVATURE, DENSITY),
+        # Where it goes is logged beside the statistics; whether it is takes a listing of its own.
+        "landscape": [
+            *(extent for tag, extent in ours.items() if tag.startswith(ANALYSES)),
+            *_those(ours, MANIFEST, PARAMETERS),
+            *steps,
+        ],
         # Where the writer did not watch all rules, as /alerts tells, the others look at everything.
         "alerts": [*_those(ours, MANIFEST, ALERTS), *alerts.values()],
         "notes": _those(notes, NOTES),

@@ -9,18 +9,13 @@ from numpy.typing import NDArray
 from rich.style import Style
 
 from tbgrad.log.landscape import Landscape
+from tbgrad.reading.findings import CONTOURS, is_wide
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.braille import DOTS_ACROSS, DOTS_DOWN, cells, polyline
 from tbgrad_tui.chart.canvas import Box, Canvas, ink
 from tbgrad_tui.chart.heat import ABSENT_MARK, NONFINITE_MARK
 from tbgrad_tui.chart.scale import Scale
 from tbgrad_tui.chart.text import cut, number
-
-CONTOURS = 10
-"""Steps between contour lines, from the lowest loss to the highest."""
-
-WIDE = 20.0
-"""A loss that ranges over more than so many times its lowest is drawn on a logarithmic scale."""
 
 CENTRE_MARK, START_MARK, LOWEST_MARK = "●", "○", "▼"
 
@@ -38,7 +33,7 @@ class Shading:
         if not finite.size:
             return cls(Scale(0.0, 1.0))
         low, high = float(finite.min()), float(finite.max())
-        log = low > 0 and high > WIDE * low
+        log = is_wide(values)
         if not high > low:
             low, high = low - abs(low) - 1.0, high + abs(high) + 1.0
         return cls(Scale(low, high, log))

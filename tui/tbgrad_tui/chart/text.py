@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import unicodedata
 from functools import lru_cache
 
 from rich.cells import cell_len, set_cell_size
+
+from tbgrad.log.brief import count as count
+from tbgrad.log.brief import number as number
+from tbgrad.log.brief import percent as percent
 
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
@@ -60,29 +63,6 @@ def _last_cells(text: str, width: int) -> str:
     return kept
 
 
-def number(value: float, digits: int = 3) -> str:
-    """A number of about `digits` significant digits in few characters: 0.0549, 12.3, 1.2e-5."""
-    if math.isnan(value):
-        return "nan"
-    if math.isinf(value):
-        return "inf" if value > 0 else "-inf"
-    if value == 0:
-        return "0"
-    if 1e-3 <= abs(value) < 1e5:
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
-    mantissa, exponent = f"{value:.{max(digits - 2, 0)}e}".split("e")
-    return f"{mantissa}e{int(exponent)}"
-
-
-def percent(fraction: float) -> str:
-    """A share in percent: 10 %, 0.3 %, <0.01 %."""
-    if not math.isfinite(fraction):
-        return "–"
-    if 0 < fraction < 1e-4:
-        return "<0.01 %"
-    return f"{number(100 * fraction, 2 if fraction < 0.995 else 3)} %"
-
-
 def step_label(step: float) -> str:
     """A step on an axis: 500, 1.5k, 20k, 3M."""
     for size, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
@@ -97,11 +77,6 @@ def duration(seconds: float) -> str:
         if seconds >= size:
             return f"{int(seconds // size)} {unit}"
     return f"{max(0, int(seconds))} s"
-
-
-def count(amount: int, noun: str) -> str:
-    """An amount with its noun: 1 run, 3 runs."""
-    return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"
 
 
 def size(amount: int) -> str:

@@ -9,10 +9,17 @@ import numpy as np
 from tbgrad.log.analyses import CriticalPoints
 from tbgrad.log.critical_point import CriticalPoint
 from tbgrad.log.gradient_check import GradientCheck
+from tbgrad.reading.findings import (
+    COLUMNS,
+    check_words,
+    layers_by_norm,
+    point_cells,
+    spectrum_title,
+)
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
 from tbgrad_tui.chart.line import Curve, draw_chart
-from tbgrad_tui.chart.text import count, number, percent, shorten
+from tbgrad_tui.chart.text import number, shorten
 
 KINDS = {
     "minimum": colours.GOOD,
@@ -22,19 +29,8 @@ KINDS = {
     "not critical": colours.QUIET,
 }
 
-COLUMNS = (
-    ("", 4),
-    ("kind", 13),
-    ("index", 7),
-    ("loss", 9),
-    ("‖∇L‖", 8),
-    ("above zero", 11),
-    ("λmax", 8),
-    ("λmin", 9),
-    ("‖∇L‖ at start", 14),
-    ("ended by", 12),
-)
-"""Of the table of critical points, from what is dropped last to what is dropped first."""
+WIDTHS = 4, 13, 7, 9, 8, 11, 8, 9, 14, 12
+"""Of the columns of the table of critical points."""
 
 
 def draw_points(canvas: Canvas, box: Box, points: CriticalPoints, first: int) -> None:
@@ -43,12 +39,12 @@ def draw_points(canvas: Canvas, box: Box, points: CriticalPoints, first: int) ->
     rows = min(len(points) + 1, box.height // 2) if spectrum else box.height
     table = box.rows(0, rows)
     x = box.x
-    for column, (title, width) in enumerate(COLUMNS):
+    for column, (title, width) in enumerate(zip(COLUMNS, WIDTHS, strict=True)):
         if x + width > box.x + box.width:
             break
         canvas.write(x, table.y, title, colours.TITLE, width - 1)
         for row, number_of in enumerate(range(first, min(len(points), first + table.height - 1))):
-            text = _fields(number_of, points[number_of])[column]
+            text = point_cells(number_of, points[number_of])[column]
             style = KINDS[points[number_of].kind] if column == 1 else colours.TEXT
             canvas.write(x, table.y + 1 + row, text, style, width - 1)
         x += width
@@ -56,30 +52,11 @@ def draw_points(canvas: Canvas, box: Box, points: CriticalPoints, first: int) ->
         _draw_spectrum(canvas, box.inside(0, table.height, 0, 0), points[first], first)
 
 
-def _fields(number_of: int, point: CriticalPoint) -> tuple[str, ...]:
-    values = point.eigenvalues
-    index = "–" if point.index is None else f"{'' if point.index_is_exact else '≥'}{point.index:,}"
-    ratio = point.minimum_ratio
-    return (
-        f"{number_of + 1:,}",
-        point.kind,
-        index,
-        number(point.loss, 4),
-        number(point.gradient_norm),
-        "–" if ratio is None else percent(ratio.value) if ratio.known else "unknown",
-        number(float(values[0])) if len(values) else "–",
-        number(float(values[-1])) if len(values) else "–",
-        number(float(point.norms[0])) if len(point.norms) else "–",
-        point.reason,
-    )
-
-
 def _draw_spectrum(canvas: Canvas, box: Box, point: CriticalPoint, number_of: int) -> None:
     """The magnitudes of the eigenvalues, those below zero in a colour of their own."""
     values = point.eigenvalues
-    whole = "" if point.index_is_exact else ", the extreme ones alone"
-    title = f"|eigenvalues| of {number_of + 1}, {point.size:,} weights{whole}"
-    x = canvas.write(box.x, box.y + 1, shorten(title, box.width), colours.TITLE)
+    title = shorten(spectrum_title(number_of, point), box.width)
+    x = canvas.write(box.x, box.y + 1, title, colours.TITLE)
     if x + 24 < box.x + box.width:
         x = canvas.write(x + 2, box.y + 1, "above zero", colours.MAIN)
         canvas.write(x + 2, box.y + 1, "below", colours.THRESHOLD)
@@ -93,21 +70,15 @@ def _draw_spectrum(canvas: Canvas, box: Box, point: CriticalPoint, number_of: in
 
 def draw_check(canvas: Canvas, box: Box, check: GradientCheck, first: int) -> None:
     """The gradient of all data beside its noise, layer by layer from row `first` on."""
-    times = check.noise / check.norm if check.norm else math.inf
-    head = [
-        f"norm {number(check.norm)} over {count(check.samples, 'sample')}, loss "
-        f"{number(check.loss, 4)}",
-        f"a batch of {check.batch_size:,} is {number(check.noise)} off it, {number(times)} times "
-        "its norm" if math.isfinite(check.noise) else "one batch alone: its noise is not known",
-    ]  # fmt: skip
+    head = check_words(check)
     for row, line in enumerate(head):
         canvas.write(box.x, box.y + row, line, colours.TEXT, box.width)
-    layers = sorted(check.layer_norms.items(), key=lambda item: -item[1])
+    layers = layers_by_norm(check)
     body = box.inside(0, len(head) + 1, 0, 0)
-    longest = min(max((len(name) for name, _ in layers), default=0), box.width // 2)
-    largest = max((norm for _, norm in layers), default=0.0)
+    longest = min(max((len(name) for name, *_ in layers), default=0), box.width // 2)
+    largest = max((norm for _, norm, _ in layers), default=0.0)
     room = max(0, body.width - longest - 12)
-    for row, (name, norm) in enumerate(layers[first : first + body.height]):
+    for row, (name, norm, _) in enumerate(layers[first : first + body.height]):
         y = body.y + row
         canvas.write(body.x, y, shorten(name, longest), colours.TEXT)
         canvas.write(body.x + longest + 1, y, number(norm).rjust(9), colours.TEXT)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-import numpy as np
 from rich.style import Style
 from textual.worker import Worker, WorkerState
 
@@ -13,6 +12,15 @@ from tbgrad.log.analyses import Analysis
 from tbgrad.log.gradient_check import GradientCheck
 from tbgrad.log.landscape import Landscape
 from tbgrad.log.tags import TRAJECTORY
+from tbgrad.reading.findings import (
+    NOTHING,
+    TRAJECTORIES,
+    axis_words,
+    landscape_headline,
+    landscape_words,
+    path_words,
+    trajectory_words,
+)
 from tbgrad.reading.run import Run
 from tbgrad.reading.trajectories import Trajectories, trajectories
 from tbgrad_tui.chart import colours
@@ -20,18 +28,11 @@ from tbgrad_tui.chart.canvas import Box, Canvas
 from tbgrad_tui.chart.line import Curve, draw_chart
 from tbgrad_tui.chart.paths import END_MARKS, draw_paths
 from tbgrad_tui.chart.plane import draw_plane
-from tbgrad_tui.chart.text import clean, number, percent, shorten
+from tbgrad_tui.chart.text import clean, shorten
 from tbgrad_tui.widgets.chart_panel import ChartPanel, write_wrapped
 from tbgrad_tui.widgets.findings import draw_check, draw_points
 
-TRAJECTORIES = "trajectories"
-
-NOTHING = (
-    "Nothing was logged of the surface around the weights.",
-    "GradientMonitor(…, trajectory=True) logs where the training goes;",
-    "tbgrad.analysis.plane, line and find_critical_point look around once it has ended,",
-    "and tbgrad.analysis.log_analysis brings what they find into this log.",
-)
+LOOKS = {"plain": colours.TEXT, "quiet": colours.QUIET, "warning": colours.WARNING}
 
 
 class LandscapePanel(ChartPanel):
@@ -81,7 +82,7 @@ class LandscapePanel(ChartPanel):
         """What it says of the whole."""
         found = self._analysis()
         if isinstance(found, Landscape):
-            return f"loss {number(found.centre_loss, 4)} at the weights", colours.TEXT
+            return landscape_headline(found), colours.TEXT
         return "", colours.TEXT
 
     def move(self, rows: int) -> None:
@@ -126,19 +127,7 @@ class LandscapePanel(ChartPanel):
             self._draw_paths(canvas, box)
 
     def _draw_landscape(self, canvas: Canvas, box: Box, found: Landscape) -> None:
-        words = []
-        if found.evaluated.any():
-            value, where = found.lowest
-            place = ", ".join(number(each) for each in where)
-            words.append((f"lowest {number(value, 4)} at ({place})", colours.TEXT))
-        if found.explained:
-            share = percent(sum(found.explained))
-            words.append((f"{share} of the path is in the plane", colours.TEXT))
-        missing = int((~found.evaluated).sum())
-        if missing:
-            words.append((f"{missing:,} of {found.loss.size:,} interpolated", colours.WARNING))
-        if len(found.axes) == 1 and {0.0, 1.0} <= set(found.axes[0].coordinates.tolist()):
-            words.append((f"barrier {number(found.barrier)}", colours.TEXT))
+        words = [(text, LOOKS[look]) for text, look in landscape_words(found)]
         used = write_wrapped(canvas, box, words, 2) if words else 0
         rest = box.inside(0, used, 0, 0)
         if len(found.axes) == 2:
@@ -161,13 +150,11 @@ class LandscapePanel(ChartPanel):
         if isinstance(told, str):
             canvas.write(box.x, box.y, told, colours.QUIET, box.width)
             return
-        first, second = (percent(share) for share in told.explained)
         rows = min(len(told.runs), max(1, box.height // 4))
-        for row, (name, path) in enumerate(list(told.runs.items())[:rows]):
+        for row, name in enumerate(list(told.runs)[:rows]):
             style = colours.RUNS[row % len(colours.RUNS)]
             x = canvas.write(box.x, box.y + row, END_MARKS[row % len(END_MARKS)] + " ", style)
-            moved = f"  loss {number(float(path.losses[-1]), 4)}, " if len(path.losses) else "  "
-            moved += f"{number(float(told.from_start[row]))} from its start"
+            moved = f"  {path_words(told, row)}"
             x = canvas.write(
                 x, box.y + row, shorten(clean(name), box.width - len(moved) - 2), style
             )
@@ -175,21 +162,11 @@ class LandscapePanel(ChartPanel):
         words = self._words(told, len(told.runs) - rows)
         used = write_wrapped(canvas, box.inside(0, rows, 0, 0), words, 2)
         rest = box.inside(0, rows + used, 0, 0)
-        labels = f"first axis, {first} of the variance", f"second axis, {second}"
-        draw_paths(canvas, rest, [path.places for path in told.runs.values()], labels)
+        draw_paths(canvas, rest, [path.places for path in told.runs.values()], axis_words(told))
 
     def _words(self, told: Trajectories, more: int) -> list[tuple[str, Style]]:
         words = [(f"and {more:,} more", colours.QUIET)] if more else []
-        if len(told.runs) > 1:
-            apart = told.distances[np.triu_indices(len(told.runs), 1)]
-            near, far = number(float(apart.min())), number(float(apart.max()))
-            between = near if near == far else f"{near} to {far}"
-            words.append((f"ends {between} apart", colours.TEXT))
-        if told.error:
-            words.append((f"distances ±{percent(told.error)}", colours.QUIET))
-        if told.left_out:
-            words.append((f"{len(told.left_out):,} runs without, or of others", colours.QUIET))
-        words.append(("○ start", colours.QUIET))
+        words += [(text, LOOKS[look]) for text, look in trajectory_words(told)]
         words.append(("← → another layer", colours.QUIET))
         return words
 

@@ -1,8 +1,8 @@
 /** Layers × steps: one statistic of every parameter, in colour. */
 
-import { Chart, colors, labelWidth } from "../chart.js";
+import { Chart, colors, labelWidth, logTicks } from "../chart.js";
 import { element, explain, fill, panel } from "../dom.js";
-import { clean, count, number, plotText, powerOfTen, shorten } from "../format.js";
+import { clean, count, number, plotText, shorten } from "../format.js";
 import { toNumber } from "../model.js";
 import { openByParameter } from "../severity.js";
 import { statistic } from "../tables.js";
@@ -278,19 +278,3 @@ function scale(kind, finite) {
 }
 
 const plain = (v) => (Number.isFinite(v) ? v : null);
-
-function logTicks(low, high) {
-  const ticks = [];
-  const span = high - low;
-  const every = Math.max(1, Math.ceil(span / 8));
-  for (let e = Math.ceil(low); e <= high; e += 1) if (e % every === 0) ticks.push([e, powerOfTen(e)]);
-  if (ticks.length >= 3) return ticks;
-  const fine = [];
-  for (let e = Math.floor(low); e <= high; e += 1) {
-    for (const m of span < 0.8 ? [1, 1.5, 2, 3, 4, 5, 7] : [1, 2, 5]) {
-      const at = e + Math.log10(m);
-      if (at >= low && at <= high) fine.push([at, number(m * 10 ** e, 2)]);
-    }
-  }
-  return fine;
-}

@@ -17,20 +17,22 @@ const AHEAD_SECONDS = 60;
 const STATES = { slow: "warn", silent: "warn", interrupted: "warn", failed: "bad" };
 
 export class RunView {
-  /** @param {{onRun: (name: string) => void, onAlerts: () => void}} events */
-  constructor({ onRun, onAlerts }) {
+  /** @param {{onRun: (name: string) => void, onAlerts: () => void, onFindings: () => void}} events */
+  constructor({ onRun, onAlerts, onFindings }) {
     this.select = element("select", { id: "run" });
     this.select.addEventListener("change", () => onRun(this.select.value));
     this.facts = element("dl", { "aria-live": "off" });
     this.alerts = element("button", { type: "button", id: "tally", "aria-live": "polite", hidden: true });
     this.alerts.addEventListener("click", onAlerts);
+    this.findings = element("button", { type: "button", id: "findings", title: "show the landscape below", hidden: true });
+    this.findings.addEventListener("click", onFindings);
     this.story = element("p", { class: "story-line", hidden: true });
     this.message = element("p", { class: "message", role: "status", hidden: true });
     this.notes = element("details", { class: "notes", hidden: true }, element("summary", {}), element("ul", {}));
     const label = element("label", { for: "run" }, "Run");
     this.ended = element("span", { class: "badge", hidden: true });
     this.ended.dataset.severity = "error";
-    this.box = element("header", { id: "summary" }, element("div", { class: "bar" }, label, this.select, this.ended, this.alerts, this.facts), this.story, this.message, this.notes);
+    this.box = element("header", { id: "summary" }, element("div", { class: "bar" }, label, this.select, this.ended, this.alerts, this.findings, this.facts), this.story, this.message, this.notes);
     this.wallTime = null;
     setInterval(() => this.tick(), 1000);
   }
@@ -104,6 +106,12 @@ export class RunView {
       return badge;
     });
     this.alerts.replaceChildren(...(badges.length ? badges : [said]));
+  }
+
+  /** How much there is to be seen below of the surface around the weights. */
+  drawFindings(amount) {
+    this.findings.hidden = amount === 0;
+    this.findings.textContent = `landscape: ${count(amount)} ↓`;
   }
 
   tick() {
