@@ -10,6 +10,14 @@ from tbgrad.log.gradient_check import GradientCheck
 from tbgrad.log.landscape import Landscape
 from tbgrad.log.tags import ANALYSES, TRAJECTORY
 from tbgrad.log.text import number
+from tbgrad.reading.findings import (
+    check_words,
+    kind_of,
+    landscape_headline,
+    landscape_words,
+    layers_by_norm,
+    path_words,
+)
 from tbgrad.reading.run import Run
 from tbgrad.reading.trajectories import trajectories
 
@@ -29,7 +37,7 @@ class Finding:
 def findings_of(run: Run) -> tuple[Finding, ...]:
     """All of a run, by name."""
     found = [
-        Finding(name, int(run[f"{ANALYSES}{name}"].steps[-1]), _words(analysis))
+        Finding(name, int(run[f"{ANALYSES}{name}"].steps[-1]), "\n".join(_lines(analysis)))
         for name, analysis in run.analyses.items()
     ]
     series = run.get(TRAJECTORY)
@@ -38,26 +46,22 @@ def findings_of(run: Run) -> tuple[Finding, ...]:
             moved = trajectories({run.name: run})
         except ValueError:
             return tuple(found)  # it was logged at one place alone
-        error = f" ±{moved.error:.0%}" if moved.error else ""
-        text = f"{series.total:,} places, the last {number(float(moved.from_start[0]))}{error}"
-        found.append(Finding("trajectory", int(series.steps[-1]), f"{text} from the first"))
+        text = f"{series.total:,} places, {path_words(moved, 0)}"
+        found.append(Finding("trajectory", int(series.steps[-1]), text))
     return tuple(found)
 
 
-def _words(analysis: Analysis) -> str:
+def _lines(analysis: Analysis) -> list[str]:
     if isinstance(analysis, Landscape):
-        words = str(analysis)
-        ends = {0.0, 1.0} <= set(analysis.axes[0].coordinates.tolist())
-        if len(analysis.axes) == 1 and ends:
-            words += f"\nbarrier {number(analysis.barrier)}"
-        if analysis.explained:
-            words += f"\n{sum(analysis.explained):.0%} of the path is in the plane"
-        return words
+        points = " × ".join(str(len(axis.coordinates)) for axis in analysis.axes)
+        first = f"{kind_of(analysis)} of {points} points, {landscape_headline(analysis)}"
+        return [first, *(phrase.text for phrase in landscape_words(analysis))]
     if isinstance(analysis, GradientCheck):
-        return str(analysis)
-    kinds = Counter(point.kind for point in analysis)
+        layers = layers_by_norm(analysis)
+        return [*check_words(analysis), *(f"{number(norm, 3)}  {name}" for name, norm, _ in layers)]
     lines = [str(point) for point in sorted(analysis, key=lambda point: point.loss)[:LISTED]]
     if len(analysis) > LISTED:
-        counted = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+        kinds = Counter(point.kind for point in analysis).most_common()
+        counted = ", ".join(f"{count} {kind}" for kind, count in kinds)
         lines.append(f"and {len(analysis) - LISTED:,} more; of all {counted}")
-    return "\n".join(lines)
+    return lines

@@ -71,9 +71,9 @@ def test_what_was_found_is_told(tmp_path):
         "    saddle of index at least 1: loss 0.31",
         "a batch of 32 is 0.5 off it, 9.96 times its norm",
         "barrier 0.5",
-        "2 points are not evaluated",
-        "95% of the path is in the plane",
-        "trajectory, step 96: 33 places, the last 7.1",
+        "2 of 315 interpolated",
+        "95 % of the path is in the plane",
+        "trajectory, step 96: 33 places, loss 0.23, 7.11 from its start",
     ):
         assert words in text, words
     (told,) = [
