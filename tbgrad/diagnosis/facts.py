@@ -28,6 +28,10 @@ EARLY = 3
 RESTS = 0.01
 """A bias whose gradient is so small beside others has come to rest, and tells nothing of inputs."""
 
+CANCELS = 1e-3
+"""Biases whose gradients are all so small beside the root of the loss, which is about as large as
+the errors are: of samples that are not each other's mirror image, a million would have to cancel."""
+
 
 class Facts:
     """The newest of what only some records tell. NaN, None or empty is not known.
@@ -46,8 +50,11 @@ class Facts:
         stability: largest eigenvalue over the optimizer's threshold; `worst_stability` the largest
             so far.
         lost_since: the step from which on loss or gradient are not finite; -1 where they are.
-        inputs: of the first records, how large the inputs of the first layer seem to be: gradient
-            norm of its kernel over that of its bias, for one input.
+        inputs: of the first records, how large the inputs of the first layer are at least: gradient
+            norm of its kernel over that of its bias, for one input. Where the samples' shares in
+            the bias cancel out, as of inputs on both sides of zero and a target that changes its
+            sign with them, that is no size: of a layer whose inputs are known to be below one it
+            shows how much cancels.
         epochs: the course of the loss within the epochs.
     """
 
@@ -64,6 +71,7 @@ class Facts:
         self.no_gradient = False
         self.stability = self.worst_stability = math.nan
         self._records = 0
+        self._loss = math.nan
         self.inputs: list[float] = []
         self.epochs = Epochs()
 
@@ -77,11 +85,8 @@ class Facts:
         if record.curvature is not None:
             self.stability = record.curvature.stability
             self.worst_stability = float(np.fmax(self.worst_stability, self.stability))
-        loss = record.scalars.get(LOSS, math.nan)
         self._add_lost(record)
-        if self.manifest is not None and self.manifest.batches:
-            first = record.first_step or record.step
-            self.epochs.add(first, record.step, loss, self.manifest.batches[-1])
+        self._add_losses(record)
         if record.table is not None:
             self.updates = None
             if layers is not None:
@@ -91,6 +96,18 @@ class Facts:
     def input_scale(self) -> float:
         """How large a single input is, at least; NaN where it is not known."""
         return min(self.inputs, default=math.nan)
+
+    def _add_losses(self, record: Record) -> None:
+        if LOSS not in record.scalars:
+            return
+        self._loss = record.scalars[LOSS]
+        if self.manifest is None or not self.manifest.batches:
+            return
+        first, batches = record.first_step or record.step, self.manifest.batches[-1]
+        if record.losses:
+            self.epochs.add(first, record.losses, 1, batches)
+        else:
+            self.epochs.add(first, [record.scalars[LOSS]], record.steps, batches)
 
     def _add_lost(self, record: Record) -> None:
         counts = record.statistic("nonfinite")
@@ -128,11 +145,13 @@ class Facts:
         if dead is not None and len(layers.heads):
             shares = dead[layers.heads]
             self.dead = max(0.0, float(np.fmax.reduce(shares)))  # of NaN 0
-        if layers.entrance is not None:
-            kernel, bias, root = layers.entrance
-            scale = float(norms[kernel]) / max(float(norms[bias]) * root, 1e-30)
-            rests = norms[bias] < RESTS * np.fmax.reduce(norms[layers.heads])
-            if math.isfinite(scale) and scale > 0 and not rests and len(self.inputs) < ENTRIES:
+        if layers.entrance is not None and len(self.inputs) < ENTRIES:
+            largest = np.fmax.reduce(norms[layers.heads])
+            rests = norms[layers.entrance[1]] < RESTS * largest
+            rests |= largest < CANCELS * math.sqrt(min(1.0, max(0.0, self._loss)))
+            cancelled = max((_size(norms, *layer) for layer in layers.bounded), default=1.0)
+            scale = _size(norms, *layers.entrance) / max(1.0, cancelled)
+            if math.isfinite(scale) and scale > 0 and not rests:
                 self.inputs.append(scale)
 
     def _add_updates(
@@ -151,3 +170,8 @@ class Facts:
             self._records += 1
             if self._records <= EARLY:
                 self.early_update = self.worst_update
+
+
+def _size(norms: NDArray[np.float32], kernel: int, bias: int, root: float) -> float:
+    """How large an input of a layer seems to be: its gradient over that of a bias of one."""
+    return float(norms[kernel]) / max(float(norms[bias]) * root, 1e-30)

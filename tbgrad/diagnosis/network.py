@@ -28,6 +28,8 @@ class Network:
         constant: mask [P] of what begins alike everywhere, but not at zero.
         entrance: rows of the kernel and the bias that the inputs come to first, and the root of how
             many inputs a unit has there; None where a normalization or an embedding is before it.
+        bounded: the same of every layer whose inputs lie within one of zero, as they come from an
+            activation that saturates.
     """
 
     def __init__(self, manifest: Manifest) -> None:
@@ -54,6 +56,7 @@ class Network:
         for i in self.kernels:
             self.units[i] = parameters[i].shape[-1]
         self.entrance = self._entrance(manifest)
+        self.bounded = self._bounded(manifest)
         self.inner = np.zeros(self.count, np.bool_)
         for i in self.kernels[:-1]:
             self.inner[i] = parameters[i].shape[-1] > 1
@@ -68,7 +71,17 @@ class Network:
         embedded = any(p.role == "embedding" for p in parameters)
         if embedded or kernel.normalization in ("before", "both"):
             return None
-        for row, parameter in enumerate(parameters):
+        return self._with_bias(manifest, first)
+
+    def _bounded(self, manifest: Manifest) -> tuple[tuple[int, int, float], ...]:
+        behind = (int(row) for row, before in zip(self.kernels[1:], self.kernels, strict=False)
+                  if self.saturating[before])  # fmt: skip
+        return tuple(found for row in behind if (found := self._with_bias(manifest, row)))
+
+    def _with_bias(self, manifest: Manifest, row: int) -> tuple[int, int, float] | None:
+        """A kernel, the bias of its layer, and the root of how many inputs a unit has there."""
+        kernel = manifest.parameters[row]
+        for other, parameter in enumerate(manifest.parameters):
             if parameter.role == "bias" and parameter.layer == kernel.layer:
-                return first, row, math.sqrt(math.prod(kernel.shape[:-1]))
+                return row, other, math.sqrt(math.prod(kernel.shape[:-1]))
         return None

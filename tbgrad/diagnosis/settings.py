@@ -99,8 +99,9 @@ class AlertSettings:
             have about 100, scaled inputs 1.
         momentum: published trainings take 0.9 to 0.99; at 0.995 a step goes on for 200.
         decayed_weights: norm of all kernels over that at first, where the loss has not fallen.
-        epoch_likeness: correlation of the courses of the loss in two epochs, without their trend,
-            where neighbours are alike too. Of shuffled data it is 0.
+        epoch_likeness: rank correlation of the courses of the loss in neighbouring epochs, without
+            their trend, where neighbouring steps are alike too. Of shuffled data it is 0; of the
+            same random order in each epoch only neighbours are not alike.
     """
 
     vanishing_gradient: float = 1e-3

@@ -34,10 +34,9 @@ def _speaks(moment: Moment) -> bool:
     Not where models train against each other, nor where it has been zero from the start: then
     there is nothing to set it against. A loss that may be negative is set against its own spread.
     """
-    trend, manifest = moment.trend, moment.manifest
-    alone = manifest is None or not manifest.group
-    known = LOSS in moment.record.scalars
-    return alone and known and (trend.scale > 0 if trend.signed else trend.undisturbed_loss > 0)
+    trend = moment.trend
+    known = LOSS in moment.record.scalars and not moment.has_rival
+    return known and (trend.scale > 0 if trend.signed else trend.undisturbed_loss > 0)
 
 
 def _diverging(moment: Moment) -> Any:
