@@ -7,6 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from tbgrad.diagnosis.dead import DeadUnits
 from tbgrad.diagnosis.epochs import Epochs
 from tbgrad.diagnosis.network import Network
 from tbgrad.diagnosis.record import Record
@@ -45,7 +46,8 @@ class Facts:
             largest of them, `worst_update` the largest so far, `early_update` that of the first
             records, of steps that are not yet the work of those before them.
         first_weights: norms of all weights in the first record that had them; `weights` the newest.
-        dead: the largest share of units of a layer that no gradient reaches.
+        dead_shares: share of units of a layer that are dead, at most, over the newest records: [P],
+            in the row of each layer that tells, 0 elsewhere; `dead` is the largest of them.
         no_gradient: whether the gradient of all parameters is exactly zero.
         stability: largest eigenvalue over the optimizer's threshold; `worst_stability` the largest
             so far.
@@ -68,6 +70,8 @@ class Facts:
         self.first_weights: NDArray[np.float32] | None = None
         self.weights: NDArray[np.float32] | None = None
         self.dead = 0.0
+        self.dead_shares: NDArray[np.float64] | None = None
+        self._dead_units = DeadUnits()
         self.no_gradient = False
         self.stability = self.worst_stability = math.nan
         self._records = 0
@@ -142,9 +146,8 @@ class Facts:
         if norms is None:
             return
         self.no_gradient = np.fmax.reduce(norms) == 0
-        if dead is not None and len(layers.heads):
-            shares = dead[layers.heads]
-            self.dead = max(0.0, float(np.fmax.reduce(shares)))  # of NaN 0
+        if dead is not None and len(layers.heads) and not self.no_gradient:
+            self._add_dead(dead, layers)
         if layers.entrance is not None and len(self.inputs) < ENTRIES:
             largest = np.fmax.reduce(norms[layers.heads])
             rests = norms[layers.entrance[1]] < RESTS * largest
@@ -153,6 +156,14 @@ class Facts:
             scale = _size(norms, *layers.entrance) / max(1.0, cancelled)
             if math.isfinite(scale) and scale > 0 and not rests:
                 self.inputs.append(scale)
+
+    def _add_dead(self, dead: NDArray[np.float32], layers: Network) -> None:
+        batches = self.manifest.batches if self.manifest is not None else ()
+        size = batches[-1].batch_size if batches else 0
+        found = self._dead_units.add(layers.without_gradient(dead), layers.widths, size)
+        self.dead = float(found.max())
+        self.dead_shares = np.zeros(layers.count)
+        self.dead_shares[layers.heads] = found
 
     def _add_updates(
         self, updates: NDArray[np.float32], weights: NDArray[np.float32], layers: Network

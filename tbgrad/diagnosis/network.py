@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tbgrad.log.records import Manifest
 
@@ -22,6 +23,7 @@ class Network:
         heads: for every layer with units, the row that tells best which units get a gradient: its
             bias, whose gradient does not depend on the layer's input, or its kernel.
         bodies: for the same layers the row of the kernel, where the bias tells nothing.
+        widths: how many units each of these layers has.
         saturating: mask [P] of the rows of layers whose activation saturates, the last layer aside.
         units: output units of every kernel, [P]; NaN elsewhere.
         inner: mask [P] of the kernels of more than one unit, the last kernel aside.
@@ -48,6 +50,8 @@ class Network:
         self.heads = np.array(list(heads.values()), np.intp)
         behind = {parameters[i].layer: i for i in self.kernels}
         self.bodies = np.array([behind.get(layer, i) for layer, i in heads.items()], np.intp)
+        shapes = [parameters[i].shape or (1,) for i in self.bodies]
+        self.widths = np.array([shape[-1] for shape in shapes], np.float64)
         last = parameters[self.kernels[-1]].layer if len(self.kernels) else ""
         self.saturating = np.array(
             [p.activation in SATURATING and p.layer != last for p in parameters], np.bool_
@@ -61,6 +65,11 @@ class Network:
         for i in self.kernels[:-1]:
             self.inner[i] = parameters[i].shape[-1] > 1
         self.constant = np.array([p.initializer in CONSTANT for p in parameters], np.bool_)
+
+    def without_gradient(self, dead: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Of the statistic `dead_fraction` [P] what it tells of each layer with units."""
+        told = dead[self.heads].astype(np.float64)
+        return np.where(np.isnan(told), dead[self.bodies], told)
 
     def _entrance(self, manifest: Manifest) -> tuple[int, int, float] | None:
         parameters = manifest.parameters
