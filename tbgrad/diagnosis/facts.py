@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,9 @@ ORDINARY = 0.3
 
 ENTRIES = 10
 """So many estimates of the size of the inputs are kept, of the first records."""
+
+ESTIMATES = 64
+"""So many estimates of the curvature are remembered, the newest."""
 
 EARLY = 3
 """So many records are those of the first updates."""
@@ -51,6 +55,7 @@ class Facts:
         no_gradient: whether the gradient of all parameters is exactly zero.
         stability: largest eigenvalue over the optimizer's threshold; `worst_stability` the largest
             so far.
+        probe_losses: step and loss of the newest estimates, all of the same samples.
         lost_since: the step from which on loss or gradient are not finite; -1 where they are.
         inputs: of the first records, how large the inputs of the first layer are at least: gradient
             norm of its kernel over that of its bias, for one input. Where the samples' shares in
@@ -74,6 +79,7 @@ class Facts:
         self._dead_units = DeadUnits()
         self.no_gradient = False
         self.stability = self.worst_stability = math.nan
+        self.probe_losses: deque[tuple[int, float]] = deque(maxlen=ESTIMATES)
         self._records = 0
         self._loss = math.nan
         self.inputs: list[float] = []
@@ -89,6 +95,7 @@ class Facts:
         if record.curvature is not None:
             self.stability = record.curvature.stability
             self.worst_stability = float(np.fmax(self.worst_stability, self.stability))
+            self.probe_losses.append((record.step, record.curvature.loss))
         self._add_lost(record)
         self._add_losses(record)
         if record.table is not None:
