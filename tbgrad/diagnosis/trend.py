@@ -8,7 +8,7 @@ from statistics import median
 
 import numpy as np
 
-from tbgrad.diagnosis.quarters import Quarters, fall
+from tbgrad.diagnosis.quarters import Quarters, fall, middle_of
 from tbgrad.diagnosis.record import Record
 from tbgrad.log.tags import (
     GRADIENT_NORM,
@@ -26,6 +26,8 @@ RECENT = 32
 """So many records are its present."""
 PATIENCE = 4
 """So many validations are looked at together."""
+OVERLAP = 8
+"""After so many records more the present is looked at anew, where it is set against the past."""
 FAR = 8
 """After so many records that are further apart in a row, that is what is usual from there on."""
 FALLS = 0.95
@@ -46,6 +48,7 @@ class Trend:
         first_loss: median loss of the first records.
         undisturbed_loss: the same, or that of the very first three where the others are far above.
         losses: the newest losses that are finite, at most `RECENT`.
+        best: the lowest median of `RECENT` losses so far, and its standard error.
         norms: the newest gradient norms that are positive and finite, at most 2 · `RECENT`.
         cosines: the newest cosines between gradients of neighbours, or of steps that are about as
             near to one another as any that were logged of late, of all parameters together.
@@ -63,6 +66,7 @@ class Trend:
         self.first_loss = math.nan
         self.undisturbed_loss = math.nan
         self.losses: deque[float] = deque(maxlen=RECENT)
+        self.best = (math.inf, math.inf)
         self.norms: deque[float] = deque(maxlen=2 * RECENT)
         self.cosines: deque[float] = deque(maxlen=RECENT)
         self.validations: deque[tuple[float, float]] = deque(maxlen=PATIENCE)
@@ -71,6 +75,7 @@ class Trend:
         self._jumps: deque[float] = deque(maxlen=RECENT)
         self._loss_course, self._norm_course = Quarters(), Quarters()
         self._recent: float | None = None
+        self._added = 0
         self._first: list[float] = []
         self._first_norms: list[float] = []
         self._rate = math.nan
@@ -237,6 +242,9 @@ class Trend:
             self.first_loss = median(self._first)
             self.undisturbed_loss = start if self.first_loss > GRAVE * start else self.first_loss
         self._loss_course.add(loss, steps)
+        self._added += 1
+        if self._added % OVERLAP == 0 and len(self.losses) == RECENT:
+            self.best = min(self.best, middle_of(self.losses))
 
 
 def _cosine(record: Record) -> float:
