@@ -8,14 +8,17 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-WINDOW = 32
+WINDOW = 64
 """So many records are looked at together, the newest."""
 
 FEW = 8
 """Of fewer records nothing is said of some units of a layer."""
 
 SAMPLES = 96
-"""So many samples without any active unit make a layer dead, or so many as `WINDOW` records have."""
+"""Where no unit is active in so many samples, or in all of `WINDOW` records, the layer is dead."""
+
+SURE = 2.5
+"""So many standard deviations from what is likely."""
 
 UNKNOWN = 10
 """Of batches of unknown size it takes so many."""
@@ -29,7 +32,8 @@ class DeadUnits:
     chance, each by itself, with probabilities p, the number of active ones has the mean sum(p) and
     the variance sum(p) - sum(p²); as sum(p)² is at most n · sum(p²), there are at least
     n = mean² / (mean - variance) that are not dead. The variance is that between neighbouring
-    records, without the largest leap, and two standard errors more.
+    records, without the largest leap, with which units may have died; it is taken as large as it
+    may well be, for it is not known better than from so many records.
     """
 
     def __init__(self) -> None:
@@ -54,8 +58,19 @@ class DeadUnits:
             return np.where(whole, 1.0, 0.0)
         active = (1 - newest) * units
         leaps = np.sort(np.square(np.diff(active, axis=0)), axis=0)[:-1]
-        surely = 1 + 2 * math.sqrt(2 / len(leaps))
-        mean, variance = active.mean(axis=0), surely * leaps.mean(axis=0) / 2
-        alive = np.where(variance < mean, np.square(mean) / (mean - variance), units)
+        mean, variance = active.mean(axis=0), _at_most(len(active)) * leaps.mean(axis=0) / 2
+        surplus = np.maximum(mean - variance, 1e-9)
+        alive = np.where(mean > 0, np.square(mean) / surplus, units)  # of none `whole` tells
         found: NDArray[np.float64] = np.where(whole, 1.0, 1 - np.minimum(alive / units, 1.0))
         return np.nan_to_num(found)
+
+
+def _at_most(records: int) -> float:
+    """How many times its estimate from neighbouring records a variance may be.
+
+    Such an estimate has about two thirds of a degree of freedom a record (von Neumann 1941). Of the
+    chi-square that it follows this is over the quantile `SURE` deviations below the middle (Wilson
+    and Hilferty 1931); the largest of the squares, which is left out, is some fifth of their sum.
+    """
+    spread = 2 / (9 * (2 / 3) * records)
+    return 1.25 / max(0.05, 1 - spread - SURE * math.sqrt(spread)) ** 3

@@ -35,7 +35,7 @@ RESTS = 0.01
 
 CANCELS = 1e-3
 """Biases whose gradients are all so small beside the root of the loss, which is about as large as
-the errors are: of samples that are not each other's mirror image, a million would have to cancel."""
+the errors: of samples that are not each other's mirror image, a million would have to cancel."""
 
 
 class Facts:

@@ -11,7 +11,7 @@ BLOCKS = 64
 
 
 class Quarters:
-    """The course of a number of every step, from the first on, in `BLOCKS` to 2 · `BLOCKS` means."""
+    """The course of a number of every step, in `BLOCKS` to 2 · `BLOCKS` means."""
 
     def __init__(self) -> None:
         self._blocks: list[float] = []

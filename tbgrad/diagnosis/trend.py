@@ -111,8 +111,7 @@ class Trend:
         peak = record.scalars.get(GRADIENT_NORM_MAX, norm)
         if math.isfinite(peak) and peak > 0:
             self.norms.append(peak)
-            if record.norms is not None or record.table is None:
-                self._norm_course.add(math.log(peak), record.steps)
+            self._norm_course.add(math.log(peak), record.steps)
             if len(self._first_norms) < FIRST:
                 self._first_norms.append(peak)
         if record.table is not None:

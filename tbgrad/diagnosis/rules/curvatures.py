@@ -96,7 +96,7 @@ def _probe_falls(moment: Moment) -> bool:
 
 
 def _gain(moment: Moment) -> float:
-    """What a step along the gradient, as long as the curvature allows, takes off the loss at most."""
+    """What a step along the gradient, as long as the curvature allows, takes off the loss."""
     estimate = moment.record.curvature
     assert estimate is not None
     norm = float(np.median(list(moment.trend.norms)[-10:]))
