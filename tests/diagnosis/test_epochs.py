@@ -36,7 +36,7 @@ def told(losses: np.ndarray, length: int = LENGTH, group: str = "") -> list[Aler
 
 
 def by_class(epochs: int, noise: float = 0.1) -> np.ndarray:
-    """Ten classes after each other: the loss leaps where one begins, by its own height, and falls."""
+    """Ten classes after each other: the loss leaps where one begins, each time alike, and falls."""
     rng = np.random.default_rng(0)
     heights = np.random.default_rng(1).uniform(0.5, 2.0, 10)
     place = np.arange(LENGTH) / LENGTH * 10

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from tbgrad.diagnosis import Diagnosis, Record
-from tbgrad.log.batches import Batches
 from tbgrad.log.records import Alert, Manifest
 from tests.diagnosis.histories import RELU, TANH, alerts, noise, of_kernels
 
