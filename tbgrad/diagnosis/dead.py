@@ -20,7 +20,7 @@ SAMPLES = 96
 SURE = 2.5
 """So many standard deviations from what is likely."""
 
-UNKNOWN = 10
+UNKNOWN = 6
 """Of batches of unknown size it takes so many."""
 
 

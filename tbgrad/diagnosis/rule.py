@@ -50,7 +50,7 @@ class Moment:
 
     @property
     def has_rival(self) -> bool:
-        """Whether models train against each other: the loss of one is what the other makes of it."""
+        """Whether models train against each other: a loss is what the other makes of it."""
         return self.manifest is not None and bool(self.manifest.group)
 
 

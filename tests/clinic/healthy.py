@@ -122,6 +122,7 @@ def _aside() -> Iterator[tuple[str, Recipe]]:
     yield "lstm rows rmsprop", replace(LSTM, data="rows", optimizer="RMSprop", rate=1e-3)
     yield "lstm tokens clip", replace(LSTM, data="tokens", settings={"global_clipnorm": 1.0})
     yield "rnn rows", replace(RNN, data="rows", rate=2e-3)
+    yield "rnn fixed order", replace(RNN, order="fixed", steps=1200)
     yield "transformer wide", replace(TRANSFORMER, width=64, rate=5e-4)
     yield "transformer gelu", replace(TRANSFORMER, activation="gelu", depth=3)
     yield "transformer rows nadam", replace(TRANSFORMER, optimizer="Nadam")

@@ -61,7 +61,7 @@ def test_a_layer_that_is_dead_is_known_after_some_samples() -> None:
     assert seen(none, 32)[0] == 1  # that it lasts is for the rule to see
     assert seen(none, 8).index(1) == 11
     assert seen(none, 1).index(1) == WINDOW - 1
-    assert seen(none, 0).index(1) == 9
+    assert seen(none, 0).index(1) == 5
 
 
 def test_a_batch_of_one_sample_raises_no_alert() -> None:
