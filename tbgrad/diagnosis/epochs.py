@@ -57,7 +57,7 @@ class Epochs:
     def add(self, first: int, losses: Sequence[float], width: int, batches: Batches) -> None:
         """Take in losses from step `first` on, each the mean of `width` steps."""
         length = batches.steps_per_epoch
-        if length < LEAST or not np.isfinite(losses).all():
+        if length < LEAST or not all(map(math.isfinite, losses)):
             return
         if length != self._length:
             self._length, self._parts = length, min(length, PARTS)
