@@ -5,7 +5,8 @@ their way back. Runs: `not-clipped`, `clipped-at-1`, `clipped-at-0.01`.
 
 What to look for:
 
-* Loss: `clipped-at-1` falls to 0.4, `clipped-at-0.01` to 1.4, `not-clipped` wanders about 2.
+* Loss: `clipped-at-1` falls to 0.4, `clipped-at-0.01` to 1.4; `not-clipped` comes down to 1.7 and,
+  in the end, back to 2.4, where guessing is: the alert `loss_diverging` says so.
 * Gradient norm, which is that before clipping: about 5 in `clipped-at-1`, which cuts it to 1 at
   every step: "clip factor" in the scalars (terminal: `7`) is what that leaves, 0.1 to 0.4.
 * Update over weight, there too: about 0.007 in `clipped-at-1`; up to ten times as much in

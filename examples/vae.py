@@ -8,7 +8,8 @@ What to look for, in the layers (terminal: `5`; tab: the heat map):
 * `beta-10`: within a hundred steps those of `encoder`, `mean` and `log_variance` fall to a tenth
   and go on falling, to a hundredth, while those of `decoder` and `pixels` stay: the code says
   nothing of the image any more, which is called posterior collapse. The loss alone, 27 after 25,
-  does not tell. In the end most units of the encoder get no gradient from a batch: `dead_units`.
+  does not tell. In the end most units of the encoder rest in each batch, but other ones each time:
+  the alert `dead_units` does not count those.
 """
 
 import argparse

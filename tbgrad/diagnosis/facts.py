@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tbgrad.diagnosis.dead import DeadUnits
 from tbgrad.diagnosis.epochs import Epochs
 from tbgrad.diagnosis.network import Network
 from tbgrad.diagnosis.record import Record
@@ -22,11 +24,18 @@ ORDINARY = 0.3
 ENTRIES = 10
 """So many estimates of the size of the inputs are kept, of the first records."""
 
+ESTIMATES = 64
+"""So many estimates of the curvature are remembered, the newest."""
+
 EARLY = 3
 """So many records are those of the first updates."""
 
 RESTS = 0.01
 """A bias whose gradient is so small beside others has come to rest, and tells nothing of inputs."""
+
+CANCELS = 1e-3
+"""Biases whose gradients are all so small beside the root of the loss, which is about as large as
+the errors: of samples that are not each other's mirror image, a million would have to cancel."""
 
 
 class Facts:
@@ -41,13 +50,18 @@ class Facts:
             largest of them, `worst_update` the largest so far, `early_update` that of the first
             records, of steps that are not yet the work of those before them.
         first_weights: norms of all weights in the first record that had them; `weights` the newest.
-        dead: the largest share of units of a layer that no gradient reaches.
+        dead_shares: share of units of a layer that are dead, at most, over the newest records: [P],
+            in the row of each layer that tells, 0 elsewhere; `dead` is the largest of them.
         no_gradient: whether the gradient of all parameters is exactly zero.
         stability: largest eigenvalue over the optimizer's threshold; `worst_stability` the largest
             so far.
+        probe_losses: step and loss of the newest estimates, all of the same samples.
         lost_since: the step from which on loss or gradient are not finite; -1 where they are.
-        inputs: of the first records, how large the inputs of the first layer seem to be: gradient
-            norm of its kernel over that of its bias, for one input.
+        inputs: of the first records, how large the inputs of the first layer are at least: gradient
+            norm of its kernel over that of its bias, for one input. Where the samples' shares in
+            the bias cancel out, as of inputs on both sides of zero and a target that changes its
+            sign with them, that is no size: of a layer whose inputs are known to be below one it
+            shows how much cancels.
         epochs: the course of the loss within the epochs.
     """
 
@@ -61,9 +75,13 @@ class Facts:
         self.first_weights: NDArray[np.float32] | None = None
         self.weights: NDArray[np.float32] | None = None
         self.dead = 0.0
+        self.dead_shares: NDArray[np.float64] | None = None
+        self._dead_units = DeadUnits()
         self.no_gradient = False
         self.stability = self.worst_stability = math.nan
+        self.probe_losses: deque[tuple[int, float]] = deque(maxlen=ESTIMATES)
         self._records = 0
+        self._loss = math.nan
         self.inputs: list[float] = []
         self.epochs = Epochs()
 
@@ -77,11 +95,9 @@ class Facts:
         if record.curvature is not None:
             self.stability = record.curvature.stability
             self.worst_stability = float(np.fmax(self.worst_stability, self.stability))
-        loss = record.scalars.get(LOSS, math.nan)
+            self.probe_losses.append((record.step, record.curvature.loss))
         self._add_lost(record)
-        if self.manifest is not None and self.manifest.batches:
-            first = record.first_step or record.step
-            self.epochs.add(first, record.step, loss, self.manifest.batches[-1])
+        self._add_losses(record)
         if record.table is not None:
             self.updates = None
             if layers is not None:
@@ -91,6 +107,18 @@ class Facts:
     def input_scale(self) -> float:
         """How large a single input is, at least; NaN where it is not known."""
         return min(self.inputs, default=math.nan)
+
+    def _add_losses(self, record: Record) -> None:
+        if LOSS not in record.scalars:
+            return
+        self._loss = record.scalars[LOSS]
+        if self.manifest is None or not self.manifest.batches:
+            return
+        first, batches = record.first_step or record.step, self.manifest.batches[-1]
+        if record.losses:
+            self.epochs.add(first, record.losses, 1, batches)
+        else:
+            self.epochs.add(first, [record.scalars[LOSS]], record.steps, batches)
 
     def _add_lost(self, record: Record) -> None:
         counts = record.statistic("nonfinite")
@@ -125,15 +153,24 @@ class Facts:
         if norms is None:
             return
         self.no_gradient = np.fmax.reduce(norms) == 0
-        if dead is not None and len(layers.heads):
-            shares = dead[layers.heads]
-            self.dead = max(0.0, float(np.fmax.reduce(shares)))  # of NaN 0
-        if layers.entrance is not None:
-            kernel, bias, root = layers.entrance
-            scale = float(norms[kernel]) / max(float(norms[bias]) * root, 1e-30)
-            rests = norms[bias] < RESTS * np.fmax.reduce(norms[layers.heads])
-            if math.isfinite(scale) and scale > 0 and not rests and len(self.inputs) < ENTRIES:
+        if dead is not None and len(layers.heads) and not self.no_gradient:
+            self._add_dead(dead, layers)
+        if layers.entrance is not None and len(self.inputs) < ENTRIES:
+            largest = np.fmax.reduce(norms[layers.heads])
+            rests = norms[layers.entrance[1]] < RESTS * largest
+            rests |= largest < CANCELS * math.sqrt(min(1.0, max(0.0, self._loss)))
+            cancelled = max((_size(norms, *layer) for layer in layers.bounded), default=1.0)
+            scale = _size(norms, *layers.entrance) / max(1.0, cancelled)
+            if math.isfinite(scale) and scale > 0 and not rests:
                 self.inputs.append(scale)
+
+    def _add_dead(self, dead: NDArray[np.float32], layers: Network) -> None:
+        batches = self.manifest.batches if self.manifest is not None else ()
+        size = batches[-1].batch_size if batches else 0
+        found = self._dead_units.add(layers.without_gradient(dead), layers.widths, size)
+        self.dead = float(found.max())
+        self.dead_shares = np.zeros(layers.count)
+        self.dead_shares[layers.heads] = found
 
     def _add_updates(
         self, updates: NDArray[np.float32], weights: NDArray[np.float32], layers: Network
@@ -151,3 +188,8 @@ class Facts:
             self._records += 1
             if self._records <= EARLY:
                 self.early_update = self.worst_update
+
+
+def _size(norms: NDArray[np.float32], kernel: int, bias: int, root: float) -> float:
+    """How large an input of a layer seems to be: its gradient over that of a bias of one."""
+    return float(norms[kernel]) / max(float(norms[bias]) * root, 1e-30)

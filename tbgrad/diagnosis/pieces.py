@@ -34,7 +34,7 @@ class Pieces:
 
     A step stands for itself where its gradient or its loss ceases to be finite or is so again, and
     where its norm jumps or falls back. Of others that are taken together a record has the mean
-    loss, the largest norms and the newest rate.
+    loss, the largest norms and the newest rate, and the loss of each beside.
     """
 
     def __init__(self) -> None:
@@ -53,10 +53,14 @@ class Pieces:
         first_steps = [ahead + start for start in starts.tolist()]
         first_steps.append(ahead + count)
         of_tags = _scalars(steps.scalars, starts, count)
+        losses = steps.scalars[LOSS].tolist() if LOSS in steps.scalars else []
         for i, first in enumerate(first_steps[:-1]):
             scalars = {tag: values[i] for tag, values in of_tags.items()}
             last = first_steps[i + 1] - 1
-            yield Record(last, scalars, manifest=manifest, norms=norms[i], first_step=first)
+            own = losses[first - ahead : last - ahead + 1]
+            yield Record(
+                last, scalars, manifest=manifest, norms=norms[i], first_step=first, losses=own
+            )
 
     def _starts(self, steps: Steps) -> NDArray[np.intp]:
         """Where pieces begin."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,7 +64,7 @@ class Record:
 
     `norms` [P] are there where every step is on file: those of the gradients, NaN where there was
     none, infinite where one was not finite. Such a record may be of several steps, from
-    `first_step` on, and has the largest norms of them.
+    `first_step` on, and has the largest norms of them; `losses` are then those of every one.
     """
 
     step: int
@@ -74,6 +74,7 @@ class Record:
     curvature: CurvatureEstimate | None = None
     norms: NDArray[np.float32] | None = None
     first_step: int | None = None
+    losses: Sequence[float] = ()
 
     @property
     def steps(self) -> int:

@@ -48,6 +48,11 @@ class Moment:
         """The newest one, also where the record has none."""
         return self.record.manifest or self.facts.manifest
 
+    @property
+    def has_rival(self) -> bool:
+        """Whether models train against each other: a loss is what the other makes of it."""
+        return self.manifest is not None and bool(self.manifest.group)
+
 
 @dataclass(frozen=True)
 class Rule:

@@ -50,7 +50,8 @@ class AlertSettings:
             output. AutoTrainer (Zhang et al., ICSE 2021) takes 1e-3 of the norms.
         exploding_gradient: gradient norm over the square root of the loss, or of 1 where it is
             below. AutoTrainer takes 70 of the norm.
-        dead_units: share of a layer's units that no gradient reaches. AutoTrainer.
+        dead_units: share of a layer's units that no gradient reaches, in batch after batch.
+            AutoTrainer.
         saturated_units: share of units of a saturating layer that no gradient reaches. Clinic.
         saturated_weights: norm of the weights into one unit of a saturating layer, whose input, if
             scaled as is usual, is then this far from zero on average. Clinic.
@@ -66,8 +67,10 @@ class AlertSettings:
             Clinic.
         small_update: update norm over weight norm that is small: a tenth of what is usual.
         flat_fall: share of the first loss by which it has to fall, within what noise lets tell,
-            over the last quarter of the training so far. Clinic. A critical point is told of only
-            where the loss cannot have fallen by that share of itself.
+            over the last quarter of the training so far. Clinic. A slow start is not stuck: a
+            fall that is steady, a gradient that grows, the first steps without a known cause. A
+            critical point is told of only where the loss, also that of the estimates, cannot have
+            fallen by that share of itself.
         flat_loss: share of the first loss below which a loss that does not fall is no fault: the
             training may have converged. Clinic.
         spike_ratio: gradient norm over the usual one; spike_score: its distance from it in robust
@@ -85,7 +88,8 @@ class AlertSettings:
             helps. The same paper takes 1 as the turning point.
         small_gradient: gradient norm over that of the first steps, near a critical point. Clinic.
         flat: largest |eigenvalue| times squared weight norm over the loss, on a plateau. Clinic.
-        saddle: -λmin over λmax from which on a critical point is a saddle. Clinic.
+        saddle: -λmin over λmax from which on a critical point is a saddle, where a step along the
+            gradient gains little. Clinic.
         loss_scale: below 1 even gradients that are not scaled up overflow in float16.
         skipped_updates: left out in a row: more than Keras needs to come down from its first scale.
         overfitting: validation loss over its lowest, medians of four each. Clinic.
@@ -96,11 +100,12 @@ class AlertSettings:
         target_scale: error in units of the targets, at first, above which those are not scaled.
             Well tuned trainings reach targets of some hundreds. Clinic.
         input_scale: size of a single input, at least, above which inputs are not scaled: raw bytes
-            have about 100, scaled inputs 1.
+            have about 100, scaled inputs 1. Not known where the biases' gradients cancel out.
         momentum: published trainings take 0.9 to 0.99; at 0.995 a step goes on for 200.
         decayed_weights: norm of all kernels over that at first, where the loss has not fallen.
-        epoch_likeness: correlation of the courses of the loss in two epochs, without their trend,
-            where neighbours are alike too. Of shuffled data it is 0.
+        epoch_likeness: rank correlation of the courses of the loss in neighbouring epochs, without
+            their trend, where neighbouring steps are alike too. Of shuffled data it is 0; of the
+            same random order in each epoch only neighbours are not alike.
     """
 
     vanishing_gradient: float = 1e-3

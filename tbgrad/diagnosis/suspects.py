@@ -215,6 +215,10 @@ class Explained:
         distinct = list(dict.fromkeys(remedy for remedy in remedies if remedy))
         return Advice(distinct[0], distinct[1] if len(distinct) > 1 else "")
 
+    def known(self, moment: Moment) -> bool:
+        """Whether one of the causes is known to be there."""
+        return bool(self._found(moment))
+
     def _found(self, moment: Moment) -> list[Suspect]:
         found = (suspicion(moment) for suspicion in self.suspicions)
         return [suspect for suspect in found if suspect is not None]

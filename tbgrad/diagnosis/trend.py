@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
 from statistics import median
 
 import numpy as np
 
+from tbgrad.diagnosis.quarters import Quarters, fall, middle_of
 from tbgrad.diagnosis.record import Record
 from tbgrad.log.tags import (
     GRADIENT_NORM,
@@ -26,7 +26,8 @@ RECENT = 32
 """So many records are its present."""
 PATIENCE = 4
 """So many validations are looked at together."""
-BLOCKS = 64
+OVERLAP = 8
+"""After so many records more the present is looked at anew, where it is set against the past."""
 FAR = 8
 """After so many records that are further apart in a row, that is what is usual from there on."""
 FALLS = 0.95
@@ -47,6 +48,7 @@ class Trend:
         first_loss: median loss of the first records.
         undisturbed_loss: the same, or that of the very first three where the others are far above.
         losses: the newest losses that are finite, at most `RECENT`.
+        best: the lowest median of `RECENT` losses so far, and its standard error.
         norms: the newest gradient norms that are positive and finite, at most 2 · `RECENT`.
         cosines: the newest cosines between gradients of neighbours, or of steps that are about as
             near to one another as any that were logged of late, of all parameters together.
@@ -64,17 +66,16 @@ class Trend:
         self.first_loss = math.nan
         self.undisturbed_loss = math.nan
         self.losses: deque[float] = deque(maxlen=RECENT)
+        self.best = (math.inf, math.inf)
         self.norms: deque[float] = deque(maxlen=2 * RECENT)
         self.cosines: deque[float] = deque(maxlen=RECENT)
         self.validations: deque[tuple[float, float]] = deque(maxlen=PATIENCE)
         self.lowest = (math.inf, math.inf)
         self.minimum_ratio = self.update_ratio = math.nan
         self._jumps: deque[float] = deque(maxlen=RECENT)
-        self._blocks: list[float] = []
-        self._block = self._in_block = 0.0
-        self._block_size = 1
-        self._late: tuple[float, float] | None = None
+        self._loss_course, self._norm_course = Quarters(), Quarters()
         self._recent: float | None = None
+        self._added = 0
         self._first: list[float] = []
         self._first_norms: list[float] = []
         self._rate = math.nan
@@ -110,6 +111,7 @@ class Trend:
         peak = record.scalars.get(GRADIENT_NORM_MAX, norm)
         if math.isfinite(peak) and peak > 0:
             self.norms.append(peak)
+            self._norm_course.add(math.log(peak), record.steps)
             if len(self._first_norms) < FIRST:
                 self._first_norms.append(peak)
         if record.table is not None:
@@ -195,7 +197,7 @@ class Trend:
 
     def fall(self) -> tuple[float, float]:
         """How far the loss fell from the first records to the newest, and its standard error."""
-        return _fall(self._first, list(self.losses)[-2 * FIRST :])
+        return fall(self._first, list(self.losses)[-2 * FIRST :])
 
     def late_fall(self) -> tuple[float, float]:
         """The same from the third quarter of all steps so far to the last.
@@ -203,12 +205,16 @@ class Trend:
         Raises:
             ValueError: there are not yet 64 steps with a loss.
         """
-        if len(self._blocks) < BLOCKS // 2 or self.count < BLOCKS:
-            raise ValueError("too few steps to tell the third quarter from the last")
-        if self._late is None:
-            quarter = len(self._blocks) // 4
-            self._late = _fall(self._blocks[-2 * quarter : -quarter], self._blocks[-quarter:])
-        return self._late
+        return self._loss_course.fall()
+
+    def late_growth(self) -> tuple[float, float]:
+        """How far the logarithm of the gradient's norm rose over the same steps, and its error.
+
+        Raises:
+            ValueError: there are not yet 64 steps with a gradient.
+        """
+        fell, error = self._norm_course.fall()
+        return -fell, error
 
     def _add_cosine(self, record: Record) -> None:
         """Take in the cosine to the gradient of the record before, unless that is too far away."""
@@ -234,28 +240,10 @@ class Trend:
             start = median(self._first[:3])
             self.first_loss = median(self._first)
             self.undisturbed_loss = start if self.first_loss > GRAVE * start else self.first_loss
-        self._block += steps * loss
-        self._in_block += steps
-        if self._in_block >= self._block_size:
-            self._blocks.append(self._block / self._in_block)
-            self._block = self._in_block = 0.0
-            self._late = None
-        if len(self._blocks) == 2 * BLOCKS:
-            pairs = zip(self._blocks[::2], self._blocks[1::2], strict=True)
-            self._blocks = [(a + b) / 2 for a, b in pairs]
-            self._block_size *= 2
-
-
-def _fall(before: Sequence[float], after: Sequence[float]) -> tuple[float, float]:
-    (middle_before, error_before), (middle_after, error_after) = map(_middle, (before, after))
-    return middle_before - middle_after, math.hypot(error_before, error_after)
-
-
-def _middle(values: Sequence[float]) -> tuple[float, float]:
-    """The median and its standard error, if all but a few values are normally distributed."""
-    middle = median(values)
-    deviation = 1.4826 * median([abs(value - middle) for value in values])
-    return middle, 1.2533 * deviation / math.sqrt(len(values))
+        self._loss_course.add(loss, steps)
+        self._added += 1
+        if self._added % OVERLAP == 0 and len(self.losses) == RECENT:
+            self.best = min(self.best, middle_of(self.losses))
 
 
 def _cosine(record: Record) -> float:

@@ -58,6 +58,25 @@ def is_short(steps: NDArray[np.int64], batches: Sequence[Batches]) -> NDArray[np
     return short
 
 
+def may_be_short(first: int, last: int, batches: Sequence[Batches]) -> bool:
+    """Whether one of the steps from `first` to `last` may have had a short batch.
+
+    Other than `is_short` this is true as well of the last step of an epoch where it is not known
+    how many samples that had.
+
+    >>> may_be_short(6, 6, [Batches(1, steps_per_epoch=3)])
+    True
+    """
+    there = [stretch for stretch in batches if stretch.first_step <= last]
+    if not there or not there[-1].steps_per_epoch:
+        return False
+    stretch = there[-1]
+    if stretch.batch_size and stretch.samples and not stretch.rest:
+        return False
+    done = max(0, first - stretch.first_step) // stretch.steps_per_epoch
+    return (last - stretch.first_step + 1) // stretch.steps_per_epoch > done
+
+
 def epoch_of(step: int, batches: Sequence[Batches]) -> int | None:
     """The epoch of a step, from 1 on over all calls of `fit`; None where it is not known.
 

@@ -20,6 +20,7 @@ from tbgrad.diagnosis import (
 from tbgrad.diagnosis.replay import diagnose, newest
 from tbgrad.log import encode, tags
 from tbgrad.log.append import EventFileWriter
+from tbgrad.log.batches import Batches
 from tbgrad.log.records import STATISTICS, Alert, CurvatureEstimate, Eigenvalue
 from tbgrad.reading.directory import read
 from tests.support.logs import manifest, write_groups, write_run
@@ -201,12 +202,13 @@ def test_other_parameters_end_the_alerts_of_the_former() -> None:
 def test_what_is_seen_again_after_long_has_lasted() -> None:
     """Records a hundred steps apart tell of it as neighbours do, and do not need ten of them."""
     missing = {"dead_fraction": [1, 1, 0, 0]}
+    known = replace(MANIFEST, batches=(Batches(1, 32),))
     for apart, opened_at in ((1, 10), (100, 300)):
         diagnosis = Diagnosis()
         told = [
             (step, alert.rule, alert.first_step)
             for step in range(apart, 20 * apart, apart)
-            for alert in diagnosis.update(record(step, missing))
+            for alert in diagnosis.update(replace(record(step, missing), manifest=known))
         ]
         assert told[0] == (opened_at, "dead_units", apart)
 

@@ -56,6 +56,7 @@ def test_pieces_follow_on_one_another_and_hold_what_was_in_them(
         at = record.step + 1
         part = whole[record.first_step - first : at - first]
         assert record.scalars[LOSS] == pytest.approx(part.scalars[LOSS].mean(), rel=1e-6)
+        assert list(record.losses) == part.scalars[LOSS].tolist()
         assert record.scalars[LEARNING_RATE] == part.scalars[LEARNING_RATE][-1]
         assert record.scalars[GRADIENT_NORM] == part.scalars[GRADIENT_NORM][-1]
         assert record.scalars[GRADIENT_NORM_MAX] == part.scalars[GRADIENT_NORM].max()

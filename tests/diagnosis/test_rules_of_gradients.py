@@ -6,9 +6,12 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tbgrad.diagnosis import Diagnosis, Record
+from tbgrad.log.batches import Batches
+from tbgrad.log.steps import Steps
 from tests.diagnosis.histories import LAYERS, RELU, TANH, alerts, noise, of_kernels, one, table
 
 
@@ -157,6 +160,51 @@ def test_a_spike_of_the_gradient() -> None:
     assert wild == []
     end = alerts(range(1, 99), lambda s: {"gradient/norm_max": 0.5 if s == 90 else 2 * 0.9**s})
     assert end == []
+
+
+@pytest.mark.parametrize(
+    ("batches", "opens"),
+    [
+        (Batches(1, 64, 1797, 29), False),  # five samples in the last batch of an epoch
+        (Batches(1, 0, 0, 29), False),  # of a dataset nobody knows how many
+        (Batches(1, 64, 1856, 29), True),  # as many as in any other
+        (Batches(1, 64, 1797, 30), True),  # the epoch ends elsewhere
+        (Batches(1), True),
+    ],
+)
+def test_the_gradient_of_a_short_batch_is_no_spike(batches: Batches, opens: bool) -> None:
+    """The short batch is the 29th, as is the 58th."""
+    manifest = replace(RELU, batches=(batches,))
+    spike = lambda s: {"gradient/norm_max": 60.0 if s == 29 else 1.0 + 0.1 * noise(s)}  # noqa: E731
+    found = [alert.rule for alert in alerts(range(1, 60), spike, manifest=manifest)]
+    assert found == (["gradient_spike"] if opens else [])
+    early = lambda s: {"gradient/norm_max": 60.0 if s == 28 else 1.0 + 0.1 * noise(s)}  # noqa: E731
+    assert len(alerts(range(1, 60), early, manifest=manifest)) == 1
+
+
+def test_short_batches_are_known_where_steps_are_taken_together() -> None:
+    """In a long run, and in one that was read in bounded memory."""
+    manifest = replace(RELU, batches=(Batches(1, 64, 1797, 29),))
+    for short in (True, False):
+        norms = np.ones(8 * 29 * 10, np.float32)
+        losses = (2.0 * 0.9997 ** np.arange(len(norms))).astype(np.float32)
+        norms[29 * 70 + (28 if short else 10)] = 60.0
+        diagnosis, told = Diagnosis(), []
+        for start in range(0, len(norms), 100):
+            some = norms[start : start + 100]
+            scalars = {"loss": losses[start : start + 100], "gradient/norm": some}
+            rows = np.repeat(some[:, None], len(RELU.parameters), axis=1)
+            told += diagnosis.add_steps(Steps(start + 1, scalars, rows), manifest)
+        assert {a.rule for a in told} == (set() if short else {"gradient_spike"})
+        diagnosis, told = Diagnosis(), []
+        for start in range(0, len(norms), 8):
+            some = norms[start : start + 8]
+            loss, peak = float(losses[start]), float(some.max())
+            scalars = {"loss": loss, "gradient/norm": 1.0, "gradient/norm_max": peak}
+            rows = np.full(len(RELU.parameters), some.max())
+            bucket = Record(start + 8, scalars, None, manifest, None, rows, start + 1)
+            told += diagnosis.update(bucket)
+        assert {a.rule for a in told} == (set() if short else {"gradient_spike"})
 
 
 def test_the_batch_to_look_at_is_that_of_the_first_spike_however_long_it_lasts() -> None:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from tbgrad.diagnosis import Diagnosis, Record
+from tbgrad.diagnosis.rules.losses import SLOW_START
 from tbgrad.diagnosis.trend import RECENT
-from tbgrad.log.records import CurvatureEstimate, Eigenvalue
+from tbgrad.log.records import Alert, CurvatureEstimate, Eigenvalue
 from tbgrad.log.tags import MINIMUM_RATIO
 from tests.diagnosis.histories import RELU, alerts, noise, one
 
@@ -89,6 +90,59 @@ def test_a_loss_that_is_stuck() -> None:
 def test_a_loss_that_is_not_stuck(loss: Any) -> None:
     found = alerts(range(1, 600), lambda s: {"loss": loss(s), "update/ratio": 3e-3})
     assert [alert for alert in found if alert.rule != "no_gradient"] == []
+
+
+def test_a_slow_start_is_not_stuck() -> None:
+    """From a plateau: slowly at first, with a gradient that grows, or not for the first steps."""
+    rng = np.random.default_rng(0)
+    noise_ = 0.004 * rng.normal(size=900)
+
+    def said(loss: Any, norm: Any = lambda _: 1.0) -> list[Alert]:
+        usual = {"update/ratio": 3e-3}
+        return alerts(
+            range(1, 600),
+            lambda s: usual | {"loss": loss(s) + noise_[s], "gradient/norm_max": norm(s)},
+        )
+
+    assert said(lambda s: 2.3 * 0.9998**s) == []  # 2 % in a hundred steps
+    leaves = lambda s: 2.3 if s < 200 else max(0.3, 2.3 * 0.97 ** (s - 200))  # noqa: E731
+    assert said(leaves) == []
+    later = lambda s: 2.3 if s < 500 else max(0.3, 2.3 * 0.97 ** (s - 500))  # noqa: E731
+    grows = lambda s: 0.1 * 1.003**s * math.exp(0.1 * float(rng.normal()))  # noqa: E731
+    assert said(later, grows) == []
+    assert one(said(later), "loss_stuck").first_step == SLOW_START
+
+
+def test_where_a_cause_is_known_a_loss_is_stuck_sooner() -> None:
+    zeros = replace(RELU, loss="sparse_categorical_crossentropy", logits=True, output_units=10,
+                    output_activation="softmax")  # fmt: skip
+    found = alerts(range(1, 200), lambda s: {"loss": 2.3 + 0.01 * noise(s), "update/ratio": 3e-3},
+                   manifest=zeros)  # fmt: skip
+    stuck = [alert for alert in found if alert.rule == "loss_stuck"]
+    assert [alert.first_step < 80 for alert in stuck] == [True]
+
+
+def test_a_loss_that_is_back_where_it_began() -> None:
+    """Down to 1.7 within 400 steps, and at 2.4 again: a guess among ten classes has 2.3."""
+    classes = replace(RELU, loss="sparse_categorical_crossentropy", output_units=10)
+
+    def course(step: int) -> dict[str, float]:
+        return {"loss": (2.5 - 0.002 * min(step, 400) if step < 500 else 2.4) + 0.15 * noise(step)}
+
+    alert = one(alerts(range(1, 600), course, manifest=classes), "loss_diverging")
+    assert (alert.severity, 500 < alert.first_step <= 540) == ("warning", True)
+    assert alert.headline.startswith("the loss is back at 2.")
+    assert "a guess has 2.3" in alert.evidence
+    # Noise alone, a leap that passes, a run that is resumed and a rival are none.
+    for loss in (
+        lambda s: 0.3 * (1 + 0.4 * noise(s)),
+        lambda s: (2.5 if 500 < s < 512 else max(0.5, 2.5 - 0.01 * s)) + 0.1 * noise(s),
+    ):
+        found = alerts(range(1, 900), lambda s, loss=loss: {"loss": loss(s)}, manifest=classes)
+        assert "loss_diverging" not in [a.rule for a in found]
+    rival = replace(classes, group="generator")
+    assert alerts(range(1, 600), course, manifest=rival) == []
+    assert alerts(range(5000, 5600), lambda s: course(s - 5000), manifest=classes) == []
 
 
 def test_the_loss_of_a_run_that_is_resumed_or_has_a_rival_is_not_judged() -> None:
@@ -176,6 +230,29 @@ def test_a_critical_point_is_called_what_the_eigenvalues_say(
     said = " ".join([alert.evidence, alert.advice, *alert.causes])
     assert "stop" not in said
     assert "converged" not in said
+
+
+@pytest.mark.parametrize(("falls", "norm", "opens"), [
+    (False, 0.3, True), (True, 0.3, False), (False, 2.0, False),
+])  # fmt: skip
+def test_a_saddle_is_where_nothing_moves_and_little_is_to_be_gained(
+    falls: bool, norm: float, opens: bool
+) -> None:
+    """The noise of batches hides a fall; the estimates' own samples do not.
+
+    A step along a gradient of 2 gains 2² / (2 · 5) of a loss of 2, one of 0.3 a hundredth of that.
+    """
+
+    def measured(step: int) -> CurvatureEstimate | None:
+        probe = replace(estimate(5, -1), loss=2.0 * (0.95 ** (step / 20) if falls else 1))
+        return probe if step % 20 == 0 else None
+
+    found = alerts(
+        range(1, 400),
+        lambda s: {"loss": 2.0 * math.exp(0.7 * noise(s)), "gradient/norm_max": norm},
+        curvature=measured,
+    )
+    assert [a.rule for a in found if a.rule == "critical_point"] == ["critical_point"][:opens]
 
 
 def test_a_loss_that_still_falls_over_a_thousand_steps_is_at_no_critical_point() -> None:

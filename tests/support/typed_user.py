@@ -28,6 +28,7 @@ def watched(model: Any, x: NDArray[np.float32], y: NDArray[np.float32]) -> None:
         on_alert=told,
         alerts=tbgrad.AlertSettings(dead_units=0.9),
         stop_on={"nonfinite"},
+        sensitivity=tbgrad.Sensitivity((x[:8], y[:8]), every=500),
     )
     stopping = tbgrad.GradientNormEarlyStopping(threshold=1e-3, patience=200, monitor=monitor)
     model.fit(x, y, callbacks=[monitor, stopping])

@@ -18,6 +18,9 @@ from tbgrad.log.text import measured
 MOST = 0.5
 """Where fewer eigenvalues than that are above zero, the weights lie in no minimum."""
 
+GAIN = 0.05
+"""Near a saddle a step along the gradient gains less than this share of the loss."""
+
 
 def _edge(moment: Moment) -> Any:
     estimate = moment.record.curvature
@@ -63,12 +66,12 @@ def _critical(moment: Moment) -> Any:
 def kind(moment: Moment) -> str:
     """What the weights are near: "minimum", "flat", "saddle", "plateau" or "" for none of them."""
     estimate, trend, limits = moment.record.curvature, moment.trend, moment.settings
-    if estimate is None or len(trend.losses) < 20 or _falls(moment):
+    if estimate is None or len(trend.losses) < 20 or _falls(moment) or _probe_falls(moment):
         return ""
     small = np.median(list(trend.norms)[-10:]) <= limits.small_gradient * trend.first_norm
     top, bottom = estimate.lambda_max, estimate.lambda_min
     if bottom.value + bottom.residual < -limits.saddle * max(top.value, 0.0):
-        return "saddle"
+        return "saddle" if _gain(moment) < GAIN * abs(estimate.loss) else ""
     if not small or _may_fall(moment):
         return ""
     if not top.value - top.residual > 0:
@@ -83,6 +86,22 @@ def _falls(moment: Moment) -> bool:
     older, newer = losses[:half], losses[half:]
     error = math.hypot(older.std(), newer.std()) / math.sqrt(half)
     return bool(older.mean() - newer.mean() > max(2 * error, 0.01 * abs(older.mean())))
+
+
+def _probe_falls(moment: Moment) -> bool:
+    """Whether the loss of the estimates, whose samples are the same, fell over the last quarter."""
+    step, now = moment.facts.probe_losses[-1]
+    before = [loss for at, loss in moment.facts.probe_losses if at <= 0.75 * step]
+    return bool(before) and before[-1] - now > moment.settings.flat_fall * abs(now)
+
+
+def _gain(moment: Moment) -> float:
+    """What a step along the gradient, as long as the curvature allows, takes off the loss."""
+    estimate = moment.record.curvature
+    assert estimate is not None
+    norm = float(np.median(list(moment.trend.norms)[-10:]))
+    most = max(abs(eigenvalue.value) for eigenvalue in estimate.eigenvalues)
+    return norm**2 / (2 * most) if most > 0 else math.inf
 
 
 def _may_fall(moment: Moment) -> bool:

@@ -20,6 +20,7 @@ from tbgrad.diagnosis.suspects import (
     target_scale,
     targets,
 )
+from tbgrad.log.batches import may_be_short
 from tbgrad.log.tags import CLIP_FACTOR, GRADIENT_NORM, GRADIENT_NORM_MAX, LOSS
 
 GUARD = 5.0
@@ -112,7 +113,20 @@ def _spike(moment: Moment) -> Any:
     # Near the end, gradients of next to nothing vary by orders of magnitude and do no harm.
     usual = max(usual, moment.trend.first_norm / limits.spike_ratio)
     far = peak > limits.spike_ratio * usual and score > limits.spike_score
-    return far and not moment.trend.unmoved(moment.record.scalars.get(LOSS, math.nan))
+    if not far or moment.trend.unmoved(moment.record.scalars.get(LOSS, math.nan)):
+        return False
+    return None if _of_few_samples(moment) else True
+
+
+def _of_few_samples(moment: Moment) -> bool:
+    """Whether the batch may be the short last one of an epoch, whose gradient is large for that.
+
+    Of steps that are taken together none stands out: such a one is shown by itself.
+    """
+    record, manifest = moment.record, moment.manifest
+    if manifest is None or len(record.losses) > 1:
+        return False
+    return may_be_short(record.first_step or record.step, record.step, manifest.batches)
 
 
 def _spike_evidence(moment: Moment, _: Rows) -> str:

@@ -24,6 +24,18 @@ from tbgrad.diagnosis.suspects import (
 from tbgrad.diagnosis.trend import FIRST, GRAVE, RECENT
 from tbgrad.log.tags import LOSS
 
+SLOW_START = 256
+"""So many steps a training may take to begin, where no cause is known that keeps it from it."""
+
+STEADY = 3.0
+"""A fall of so many of its standard errors is one."""
+
+STEADY_FALL = 0.1
+"""Of the fall below which a loss counts as flat, what is still none."""
+
+GROWS = 0.1
+"""The gradient's norm, where it grows by so much: the way down from a plateau begins like that."""
+
 DEAD = 0.95
 """Share of dead units from which on a layer lets nothing through."""
 
@@ -34,10 +46,9 @@ def _speaks(moment: Moment) -> bool:
     Not where models train against each other, nor where it has been zero from the start: then
     there is nothing to set it against. A loss that may be negative is set against its own spread.
     """
-    trend, manifest = moment.trend, moment.manifest
-    alone = manifest is None or not manifest.group
-    known = LOSS in moment.record.scalars
-    return alone and known and (trend.scale > 0 if trend.signed else trend.undisturbed_loss > 0)
+    trend = moment.trend
+    known = LOSS in moment.record.scalars and not moment.has_rival
+    return known and (trend.scale > 0 if trend.signed else trend.undisturbed_loss > 0)
 
 
 def _diverging(moment: Moment) -> Any:
@@ -121,7 +132,22 @@ def _stuck(moment: Moment) -> Any:
     scale = _stuck_scale(moment)
     high = trend.recent_loss > limits.flat_loss * scale
     flat = high and abs(fell) + 2 * error < limits.flat_fall * scale
-    return flat and not _diverging(moment)
+    return flat and not _begins(moment) and not _diverging(moment)
+
+
+def _begins(moment: Moment) -> bool:
+    """Whether a loss that is flat may be that of a slow start: it goes down, or soon will."""
+    trend = moment.trend
+    fell, error = trend.late_fall()
+    if fell > max(STEADY * error, STEADY_FALL * moment.settings.flat_fall * _stuck_scale(moment)):
+        return True
+    if trend.count < SLOW_START and not _STUCK.known(moment):
+        return True
+    try:
+        grown, error = trend.late_growth()
+    except ValueError:
+        return False
+    return grown > max(error, GROWS)
 
 
 def _at_chance(moment: Moment) -> bool:

@@ -54,11 +54,9 @@ def _limit(moment: Moment) -> float:
 
 
 def _implausible(moment: Moment) -> Any:
-    trend, manifest = moment.trend, moment.manifest
-    if LOSS not in moment.record.scalars or trend.count == 0:
+    trend = moment.trend
+    if LOSS not in moment.record.scalars or trend.count == 0 or moment.has_rival:
         return None
-    if manifest is not None and manifest.group:
-        return None  # a rival's loss is what the other makes of it
     if _negative(moment):
         return True
     large = trend.recent_loss > _limit(moment)

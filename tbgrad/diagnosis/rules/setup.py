@@ -25,11 +25,11 @@ from tbgrad.log.tags import LEARNING_RATE, LOSS
 MUCH = 0.5
 """A loss above so much of the first has not fallen far."""
 
-SURE = 3.5
-"""So many times what the correlation of mere noise deviates by."""
+SURE = 3.0
+"""So many times what a correlation deviates by where there is nothing in common."""
 
 SMOOTH = 0.3
-"""Correlation of neighbours in a course that is no noise."""
+"""Of what courses have in common, what neighbouring steps have in common too."""
 
 FAR = 0.05
 """A loss that goes up and down by so much of itself."""
@@ -94,21 +94,26 @@ def _decayed(moment: Moment) -> Any:
 
 
 def _sorted(moment: Moment) -> Any:
-    """Whether the loss takes the same smooth course in each epoch, and not for the data's noise."""
+    """Whether the loss takes the same smooth course in each epoch.
+
+    Not so of shuffled data, whose epochs have nothing in common, nor of the same random order in
+    each epoch, where neighbouring batches have nothing in common.
+    """
     epochs = moment.facts.epochs
-    if LOSS not in moment.record.scalars or math.isnan(epochs.likeness):
+    if LOSS not in moment.record.scalars or moment.has_rival or math.isnan(epochs.likeness):
         return None
-    limit = max(moment.settings.epoch_likeness, SURE * epochs.error)
-    smooth = epochs.smoothness > max(SMOOTH, SURE * epochs.error)
-    return epochs.likeness > limit and smooth and epochs.amplitude > FAR
+    limit = max(moment.settings.epoch_likeness, SURE * epochs.likeness_error)
+    smooth = max(SMOOTH * epochs.likeness, SURE * epochs.smoothness_error)
+    return epochs.likeness > limit and epochs.smoothness > smooth and epochs.amplitude > FAR
 
 
 def _sorted_evidence(moment: Moment, _: Rows) -> str:
     epochs = moment.facts.epochs
     return (
         f"the loss takes the same course in each epoch (correlation {epochs.likeness:.2f}, alert "
-        f"above {moment.settings.epoch_likeness:g}), up and down by {epochs.amplitude:.0%}: what "
-        "comes together in an epoch is learned together, and forgotten until the next"
+        f"above {moment.settings.epoch_likeness:g}), also beside the same place "
+        f"({epochs.smoothness:.2f}), up and down by {epochs.amplitude:.0%}: what comes together in "
+        "an epoch is learned together, and forgotten until the next"
     )
 
 

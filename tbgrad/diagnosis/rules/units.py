@@ -16,7 +16,7 @@ BIASED = 2.0
 """Root mean square of a bias that begins far from zero."""
 
 
-def _dead_shares(moment: Moment) -> Any:
+def _resting(moment: Moment) -> Any:
     """Share of units without any gradient, [P], in the row of each layer that tells; else 0."""
     dead, layers = moment.record.statistic("dead_fraction"), moment.layers
     norms = moment.record.statistic("norm")
@@ -25,9 +25,13 @@ def _dead_shares(moment: Moment) -> Any:
     if not (norms > 0).any():
         return None  # a loss that is constant, or zero already, says nothing of single units
     shares = np.zeros(layers.count)
-    told = dead[layers.heads]
-    shares[layers.heads] = np.where(np.isnan(told), dead[layers.bodies], told)
+    shares[layers.heads] = layers.without_gradient(dead)
     return shares
+
+
+def _dead_shares(moment: Moment) -> Any:
+    """The same of units that rest in batch after batch, going by all that were logged of late."""
+    return None if _resting(moment) is None else moment.facts.dead_shares
 
 
 def _dead(moment: Moment) -> Any:
@@ -50,7 +54,7 @@ def _dead_headline(moment: Moment, rows: Rows) -> str:
 
 def _dead_evidence(moment: Moment, rows: Rows) -> str:
     return (
-        f"{_dead_headline(moment, rows)}: no gradient reaches them "
+        f"{_dead_headline(moment, rows)}: no gradient reaches them, batch after batch "
         f"(alert from {moment.settings.dead_units:.0%})"
     )
 
@@ -119,7 +123,7 @@ def _explained(rows: Rows) -> Explained:
         ),
         (
             "ReLU units whose input is negative for every sample",
-            "a batch of very few samples, or much Dropout, so that other units rest in each batch",
+            "much Dropout behind them, or inputs that hardly differ",
         ),
         lambda m, rows: Advice(
             f"replace activation='relu' by 'leaky_relu' in {_named(m, rows)}",
@@ -166,7 +170,7 @@ def _first_layer(moment: Moment, rows: Rows) -> bool:
 
 
 def _dead_severity(moment: Moment) -> Severity:
-    """Of a batch of few samples, and behind Dropout, many units rest; of a dead layer all do."""
+    """Of a layer with some units left, something passes; of a dead one nothing."""
     shares = _dead_shares(moment)
     return "error" if shares is not None and shares.max() >= 0.95 else "warning"
 
@@ -178,7 +182,7 @@ def _percents(shares: Any) -> str:
 
 def _saturation(moment: Moment) -> Any:
     """For every row: share of units without gradient, norm of the weights into a unit."""
-    shares, layers = _dead_shares(moment), moment.layers
+    shares, layers = _resting(moment), moment.layers
     weights = moment.record.statistic("weight_norm")
     if shares is None or layers is None or weights is None or not layers.saturating.any():
         return None

@@ -1,0 +1,69 @@
+"""A loss that had fallen, and is back where it began."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+from tbgrad.diagnosis.quarters import middle_of
+from tbgrad.diagnosis.rule import Moment, Rows
+from tbgrad.diagnosis.rules.losses import DIVERGING
+from tbgrad.diagnosis.suspects import chance
+from tbgrad.diagnosis.trend import RECENT
+from tbgrad.log.tags import LOSS
+
+BACK = 0.95
+"""A loss above so much of that at first, or of a guess, is back there."""
+
+LOST = 0.2
+"""So much of it, at least, had been learned."""
+
+SURE = 6.0
+"""The difference is so many times what noise makes of it: a lowest value is chosen among many."""
+
+
+def _beginning(moment: Moment) -> float:
+    """The loss of a network that has learned nothing, as far as that is known."""
+    return float(min(moment.trend.first_loss, _or_infinite(chance(moment))))
+
+
+def _or_infinite(loss: float) -> float:
+    return math.inf if math.isnan(loss) else loss
+
+
+def _relapsed(moment: Moment) -> Any:
+    trend = moment.trend
+    if LOSS not in moment.record.scalars or moment.has_rival or trend.signed or trend.resumed:
+        return None
+    if len(trend.losses) < RECENT or not trend.first_loss > 0:
+        return None
+    began, best = _beginning(moment), trend.best
+    if not (trend.recent_loss >= BACK * began and best[0] < (1 - LOST) * began):
+        return False
+    now, error = middle_of(trend.losses)
+    sure = now - best[0] > SURE * math.hypot(error, best[1])
+    return sure and now >= BACK * began and not DIVERGING.applies(moment)
+
+
+def _headline(moment: Moment, _: Rows) -> str:
+    now, best = moment.trend.recent_loss, moment.trend.best[0]
+    return f"the loss is back at {now:.3g}, where it began, after {best:.3g}"
+
+
+def _evidence(moment: Moment, _: Rows) -> str:
+    trend, guess = moment.trend, chance(moment)
+    said = "" if math.isnan(guess) else f" (a guess has {guess:.3g})"
+    return (
+        f"the loss is {trend.recent_loss:.3g}; it was {trend.first_loss:.3g} at first{said} and "
+        f"had come down to {trend.best[0]:.3g} (alert from {BACK:.0%} of where it began)"
+    )
+
+
+RELAPSED = replace(
+    DIVERGING,
+    severity="warning",
+    applies=_relapsed,
+    evidence=_evidence,
+    headline=_headline,
+)
