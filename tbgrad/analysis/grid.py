@@ -47,8 +47,10 @@ class Grid:
         self.evaluated = np.zeros(self._shape, bool)
         self._rough = np.zeros(self._shape, bool)
 
-    def go_on(self, start: Landscape, axes: Sequence[Axis], centre_loss: float) -> None:
-        """Take over what was evaluated before.
+    def go_on(
+        self, start: Landscape, axes: Sequence[Axis], centre_loss: float, losses: Losses
+    ) -> None:
+        """Take over what was evaluated before, once a point far out is seen to be the same still.
 
         Raises:
             HessianError: it is of other axes, or of other weights.
@@ -59,9 +61,18 @@ class Grid:
             and np.allclose(a.coordinates, b.coordinates, rtol=1e-6, atol=1e-12)
             for a, b in zip(start.axes, axes, strict=True)
         )
-        if not same or not np.isclose(start.centre_loss, centre_loss, rtol=1e-5):
+        if same and np.isclose(start.centre_loss, centre_loss, rtol=1e-5):
+            known = np.argwhere(start.evaluated & np.isfinite(start.loss))
+            places = np.column_stack([a.coordinates[known[:, i]] for i, a in enumerate(axes)])
+            far = int(np.argmax(np.abs(places).sum(axis=1))) if len(known) else -1
+            same = far < 0 or bool(
+                np.isclose(losses(places[[far]])[0][0], start.loss[tuple(known[far])], rtol=1e-4)
+            )
+        else:
+            same = False
+        if not same:
             raise HessianError(
-                "start is of other axes or other weights: pass what the same call has returned."
+                "start is of other axes, directions or weights: pass what the same call returned."
             )
         if self.norm.size and start.gradient_norm is None:
             raise HessianError("start has no norms of the gradient: leave gradient=False.")

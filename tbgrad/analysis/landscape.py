@@ -179,7 +179,7 @@ def _axes(
     *,
     whole: bool = False,
 ) -> tuple[Axis, ...]:
-    """Where along each direction the loss is asked for; 0 is among it, with `whole` 1 too."""
+    """Where along each direction the loss is asked for; with `whole` 0 and 1 are among it."""
     if points < 3:
         raise HessianError(f"points are at least 3, not {points}.")
     axes = []
@@ -191,8 +191,6 @@ def _axes(
             raise HessianError(f"extent rises from its first to its second number, not {extent}.")
         coordinates = np.linspace(low, high, points)
         if whole:
-            inside = (coordinates > 0) & (coordinates < 1)
-            coordinates = np.union1d(coordinates[inside], coordinates[~inside])
             coordinates = np.union1d(coordinates, [0.0, 1.0])
         axes.append(Axis(direction.label, coordinates, float(np.linalg.norm(direction.vector))))
     return tuple(axes)
@@ -221,7 +219,7 @@ def _evaluated(
                 f"{again:.9g}. Turn dropout off and keep the data as they are."
             )
         if start is not None:
-            grid.go_on(start, axes, float(first))
+            grid.go_on(start, axes, float(first), losses)
         most = max(1, (64 << 20) // (4 * at.size)) if gradient else 1 << 20
         grid.fill(losses, most, progress)
     path: tuple[PathPoint, ...] = ()

@@ -60,8 +60,6 @@ class SensitivityProbe:
 
     def __init__(self, settings: Sensitivity, model: Any, attachment: Attachment) -> None:
         self._settings, self._model, self._attachment = settings, model, attachment
-        x, y = (np.asarray(part)[: settings.samples] for part in settings.data)
-        self._x, self._y = x, y
         self._gradients: hessian.InputGradients | None = None
         self._schedule = EstimateSchedule(settings.every, settings.budget, time.monotonic())
 
@@ -74,11 +72,12 @@ class SensitivityProbe:
         try:
             step = self._attachment.step
             method = self._settings.method
+            x, y = (np.asarray(part)[: self._settings.samples] for part in self._settings.data)
             if self._gradients is None:
                 self._gradients = gradients_for(self._model, method)
-            maps = maps_from(self._gradients, self._x, self._y, method)
+            maps = maps_from(self._gradients, x, y, method)
             tag = f"sensitivity/{method}"
-            self._attachment.log_value(encode.images(tag, pictures(self._x, maps)))
+            self._attachment.log_value(encode.images(tag, pictures(x, maps)))
         except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
             self._schedule.end()
             self._attachment.log.note(f"no sensitivity from step {step} on. {brief(error)}")

@@ -203,10 +203,13 @@ def test_what_was_ended_shows_the_whole_plane_and_goes_on():
     with pytest.raises(KeyboardInterrupt):  # silent, it is part of something else that is to end
         plane(hessian.BatchedLoss(loss, Ending(8).batches, ()), [w], axes, progress=False)
     np.testing.assert_array_equal(w, [0.2, 0.1])
-    with pytest.raises(HessianError, match="other axes or other weights"):
+    with pytest.raises(HessianError, match="other axes, directions or weights"):
         plane(loss, [w], axes, points=31, start=ended)
+    turned = [axes[0], [np.array([0.5, 0.5])]]
+    with pytest.raises(HessianError, match="other axes, directions or weights"):
+        plane(loss, [w], turned, points=33, start=ended)
     w.assign([0.3, 0.1])
-    with pytest.raises(HessianError, match="other axes or other weights"):
+    with pytest.raises(HessianError, match="other axes, directions or weights"):
         plane(loss, [w], axes, points=33, start=ended)
 
 

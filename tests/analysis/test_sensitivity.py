@@ -209,6 +209,16 @@ def test_a_training_with_pictures(tmp_path):
     assert second != first
 
 
+def test_data_that_do_not_fit_end_the_pictures_alone(tmp_path):
+    model = compiled(keras.Input((4,)), keras.layers.Dense(3), loss=from_logits())
+    monitor = tbgrad.GradientMonitor(tmp_path, sensitivity=tbgrad.Sensitivity((IMAGES, [0, 1, 2])))
+    model.fit(FEW, CLASSES, batch_size=1, epochs=2, verbose=0, callbacks=[monitor])
+    run = tbgrad.read(tmp_path)["."]
+    (note,) = [text for _, text in run.notes if "sensitivity" in text]
+    assert note.startswith("no sensitivity from step 0 on. ")
+    assert run["gradient/norm"].steps.tolist() == list(range(1, 11))
+
+
 def test_settings_that_make_no_sense():
     for arguments, sentence in (
         ({"data": FEW}, "is \\(x, y\\)"),
