@@ -61,12 +61,13 @@ class SensitivityProbe:
     def __init__(self, settings: Sensitivity, model: Any, attachment: Attachment) -> None:
         self._settings, self._model, self._attachment = settings, model, attachment
         self._gradients: hessian.InputGradients | None = None
+        self._failed = False
         self._schedule = EstimateSchedule(settings.every, settings.budget, time.monotonic())
 
     def look(self, step: int, *, last: bool = False) -> None:
         """Log the maps where they are due; a failure ends them, no more."""
         due = last or self._schedule.due(step, time.monotonic())
-        if not due or self._schedule.has(step):
+        if not due or self._failed or self._schedule.has(step):
             return
         begun = time.perf_counter()
         try:
@@ -79,7 +80,7 @@ class SensitivityProbe:
             tag = f"sensitivity/{method}"
             self._attachment.log_value(encode.images(tag, pictures(x, maps)))
         except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
-            self._schedule.end()
+            self._failed = True
             self._attachment.log.note(f"no sensitivity from step {step} on. {brief(error)}")
             return
         self._schedule.done(step, time.perf_counter() - begun)
