@@ -28,7 +28,7 @@ def main() -> None:
         subprocess.run([sys.executable, *demo], stdin=subprocess.DEVNULL, check=True)
         svg = Path(scratch) / "terminal.svg"
         save_terminal(runs, svg, TERMINAL, keys=("down", "down"))
-        _to_png(svg, TARGET / "terminal.png")
+        to_png(svg, TARGET / "terminal.png")
         for name, dark in (("tab.png", False), ("tab-dark.png", True)):
             save_tab(runs, TARGET / name, dark, TAB)
         (case,) = [case for case in planted() if case.name == "mlp one wild batch"]
@@ -37,7 +37,8 @@ def main() -> None:
     print(f"pictures written to {TARGET}")
 
 
-def _to_png(svg: Path, png: Path) -> None:
+def to_png(svg: Path, png: Path) -> None:
+    """A picture of the app in pixels."""
     with chromium() as browser:
         page = browser.new_page(viewport={"width": 1200, "height": 1000})
         page.set_content(f"<body style='margin:0'>{svg.read_text()}</body>")
