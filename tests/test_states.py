@@ -81,6 +81,8 @@ class Faces:
         """Take in what they say now; the terminal shows one run after the other."""
         for name in names:
             self.said["tab", name] = self.tab(name)
+        if "Overview:" in self._terminal.screen.display[0]:  # it met several runs at once
+            self._terminal.send("\r")
         for _ in names:
             self._terminal.send("n")
             self._terminal.settle(0.4)
