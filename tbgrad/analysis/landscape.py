@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -70,7 +71,8 @@ def line(
     else:
         directions = given_directions([at.flatten(direction, "direction")])
     axes = _axes(directions, points, [extent], whole=to is not None)
-    return _evaluated(at, directions, axes, gradient, tolerance, start, progress)
+    found = _evaluated(at, directions, axes, gradient, tolerance, start, progress)
+    return replace(found, joins_two=to is not None)
 
 
 def plane(

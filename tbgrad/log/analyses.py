@@ -99,6 +99,7 @@ def _landscape(record: Landscape) -> dict[str, Any]:
         ],
         "explained": list(record.explained),
         "samples": record.samples,
+        "joins_two": record.joins_two,
     }  # fmt: skip
 
 
@@ -125,6 +126,7 @@ def _landscape_of(content: Mapping[str, Any]) -> Landscape:
         ),
         explained=tuple(number(each) for each in content.get("explained", ())),
         samples=int(content.get("samples", 0)),
+        joins_two=bool(content.get("joins_two", False)),
     )
 
 

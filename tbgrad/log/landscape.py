@@ -52,6 +52,7 @@ class Landscape:
         explained: share of the movement of the path that lies along each axis, () where there is
             none.
         samples: what the loss is a mean over; 0 where that is not known.
+        joins_two: whether it is the line from one set of weights, at 0, to another, at 1.
     """
 
     axes: tuple[Axis, ...]
@@ -62,6 +63,7 @@ class Landscape:
     path: tuple[PathPoint, ...] = ()
     explained: tuple[float, ...] = ()
     samples: int = 0
+    joins_two: bool = False
 
     @property
     def complete(self) -> bool:
@@ -77,23 +79,31 @@ class Landscape:
         return float(finite[place]), tuple(where)
 
     @property
+    def has_barrier(self) -> bool:
+        """Whether it joins two sets of weights and the loss was computed at both."""
+        if not self.joins_two or len(self.axes) != 1:
+            return False
+        place = self.axes[0].coordinates
+        return all(bool(self.evaluated[place == end].any()) for end in (0.0, 1.0))
+
+    @property
     def barrier(self) -> float:
         """How far the loss rises above the straight line between its values at 0 and 1.
 
-        Of a line from one set of weights (0) to another (1): are they of one basin? The largest
-        rise over the evaluated points between, 0 where there is none (Frankle, Dziugaite, Roy and
-        Carbin, "Linear mode connectivity and the lottery ticket hypothesis", ICML 2020).
+        Of a line from one set of weights to another: are they of one basin? The largest rise over
+        the evaluated points between, 0 where there is none (Frankle, Dziugaite, Roy and Carbin,
+        "Linear mode connectivity and the lottery ticket hypothesis", ICML 2020).
 
         Raises:
-            ValueError: it is a plane, or has no values at 0 and 1.
+            ValueError: it joins no two sets of weights, or was ended before both were evaluated.
         """
-        if len(self.axes) != 1:
-            raise ValueError("barrier is of a line; this is a plane")
+        if not self.has_barrier:
+            raise ValueError(
+                "A barrier is of a line from one set of weights to another, evaluated at both: "
+                "tbgrad.analysis.line(…, to=other_weights)."
+            )
         place = self.axes[0].coordinates
-        ends = [np.flatnonzero(np.isclose(place, end)) for end in (0.0, 1.0)]
-        if not all(len(end) for end in ends):
-            raise ValueError("barrier needs the loss at 0 and at 1: coordinates has not both")
-        start, stop = (float(self.loss[end[0]]) for end in ends)
+        start, stop = (float(self.loss[place == end][0]) for end in (0.0, 1.0))
         between = (place >= 0) & (place <= 1) & self.evaluated
         rise = self.loss[between] - (start + place[between] * (stop - start))
         return float(np.max(np.where(np.isnan(rise), math.inf, rise), initial=0.0))

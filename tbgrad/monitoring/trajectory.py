@@ -63,8 +63,9 @@ class Trajectory:
         self._waiting: weakref.ref[Any] | None = None
 
     def due(self, step: int) -> bool:
-        """Whether it is time, and the place before has been written."""
-        return step >= self._next and (self._waiting is None or self._waiting() is None)
+        """Whether it is time, or the training was set back, and the last place is written."""
+        free = self._waiting is None or self._waiting() is None
+        return free and (step >= self._next or step < self._last)
 
     def take(
         self, step: int, parameters: Sequence[Parameter], weights: Callable[[], Sequence[Any]]

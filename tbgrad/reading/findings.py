@@ -74,14 +74,9 @@ def landscape_words(found: Landscape) -> list[Phrase]:
     missing = int((~found.evaluated).sum())
     if missing:
         words.append(Phrase(f"{missing:,} of {found.loss.size:,} interpolated", "warning"))
-    if joins_two(found):
+    if found.has_barrier:
         words.append(Phrase(f"barrier {number(found.barrier)}"))
     return words
-
-
-def joins_two(found: Landscape) -> bool:
-    """Whether it is the line from one set of weights, at 0, to another, at 1."""
-    return len(found.axes) == 1 and {0.0, 1.0} <= set(found.axes[0].coordinates.tolist())
 
 
 def point_cells(number_of: int, point: CriticalPoint) -> tuple[str, ...]:

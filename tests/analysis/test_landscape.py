@@ -146,9 +146,17 @@ def test_the_barrier_between_two_minima():
     assert {0.0, 1.0} <= set(double_well.axes[0].coordinates)
     one_basin = line(lambda: tf.reduce_sum((w - 3) ** 2), [w], to=[np.array([1.0])], points=11)
     assert one_basin.barrier == 0
-    elsewhere = line(lambda: tf.reduce_sum(w**2), [w], [np.array([1.0])], extent=(0.1, 0.2))
-    with pytest.raises(ValueError, match="at 0 and at 1"):
+    # A line along a direction has 0 and 1 on it too, and joins nothing.
+    elsewhere = line(lambda: tf.reduce_sum(w**2), [w], [np.array([1.0])], points=11)
+    assert {0.0, 1.0} <= set(elsewhere.axes[0].coordinates)
+    assert not elsewhere.has_barrier
+    with pytest.raises(ValueError, match="to=other_weights"):
         print(elsewhere.barrier)
+    ended = line(
+        hessian.BatchedLoss(lambda: tf.reduce_sum(w**2), Ending(5).batches, ()), [w],
+        to=[np.array([1.0])],
+    )  # fmt: skip
+    assert not ended.has_barrier  # what is interpolated at its ends is no loss
 
 
 def test_points_that_neighbours_tell_are_not_evaluated():

@@ -49,6 +49,17 @@ def test_no_place_is_taken_while_one_waits_to_be_written():
     assert log.due(2)
 
 
+def test_a_training_that_is_set_back_is_followed_anew():
+    steps = []
+    log = Trajectory(False, lambda step, make: steps.append((step, make())), print)
+    log.take(1000, ROWS, lambda: [np.zeros((20, 300))])
+    assert not log.due(1001)
+    assert log.due(3)
+    log.take(3, ROWS, lambda: [np.zeros((20, 300))])
+    assert log.due(4)
+    assert [step for step, _ in steps] == [1000, 3]
+
+
 def test_more_weights_than_are_kept_one_by_one(monkeypatch):
     monkeypatch.setattr(trajectory, "MOST_EXACT", 5999)
     notes, made = [], []

@@ -38,10 +38,11 @@ def plane() -> Landscape:
 
 def line() -> Landscape:
     """Two basins with a barrier of 0.5 between them."""
-    x = np.linspace(-0.25, 1.25, 31)
+    x = np.linspace(-0.25, 1.25, 31).round(12)
     loss = 0.1 + 8 * (x * (1 - x)) ** 2
     axis = Axis("from these weights (0) to those (1)", x, 12.5)
-    return Landscape((axis,), loss, np.ones(31, bool), 0.1, np.abs(np.gradient(loss, x)))
+    norm = np.abs(np.gradient(loss, x))
+    return Landscape((axis,), loss, np.ones(31, bool), 0.1, norm, joins_two=True)
 
 
 def critical_points() -> list[CriticalPoint]:

@@ -27,6 +27,9 @@ REMOTE_SECONDS = 5.0
 LOOKING_SHARE = 0.01
 """Of one core, for looking at files that have not grown: of many runs each look takes longer."""
 
+JUDGING_SHARE = 0.1
+"""Of one core, for the alerts of runs that nobody looks at alone."""
+
 IDLE_AFTER = 60.0
 
 HANGING_SECONDS = 5.0
@@ -82,6 +85,8 @@ class Poller:
         self._publish = publish
         self._hanging_seconds = hanging_seconds
         self.watched = ""
+        self._judged: set[str] = set()
+        self._rests_until = 0.0
         self._stopped = threading.Event()
         self._looking_since: float | None = None
         self._thread = threading.Thread(target=self._run, name="tbgrad-poller", daemon=True)
@@ -145,16 +150,25 @@ class Poller:
                 self._stopped.wait(REMOTE_SECONDS if remote else min(IDLE_SECONDS, pause))
 
     def _judge(self, runs: Mapping[str, Run]) -> set[str]:
-        """Look for the alerts of runs that are not judged, for as long as a look may take."""
-        deadline = time.monotonic() + POLL_SECONDS
+        """Look for the alerts of runs that are not judged, for as long as a look may take.
+
+        Runs that were judged before, and have grown, wait for their share of the time.
+        """
+        begun = time.monotonic()
+        rested = begun >= self._rests_until
         judged = set()
         for name, run in runs.items():
-            if facts.is_judged(run) or not facts.has_begun(run):
+            known = facts.is_judged(run) or not facts.has_begun(run)
+            if known or (name in self._judged and not rested):
                 continue
             facts.judgement(run)
             judged.add(name)
-            if time.monotonic() > deadline:
+            if time.monotonic() - begun > POLL_SECONDS:
                 break
+        self._judged |= judged
+        if judged:
+            now = time.monotonic()
+            self._rests_until = now + (now - begun) / JUDGING_SHARE
         return judged
 
     def _feel(self, runs: Mapping[str, Run], changed: set[str]) -> None:
