@@ -41,7 +41,7 @@ def line() -> Landscape:
     x = np.linspace(-0.25, 1.25, 31).round(12)
     loss = 0.1 + 8 * (x * (1 - x)) ** 2
     axis = Axis("from these weights (0) to those (1)", x, 12.5)
-    norm = np.abs(np.gradient(loss, x))
+    norm = 1e-3 + np.abs(np.gradient(loss, x))
     return Landscape((axis,), loss, np.ones(31, bool), 0.1, norm, joins_two=True)
 
 
