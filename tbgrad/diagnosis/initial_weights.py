@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from tbgrad.diagnosis.network import CONSTANT
 from tbgrad.diagnosis.rule import Moment
 from tbgrad.diagnosis.suspects import Suspect
+from tbgrad.log.records import Manifest
 
 RECTIFIED = {"relu", "leaky_relu", "relu6", "elu", "gelu", "silu", "swish", "prelu", "mish"}
 """Activations that take away about half, for which he_normal makes up."""
@@ -15,6 +16,12 @@ RECTIFIED = {"relu", "leaky_relu", "relu6", "elu", "gelu", "silu", "swish", "pre
 WIDE = 5.0
 """Norm of the weights into a unit that begin too large: he_normal makes it 1.4, glorot about 1."""
 
+SUITS = 2**0.5
+"""Norm of the weights into a unit above which even units of relu make more of what they get."""
+
+TOGETHER = 100.0
+"""Layers in a row that make so much more of what comes in begin too large, none of them by much;
+those that leave the square of it too little, too small."""
 
 THIN = 0.3
 """The same of weights that begin too small."""
@@ -71,22 +78,28 @@ def alike_rows(moment: Moment) -> NDArray[np.bool_] | None:
 
 
 def wide_weights(moment: Moment) -> Suspect | None:
-    """Weights that begin too large."""
+    """Weights that begin too large: some by far, or many that add up over the depth."""
     layers, first = moment.layers, moment.facts.first_weights
-    if layers is None or first is None or len(first) != layers.count or not len(layers.kernels):
+    manifest = moment.manifest
+    if layers is None or first is None or len(first) != layers.count or manifest is None:
         return None
-    scales = (first / np.sqrt(layers.units))[layers.kernels]
-    if np.isnan(scales).all() or not np.nanmax(scales) > WIDE:
-        return None
-    worst, manifest = float(np.nanmax(scales)), moment.manifest
+    scales = np.nan_to_num(first / np.sqrt(layers.units), nan=0.0)
+    kernels = np.isin(np.arange(layers.count), layers.kernels)
+    rows = kernels & (scales > WIDE)
+    worst = float(scales[kernels].max(initial=0.0))
     cause = (
         f"weights that begin too large: those into a unit have a norm of {worst:.2g}, about 1 is "
         "usual"
     )
-    rows = np.zeros(layers.count, np.bool_)
-    rows[layers.kernels] = scales > WIDE
-    of = [manifest.parameters[i].path for i in np.flatnonzero(rows)] if manifest is not None else []
-    if of and all("recurrent_kernel" in path for path in of):
+    if not rows.any():
+        # What a normalization scales again behind a layer does not add up.
+        rows = kernels & _plain(manifest) & (scales > SUITS)
+        grows = float(np.prod(scales[rows] / SUITS))
+        if not grows > TOGETHER:
+            return None
+        cause += f", and {rows.sum()} layers make {grows:.1g} times too much of it together"
+    of = [manifest.parameters[i].path for i in np.flatnonzero(rows)]
+    if all("recurrent_kernel" in path for path in of):
         return Suspect(cause, "use recurrent_initializer='orthogonal'")
     return Suspect(
         cause,
@@ -95,15 +108,34 @@ def wide_weights(moment: Moment) -> Suspect | None:
 
 
 def thin_weights(moment: Moment) -> Suspect | None:
-    """Weights that begin too small."""
+    """Weights that begin too small: by far, or by an amount that adds up over the depth."""
     layers, first = moment.layers, moment.facts.first_weights
-    if layers is None or first is None or len(first) != layers.count or len(layers.kernels) < 2:
+    manifest = moment.manifest
+    if layers is None or first is None or len(first) != layers.count or manifest is None:
         return None
-    usual = float(np.median((first / np.sqrt(layers.units))[layers.kernels]))
-    if not 0 < usual < THIN:
+    if len(layers.kernels) < 2:
         return None
-    return Suspect(
+    scales = np.nan_to_num(first / np.sqrt(layers.units), nan=0.0)
+    usual = float(np.median(scales[layers.kernels]))
+    if not usual > 0:
+        return None
+    cause = (
         f"weights that begin too small: those into a unit have a norm of {usual:.1g}, about 1 is "
-        "usual",
+        "usual"
+    )
+    if usual >= THIN:
+        of_relu = np.array([p.activation in RECTIFIED for p in manifest.parameters], np.bool_)
+        rows = layers.inner & of_relu & _plain(manifest) & (scales > 0)
+        shrinks = float(np.prod(scales[rows] / SUITS))
+        if not shrinks < 1 / TOGETHER**2:
+            return None
+        cause += f", and {rows.sum()} layers leave {shrinks:.0e} of it together"
+    return Suspect(
+        cause,
         f"set kernel_initializer={initializer(moment, layers.inner)!r} in all hidden layers",
     )
+
+
+def _plain(manifest: Manifest) -> NDArray[np.bool_]:
+    """Rows of layers behind which no normalization scales again, [P]."""
+    return np.array([p.normalization in ("", "none") for p in manifest.parameters], np.bool_)

@@ -30,7 +30,8 @@ RELU, TANH = made(), made("tanh")
 
 def table(**columns: Any) -> np.ndarray:
     """A healthy record: norms of 1, weights of 4 (one a column), updates of a thousandth."""
-    found = np.zeros((2 * LAYERS, len(STATISTICS)), np.float32)
+    rows = max((len(v) for v in columns.values() if np.ndim(v)), default=2 * LAYERS)
+    found = np.zeros((rows, len(STATISTICS)), np.float32)
     usual = {"norm": 1, "norm_max": 1, "weight_norm": 4, "update_norm": 4e-3, "cosine": 0.4}
     for name, values in (usual | columns).items():
         found[:, STATISTICS.index(name)] = values

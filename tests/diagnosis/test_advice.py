@@ -10,7 +10,7 @@ import pytest
 
 from tbgrad.diagnosis.change import amount
 from tbgrad.log.batches import Batches
-from tests.diagnosis.histories import RELU, TANH, alerts, noise, of_kernels
+from tests.diagnosis.histories import RELU, TANH, alerts, made, noise, of_kernels
 from tests.diagnosis.test_rules_of_setup import of, set_to
 
 WIDE = {"norm": 1e4, "norm_max": 1e4, "weight_norm": of_kernels(40, 40, 40, 4)}
@@ -33,6 +33,28 @@ def test_weights_that_begin_too_large_are_named(manifest: Any, norms: Any, advic
     wide = WIDE | {"weight_norm": of_kernels(*norms)}
     found = alerts(range(1, 20), leaps, lambda _: wide, manifest)
     assert of(found, "exploding_gradient").advice == advice
+
+
+@pytest.mark.parametrize(
+    ("norm", "depth", "told"), [(12, 8, True), (5.6, 16, False), (12, 3, False)]
+)
+def test_weights_that_are_too_large_by_little_add_up(norm: float, depth: int, told: bool) -> None:
+    # Into a unit: 12 / 4 = 3, which is 2.1 times what suits relu; 2.1 ** 7 > 100.
+    large = {"weight_norm": of_kernels(*[norm] * depth)} | dict.fromkeys(("norm", "norm_max"), 1e4)
+    opened = alerts(range(1, 20), leaps, lambda _: large, made(layers=depth))
+    found = of(opened, "exploding_gradient")
+    assert ("kernel_initializer" in found.advice) is told
+    assert ("layers make" in found.causes[0]) is told
+
+
+@pytest.mark.parametrize(("norm", "told"), [(1.28, True), (4.0, False)])
+def test_weights_that_are_too_small_by_little_add_up(norm: float, told: bool) -> None:
+    # Into a unit: 0.32, as of a variance of 0.1 over the inputs; the gradient falls alike.
+    fading = {"norm": of_kernels(*[10.0 ** (i - 12) for i in range(12)]),
+              "weight_norm": of_kernels(*[norm] * 12)}  # fmt: skip
+    found = alerts(range(1, 20), columns=lambda _: fading, manifest=made(layers=12))
+    advice = of(found, "vanishing_gradient").advice
+    assert (advice == "set kernel_initializer='he_normal' in all hidden layers") is told
 
 
 def test_a_recurrence_that_begins_too_large() -> None:
