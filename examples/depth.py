@@ -14,8 +14,8 @@ from `entry` at the input to `out`, at the first steps:
 * `16-relu-small`: a twentieth of that variance, and all have 1e-10: the gradient vanishes on its
   way back, and what goes forward had vanished before. The loss stays where guessing is.
 * `16-relu-small-skip`: begun alike, with a path around each layer, and all have 2 to 7.
-* `16-relu-large`: four times the variance, and gradients and loss of a hundred thousand:
-  the alert `exploding_gradient`.
+* `16-relu-large`: four times the variance, and gradients and loss of a hundred thousand: the alert
+  `exploding_gradient` names the weights, of which 16 layers make 7e4 times too much together.
 * `16-relu-large-norm`: normalized, it begins at a loss of 2.6; but layers at the input still have
   some fifteen times the gradient of those at the output.
 """
