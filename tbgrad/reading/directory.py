@@ -16,7 +16,7 @@ from typing import Any
 
 from tbgrad.reading.builder import RunBuilder
 from tbgrad.reading.columns import Limits, limits_of
-from tbgrad.reading.places import place_of
+from tbgrad.reading.places import Logdir, place_of
 from tbgrad.reading.run import Run
 from tbgrad.reading.series import Buckets, Series
 from tbgrad.reading.tree import unaliased
@@ -92,7 +92,7 @@ def _size(path: Any) -> int:
 
 
 class LogDirectory:
-    """Follows every run below a directory, including runs and files that appear later.
+    """Follows every run below a directory, or several, including what appears later.
 
     `poll` reads what is new and replaces `runs` by a new dict in which the changed entries are new.
     Long series are kept in a bounded number of buckets (see `Series`), and TensorBoard's histograms
@@ -105,7 +105,7 @@ class LogDirectory:
         MissingExtraError: `logdir` is remote and what reads it is not installed.
     """
 
-    def __init__(self, logdir: str | Path, *, bounded: bool | Limits = True) -> None:
+    def __init__(self, logdir: Logdir, *, bounded: bool | Limits = True) -> None:
         self._limits = limits_of(bounded)
         self.place = place_of(logdir)
         self.path = self.place.path

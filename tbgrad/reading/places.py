@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from tbgrad.reading.tree import find_event_files
 
@@ -65,13 +66,72 @@ class LocalPlace:
             raise FileNotFoundError(f"{self.path} does not exist: {meant}")
 
 
-def place_of(logdir: str | os.PathLike[str]) -> Place:
+class SeveralPlaces:
+    """Several places as one: a run's name begins with that of its place."""
+
+    def __init__(self, places: Sequence[Place]) -> None:
+        self.path = ", ".join(str(place.path) for place in places)
+        self.remote = any(place.remote for place in places)
+        self._places = dict(zip(_names([str(p.path) for p in places]), places, strict=True))
+
+    def event_files(
+        self, problems: dict[str, str], aliases: dict[str, str] | None = None
+    ) -> dict[str, list[Any]]:
+        """What is in each of them now."""
+        found: dict[str, list[Any]] = {}
+        for name, place in self._places.items():
+            same: dict[str, str] = {}
+            files = place.event_files(problems, same)
+            found |= {_within(name, run): paths for run, paths in files.items()}
+            if aliases is not None:
+                aliases |= {_within(name, run): _within(name, own) for run, own in same.items()}
+        return found
+
+    def exists(self) -> bool:
+        """Whether one of them is there."""
+        return any(place.exists() for place in self._places.values())
+
+    def check(self) -> None:
+        """Raise FileNotFoundError where one of them is not."""
+        for place in self._places.values():
+            place.check()
+
+
+def _names(paths: Sequence[str]) -> list[str]:
+    """Names of directories: what is last in their paths, and as much before it as they differ in.
+
+    >>> _names(["/a/runs", "/b/runs"])
+    ['a/runs', 'b/runs']
+    """
+    parts = [[part for part in path.split("/") if part and part != "."] for path in paths]
+    for length in range(1, max(map(len, parts), default=1) + 1):
+        names = ["/".join(part[-length:]) or "/" for part in parts]
+        if len(set(names)) == len(names):
+            return names
+    return list(paths)
+
+
+def _within(directory: str, run: str) -> str:
+    return directory if run == "." else f"{directory}/{run}"
+
+
+Logdir: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
+"""One directory of logs, or several."""
+
+
+def place_of(logdir: Logdir) -> Place:
     """The place that a user names: `~` is their home, "gs://…" and the like are remote.
+
+    Several of them are one place, in which a directory that is named twice is once.
 
     Raises:
         NotADirectoryError: it is a file.
         OSError: it is on another machine, or needs what is not installed; the sentence says more.
     """
+    if not isinstance(logdir, str | os.PathLike):
+        distinct = list(dict.fromkeys(os.path.normpath(d) if _is_local(d) else d for d in logdir))
+        places = [place_of(each) for each in distinct]
+        return places[0] if len(places) == 1 else SeveralPlaces(places)
     text = os.fspath(logdir)
     if _URL.match(text):
         from tbgrad.reading.remote import RemotePlace
@@ -85,6 +145,10 @@ def place_of(logdir: str | os.PathLike[str]) -> Place:
             f"ssh -t {host} tbgrad watch {directory or '.'}"
         )
     return LocalPlace(path)
+
+
+def _is_local(logdir: str | os.PathLike[str]) -> bool:
+    return not _URL.match(os.fspath(logdir))
 
 
 class OtherMachineError(OSError):

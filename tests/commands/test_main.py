@@ -132,7 +132,8 @@ def test_names_that_are_not_utf8_or_the_terminal_cannot_show(logdir):
 
 def test_watch_without_a_terminal_names_the_alternative(logdir):
     assert refusal("watch", logdir, stdin=subprocess.DEVNULL) == (
-        f"watch needs a terminal; in a pipe or a script use: tbgrad report {logdir}"
+        f"watch needs a terminal; in a pipe or a script use: tbgrad watch --once {logdir}, "
+        f"or tbgrad report {logdir}"
     )
 
 
@@ -184,12 +185,17 @@ def test_demo_and_watch_are_given_what_was_asked(monkeypatch, tmp_path):
     )
 
     app = types.ModuleType("tbgrad_tui")
-    app.watch = lambda logdir: calls.append(logdir) or 5
+    app.watch = lambda logdir, **options: calls.append((logdir, options)) or 5
     monkeypatch.setitem(sys.modules, "tbgrad_tui", app)
     monkeypatch.setattr("sys.stdin", TerminalStream())
     monkeypatch.setattr("sys.stdout", TerminalStream())
+    usual = {"pattern": "*", "once": False, "light": None, "ascii": False}
     assert main.main(["watch", str(tmp_path / "later")]) == 5
-    assert calls[2] == str(tmp_path / "later")
+    assert calls[2] == (str(tmp_path / "later"), usual)
+    assert main.main(["watch", "--light", "--ascii", "--run", "a*", "x", "y"]) == 5
+    assert calls[3] == (["x", "y"], usual | {"pattern": "a*", "light": True, "ascii": True})
+    assert main.main(["watch", "--dark"]) == 5
+    assert calls[4] == (".", usual | {"light": False})
 
 
 class TerminalStream:

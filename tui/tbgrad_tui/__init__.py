@@ -6,34 +6,81 @@ status = tbgrad_tui.watch("runs")
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tbgrad.reading.places import Logdir
 
 __all__ = ["watch"]
 
+COLUMNS, ROWS = 120, 40
+"""Of a frame that is not printed on a terminal."""
 
-def watch(logdir: str | Path) -> int:
-    """Show the runs below `logdir` until the user quits; the exit status for the shell.
+
+def watch(
+    logdir: Logdir,
+    *,
+    pattern: str = "*",
+    once: bool = False,
+    light: bool | None = None,
+    ascii: bool = False,
+) -> int:
+    """Show the runs below `logdir`, or several, until the user quits; the status for the shell.
 
     A directory that does not exist yet is waited for. Without a terminal, or where `logdir` is a
     file or on another machine, a sentence goes to standard error and the status is 2.
+
+    Args:
+        logdir: a directory of logs, or several.
+        pattern: only runs whose name matches it, such as "mnist/*".
+        once: print one frame as text instead, of the size of the terminal or 120 × 40.
+        light: colours for a light background, or for a dark one; by default the terminal is asked.
+        ascii: draw with ASCII alone, as where the language is C.
     """
+    import os
     import sys
 
+    from rich.console import Console
+
     from tbgrad.reading.places import place_of
+    from tbgrad_tui.terminal import Background, in_ascii
 
     try:
         place = place_of(logdir)
+        if once:
+            place.check()
     except OSError as error:
         print(error, file=sys.stderr)
         return 2
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    console = Console()
+    on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    if not on_terminal and not once:
         print(
-            "tbgrad watch needs a terminal: use `tbgrad report` for a report in plain text",
+            "tbgrad watch needs a terminal: use `tbgrad watch --once` for one frame, or `tbgrad "
+            "report` for a report in plain text",
             file=sys.stderr,
         )
         return 2
+    if on_terminal and not once and os.environ.get("TERM") == "dumb":
+        print("this terminal (TERM=dumb) shows one frame only", file=sys.stderr)
+        once = True
+    if on_terminal and light is None and console.color_system is not None:
+        with Background.asked() as background:
+            import tbgrad_tui.app  # noqa: F401 - meanwhile
+        light = background.light
+    from tbgrad_tui.chart.appearance import Appearance, colours_of
+
+    system = colours_of(console.color_system)
+    appearance = Appearance(bool(light), system, ascii or in_ascii())
+    if once:
+        from tbgrad_tui.screenshot import print_once
+
+        if not console.is_terminal:
+            console = Console(width=COLUMNS, height=ROWS)
+        print_once(logdir, console, appearance, pattern)
+        return 0
     from tbgrad_tui.app import WatchApp
 
-    app = WatchApp(place.path)
+    app = WatchApp(logdir, pattern=pattern, appearance=appearance)
     app.run()
     return app.return_code or 0

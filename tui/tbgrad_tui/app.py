@@ -15,9 +15,12 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 
 from tbgrad.log.records import Alert
+from tbgrad.reading.places import Logdir
 from tbgrad.reading.run import Run
 from tbgrad_tui import facts
-from tbgrad_tui.poller import HANGING_SECONDS, Poller, Snapshot, SnapshotRead
+from tbgrad_tui.chart.appearance import Appearance
+from tbgrad_tui.chart.canvas import set_appearance
+from tbgrad_tui.poller import HANGING_SECONDS, Poller, Snapshot, SnapshotRead, name_of
 from tbgrad_tui.screens.alerts import AlertsPage
 from tbgrad_tui.screens.overview import OverviewScreen
 from tbgrad_tui.screens.page import Page, help_lines, note_lines, unread_lines
@@ -36,10 +39,11 @@ from tbgrad_tui.widgets.summary import Summary
 
 
 class WatchApp(App[None]):
-    """Shows the runs below a directory while they are written.
+    """Shows the runs below a directory, or several, while they are written.
 
-    `clock` tells the time in seconds since the epoch; tests and screenshots set it. A log that does
-    not answer for `hanging_seconds` is said to be silent.
+    Only runs whose name matches `pattern` are shown. `clock` tells the time in seconds since the
+    epoch; tests and screenshots set it. A log that does not answer for `hanging_seconds` is said to
+    be silent. `appearance` says what the terminal is like.
     """
 
     TITLE = "tbgrad"
@@ -50,12 +54,17 @@ class WatchApp(App[None]):
 
     def __init__(
         self,
-        logdir: Path | str,
+        logdir: Logdir,
         clock: Callable[[], float] = time.time,
         hanging_seconds: float = HANGING_SECONDS,
+        pattern: str = "*",
+        appearance: Appearance | None = None,
     ) -> None:
+        self.appearance = appearance or Appearance()  # the styles ask for it at once
+        set_appearance(self.appearance)
         super().__init__()
-        self.logdir = logdir
+        self.shades = self.no_color or self.appearance.colours in ("none", "standard")
+        self.logdir = logdir if isinstance(logdir, Path) else name_of(logdir)
         self.clock = clock
         self.snapshot = Snapshot()
         self.run_name = ""
@@ -65,8 +74,16 @@ class WatchApp(App[None]):
         self.overview_screen = OverviewScreen()
         self._greeted = False
         self._poller = Poller(
-            logdir, lambda read: self.post_message(SnapshotRead(read)), hanging_seconds, clock
+            logdir,
+            lambda read: self.post_message(SnapshotRead(read)),
+            hanging_seconds,
+            clock,
+            pattern,
         )
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Colours of what is not drawn on a canvas, by the names that the styles use."""
+        return self.appearance.variables()
 
     def get_default_screen(self) -> RunScreen:
         """A run is the only screen below the pages."""
@@ -74,8 +91,8 @@ class WatchApp(App[None]):
 
     def on_ready(self) -> None:
         """Start to read the log and to tell the time."""
-        self.run_screen.query_one(LayersPanel).shades = self.no_color
-        self.run_screen.query_one(LandscapePanel).shades = self.no_color
+        self.run_screen.query_one(LayersPanel).shades = self.shades
+        self.run_screen.query_one(LandscapePanel).shades = self.shades
         self.run_screen.query_one(RunsPanel).logdir = self.logdir
         self._poller.start()
         self.set_interval(1.0, self.show_time)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from fnmatch import fnmatchcase
 
 from textual.message import Message
 
 from tbgrad.reading.directory import LogDirectory
+from tbgrad.reading.places import Logdir
 from tbgrad.reading.run import Run
 from tbgrad.reading.state import Pulse
 from tbgrad_tui import facts
@@ -40,7 +42,7 @@ HANGING_SECONDS = 5.0
 class Snapshot:
     """What was read so far. `loading` is the share of the bytes read while a log still loads.
 
-    `pulses` tell of each run when it was last heard of.
+    `pulses` tell of each run when it was last heard of; `others` are runs that are not asked for.
     """
 
     runs: Mapping[str, Run] = field(default_factory=dict)
@@ -48,6 +50,7 @@ class Snapshot:
     exists: bool = False
     loading: float | None = None
     pulses: Mapping[str, Pulse] = field(default_factory=dict)
+    others: Collection[str] = ()
 
 
 class SnapshotRead(Message):
@@ -66,7 +69,7 @@ class Poller:
     """Polls `logdir` until `stop`; calls `publish` on its thread when there is something new.
 
     The alerts of the run named `watched` are looked for on its thread too. `clock` tells the time
-    at which something was seen.
+    at which something was seen. Runs whose name does not match `pattern` are left out.
 
     >>> poller = Poller(Path("runs"), lambda snapshot: app.post_message(SnapshotRead(snapshot)))
     >>> poller.start()
@@ -74,12 +77,14 @@ class Poller:
 
     def __init__(
         self,
-        logdir: Path | str,
+        logdir: Logdir,
         publish: Callable[[Snapshot], object],
         hanging_seconds: float = HANGING_SECONDS,
         clock: Callable[[], float] = time.time,
+        pattern: str = "*",
     ) -> None:
         self._clock = clock
+        self._pattern = pattern
         self._pulses: dict[str, Pulse] = {}
         self._logdir = logdir
         self._publish = publish
@@ -119,14 +124,14 @@ class Poller:
                 log = log or LogDirectory(self._logdir)
                 changed = log.poll(seconds=POLL_SECONDS)
                 problems = dict(log.problems)
-                runs = dict(log.runs)
+                runs = {n: run for n, run in log.runs.items() if fnmatchcase(n, self._pattern)}
                 self._feel(runs, changed)
                 if self.watched in changed and self.watched in runs:
                     facts.alerts_by_name(runs[self.watched])
                 changed = self._judge(runs) | changed
             except Exception as error:  # noqa: BLE001 - a thread that dies would freeze the screen
                 changed, runs = set(), dict(last.runs) if last else {}
-                problems = {str(self._logdir): str(error) or type(error).__name__}
+                problems = {name_of(self._logdir): str(error) or type(error).__name__}
             took = time.monotonic() - started
             snapshot = Snapshot(
                 runs=runs,
@@ -134,6 +139,7 @@ class Poller:
                 exists=bool(runs) or (log is not None and log.place.exists()),
                 loading=log.progress if log is not None and changed else None,
                 pulses=dict(self._pulses),
+                others=log.runs.keys() - runs.keys() if log is not None else (),
             )
             if changed:
                 changed_at = started
@@ -178,10 +184,18 @@ class Poller:
             self._pulses[name].look(runs[name].last_sign, self._clock())
 
 
+def name_of(logdir: Logdir) -> str:
+    """One directory or several in words."""
+    if isinstance(logdir, str | os.PathLike):
+        return str(logdir)
+    return ", ".join(map(str, logdir))
+
+
 def _differs(snapshot: Snapshot, last: Snapshot) -> bool:
     return (
         snapshot.exists != last.exists
         or snapshot.problems != last.problems
         or snapshot.loading != last.loading
         or snapshot.runs.keys() != last.runs.keys()
+        or set(snapshot.others) != set(last.others)
     )

@@ -1,4 +1,4 @@
-"""Pictures of the app without a terminal."""
+"""What the app shows, without a terminal: one frame as text, or as a picture."""
 
 from __future__ import annotations
 
@@ -6,16 +6,73 @@ import asyncio
 import time
 from pathlib import Path
 
+from rich.console import Console
+from rich.text import Text
+from textual.pilot import Pilot
+
 from tbgrad.reading.directory import read
+from tbgrad.reading.places import Logdir
+from tbgrad_tui import facts
 from tbgrad_tui.app import WatchApp
+from tbgrad_tui.chart.appearance import Appearance
+from tbgrad_tui.chart.canvas import Canvas
+from tbgrad_tui.widgets.panel import Drawing
 
 LOADING_SECONDS = 60.0
+DRAWING_SECONDS = 5.0
+"""On a terminal that is too small some panels get no cells at all."""
+
+LOOK_SECONDS = 0.01
+
+Size = tuple[int, int]
+"""Columns and rows."""
+
+
+def frame(app: WatchApp) -> Canvas:
+    """What the screen in front shows."""
+    width, height = app.size
+    whole = Canvas(width, height)
+    for drawing in app.screen.query(Drawing):
+        if drawing.region and all(above.display for above in drawing.ancestors_with_self):
+            whole.place(drawing.canvas, drawing.region.x, drawing.region.y)
+    return whole
+
+
+def print_once(
+    logdir: Logdir, console: Console, appearance: Appearance, pattern: str = "*"
+) -> None:
+    """Print one frame of the app, of the size and in the colours of `console`."""
+    app = WatchApp(logdir, pattern=pattern, appearance=appearance)
+    drawn = Canvas(0, 0)
+
+    async def look(pilot: Pilot[object]) -> None:
+        nonlocal drawn
+        while not _is_read(app):
+            await pilot.pause(LOOK_SECONDS)
+        deadline = time.monotonic() + DRAWING_SECONDS
+        while not _is_drawn(app) and time.monotonic() < deadline:
+            await pilot.pause(LOOK_SECONDS)
+        drawn = frame(app)
+        app.exit()
+
+    app.run(headless=True, size=(console.width, console.height), auto_pilot=look)
+    for y in range(drawn.height):
+        pieces = ((segment.text, segment.style or "") for segment in drawn.strip(y))
+        console.print(Text.assemble(*pieces), no_wrap=True, overflow="ignore", crop=False)
+
+
+def _is_read(app: WatchApp) -> bool:
+    """Whether everything that is in the log was read, and judged."""
+    snapshot = app.snapshot
+    return snapshot.exists and snapshot.loading is None and all(
+        facts.is_judged(run) or not facts.has_begun(run) for run in snapshot.runs.values()
+    )  # fmt: skip
 
 
 def save_screenshot(
     logdir: str | Path,
     path_svg: str | Path,
-    size: tuple[int, int] = (120, 40),
+    size: Size = (120, 40),
     keys: tuple[str, ...] = (),
 ) -> None:
     """Save what the app shows of `logdir`, after `keys` were pressed, as an SVG picture.
@@ -27,7 +84,17 @@ def save_screenshot(
     asyncio.run(_save(Path(logdir), Path(path_svg), size, keys))
 
 
-async def _save(logdir: Path, path: Path, size: tuple[int, int], keys: tuple[str, ...]) -> None:
+def _is_drawn(app: WatchApp) -> bool:
+    """Whether all that is to be seen has been laid out, and drawn at its size."""
+    drawings = [
+        d for d in app.screen.query(Drawing) if all(a.display for a in d.ancestors_with_self)
+    ]
+    return bool(drawings) and all(
+        d.size.area and (d.canvas.width, d.canvas.height) == d.size for d in drawings
+    )
+
+
+async def _save(logdir: Path, path: Path, size: Size, keys: tuple[str, ...]) -> None:
     runs = read(logdir)
     now = max((run.last_wall_time for run in runs.values()), default=0.0) + 2.0
     size_of_log = sum(run.bytes_read for run in runs.values())

@@ -11,13 +11,16 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
+from tbgrad_tui.chart.appearance import Appearance
 from tbgrad_tui.chart.colours import PLAIN
 from tbgrad_tui.chart.text import clean
 
 _BLANK = ord(" ")
 
 _styles: list[Style] = [PLAIN]
+_looks: list[Style] = [PLAIN]
 _ink_of: dict[Style, int] = {PLAIN: 0}
+_appearance = Appearance()
 
 
 def ink(style: Style) -> int:
@@ -25,7 +28,15 @@ def ink(style: Style) -> int:
     if style not in _ink_of:
         _ink_of[style] = len(_styles)
         _styles.append(style)
+        _looks.append(_appearance.look(style))
     return _ink_of[style]
+
+
+def set_appearance(appearance: Appearance) -> None:
+    """Say what the terminal is like. Whatever was drawn before has to be drawn again."""
+    global _appearance
+    _appearance = appearance
+    _looks[:] = [appearance.look(style) for style in _styles]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +110,13 @@ class Canvas:
         self.codes[y : y + height, x : x + width][drawn] = codes[:height, :width][drawn]
         self.inks[y : y + height, x : x + width][drawn] = inks[:height, :width][drawn]
 
+    def place(self, other: Canvas, x: int, y: int) -> None:
+        """Copy another canvas to (x, y), what is blank there too."""
+        height = max(0, min(other.height, self.height - y))
+        width = max(0, min(other.width, self.width - x))
+        self.codes[y : y + height, x : x + width] = other.codes[:height, :width]
+        self.inks[y : y + height, x : x + width] = other.inks[:height, :width]
+
     def mark(self, x: NDArray[np.intp], y: NDArray[np.intp], character: str, style: Style) -> None:
         """Put one narrow character at many places."""
         inside = (x >= 0) & (x < self.width) & (y >= 0) & (y < self.height)
@@ -107,19 +125,19 @@ class Canvas:
 
     def strip(self, y: int) -> Strip:
         """One line: neighbours of the same ink are one segment."""
-        codes, inks = self.codes[y], self.inks[y]
+        codes, inks = _appearance.characters(self.codes[y]), self.inks[y]
         ends = [*(np.flatnonzero(np.diff(inks)) + 1).tolist(), self.width]
         segments = []
         start = 0
         for end in ends:
             part = codes[start:end]
             text = part[part != 0].tobytes().decode("utf-32-le")
-            segments.append(Segment(text, _styles[inks[start]]))
+            segments.append(Segment(text, _looks[inks[start]]))
             start = end
         return Strip(segments if self.width else [], self.width)
 
     def text(self) -> list[str]:
-        """The lines without their styles."""
+        """The lines without their styles, in Unicode."""
         return [row[row != 0].tobytes().decode("utf-32-le") for row in self.codes]
 
     def changes(self, former: Canvas) -> list[Box]:

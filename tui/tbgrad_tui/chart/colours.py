@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-import math
-
-from rich.color import Color
 from rich.style import Style
+
+from tbgrad_tui.chart.oklch import colour_of
+
+SURFACES = {
+    "ground": "#0e1216",
+    "bar": "#161c23",
+    "page": "#12171d",
+    "veil": "#0b0e12",
+    "accent-line": "#6cb6ff",
+    "quiet-line": "#3d4754",
+    "text-on-bar": "#d7dde6",
+}
+"""Behind the panels, a line at the edge, and a page; over what is behind a page; frames of a page,
+and what is typed."""
 
 PLAIN = Style()
 TEXT = Style(color="#d7dde6")
@@ -57,32 +68,11 @@ LEVELS = 24
 """Colours of the heat scale: enough to look continuous, few enough to merge equal neighbours."""
 
 
-def _oklch(lightness: float, chroma: float, hue: float) -> Color:
-    """The sRGB colour of an OKLCH triple (hue in degrees)."""
-    a = chroma * math.cos(math.radians(hue))
-    b = chroma * math.sin(math.radians(hue))
-    long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
-    medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
-    short = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3
-    linear = (
-        4.0767416621 * long - 3.3077115913 * medium + 0.2309699292 * short,
-        -1.2684380046 * long + 2.6097574011 * medium - 0.3413193965 * short,
-        -0.0041960863 * long - 0.7034186147 * medium + 1.7076147010 * short,
-    )
-    return Color.from_rgb(*(_encoded(channel) for channel in linear))
-
-
-def _encoded(channel: float) -> int:
-    channel = min(max(channel, 0.0), 1.0)
-    curved = 12.92 * channel if channel <= 0.0031308 else 1.055 * channel ** (1 / 2.4) - 0.055
-    return round(255 * curved)
-
-
 def _heat(level: int) -> Style:
     """Even steps of lightness from indigo over teal to yellow: no red, which means an alert."""
     t = level / (LEVELS - 1)
     chroma = 0.105 + 0.055 * t
-    return Style(bgcolor=_oklch(0.30 + 0.63 * t, chroma, 292 - 187 * t))
+    return Style(bgcolor=colour_of(0.30 + 0.63 * t, chroma, 292 - 187 * t))
 
 
 PATH = "#ff4fa3"

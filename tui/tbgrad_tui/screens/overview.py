@@ -18,11 +18,11 @@ class OverviewScreen(Screen[None]):
     """The table of runs, a line to type a filter in, and the keys."""
 
     DEFAULT_CSS = """
-    OverviewScreen { background: #0e1216; layout: vertical; }
+    OverviewScreen { background: $ground; layout: vertical; }
     OverviewPanel { height: 1fr; }
-    OverviewScreen > Footer { height: 1; background: #161c23; }
+    OverviewScreen > Footer { height: 1; background: $bar; }
     OverviewScreen > Input {
-        height: 1; border: none; padding: 0 1; background: #161c23; color: #d7dde6; display: none;
+        height: 1; border: none; padding: 0 1; background: $bar; color: $text-on-bar; display: none;
     }
     """
     BINDINGS = OVERVIEW_BINDINGS

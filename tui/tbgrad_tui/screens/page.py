@@ -27,14 +27,14 @@ class Page(ModalScreen[None]):
     """A title and lines that scroll. Escape, Enter or q closes it."""
 
     DEFAULT_CSS = """
-    Page { align: center middle; background: #0b0e12 60%; }
+    Page { align: center middle; background: $veil 60%; }
     Page > VerticalScroll {
         width: 90%; max-width: 110; height: auto; max-height: 90%;
-        background: #12171d; border: round #6cb6ff; padding: 0 1;
-        border-title-color: #6cb6ff; border-title-style: bold;
-        scrollbar-size-vertical: 1; scrollbar-color: #3d4754; scrollbar-background: #12171d;
-        scrollbar-color-hover: #6cb6ff; scrollbar-background-hover: #12171d;
-        scrollbar-color-active: #6cb6ff; scrollbar-background-active: #12171d;
+        background: $page; border: $page-border $accent-line; padding: 0 1;
+        border-title-color: $accent-line; border-title-style: bold;
+        scrollbar-size-vertical: 1; scrollbar-color: $quiet-line; scrollbar-background: $page;
+        scrollbar-color-hover: $accent-line; scrollbar-background-hover: $page;
+        scrollbar-color-active: $accent-line; scrollbar-background-active: $page;
     }
     PageText { height: auto; }
     """

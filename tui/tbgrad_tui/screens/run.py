@@ -30,9 +30,9 @@ class RunScreen(Screen[None]):
     """Panels in two rows; alone when zoomed or where the terminal is small."""
 
     DEFAULT_CSS = """
-    RunScreen { background: #0e1216; layout: vertical; }
-    Summary { height: 1; background: #161c23; }
-    Footer { height: 1; background: #161c23; }
+    RunScreen { background: $ground; layout: vertical; }
+    Summary { height: 1; background: $bar; }
+    Footer { height: 1; background: $bar; }
     Waiting { height: 1fr; }
     #body { height: 1fr; }
     #top { height: 2fr; }

@@ -57,7 +57,7 @@ class AlertsPanel(Panel):
     """Alerts, in the order in which every face lists them. One of them is selected."""
 
     DEFAULT_CSS = """
-    AlertsPanel { width: 90%; max-width: 110; height: auto; max-height: 90%; background: #12171d; }
+    AlertsPanel { width: 90%; max-width: 110; height: auto; max-height: 90%; background: $page; }
     """
 
     class Opened(Message):

@@ -19,6 +19,9 @@ NO_GRADIENTS = (
     'model.fit(…, callbacks=[tbgrad.GradientMonitor("LOGDIR/RUN")])',
 )
 
+NAMED = 4
+"""Runs that are told by their names."""
+
 
 class Waiting(Drawing):
     """Says what is being waited for."""
@@ -50,6 +53,15 @@ class Waiting(Drawing):
                 ("does not exist yet. It will appear here", colours.TEXT),
                 ("as soon as training starts writing.", colours.TEXT),
                 *([(f"Did you mean {nearest}?", colours.WARNING)] if nearest else []),
+            ]
+        if self.snapshot.others:
+            there = sorted(self.snapshot.others)
+            more = f", and {len(there) - NAMED:,} more" if len(there) > NAMED else ""
+            return [
+                ("Waiting for runs:", colours.TITLE_FOCUSED),
+                (path, colours.STRONG),
+                ("holds none whose name matches yet. There are:", colours.TEXT),
+                (", ".join(there[:NAMED]) + more, colours.QUIET),
             ]
         return [
             ("Waiting for runs:", colours.TITLE_FOCUSED),

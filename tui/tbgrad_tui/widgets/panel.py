@@ -19,7 +19,7 @@ class Drawing(Widget):
 
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
-        self._canvas = Canvas(0, 0)
+        self.canvas = Canvas(0, 0)
         self._strips: list[Strip] = []
 
     def draw(self, canvas: Canvas) -> None:
@@ -33,7 +33,7 @@ class Drawing(Widget):
             return
         canvas = Canvas(width, height)
         self.draw(canvas)
-        former, self._canvas = self._canvas, canvas
+        former, self.canvas = self.canvas, canvas
         if (former.width, former.height) != (width, height):
             self._strips = [self._strip(y) for y in range(height)]
             self.refresh()
@@ -46,11 +46,11 @@ class Drawing(Widget):
 
     def _strip(self, y: int) -> Strip:
         # Textual puts no background under the line API
-        return self._canvas.strip(y).apply_style(self.rich_style)
+        return self.canvas.strip(y).apply_style(self.rich_style)
 
     def lines(self) -> list[str]:
         """What is drawn, as text."""
-        return self._canvas.text()
+        return self.canvas.text()
 
     def render_line(self, y: int) -> Strip:
         """One line, for Textual."""

@@ -1,0 +1,97 @@
+"""What the terminal is like that the app is started on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator, Mapping
+
+ASK = b"\x1b]11;?\x1b\\\x1b[c"
+"""The colour of its background (OSC 11), and what it is (DA1), which every terminal answers: so
+nobody waits for one that does not know the first."""
+
+ANSWER_SECONDS = 0.3
+REMOTE_SECONDS = 1.0
+"""As long an answer may take; over a network longer."""
+
+_COLOUR = re.compile(rb"\x1b\]11;rgba?:([0-9a-fA-F]+)/([0-9a-fA-F]+)/([0-9a-fA-F]+)")
+_ANSWERED = re.compile(rb"\x1b\[\?[0-9;]*c")
+
+
+def in_ascii(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the user's language says that there is nothing but ASCII: C, and no other one."""
+    if environment.get("TERM") == "dumb":
+        return True
+    language = environment.get("LC_ALL") or environment.get("LANG", "")
+    # Python itself sets LC_CTYPE to C.UTF-8 where the language is C.
+    of_letters = environment.get("LC_CTYPE", "")
+    return language in ("C", "POSIX") and of_letters in ("", "C", "POSIX", "C.UTF-8")
+
+
+def is_remote(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether each byte goes over a network."""
+    return "SSH_CONNECTION" in environment or "SSH_TTY" in environment
+
+
+class Background:
+    """Asks a terminal whether its background is light; meanwhile other work can be done.
+
+    >>> with Background.asked() as background:
+    ...     import_what_takes_long()
+    >>> background.light
+    """
+
+    def __init__(self) -> None:
+        self.light = False
+
+    @staticmethod
+    @contextlib.contextmanager
+    def asked() -> Iterator[Background]:
+        """Ask at the beginning, and wait for the answer at the end."""
+        background = Background()
+        try:
+            import termios
+            import tty
+
+            source, sink = sys.stdin.fileno(), sys.stdout.fileno()
+            before = termios.tcgetattr(source)
+        except (ImportError, OSError, ValueError, termios.error):
+            yield background
+            return
+        begun = time.monotonic()
+        try:
+            tty.setcbreak(source, termios.TCSANOW)  # or the answer is shown to the user
+            os.write(sink, ASK)
+            yield background
+            background.light = is_light(_answer(source, begun))
+        finally:
+            termios.tcsetattr(source, termios.TCSAFLUSH, before)
+
+
+def _answer(source: int, begun: float) -> bytes:
+    import select
+
+    deadline = begun + (REMOTE_SECONDS if is_remote() else ANSWER_SECONDS)
+    said = b""
+    while not _ANSWERED.search(said):
+        left = max(0.0, deadline - time.monotonic())
+        if not select.select([source], [], [], left)[0]:
+            break
+        said += os.read(source, 1024)
+    return said
+
+
+def is_light(answer: bytes) -> bool:
+    """Whether the colour in this answer is lighter than it is dark; not where there is none.
+
+    >>> is_light(b"\\x1b]11;rgb:ffff/ffff/dddd\\x1b\\\\")
+    True
+    """
+    found = _COLOUR.search(answer)
+    if found is None:
+        return False
+    red, green, blue = (int(part, 16) / (16 ** len(part) - 1) for part in found.groups())
+    return bool(0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.5)
