@@ -69,6 +69,11 @@ class Terminal:
         os.close(self._terminal)
         return status
 
+    def close(self, seconds: float = 30) -> int:
+        """Take the terminal away, without a signal; the exit status of the command."""
+        os.close(self._terminal)
+        return self.child.wait(seconds)
+
     def kill(self) -> None:
         """End the command."""
         self.child.kill()

@@ -37,6 +37,13 @@ def test_new_values_appear_and_the_terminal_is_restored(key, tmp_path):
     assert terminal.received.rindex(b"\x1b[?25h") > terminal.received.rindex(b"\x1b[?25l")
 
 
+def test_the_app_ends_with_its_terminal(tmp_path):
+    """Also where no signal says so: or it went on for ever, at the cost of a core."""
+    terminal = watch(tmp_path)
+    terminal.wait_for("holds no event files yet")
+    assert terminal.close() == 0
+
+
 @pytest.mark.tensorflow
 def test_a_training_in_a_child_process_is_followed_until_it_is_killed(tmp_path):
     """The main job: one process trains, another watches its log."""

@@ -25,6 +25,7 @@ from tbgrad_tui.screens.alerts import AlertsPage
 from tbgrad_tui.screens.overview import OverviewScreen
 from tbgrad_tui.screens.page import Page, help_lines, note_lines, unread_lines
 from tbgrad_tui.screens.run import ALL_PANELS, RunScreen
+from tbgrad_tui.terminal import is_gone
 from tbgrad_tui.widgets.alerts import panel_of
 from tbgrad_tui.widgets.chart_panel import ChartPanel
 from tbgrad_tui.widgets.empty import Waiting
@@ -95,8 +96,13 @@ class WatchApp(App[None]):
         self.run_screen.query_one(LandscapePanel).shades = self.shades
         self.run_screen.query_one(RunsPanel).logdir = self.logdir
         self._poller.start()
-        self.set_interval(1.0, self.show_time)
+        self.set_interval(1.0, self._each_second)
         self._quit_on_signals()
+
+    def _each_second(self) -> None:
+        if not self.is_headless and is_gone():
+            self.exit()
+        self.show_time()
 
     def on_unmount(self) -> None:
         """Stop reading."""

@@ -36,6 +36,20 @@ def is_remote(environment: Mapping[str, str] = os.environ) -> bool:
     return "SSH_CONNECTION" in environment or "SSH_TTY" in environment
 
 
+def is_gone() -> bool:
+    """Whether the terminal was closed, which whoever is not its session is not told."""
+    import select
+
+    if not hasattr(select, "poll") or sys.__stdin__ is None:
+        return False
+    poll = select.poll()
+    try:
+        poll.register(sys.__stdin__.fileno(), 0)  # what is asked for or not, a hang-up is told
+        return any(events & (select.POLLHUP | select.POLLERR) for _, events in poll.poll(0))
+    except (OSError, ValueError):
+        return False
+
+
 class Background:
     """Asks a terminal whether its background is light; meanwhile other work can be done.
 
