@@ -65,7 +65,7 @@ async def test_a_log_that_does_not_answer_is_named_and_the_app_goes_on(logdir, m
     app = WatchApp(logdir, hanging_seconds=0.2)
     async with app.run_test(size=(160, 40)) as pilot:
         await loaded(pilot)
-        assert "not answering" not in shown(app)
+        await until(pilot, lambda: "not answering" not in shown(app))
         hangs.set()
         await until(pilot, lambda: "the log is not answering since" in shown(app))
         await pilot.press("down")

@@ -20,12 +20,19 @@ from tbgrad.reading.run import Run
 from tbgrad_tui import facts
 from tbgrad_tui.chart.appearance import Appearance
 from tbgrad_tui.chart.canvas import set_appearance
-from tbgrad_tui.poller import HANGING_SECONDS, Poller, Snapshot, SnapshotRead, name_of
+from tbgrad_tui.poller import (
+    HANGING_SECONDS,
+    POLL_SECONDS,
+    Poller,
+    Snapshot,
+    SnapshotRead,
+    name_of,
+)
 from tbgrad_tui.screens.alerts import AlertsPage
 from tbgrad_tui.screens.overview import OverviewScreen
 from tbgrad_tui.screens.page import Page, help_lines, note_lines, unread_lines
 from tbgrad_tui.screens.run import ALL_PANELS, RunScreen
-from tbgrad_tui.terminal import is_gone
+from tbgrad_tui.terminal import NETWORK_SECONDS, is_gone, is_remote, network_driver
 from tbgrad_tui.widgets.alerts import panel_of
 from tbgrad_tui.widgets.chart_panel import ChartPanel
 from tbgrad_tui.widgets.empty import Waiting
@@ -63,7 +70,7 @@ class WatchApp(App[None]):
     ) -> None:
         self.appearance = appearance or Appearance()  # the styles ask for it at once
         set_appearance(self.appearance)
-        super().__init__()
+        super().__init__(network_driver() if is_remote() else None)
         self.shades = self.no_color or self.appearance.colours in ("none", "standard")
         self.logdir = logdir if isinstance(logdir, Path) else name_of(logdir)
         self.clock = clock
@@ -80,6 +87,7 @@ class WatchApp(App[None]):
             hanging_seconds,
             clock,
             pattern,
+            NETWORK_SECONDS if is_remote() else POLL_SECONDS,
         )
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -142,6 +150,10 @@ class WatchApp(App[None]):
                 self.push_screen(self.overview_screen)
         self.show_everything()
 
+    def on_resumed(self) -> None:
+        """Show the run again."""
+        self.show_everything()
+
     def _choose_run(self, former: Snapshot) -> None:
         """Keep the user's choice; otherwise follow a run that begins to write values."""
         runs = self.snapshot.runs
@@ -159,6 +171,10 @@ class WatchApp(App[None]):
             return
         run = self.run_shown
         self._poller.watched = self.run_name
+        if self.overview_screen in self.screen_stack:
+            # What is drawn below another screen has all of that sent anew.
+            self.show_time()
+            return
         screen = self.run_screen
         waiting = not self.snapshot.runs
         with_gradients = run is None or facts.has_gradients(run)
@@ -187,8 +203,10 @@ class WatchApp(App[None]):
         if not self.is_running:  # the clock ticks on while the panels are taken down
             return
         now = self.clock()
-        runs = self.snapshot.runs
-        names = list(runs)
+        if self.overview_screen in self.screen_stack:
+            self.overview_screen.show(self.snapshot, now)
+            return
+        names = list(self.snapshot.runs)
         position = ""
         if len(names) > 1 and self.run_name in names:
             position = f"{names.index(self.run_name) + 1}/{len(names)}"
@@ -196,8 +214,6 @@ class WatchApp(App[None]):
         summary.silent_since = self._poller.silent_since(time.time())
         summary.show(self.run_shown, position, self.snapshot, now)
         self.run_screen.query_one(RunsPanel).show(self.snapshot, self.run_name, now)
-        if self.screen is self.overview_screen:
-            self.overview_screen.show(self.snapshot, now)
 
     # ------------------------------------------------------------------------ what keys do
 

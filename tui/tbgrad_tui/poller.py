@@ -69,7 +69,8 @@ class Poller:
     """Polls `logdir` until `stop`; calls `publish` on its thread when there is something new.
 
     The alerts of the run named `watched` are looked for on its thread too. `clock` tells the time
-    at which something was seen. Runs whose name does not match `pattern` are left out.
+    at which something was seen. Runs whose name does not match `pattern` are left out. Between two
+    looks there are `apart` seconds at least.
 
     >>> poller = Poller(Path("runs"), lambda snapshot: app.post_message(SnapshotRead(snapshot)))
     >>> poller.start()
@@ -82,7 +83,9 @@ class Poller:
         hanging_seconds: float = HANGING_SECONDS,
         clock: Callable[[], float] = time.time,
         pattern: str = "*",
+        apart: float = POLL_SECONDS,
     ) -> None:
+        self._apart = apart
         self._clock = clock
         self._pattern = pattern
         self._pulses: dict[str, Pulse] = {}
@@ -122,7 +125,7 @@ class Poller:
             self._looking_since = time.time()
             try:
                 log = log or LogDirectory(self._logdir)
-                changed = log.poll(seconds=POLL_SECONDS)
+                changed = log.poll(seconds=self._apart)
                 problems = dict(log.problems)
                 runs = {n: run for n, run in log.runs.items() if fnmatchcase(n, self._pattern)}
                 self._feel(runs, changed)
@@ -151,9 +154,11 @@ class Poller:
                 if not changed:
                     looking = took
                 idle = time.monotonic() - changed_at > IDLE_AFTER
-                pause = IDLE_SECONDS if idle else max(POLL_SECONDS, looking / LOOKING_SHARE)
+                pause = IDLE_SECONDS if idle else max(self._apart, looking / LOOKING_SHARE)
                 remote = log is not None and log.place.remote
-                self._stopped.wait(REMOTE_SECONDS if remote else min(IDLE_SECONDS, pause))
+                self._stopped.wait(
+                    REMOTE_SECONDS if remote else min(max(IDLE_SECONDS, self._apart), pause)
+                )
 
     def _judge(self, runs: Mapping[str, Run]) -> set[str]:
         """Look for the alerts of runs that are not judged, for as long as a look may take.

@@ -8,6 +8,10 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from textual.driver import Driver
 
 ASK = b"\x1b]11;?\x1b\\\x1b[c"
 """The colour of its background (OSC 11), and what it is (DA1), which every terminal answers: so
@@ -16,6 +20,9 @@ nobody waits for one that does not know the first."""
 ANSWER_SECONDS = 0.3
 REMOTE_SECONDS = 1.0
 """As long an answer may take; over a network longer."""
+
+NETWORK_SECONDS = 1.0
+"""Between two pictures where each goes over a network."""
 
 _COLOUR = re.compile(rb"\x1b\]11;rgba?:([0-9a-fA-F]+)/([0-9a-fA-F]+)/([0-9a-fA-F]+)")
 _ANSWERED = re.compile(rb"\x1b\[\?[0-9;]*c")
@@ -34,6 +41,15 @@ def in_ascii(environment: Mapping[str, str] = os.environ) -> bool:
 def is_remote(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether each byte goes over a network."""
     return "SSH_CONNECTION" in environment or "SSH_TTY" in environment
+
+
+def network_driver() -> type[Driver] | None:
+    """What writes to a terminal over a network; None where there is none for this system."""
+    try:
+        from tbgrad_tui.driver import NetworkDriver
+    except ImportError:  # of what Windows does not have
+        return None
+    return NetworkDriver
 
 
 def is_gone() -> bool:

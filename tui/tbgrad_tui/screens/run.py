@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.message import Message
 from textual.screen import Screen
 
 from tbgrad_tui.keys import BINDINGS
@@ -24,6 +25,10 @@ TOP = ("runs", "loss", "norm", "curvature")
 GRADIENT_PANELS = ("loss", "norm", "curvature", "layers", "parameter")
 
 SMALL_HINT = "small terminal: one panel at a time"
+
+
+class Resumed(Message):
+    """The screen is in front again."""
 
 
 class RunScreen(Screen[None]):
@@ -117,6 +122,10 @@ class RunScreen(Screen[None]):
         """Make a panel the one that keys act on."""
         self.front = name
         self.lay_out()
+
+    def on_screen_resume(self) -> None:
+        """What was not drawn below another screen is now."""
+        self.post_message(Resumed())
 
     def on_resize(self) -> None:
         """Another size may have room for more panels, or fewer."""
