@@ -307,7 +307,8 @@ def memory(scratch: Path, _: int, __: str | None) -> None:
         found.append(resident_megabytes(terminal))
     terminal.kill()
     print(
-        f"memory                   {found[0]:.0f} MB after 500 rounds, {found[1]:.0f} MB after 4,000"
+        f"memory                   {found[0]:.0f} MB after 500 rounds, "
+        f"{found[1]:.0f} MB after 4,000"
     )
 
 
