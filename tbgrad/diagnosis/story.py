@@ -121,6 +121,11 @@ class Story:
         """Root and effects."""
         return self.root, *self.effects
 
+    @property
+    def every(self) -> tuple[Alert, ...]:
+        """Those of this story and of the further ones."""
+        return tuple(alert for each in (self, *self.further) for alert in each.alerts)
+
     @cached_property
     def severity(self) -> str:
         """That of the gravest of its open alerts; of all where none is open."""
@@ -141,7 +146,7 @@ def in_order(story: Story | None) -> tuple[Alert, ...]:
     """
     if story is None:
         return ()
-    told = [alert for each in (story, *story.further) for alert in each.alerts]
+    told = story.every
     over = [alert for alert in told if alert.state != "open"]
     over.sort(key=lambda alert: (SEVERITIES.index(alert.severity), -alert.first_step))
     return (*(alert for alert in told if alert.state == "open"), *over)

@@ -180,13 +180,13 @@ async def test_enter_goes_to_the_first_parameter_that_the_alert_names(logdir, si
         await until(pilot, lambda: app.screen is app.run_screen)
         await until(pilot, lambda: "▸dense_1/kernel" in shown(app))
         assert not app.run_screen.zoomed
-        assert app.parameter == "dense_1/kernel"
+        assert app.run_screen.parameter == "dense_1/kernel"
         assert app.run_screen.front == "layers"
         await pilot.press("6")  # the parameter alone
         await opened(pilot)
         assert app.screen.panel.selected.rule == "frozen_parameter"  # that of the selected layer
         await pilot.press("end", "enter")
-        await until(pilot, lambda: app.parameter == "dense_0/bias")
+        await until(pilot, lambda: app.run_screen.parameter == "dense_0/bias")
         assert app.run_screen.zoomed  # it shows what was asked for
         assert app.run_screen.front == "parameter"
 
@@ -203,7 +203,7 @@ async def test_enter_on_an_alert_of_the_run_goes_to_the_panel_that_shows_it(logd
         await opened(pilot)
         await pilot.press("enter")
         await until(pilot, lambda: app.screen is app.run_screen)
-        assert (app.run_screen.front, app.parameter) == (front, "")
+        assert (app.run_screen.front, app.run_screen.parameter) == (front, "")
 
 
 @pytest.mark.parametrize("key", ["escape", "a", "q"])
@@ -229,7 +229,7 @@ async def test_a_click_selects_and_another_one_goes_there(logdir):
         await until(pilot, lambda: panel.selected.rule == "gone")
         assert app.screen is not app.run_screen
         await pilot.click(AlertsPanel, offset=(8, row_with(panel, "advice")))
-        await until(pilot, lambda: app.parameter == "dense_0/bias")
+        await until(pilot, lambda: app.run_screen.parameter == "dense_0/bias")
         assert app.screen is app.run_screen
 
 
@@ -266,7 +266,7 @@ async def test_the_list_stays_with_its_run(logdir):
         assert len(panel.alerts) == 3
         await pilot.press("home", "enter")
         await until(pilot, lambda: app.screen is app.run_screen)
-        assert (app.run_name, app.parameter) == ("a", "dense_2/bias")
+        assert (app.run_name, app.run_screen.parameter) == ("a", "dense_2/bias")
 
 
 async def test_every_key_of_the_list_is_in_the_help_and_works(logdir):

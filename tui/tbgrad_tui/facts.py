@@ -31,8 +31,9 @@ from tbgrad.log.tags import (
 )
 from tbgrad.reading.run import Run
 from tbgrad.reading.series import Series, one_each
-from tbgrad.reading.state import Condition, Pulse
+from tbgrad.reading.state import SILENT, Condition, Pulse
 from tbgrad.reading.state import condition as condition_of
+from tbgrad_tui.chart.text import duration
 
 LIVE_SECONDS = 30.0
 """A run that wrote within this time counts as live."""
@@ -155,6 +156,14 @@ def age(run: Run, now: float) -> float:
     Below zero where the clock that wrote it is ahead of this one.
     """
     return now - run.last_wall_time if run.last_wall_time else math.inf
+
+
+def state_words(run: Run, found: Condition, now: float) -> str:
+    """How a run stands, in words; of one that is over also for how long."""
+    over = now - run.last_sign
+    if found.alive or found.status == SILENT or not 0 <= over < math.inf:
+        return found.words
+    return f"{found.words}, {duration(over)} ago"
 
 
 def condition(run: Run, pulses: Mapping[str, Pulse], now: float) -> Condition | None:

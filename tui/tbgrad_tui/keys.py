@@ -17,9 +17,9 @@ class Key:
     help: str
     footer: str = ""
 
-    def binding(self, whose: str) -> Binding:
-        """The same for Textual; `whose` action it is."""
-        action = self.action if self.action.startswith("app.") else f"{whose}.{self.action}"
+    def binding(self) -> Binding:
+        """The same for Textual: an action of the screen, unless it says that it is of the app."""
+        action = self.action if self.action.startswith("app.") else f"screen.{self.action}"
         return Binding(",".join(self.keys), action, self.help, show=False)
 
 
@@ -42,8 +42,8 @@ KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
             Key(("right",), "→", "turn(1)", "trajectories of the next layer"),
             Key(("tab",), "Tab", "panel(1)", "next panel", "panel"),
             Key(("shift+tab",), "⇧Tab", "panel(-1)", "previous panel"),
-            Key(("right_square_bracket", "n"), "] n", "run(1)", "next run", "run"),
-            Key(("left_square_bracket", "p"), "[ p", "run(-1)", "previous run"),
+            Key(("right_square_bracket", "n"), "] n", "app.run(1)", "next run", "run"),
+            Key(("left_square_bracket", "p"), "[ p", "app.run(-1)", "previous run"),
         ),
     ),
     (
@@ -51,7 +51,7 @@ KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
         (
             Key(("enter", "z"), "Enter", "zoom", "this panel alone, and back", "zoom"),
             Key(("escape",), "Esc", "show_all", "back to all panels, and to all runs"),
-            Key(("0",), "0", "overview", "all runs, the worst first", "runs"),
+            Key(("0",), "0", "app.overview", "all runs, the worst first", "runs"),
             Key(("1",), "1", "show('runs')", "the runs alone"),
             Key(("2",), "2", "show('loss')", "the loss alone"),
             Key(("3",), "3", "show('norm')", "the gradient norm alone"),
@@ -66,16 +66,16 @@ KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
     (
         "Read",
         (
-            Key(("a",), "a", "alerts", "alerts, at that of the selected layer", "alerts"),
-            Key(("o",), "o", "notes", "notes of the monitor about itself"),
-            Key(("d",), "d", "damage", "damaged records and unreadable files"),
+            Key(("a",), "a", "app.alerts", "alerts, at that of the selected layer", "alerts"),
+            Key(("o",), "o", "app.notes", "notes of the monitor about itself"),
+            Key(("d",), "d", "app.damage", "damaged records and unreadable files"),
         ),
     ),
     (
         "App",
         (
-            Key(("question_mark", "h"), "?", "help", "this page", "help"),
-            Key(("q", "ctrl+c"), "q ^C", "quit", "quit", "quit"),
+            Key(("question_mark", "h"), "?", "app.help", "this page", "help"),
+            Key(("q", "ctrl+c"), "q ^C", "app.quit", "quit", "quit"),
         ),
     ),
 )
@@ -120,7 +120,7 @@ HELP = (
 )  # fmt: skip
 """Sections of the help page."""
 
-BINDINGS: list[BindingType] = [key.binding("app") for _, section in KEYS for key in section]
-OVERVIEW_BINDINGS: list[BindingType] = [key.binding("screen") for key in OVERVIEW_KEYS]
-ALERT_BINDINGS: list[BindingType] = [key.binding("screen") for key in ALERT_KEYS]
+BINDINGS: list[BindingType] = [key.binding() for _, section in KEYS for key in section]
+OVERVIEW_BINDINGS: list[BindingType] = [key.binding() for key in OVERVIEW_KEYS]
+ALERT_BINDINGS: list[BindingType] = [key.binding() for key in ALERT_KEYS]
 FOOTER = tuple(key for _, section in KEYS for key in section if key.footer)

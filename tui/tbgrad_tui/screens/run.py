@@ -1,12 +1,21 @@
-"""The main screen: which panels are visible, and where."""
+"""The screen of one run: which panels are visible and where, and what keys do there."""
 
 from __future__ import annotations
 
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.message import Message
 from textual.screen import Screen
 
+from tbgrad.diagnosis.overview import Overview
+from tbgrad.log.records import Alert
+from tbgrad.reading.run import Run
+from tbgrad_tui import facts
 from tbgrad_tui.keys import BINDINGS
+from tbgrad_tui.poller import Snapshot
+from tbgrad_tui.widgets.alerts import panel_of
+from tbgrad_tui.widgets.chart_panel import ChartPanel
 from tbgrad_tui.widgets.curvature import CurvaturePanel
 from tbgrad_tui.widgets.empty import Waiting
 from tbgrad_tui.widgets.landscape import LandscapePanel
@@ -18,6 +27,7 @@ from tbgrad_tui.widgets.parameter import ParameterPanel
 from tbgrad_tui.widgets.runs import RunsPanel
 from tbgrad_tui.widgets.scalars import ScalarsPanel
 from tbgrad_tui.widgets.summary import Footer, Summary
+from tbgrad_tui.widgets.verdict import Verdict
 
 ALL_PANELS = ("runs", "loss", "norm", "curvature", "layers", "parameter", "landscape", "scalars")
 TOP = ("runs", "loss", "norm", "curvature")
@@ -29,9 +39,13 @@ SMALL_HINT = "small terminal: one panel at a time"
 class RunScreen(Screen[None]):
     """Panels in two rows; alone when zoomed or where the terminal is small."""
 
+    class Left(Message):
+        """The user wants to see all runs."""
+
     DEFAULT_CSS = """
     RunScreen { background: #0e1216; layout: vertical; }
     Summary { height: 1; background: #161c23; }
+    Verdict { height: 1; }
     Footer { height: 1; background: #161c23; }
     Waiting { height: 1fr; }
     #body { height: 1fr; }
@@ -51,10 +65,15 @@ class RunScreen(Screen[None]):
         self.front = "layers"
         self.with_gradients = True
         self.waiting = True
+        self.run: Run | None = None
+        self.snapshot = Snapshot()
+        self.parameter = ""
+        self._line: Overview | None = None
 
     def compose(self) -> ComposeResult:
         """All widgets; `lay_out` says which of them are shown."""
         yield Summary("summary")
+        yield Verdict("verdict")
         yield Waiting("waiting")
         with Vertical(id="body"):
             with Horizontal(id="top"):
@@ -120,4 +139,133 @@ class RunScreen(Screen[None]):
 
     def on_resize(self) -> None:
         """Another size may have room for more panels, or fewer."""
+        self.query_one(Verdict).fit()
         self.lay_out()
+
+    # ------------------------------------------------------------------------ what is shown
+
+    def show(self, run: Run | None, snapshot: Snapshot) -> None:
+        """Bring every panel up to date with a run of the log."""
+        self.run, self.snapshot = run, snapshot
+        waiting = not snapshot.runs
+        with_gradients = run is None or facts.has_gradients(run)
+        if (waiting, with_gradients) != (self.waiting, self.with_gradients):
+            self.waiting, self.with_gradients = waiting, with_gradients
+            if self.front not in self.reachable():
+                self.front = "layers" if with_gradients else "scalars"
+            self.lay_out()
+        for panel in self.query(ChartPanel):
+            if isinstance(panel, ParameterPanel):
+                panel.show_row(run, self.row)
+            elif isinstance(panel, LandscapePanel):
+                panel.show_runs(run, snapshot.runs)
+            else:
+                panel.show(run)
+        self.query_one(LayersPanel).show(run, self.row)
+
+    def show_time(self, position: str, now: float, silent_since: float | None) -> None:
+        """Bring up to date what depends on the time of day. `position` is the run's among all."""
+        run, snapshot = self.run, self.snapshot
+        summary = self.query_one(Summary)
+        summary.silent_since = silent_since
+        summary.show(run, position, snapshot, now)
+        self.query_one(RunsPanel).show(snapshot, run.name if run else "", now)
+        former, self._line = self._line, None
+        if run is not None:
+            known = former if former is not None and former.name == run.name else None
+            self._line = facts.overview(run, known, snapshot.pulses, now)
+        self.query_one(Verdict).show(self._line)
+
+    @property
+    def row(self) -> int:
+        """The number of the chosen parameter."""
+        names = self.run.names if self.run else ()
+        return names.index(self.parameter) if self.parameter in names else 0
+
+    def _choose_parameter(self, row: int) -> None:
+        run = self.run
+        if run is None:
+            return
+        self.parameter = run.names[row]
+        self.query_one(LayersPanel).show(run, row)
+        self.query_one(ParameterPanel).show_row(run, row)
+
+    def go_to(self, alert: Alert) -> None:
+        """Show what an alert is about."""
+        rows = {path: row for row, path in enumerate(self.run.names if self.run else ())}
+        row = next((rows[path] for path in alert.parameters if path in rows), None)
+        panel = panel_of(alert.rule)
+        if row is not None:
+            panel = "layers"
+            self._choose_parameter(row)
+            if self.zoomed and self.front in (panel, "parameter"):
+                return
+        if panel != "run":  # where it is
+            self.front = panel if panel in self.together() else "scalars"
+            self._zoom(self.front not in self.together())
+
+    # ------------------------------------------------------------------------ what keys do
+
+    def action_move(self, rows: int) -> None:
+        """Go to another run in the run list, to another layer elsewhere."""
+        front = self.panel(self.front)
+        if isinstance(front, RunsPanel):
+            front.move(rows)
+        elif isinstance(front, ScalarsPanel | LandscapePanel):
+            front.move(max(-10, min(10, rows)))
+        elif (run := self.run) and run.parameters:
+            self._choose_parameter(max(0, min(self.row + rows, len(run.parameters) - 1)))
+
+    def action_turn(self, layers: int) -> None:
+        """Show the trajectories of another layer."""
+        self.query_one(LandscapePanel).turn(layers)
+
+    def action_panel(self, panels: int) -> None:
+        """Go to the next or the previous panel."""
+        reachable = self.reachable()
+        index = reachable.index(self.front) + panels if self.front in reachable else 0
+        self.bring(reachable[index % len(reachable)])
+
+    def action_zoom(self) -> None:
+        """Show the panel in front alone, or all again."""
+        self._zoom(not self.zoomed)
+
+    def action_show_all(self) -> None:
+        """Show all panels; where they are, all runs."""
+        if not self.zoomed and len(self.snapshot.runs) > 1:
+            self.post_message(self.Left())
+        else:
+            self._zoom(False)
+
+    def action_show(self, name: str) -> None:
+        """Show one panel alone."""
+        self.front = name
+        self._zoom(True)
+
+    def _zoom(self, zoomed: bool) -> None:
+        self.zoomed = zoomed
+        if not zoomed and self.front not in self.together():
+            self.front = self.together()[-1]
+        self.lay_out()
+
+    def action_log(self) -> None:
+        """Switch the axis of the chart in front."""
+        front = self.panel(self.front)
+        if isinstance(front, ChartPanel):
+            front.toggle_log()
+        else:
+            self.notify("Tab to a chart first: this panel has no axis to switch", timeout=3)
+
+    # ------------------------------------------------------------------------ what the mouse does
+
+    def on_layers_panel_chosen(self, message: LayersPanel.Chosen) -> None:
+        """Select the parameter that was clicked."""
+        self._choose_parameter(message.row)
+
+    def on_click(self, event: events.Click) -> None:
+        """A click brings a panel to the front, a double click zooms it."""
+        panel = event.widget
+        if isinstance(panel, Panel) and panel.id in ALL_PANELS:
+            self.front = panel.id
+            if event.chain == 2:
+                self.action_zoom()
