@@ -34,8 +34,8 @@ KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
         (
             Key(("down", "j"), "↓ j", "move(1)", "next layer, or next run in the run list", "move"),
             Key(("up", "k"), "↑ k", "move(-1)", "previous layer or run"),
-            Key(("pagedown", "ctrl+d"), "PgDn", "move(10)", "ten further"),
-            Key(("pageup", "ctrl+u"), "PgUp", "move(-10)", "ten back"),
+            Key(("pagedown", "ctrl+d"), "PgDn", "page(1)", "a page further"),
+            Key(("pageup", "ctrl+u"), "PgUp", "page(-1)", "a page back"),
             Key(("home", "g"), "Home g", "move(-1000000)", "first layer or run"),
             Key(("end", "G"), "End G", "move(1000000)", "last layer or run"),
             Key(("left",), "←", "turn(-1)", "trajectories of the previous layer"),
@@ -69,6 +69,24 @@ KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
             Key(("a",), "a", "app.alerts", "alerts, at that of the selected layer", "alerts"),
             Key(("o",), "o", "app.notes", "notes of the monitor about itself"),
             Key(("d",), "d", "app.damage", "damaged records and unreadable files"),
+        ),
+    ),
+    (
+        "Layers",
+        (
+            Key(("A",), "A", "layers('alert')", "next layer with an open alert"),
+            Key(("slash",), "/", "search", "search: words that are in the name", "search"),
+            Key(
+                ("v",),
+                "v",
+                "layers('measure')",
+                "what is shown: norm, update ratio, dead units, zeros, direction, …",
+                "value",
+            ),
+            Key(("V",), "V", "layers('measure', -1)", "the one before"),
+            Key(("s",), "s", "layers('sort')", "sort: in order, worst, changed, alerts", "sort"),
+            Key(("space",), "Space", "layers('fold')", "fold or open a block", "fold"),
+            Key(("f",), "f", "layers('fold_all')", "fold all blocks, or open all"),
         ),
     ),
     (

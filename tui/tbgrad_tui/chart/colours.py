@@ -97,6 +97,16 @@ RUNS = tuple(
 
 HEAT: tuple[Style, ...] = tuple(_heat(level) for level in range(LEVELS))
 
+
+def _diverging(level: int) -> Style:
+    """Dark in the middle, lighter to violet below and to yellow above: no red here either."""
+    t = 2 * level / (LEVELS - 1) - 1
+    return Style(bgcolor=_oklch(0.28 + 0.60 * abs(t), 0.02 + 0.13 * abs(t), 295 if t < 0 else 95))
+
+
+DIVERGING: tuple[Style, ...] = tuple(_diverging(level) for level in range(LEVELS))
+"""Of what should be near the middle of its scale."""
+
 CONTOURS: tuple[Style, ...] = tuple(
     style + Style(color="#dfe6ee" if level < LEVELS // 2 else "#10202a")
     for level, style in enumerate(HEAT)

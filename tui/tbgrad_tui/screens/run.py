@@ -7,6 +7,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.screen import Screen
+from textual.widgets import Input
 
 from tbgrad.diagnosis.overview import Overview
 from tbgrad.log.records import Alert
@@ -26,6 +27,7 @@ from tbgrad_tui.widgets.panel import Panel
 from tbgrad_tui.widgets.parameter import ParameterPanel
 from tbgrad_tui.widgets.runs import RunsPanel
 from tbgrad_tui.widgets.scalars import ScalarsPanel
+from tbgrad_tui.widgets.search import SearchLine
 from tbgrad_tui.widgets.summary import Footer, Summary
 from tbgrad_tui.widgets.verdict import Verdict
 
@@ -67,7 +69,6 @@ class RunScreen(Screen[None]):
         self.waiting = True
         self.run: Run | None = None
         self.snapshot = Snapshot()
-        self.parameter = ""
         self._line: Overview | None = None
 
     def compose(self) -> ComposeResult:
@@ -86,6 +87,7 @@ class RunScreen(Screen[None]):
                 yield ParameterPanel("parameter")
                 yield LandscapePanel("landscape")
                 yield ScalarsPanel("scalars")
+        yield SearchLine("part of the names of layers")
         yield Footer("footer")
 
     def panel(self, name: str) -> Panel:
@@ -154,6 +156,7 @@ class RunScreen(Screen[None]):
             if self.front not in self.reachable():
                 self.front = "layers" if with_gradients else "scalars"
             self.lay_out()
+        self.table.show(run)
         for panel in self.query(ChartPanel):
             if isinstance(panel, ParameterPanel):
                 panel.show_row(run, self.row)
@@ -161,7 +164,6 @@ class RunScreen(Screen[None]):
                 panel.show_runs(run, snapshot.runs)
             else:
                 panel.show(run)
-        self.query_one(LayersPanel).show(run, self.row)
 
     def show_time(self, position: str, now: float, silent_since: float | None) -> None:
         """Bring up to date what depends on the time of day. `position` is the run's among all."""
@@ -177,18 +179,24 @@ class RunScreen(Screen[None]):
         self.query_one(Verdict).show(self._line)
 
     @property
-    def row(self) -> int:
-        """The number of the chosen parameter."""
-        names = self.run.names if self.run else ()
-        return names.index(self.parameter) if self.parameter in names else 0
+    def table(self) -> LayersPanel:
+        """The panel of layers, which knows the selected one."""
+        return self.query_one(LayersPanel)
 
-    def _choose_parameter(self, row: int) -> None:
-        run = self.run
-        if run is None:
-            return
-        self.parameter = run.names[row]
-        self.query_one(LayersPanel).show(run, row)
-        self.query_one(ParameterPanel).show_row(run, row)
+    @property
+    def row(self) -> int:
+        """The number of the chosen parameter: of a folded block its worst."""
+        return self.table.view.row
+
+    @property
+    def parameter(self) -> str:
+        """Its name, "" as long as nobody chose any."""
+        return self.table.view.parameter
+
+    def on_layers_panel_chosen(self) -> None:
+        """Show the layer that is selected now."""
+        self.table.redraw()
+        self.query_one(ParameterPanel).show_row(self.run, self.row)
 
     def go_to(self, alert: Alert) -> None:
         """Show what an alert is about."""
@@ -197,7 +205,8 @@ class RunScreen(Screen[None]):
         panel = panel_of(alert.rule)
         if row is not None:
             panel = "layers"
-            self._choose_parameter(row)
+            self.table.view.reveal(row)
+            self.on_layers_panel_chosen()
             if self.zoomed and self.front in (panel, "parameter"):
                 return
         if panel != "run":  # where it is
@@ -213,8 +222,38 @@ class RunScreen(Screen[None]):
             front.move(rows)
         elif isinstance(front, ScalarsPanel | LandscapePanel):
             front.move(max(-10, min(10, rows)))
-        elif (run := self.run) and run.parameters:
-            self._choose_parameter(max(0, min(self.row + rows, len(run.parameters) - 1)))
+        else:
+            self.table.view.move(rows)
+            self.on_layers_panel_chosen()
+
+    def action_page(self, pages: int) -> None:
+        """As many further as are seen."""
+        of_layers = self.front in ("layers", "parameter") and self.table.display
+        self.action_move(pages * (self.table.page if of_layers else 10))
+
+    def action_layers(self, what: str, by: int = 1) -> None:
+        """Change what is seen of the layers, which come to the front where they are hidden."""
+        if not self.table.display:
+            self.bring("layers")
+        if not self.table.view.change(what, by):
+            self.notify("No layer of this run has an open alert", timeout=3)
+        self.on_layers_panel_chosen()
+
+    def action_search(self) -> None:
+        """Type what the names of layers have in them."""
+        if not self.table.display:
+            self.bring("layers")
+        self.query_one(SearchLine).open()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Search while it is typed."""
+        self.table.view.search(event.value)
+        self.on_layers_panel_chosen()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Back to the layers that were found."""
+        event.input.display = False
+        self.bring("layers")
 
     def action_turn(self, layers: int) -> None:
         """Show the trajectories of another layer."""
@@ -231,8 +270,14 @@ class RunScreen(Screen[None]):
         self._zoom(not self.zoomed)
 
     def action_show_all(self) -> None:
-        """Show all panels; where they are, all runs."""
-        if not self.zoomed and len(self.snapshot.runs) > 1:
+        """End a search; show all panels; where they are, all runs."""
+        line = self.query_one(SearchLine)
+        if line.display or self.table.view.text:
+            line.close()
+            self.table.view.search("")
+            self.on_layers_panel_chosen()
+            self.lay_out()
+        elif not self.zoomed and len(self.snapshot.runs) > 1:
             self.post_message(self.Left())
         else:
             self._zoom(False)
@@ -257,10 +302,6 @@ class RunScreen(Screen[None]):
             self.notify("Tab to a chart first: this panel has no axis to switch", timeout=3)
 
     # ------------------------------------------------------------------------ what the mouse does
-
-    def on_layers_panel_chosen(self, message: LayersPanel.Chosen) -> None:
-        """Select the parameter that was clicked."""
-        self._choose_parameter(message.row)
 
     def on_click(self, event: events.Click) -> None:
         """A click brings a panel to the front, a double click zooms it."""

@@ -15,6 +15,9 @@ from tbgrad_tui.widgets.panel import Drawing
 def verdict_lines(row: Overview) -> list[Line]:
     """What began it and what followed, what to change first and then; or that nothing is wrong."""
     lines: list[Line] = []
+    if row.monitoring_ended is not None:
+        said = f"the monitoring ended at step {row.monitoring_ended:,}: nothing after it is judged"
+        lines.append([("▲ ", colours.WARNING), (f"{said} (o: why)", colours.WARNING)])
     story = row.story
     if story is not None and _is_ill(row):
         mark, style = colours.SEVERITIES[story.severity]
@@ -26,9 +29,6 @@ def verdict_lines(row: Overview) -> list[Line]:
         lines.append([("healthy: ", colours.GOOD), (healthy_words(row), colours.TEXT)])
     elif not row.health:
         lines.append([("not judged yet", colours.QUIET)])
-    if row.monitoring_ended is not None:
-        said = f"the monitoring ended at step {row.monitoring_ended:,}: nothing after it is judged"
-        lines.append([("▲ ", colours.WARNING), (f"{said} (o: why)", colours.WARNING)])
     return lines
 
 
@@ -71,26 +71,28 @@ class Verdict(Drawing):
         lines = verdict_lines(self.row)
         alerts = self.row.story.every if self.row.story is not None else ()
         opened = sum(alert.state == "open" for alert in alerts)
+        first = 1 if self.row.monitoring_ended is not None else 0
         if opened and _is_ill(self.row):
-            (mark, style), headline = lines[0]
-            lines[0] = [(mark, style), (f"{count(opened, 'alert')} (a): ", style), headline]
-        elif alerts and lines:
+            mark, headline = lines[first]
+            lines[first] = [mark, (f"{count(opened, 'alert')} (a): ", mark[1]), headline]
+        elif alerts and first < len(lines):
             told = count(opened, "hint") if opened else f"{count(len(alerts), 'alert')}, all over"
-            lines[0].append((f"; {told} (a)", colours.QUIET))
+            lines[first].append((f"; {told} (a)", colours.QUIET))
         return fitted(lines, width, self.rows)
 
 
 def fitted(lines: list[Line], width: int, rows: int) -> list[Line]:
-    """Lines wrapped at `width` in at most `rows`: later ones give way first, "…" says where.
+    """Lines wrapped at `width` in at most `rows`, "…" where there is more.
 
-    Each line has at least one row before an earlier one has a second.
+    All but the first two give way first, then the second.
     """
     parts = [wrapped([line], width) for line in lines[:rows]]
+    while len(parts) > 2 and sum(map(len, parts)) > rows:
+        parts.pop()
     while sum(map(len, parts)) > rows:
-        longest = max(range(len(parts)), key=lambda i: (len(parts[i]), i))
-        kept, rest = parts[longest][:-1], parts[longest][-1]
-        kept[-1] = _cut([*kept[-1], *rest], width)
-        parts[longest] = kept
+        longest = max(i for i, part in enumerate(parts) if len(part) > 1)
+        *kept, last, rest = parts[longest]
+        parts[longest] = [*kept, _cut([*last, *rest[1:]], width)]  # without its indent
     return [line for part in parts for line in part]
 
 
