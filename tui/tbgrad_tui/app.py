@@ -19,8 +19,9 @@ from tbgrad_tui import facts
 from tbgrad_tui.poller import HANGING_SECONDS, Poller, Snapshot, SnapshotRead
 from tbgrad_tui.screens.alerts import AlertsPage
 from tbgrad_tui.screens.overview import OverviewScreen
-from tbgrad_tui.screens.page import Page, help_lines, note_lines, unread_lines
+from tbgrad_tui.screens.page import HelpPage, Page, note_lines, unread_lines
 from tbgrad_tui.screens.run import RunScreen
+from tbgrad_tui.widgets.distributions import DistributionsPanel
 from tbgrad_tui.widgets.empty import Waiting
 from tbgrad_tui.widgets.landscape import LandscapePanel
 from tbgrad_tui.widgets.layers import LayersPanel
@@ -67,6 +68,7 @@ class WatchApp(App[None]):
     def on_ready(self) -> None:
         """Start to read the log and to tell the time."""
         self.run_screen.query_one(LayersPanel).shades = self.no_color
+        self.run_screen.query_one(DistributionsPanel).shades = self.no_color
         self.run_screen.query_one(LandscapePanel).shades = self.no_color
         self.run_screen.query_one(RunsPanel).logdir = self.logdir
         self._poller.start()
@@ -183,7 +185,7 @@ class WatchApp(App[None]):
 
     def action_help(self) -> None:
         """All keys."""
-        self.push_screen(Page("Keys", help_lines()))
+        self.push_screen(HelpPage())
 
     def action_alerts(self) -> None:
         """Alerts of this run, from that of the layer the user went to or else what began it."""

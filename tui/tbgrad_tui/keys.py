@@ -38,8 +38,8 @@ KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
             Key(("pageup", "ctrl+u"), "PgUp", "page(-1)", "a page back"),
             Key(("home", "g"), "Home g", "move(-1000000)", "first layer or run"),
             Key(("end", "G"), "End G", "move(1000000)", "last layer or run"),
-            Key(("left",), "←", "turn(-1)", "trajectories of the previous layer"),
-            Key(("right",), "→", "turn(1)", "trajectories of the next layer"),
+            Key(("left",), "←", "turn(-1)", "earlier histogram; previous layer's trajectories"),
+            Key(("right",), "→", "turn(1)", "later histogram; next layer's trajectories"),
             Key(("tab",), "Tab", "panel(1)", "next panel", "panel"),
             Key(("shift+tab",), "⇧Tab", "panel(-1)", "previous panel"),
             Key(("right_square_bracket", "n"), "] n", "app.run(1)", "next run", "run"),
@@ -60,6 +60,7 @@ KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
             Key(("6",), "6", "show('parameter')", "the selected layer alone"),
             Key(("7",), "7", "show('scalars')", "every scalar of the run as a chart"),
             Key(("8",), "8", "show('landscape')", "landscapes, critical points, trajectories"),
+            Key(("9",), "9", "show('distributions')", "histograms of the selected layer"),
             Key(("l",), "l", "log", "logarithmic or linear axis of this panel", "log"),
         ),
     ),
@@ -109,6 +110,8 @@ ALERT_KEYS: tuple[Key, ...] = (
     Key(
         ("enter",), "Enter", "go", "close, and go to the first layer that the alert names", "go to"
     ),
+    Key(("y",), "y", "copy", "copy the advice to the clipboard of the terminal", "copy"),
+    Key(("question_mark", "h"), "?", "app.help", "all keys", "help"),
     Key(("escape", "a", "q"), "Esc a q", "close", "close", "close"),
 )
 """Keys of the list of alerts."""

@@ -1,12 +1,8 @@
-"""The screen of one run: which panels are visible and where, and what keys do there."""
+"""The screen of one run: what its panels show, and what keys do there."""
 
 from __future__ import annotations
 
-from textual import events
-from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Input
 
 from tbgrad.diagnosis.overview import Overview
@@ -15,134 +11,33 @@ from tbgrad.reading.run import Run
 from tbgrad_tui import facts
 from tbgrad_tui.keys import BINDINGS
 from tbgrad_tui.poller import Snapshot
+from tbgrad_tui.screens.panels import PanelScreen
 from tbgrad_tui.widgets.alerts import panel_of
 from tbgrad_tui.widgets.chart_panel import ChartPanel
-from tbgrad_tui.widgets.curvature import CurvaturePanel
-from tbgrad_tui.widgets.empty import Waiting
+from tbgrad_tui.widgets.distributions import DistributionsPanel
 from tbgrad_tui.widgets.landscape import LandscapePanel
 from tbgrad_tui.widgets.layers import LayersPanel
-from tbgrad_tui.widgets.loss import LossPanel
-from tbgrad_tui.widgets.norm import NormPanel
-from tbgrad_tui.widgets.panel import Panel
 from tbgrad_tui.widgets.parameter import ParameterPanel
 from tbgrad_tui.widgets.runs import RunsPanel
 from tbgrad_tui.widgets.scalars import ScalarsPanel
 from tbgrad_tui.widgets.search import SearchLine
-from tbgrad_tui.widgets.summary import Footer, Summary
+from tbgrad_tui.widgets.summary import Summary
 from tbgrad_tui.widgets.verdict import Verdict
 
-ALL_PANELS = ("runs", "loss", "norm", "curvature", "layers", "parameter", "landscape", "scalars")
-TOP = ("runs", "loss", "norm", "curvature")
-GRADIENT_PANELS = ("loss", "norm", "curvature", "layers", "parameter")
 
-SMALL_HINT = "small terminal: one panel at a time"
-
-
-class RunScreen(Screen[None]):
-    """Panels in two rows; alone when zoomed or where the terminal is small."""
+class RunScreen(PanelScreen):
+    """One run, with the layer that the user selected."""
 
     class Left(Message):
         """The user wants to see all runs."""
 
-    DEFAULT_CSS = """
-    RunScreen { background: #0e1216; layout: vertical; }
-    Summary { height: 1; background: #161c23; }
-    Verdict { height: 1; }
-    Footer { height: 1; background: #161c23; }
-    Waiting { height: 1fr; }
-    #body { height: 1fr; }
-    #top { height: 2fr; }
-    #bottom { height: 3fr; }
-    RunsPanel { width: 24; }
-    ChartPanel { width: 1fr; }
-    #layers { width: 3fr; }
-    #parameter { width: 2fr; }
-    """
-
     BINDINGS = BINDINGS
 
     def __init__(self) -> None:
-        super().__init__(id="run")
-        self.zoomed = False
-        self.front = "layers"
-        self.with_gradients = True
-        self.waiting = True
+        super().__init__("run")
         self.run: Run | None = None
         self.snapshot = Snapshot()
         self._line: Overview | None = None
-
-    def compose(self) -> ComposeResult:
-        """All widgets; `lay_out` says which of them are shown."""
-        yield Summary("summary")
-        yield Verdict("verdict")
-        yield Waiting("waiting")
-        with Vertical(id="body"):
-            with Horizontal(id="top"):
-                yield RunsPanel("runs")
-                yield LossPanel("loss")
-                yield NormPanel("norm")
-                yield CurvaturePanel("curvature")
-            with Horizontal(id="bottom"):
-                yield LayersPanel("layers")
-                yield ParameterPanel("parameter")
-                yield LandscapePanel("landscape")
-                yield ScalarsPanel("scalars")
-        yield SearchLine("part of the names of layers")
-        yield Footer("footer")
-
-    def panel(self, name: str) -> Panel:
-        """A panel by its name."""
-        return self.query_one(f"#{name}", Panel)
-
-    @property
-    def small(self) -> bool:
-        """Whether there is room for one panel only."""
-        return self.size.width < 78 or self.size.height < 20
-
-    def reachable(self) -> tuple[str, ...]:
-        """The panels that Tab goes through."""
-        if self.with_gradients:
-            return ALL_PANELS[:-1] if self.small or self.zoomed else self.together()
-        return ("runs", "scalars")
-
-    def together(self) -> tuple[str, ...]:
-        """The panels shown together."""
-        wide = self.size.width >= 100
-        if not self.with_gradients:
-            return ("runs", "scalars") if self.size.height >= 30 else ("scalars",)
-        return (("runs",) if wide else ()) + GRADIENT_PANELS
-
-    def lay_out(self) -> None:
-        """Show what belongs on the screen now."""
-        if not self.is_mounted:
-            return
-        shown = (self.front,) if self.zoomed or self.small else self.together()
-        with self.app.batch_update():
-            self.query_one("#waiting").display = self.waiting
-            self.query_one("#body").display = not self.waiting
-            for name in ALL_PANELS:
-                self.panel(name).display = name in shown
-            top = self.query_one("#top")
-            top.display = any(name in TOP for name in shown)
-            self.query_one("#bottom").display = any(name not in TOP for name in shown)
-            wide = self.size.width >= 140 or shown == ("runs",)
-            self.panel("runs").styles.width = "1fr" if wide or not self.with_gradients else 24
-            top.styles.height = "10" if not self.with_gradients and len(shown) > 1 else "2fr"
-        if not self.waiting and self.front in shown:
-            self.set_focus(self.panel(self.front), scroll_visible=False)
-        footer = self.query_one(Footer)
-        footer.hint = SMALL_HINT if self.small and not self.waiting else ""
-        footer.redraw()
-
-    def bring(self, name: str) -> None:
-        """Make a panel the one that keys act on."""
-        self.front = name
-        self.lay_out()
-
-    def on_resize(self) -> None:
-        """Another size may have room for more panels, or fewer."""
-        self.query_one(Verdict).fit()
-        self.lay_out()
 
     # ------------------------------------------------------------------------ what is shown
 
@@ -156,14 +51,13 @@ class RunScreen(Screen[None]):
             if self.front not in self.reachable():
                 self.front = "layers" if with_gradients else "scalars"
             self.lay_out()
-        self.table.show(run)
         for panel in self.query(ChartPanel):
-            if isinstance(panel, ParameterPanel):
-                panel.show_row(run, self.row)
-            elif isinstance(panel, LandscapePanel):
+            if isinstance(panel, LandscapePanel):
                 panel.show_runs(run, snapshot.runs)
-            else:
+            elif not isinstance(panel, ParameterPanel):
                 panel.show(run)
+        self.table.view.run = run
+        self.on_layers_panel_chosen()
 
     def show_time(self, position: str, now: float, silent_since: float | None) -> None:
         """Bring up to date what depends on the time of day. `position` is the run's among all."""
@@ -197,21 +91,23 @@ class RunScreen(Screen[None]):
         """Show the layer that is selected now."""
         self.table.redraw()
         self.query_one(ParameterPanel).show_row(self.run, self.row)
+        self.query_one(DistributionsPanel).show_row(self.run, self.row)
 
     def go_to(self, alert: Alert) -> None:
         """Show what an alert is about."""
         rows = {path: row for row, path in enumerate(self.run.names if self.run else ())}
         row = next((rows[path] for path in alert.parameters if path in rows), None)
         panel = panel_of(alert.rule)
+        self.query_one(DistributionsPanel).step = alert.first_step
         if row is not None:
             panel = "layers"
             self.table.view.reveal(row)
             self.on_layers_panel_chosen()
-            if self.zoomed and self.front in (panel, "parameter"):
+            if self.zoomed and self.front in (panel, "parameter", "distributions"):
                 return
         if panel != "run":  # where it is
             self.front = panel if panel in self.together() else "scalars"
-            self._zoom(self.front not in self.together())
+            self.zoom(self.front not in self.together())
 
     # ------------------------------------------------------------------------ what keys do
 
@@ -255,19 +151,11 @@ class RunScreen(Screen[None]):
         event.input.display = False
         self.bring("layers")
 
-    def action_turn(self, layers: int) -> None:
-        """Show the trajectories of another layer."""
-        self.query_one(LandscapePanel).turn(layers)
-
-    def action_panel(self, panels: int) -> None:
-        """Go to the next or the previous panel."""
-        reachable = self.reachable()
-        index = reachable.index(self.front) + panels if self.front in reachable else 0
-        self.bring(reachable[index % len(reachable)])
-
-    def action_zoom(self) -> None:
-        """Show the panel in front alone, or all again."""
-        self._zoom(not self.zoomed)
+    def action_turn(self, by: int) -> None:
+        """Show a later histogram; of landscapes the trajectories of another layer."""
+        distributions = self.query_one(DistributionsPanel)
+        panel = distributions if distributions.display else self.query_one(LandscapePanel)
+        panel.turn(by)
 
     def action_show_all(self) -> None:
         """End a search; show all panels; where they are, all runs."""
@@ -280,18 +168,7 @@ class RunScreen(Screen[None]):
         elif not self.zoomed and len(self.snapshot.runs) > 1:
             self.post_message(self.Left())
         else:
-            self._zoom(False)
-
-    def action_show(self, name: str) -> None:
-        """Show one panel alone."""
-        self.front = name
-        self._zoom(True)
-
-    def _zoom(self, zoomed: bool) -> None:
-        self.zoomed = zoomed
-        if not zoomed and self.front not in self.together():
-            self.front = self.together()[-1]
-        self.lay_out()
+            self.zoom(False)
 
     def action_log(self) -> None:
         """Switch the axis of the chart in front."""
@@ -300,13 +177,3 @@ class RunScreen(Screen[None]):
             front.toggle_log()
         else:
             self.notify("Tab to a chart first: this panel has no axis to switch", timeout=3)
-
-    # ------------------------------------------------------------------------ what the mouse does
-
-    def on_click(self, event: events.Click) -> None:
-        """A click brings a panel to the front, a double click zooms it."""
-        panel = event.widget
-        if isinstance(panel, Panel) and panel.id in ALL_PANELS:
-            self.front = panel.id
-            if event.chain == 2:
-                self.action_zoom()

@@ -53,11 +53,6 @@ class LayersPanel(Panel):
         """The run that is shown."""
         return self.view.run
 
-    def show(self, run: Run | None) -> None:
-        """Show a run, or a newer state of it."""
-        self.view.run = run
-        self.redraw()
-
     @property
     def titles(self) -> tuple[str, ...]:
         """What the colours are, and the order."""
