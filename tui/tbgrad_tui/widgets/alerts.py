@@ -36,6 +36,9 @@ SHORT = 2
 EFFECT = " ╰"
 """Ahead of what another alert brought about."""
 
+SPARE = ("app.help", "copy")
+"""Keys that give way where what Enter goes to needs the room."""
+
 _PANELS = {
     LOSS: "loss",
     VALIDATION_LOSS: "loss",
@@ -194,14 +197,21 @@ class AlertsPanel(Panel):
     def _draw_keys(self, canvas: Canvas, box: Box) -> None:
         """The keys that have a word, and what Enter goes to."""
         keys = [key for key in ALERT_KEYS if key.footer and (self.alerts or key.action == "close")]
-        words = {key: key.footer for key in keys}
-        room = box.width - sum(cell_len(short(key) + word) + 4 for key, word in words.items())
         alert = self.selected
+        place = ""
         if alert is not None:
-            place = [*alert.parameters[:1], f"the {panel_of(alert.rule)}"][0]
-            for key in keys:
-                if key.action == "go":
-                    words[key] = shorten(f"{key.footer} {place}", len(key.footer) + max(0, room))
+            place = " " + [*alert.parameters[:1], f"the {panel_of(alert.rule)}"][0]
+
+        def room() -> int:
+            return box.width - sum(cell_len(short(key) + key.footer) + 4 for key in keys)
+
+        for spare in [key for key in keys if key.action in SPARE]:
+            if room() < cell_len(place):
+                keys.remove(spare)
+        words = {key: key.footer for key in keys}
+        for key in keys:
+            if key.action == "go":
+                words[key] = key.footer + shorten(place, max(0, room()))
         x, y = box.x, canvas.height - 1
         for key, word in words.items():
             x = canvas.write(x, y, f" {short(key)} ", colours.KEY, box.x + box.width - x)

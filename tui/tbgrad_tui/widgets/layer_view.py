@@ -91,14 +91,15 @@ class LayerView:
     # ------------------------------------------------------------------------ what is selected
 
     def index(self, lines: Sequence[Line]) -> int:
-        """Which line is selected: that of the path, or that in which it is folded."""
-        for i, line in enumerate(lines):
-            if line.node.path == self.path:
+        """Which line is selected: that of the path, that in which it is folded, its first one."""
+        paths = [line.node.path for line in lines]
+        if self.path in paths:
+            return paths.index(self.path)
+        for i, path in enumerate(paths):
+            if path.endswith("/") and self.path.startswith(path) and not lines[i].is_open:
                 return i
-        for i, line in enumerate(lines):
-            if self.path.startswith(line.node.path) and line.node.children and not line.is_open:
-                return i
-        return 0
+        of_layer = (i for i, path in enumerate(paths) if path.startswith(self.path))
+        return next(of_layer, 0) if self.path else 0
 
     @property
     def row(self) -> int:

@@ -77,7 +77,7 @@ class LayersPanel(Panel):
         alerts = facts.alerts_by_name(run)
         named = sum(name in alerts for name in run.names) if alerts else 0
         full = f"{text}, {named:,} with alerts" if named else text
-        fits = self.size.width >= len(full) + len(self.titles[2]) + 9
+        fits = self.size.width >= len(full) + len(self.titles[-1]) + 9
         return full if fits else text, colours.TEXT
 
     def draw_content(self, canvas: Canvas, box: Box) -> None:
