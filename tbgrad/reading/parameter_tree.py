@@ -139,7 +139,8 @@ def abbreviated(label: str, width: int, among: Sequence[str] = ()) -> str:
     """A name in at most `width` characters that keeps its numbers.
 
     Parts in the middle go, as few as suffice, where no other name of those that it stands `among`
-    differs from it there alone; then words lose letters, the longest first.
+    differs from it there alone. Then words lose letters, the longest first: those that other names
+    have too, then all.
 
     >>> abbreviated("decoder_block_17/self_attention/query/kernel", 31)
     'decoder_block_17/…/query/kernel'
@@ -157,11 +158,15 @@ def abbreviated(label: str, width: int, among: Sequence[str] = ()) -> str:
                 if len("/".join(kept)) <= width:
                     return "/".join(kept)
     widths = [len(part) for part in kept]
-    while sum(widths) + len(kept) - 1 > width:
-        longest = max(range(len(kept)), key=lambda i: widths[i] - _least(kept[i]))
-        if widths[longest] <= _least(kept[longest]):
-            break
-        widths[longest] -= 1
+    elsewhere = {part for other in others for part in other}
+    for common_only in (True, False):
+        while sum(widths) + len(kept) - 1 > width:
+            usable = [i for i, part in enumerate(kept) if widths[i] > _least(part)]
+            if common_only:
+                usable = [i for i in usable if kept[i] in elsewhere]
+            if not usable:
+                break
+            widths[max(usable, key=lambda i: widths[i])] -= 1
     return "/".join(map(_narrowed, kept, widths))
 
 
