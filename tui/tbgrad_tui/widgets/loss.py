@@ -6,9 +6,11 @@ from rich.style import Style
 
 from tbgrad.log.scalars import scalar_of
 from tbgrad.log.tags import LOSS, VALIDATION_LOSS
+from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
 from tbgrad_tui.chart.line import draw_chart
+from tbgrad_tui.chart.text import number
 from tbgrad_tui.widgets.chart_panel import ChartPanel, scalar_curve, scalar_headline, write_legend
 
 
@@ -31,10 +33,9 @@ class LossPanel(ChartPanel):
         loss = scalar_curve(self.run, LOSS)
         validation = scalar_curve(self.run, VALIDATION_LOSS, colours.SECOND)
         if validation is not None and box.height >= 5:
-            names = [
-                (scalar_of(LOSS).label, colours.MAIN),
-                (scalar_of(VALIDATION_LOSS).label, colours.SECOND),
-            ]
+            newest = number(facts.newest(self.run, VALIDATION_LOSS))
+            label = scalar_of(VALIDATION_LOSS).label if box.width >= 32 else "validation"
+            names = [(scalar_of(LOSS).label, colours.MAIN), (f"{label} {newest}", colours.SECOND)]
             write_legend(canvas, box, names)
             box = box.inside(0, 1, 0, 0)
         curves = [curve for curve in (validation, loss) if curve is not None]
