@@ -90,7 +90,7 @@ class Appearance:
 @lru_cache(maxsize=8)
 def _grounds(light: bool, system: Colours) -> dict[Color, Color]:
     """What stands for the colours of maps where there are few, or where high is to be dark."""
-    found = {}
+    found: dict[Color, Color] = {}
     for heat, ramps in ((colours.HEAT, RAMPS), (colours.DIVERGING, DIVERGING)):
         known = [style.bgcolor for style in heat if style.bgcolor is not None]
         shown = known
