@@ -93,6 +93,8 @@ KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
     (
         "App",
         (
+            Key(("colon",), ":", "app.command_palette", "find what a key does, by its words"),
+            Key(("ctrl+z",), "^Z", "app.suspend_process", "suspend: fg in the shell comes back"),
             Key(("question_mark", "h"), "?", "app.help", "this page", "help"),
             Key(("q", "ctrl+c"), "q ^C", "app.quit", "quit", "quit"),
         ),
@@ -131,6 +133,8 @@ OVERVIEW_KEYS: tuple[Key, ...] = (
     ),
     Key(("escape",), "Esc", "all", "all runs again"),
     Key(("a",), "a", "app.overview_alerts", "alerts of the run", "alerts"),
+    Key(("colon",), ":", "app.command_palette", "find what a key does, by its words"),
+    Key(("ctrl+z",), "^Z", "app.suspend_process", "suspend: fg in the shell comes back"),
     Key(("question_mark", "h"), "?", "app.help", "all keys", "help"),
     Key(("q", "ctrl+c"), "q ^C", "app.quit", "quit", "quit"),
 )  # fmt: skip
