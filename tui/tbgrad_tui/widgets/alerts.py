@@ -205,7 +205,7 @@ class AlertsPanel(Panel):
         def room() -> int:
             return box.width - sum(cell_len(short(key) + key.footer) + 4 for key in keys)
 
-        for spare in [key for key in keys if key.action in SPARE]:
+        for spare in [key for key in reversed(keys) if key.action in SPARE]:
             if room() < cell_len(place):
                 keys.remove(spare)
         words = {key: key.footer for key in keys}
