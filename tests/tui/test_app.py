@@ -149,7 +149,7 @@ async def test_help_lists_every_key_of_the_table_and_every_key_works(logdir):
         for _, keys in KEYS:
             for key in keys:
                 assert key.help in text
-                name, _, _ = key.action.partition("(")
+                name, _, _ = key.action.removeprefix("app.").partition("(")
                 assert hasattr(app, f"action_{name}")
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is app.run_screen)

@@ -29,6 +29,7 @@ from tbgrad_tui.poller import (
     name_of,
 )
 from tbgrad_tui.screens.alerts import AlertsPage
+from tbgrad_tui.screens.charts import ChartKeys
 from tbgrad_tui.screens.overview import OverviewScreen
 from tbgrad_tui.screens.page import Page, help_lines, note_lines, unread_lines
 from tbgrad_tui.screens.run import ALL_PANELS, RunScreen
@@ -46,7 +47,7 @@ from tbgrad_tui.widgets.scalars import ScalarsPanel
 from tbgrad_tui.widgets.summary import Summary
 
 
-class WatchApp(App[None]):
+class WatchApp(ChartKeys, App[None]):
     """Shows the runs below a directory, or several, while they are written.
 
     Only runs whose name matches `pattern` are shown. `clock` tells the time in seconds since the
@@ -267,8 +268,10 @@ class WatchApp(App[None]):
         self._zoom(not self.run_screen.zoomed)
 
     def action_show_all(self) -> None:
-        """Show all panels; where they are, all runs."""
-        if not self.run_screen.zoomed and len(self.snapshot.runs) > 1:
+        """Without the cursor; then all panels; where they are, all runs."""
+        if self.view.cursor is not None:
+            self.action_cursor_off()
+        elif not self.run_screen.zoomed and len(self.snapshot.runs) > 1:
             self.action_overview()
         else:
             self._zoom(False)

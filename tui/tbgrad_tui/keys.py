@@ -28,6 +28,24 @@ def short(key: Key) -> str:
     return key.shown.split(" ")[0]
 
 
+CHART_KEYS: tuple[Key, ...] = (
+    Key(("comma",), ",", "app.cursor(-0.01)", "cursor to the left, at least one record"),
+    Key(("full_stop",), ".", "app.cursor(0.01)", "cursor to the right", "cursor"),
+    Key(("less_than_sign",), "<", "app.cursor(-0.1)", "cursor far to the left"),
+    Key(("greater_than_sign",), ">", "app.cursor(0.1)", "cursor far to the right"),
+    Key(
+        ("plus",), "+", "app.stretch(0.5)", "fewer steps, about the cursor or the newest", "zoom x"
+    ),
+    Key(("minus",), "-", "app.stretch(2.0)", "more steps"),
+    Key(("equals_sign",), "=", "app.whole", "all steps"),
+    Key(("shift+left", "left_curly_bracket"), "⇧← {", "app.pan(-0.25)", "the steps before these"),
+    Key(("shift+right", "right_curly_bracket"), "⇧→ }", "app.pan(0.25)", "the steps after these"),
+    Key(("x",), "x", "app.axis", "steps, time since the start or time of day below charts"),
+    Key(("X",), "X", "app.log_axis", "logarithmic or linear axis below charts"),
+    Key(("m",), "m", "app.smooth", "smooth scalars by 0.6, 0.9, 0.98 or not at all"),
+)
+"""Keys of all charts at once."""
+
 KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
     (
         "Move",
@@ -50,7 +68,12 @@ KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
         "Show",
         (
             Key(("enter", "z"), "Enter", "zoom", "this panel alone, and back", "zoom"),
-            Key(("escape",), "Esc", "show_all", "back to all panels, and to all runs"),
+            Key(
+                ("escape",),
+                "Esc",
+                "show_all",
+                "no cursor; then back to all panels, and to all runs",
+            ),
             Key(("0",), "0", "overview", "all runs, the worst first", "runs"),
             Key(("1",), "1", "show('runs')", "the runs alone"),
             Key(("2",), "2", "show('loss')", "the loss alone"),
@@ -63,6 +86,7 @@ KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
             Key(("l",), "l", "log", "logarithmic or linear axis of this panel", "log"),
         ),
     ),
+    ("All charts at once", CHART_KEYS),
     (
         "Read",
         (

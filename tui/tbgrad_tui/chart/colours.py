@@ -34,9 +34,13 @@ MAIN = Style(color="#58a9f5")
 BEHIND = Style(color="#2f5c8a")
 PEAK_NAME = Style(color="#5586b8")
 SECOND = Style(color="#b78cf2")
+SECOND_BEHIND = Style(color="#5f4a80")
 THRESHOLD = Style(color="#e2a63d")
 PRECONDITIONED = Style(color="#4fc3b5")
 ERROR_BAR = Style(color="#4f7394")
+
+CURSOR = Style(color="#c3ccd8")
+CURSOR_LABEL = Style(color="#0e1216", bgcolor="#c3ccd8")
 
 GOOD = Style(color="#6fcf86")
 WARNING = Style(color="#f0b649", bold=True)

@@ -16,7 +16,9 @@ from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
 from tbgrad_tui.chart.heat import Bins, bin_maxima, draw_heat, draw_legend
 from tbgrad_tui.chart.text import clean, count, number, shorten, step_label
+from tbgrad_tui.chart.view import View
 from tbgrad_tui.widgets.panel import Panel
+from tbgrad_tui.widgets.timeline import clock_of, draw_cursor, seen_norms
 
 VALUE_WIDTH = 8
 
@@ -36,6 +38,7 @@ class LayersPanel(Panel):
         self.run: Run | None = None
         self.row = 0
         self.shades = False
+        self.view = View()
         self._first = 0
         self._tall = 1
         self._binned: tuple[object, Bins] | None = None
@@ -43,6 +46,11 @@ class LayersPanel(Panel):
     def show(self, run: Run | None, row: int) -> None:
         """Show a run with parameter number `row` selected."""
         self.run, self.row = run, row
+        self.redraw()
+
+    def look(self, view: View) -> None:
+        """Show the cursor of all charts, and the stretch that they show."""
+        self.view = view
         self.redraw()
 
     @property
@@ -66,6 +74,8 @@ class LayersPanel(Panel):
         """Legend, rows, steps."""
         run = self.run
         history = facts.norm_history(run) if run is not None else None
+        if run is not None and history is not None:
+            history = seen_norms(history, self.view, clock_of(run))
         if run is None or history is None:
             text = "no gradients of single parameters yet"
             canvas.write(box.x, box.y, text, colours.QUIET, box.width)
@@ -90,6 +100,7 @@ class LayersPanel(Panel):
         exponents = bins.range()
         draw_legend(canvas, box.rows(0, 1), exponents)
         draw_heat(canvas, plot, bins, shown, exponents, tall=tall, shades=self.shades)
+        draw_cursor(canvas, plot, bins, self.view.cursor)
         alerts = facts.alerts_by_name(run)
         for index, name in zip(shown, names, strict=True):
             y = (index - self._first) * tall
@@ -111,6 +122,7 @@ class LayersPanel(Panel):
             run.parameters,
             width,
             id(run.manifest),
+            self.view.first,
         )
         if self._binned is None or self._binned[0] != key:
             first_steps = history.first_steps if facts.has_every_step(run) else None
