@@ -39,6 +39,7 @@ from tbgrad_tui.widgets.chart_panel import ChartPanel
 from tbgrad_tui.widgets.empty import Waiting
 from tbgrad_tui.widgets.landscape import LandscapePanel
 from tbgrad_tui.widgets.layers import LayersPanel
+from tbgrad_tui.widgets.marks import Marks
 from tbgrad_tui.widgets.overview import OverviewPanel
 from tbgrad_tui.widgets.panel import Panel
 from tbgrad_tui.widgets.parameter import ParameterPanel
@@ -78,6 +79,7 @@ class WatchApp(ChartKeys, App[None]):
         self.snapshot = Snapshot()
         self.run_name = ""
         self.parameter = ""
+        self.marks = Marks()
         self._chosen = False
         self.run_screen = RunScreen()
         self.overview_screen = OverviewScreen()
@@ -192,6 +194,8 @@ class WatchApp(ChartKeys, App[None]):
                     panel.show_row(run, self.row)
                 elif isinstance(panel, LandscapePanel):
                     panel.show_runs(run, self.snapshot.runs)
+                elif isinstance(panel, ScalarsPanel):
+                    panel.show_beside(run, self.marks.runs(self.snapshot.runs))
                 else:
                     panel.show(run)
             screen.query_one(LayersPanel).show(run, self.row)

@@ -18,8 +18,9 @@ class Key:
     footer: str = ""
 
     def binding(self, whose: str) -> Binding:
-        """The same for Textual; `whose` action it is."""
-        action = self.action if self.action.startswith("app.") else f"{whose}.{self.action}"
+        """The same for Textual; `whose` action it is, "" where of what is bound."""
+        own = self.action.startswith("app.") or not whose
+        action = self.action if own else f"{whose}.{self.action}"
         return Binding(",".join(self.keys), action, self.help, show=False)
 
 
@@ -139,12 +140,26 @@ OVERVIEW_KEYS: tuple[Key, ...] = (
 )  # fmt: skip
 """Keys of the overview of all runs."""
 
+SCALARS_KEYS: tuple[Key, ...] = (
+    Key(("down", "j"), "↓ j", "move(1)", "next row of charts"),
+    Key(("up", "k"), "↑ k", "move(-1)", "previous row of charts"),
+    Key(("pagedown", "ctrl+d", "space"), "PgDn", "page(1)", "next page"),
+    Key(("pageup", "ctrl+u"), "PgUp", "page(-1)", "previous page"),
+    Key(("home", "g"), "Home g", "move(-1000000)", "first scalar"),
+    Key(("end", "G"), "End G", "move(1000000)", "last scalar"),
+    Key(("slash",), "/", "find", "filter: part of a name, !not, a|b, glob*, /regex/"),
+    Key(("escape",), "Esc", "all", "all scalars again"),
+)
+"""Keys of the scalars of a run; all others are those of a run."""
+
 HELP = (
-    ("In the overview of all runs", OVERVIEW_KEYS), *KEYS, ("In the list of alerts", ALERT_KEYS),
+    ("In the overview of all runs", OVERVIEW_KEYS), *KEYS,
+    ("In the scalars", SCALARS_KEYS), ("In the list of alerts", ALERT_KEYS),
 )  # fmt: skip
 """Sections of the help page."""
 
 BINDINGS: list[BindingType] = [key.binding("app") for _, section in KEYS for key in section]
 OVERVIEW_BINDINGS: list[BindingType] = [key.binding("screen") for key in OVERVIEW_KEYS]
+SCALARS_BINDINGS: list[BindingType] = [key.binding("") for key in SCALARS_KEYS]
 ALERT_BINDINGS: list[BindingType] = [key.binding("screen") for key in ALERT_KEYS]
 FOOTER = tuple(key for _, section in KEYS for key in section if key.footer)

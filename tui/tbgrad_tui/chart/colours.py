@@ -88,6 +88,13 @@ RUNS = tuple(
 )
 """Of runs in one picture, in their order."""
 
+RUNS_BEHIND = tuple(
+    Style(color=Color.from_rgb(*(round(0.4 * channel + 9) for channel in style.color.triplet)))
+    for style in RUNS
+    if style.color is not None and style.color.triplet is not None
+)
+"""The same, darker."""
+
 
 HEAT: tuple[Style, ...] = tuple(_heat(level) for level in range(LEVELS))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tbgrad_tui.chart.text import number
+from tbgrad_tui.chart.text import number, step_label
 
 FEW = 12
 """Of fewer values none is an outlier."""
@@ -179,5 +179,7 @@ def _label(value: float, values: list[float], log: bool) -> str:
         if 1e-3 <= largest < 1e5:
             decimals = max(0, -math.floor(math.log10(spacing * 1.000001)))
             return f"{value:.{decimals}f}" if not log else number(value)
+        if 1e5 <= largest < 1e12 and not log:
+            return step_label(value)  # 98k, 100k, 102k
         return number(value, max(2, digits))
     return number(value)
