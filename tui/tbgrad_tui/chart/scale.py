@@ -179,7 +179,7 @@ def _label(value: float, values: list[float], log: bool) -> str:
         if 1e-3 <= largest < 1e5:
             decimals = max(0, -math.floor(math.log10(spacing * 1.000001)))
             return f"{value:.{decimals}f}" if not log else number(value)
-        if 1e5 <= largest < 1e12 and not log:
+        if 1e5 <= largest < 1e9 and not log:
             return step_label(value)  # 98k, 100k, 102k
         return number(value, max(2, digits))
     return number(value)

@@ -23,6 +23,7 @@ class OverviewScreen(Screen[None]):
     OverviewScreen > Footer { height: 1; background: $bar; }
     OverviewScreen > Input {
         height: 1; border: none; padding: 0 1; background: $bar; color: $text-on-bar; display: none;
+        &:focus { border: none; }
     }
     """
     BINDINGS = OVERVIEW_BINDINGS

@@ -27,10 +27,10 @@ def columns_for(amount: int, width: int, height: int) -> int:
 
 
 def rows_of(groups: Sequence[Group], columns: int) -> list[Row]:
-    """The rows of groups, each below its heading where there are several."""
+    """The rows of groups, each below its heading where there are several or names leave it out."""
     rows: list[Row] = []
     for group in groups:
-        if len(groups) > 1:
+        if len(groups) > 1 or "…" in group.title:
             rows.append(group.title)
         at = range(0, len(group.entries), columns)
         rows += [group.entries[i : i + columns] for i in at]

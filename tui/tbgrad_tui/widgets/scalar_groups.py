@@ -28,19 +28,28 @@ class Group:
     entries: tuple[tuple[str, str], ...]
 
 
-def grouped(tags: Sequence[str]) -> list[Group]:
+FEW = 8
+"""So few tags are one group."""
+
+
+def grouped(tags: Sequence[str], histograms: Sequence[str] = ()) -> list[Group]:
     """What is like a loss, the few of small groups, then groups by the first part of their names.
 
-    >>> grouped(["train/loss", "lr", "w/l0/norm", "w/l1/norm", "w/l2/norm"])[2]
+    The last group is of the tags of `histograms`.
+
+    >>> grouped(["train/loss", *others, "w/l0/norm", "w/l1/norm", "w/l2/norm"])[2]
     Group(title='w/…/norm', entries=(('w/l0/norm', 'l0'), ('w/l1/norm', 'l1'), …))
     """
     unknown = sorted((tag for tag in tags if tag not in SCALARS), key=_natural)
     ordered = in_order([tag for tag in tags if tag in SCALARS]) + unknown
     losses = [tag for tag in ordered if LOSS_LIKE.search(tag)]
+    others = [tag for tag in ordered if tag not in losses]
+    if len(tags) + len(histograms) <= FEW:
+        entries = _named([*losses, *others, *histograms])
+        return [Group("all", entries)] if entries else []
     rest: dict[str, list[str]] = {}
-    for tag in ordered:
-        if tag not in losses:
-            rest.setdefault(_prefix(tag), []).append(tag)
+    for tag in others:
+        rest.setdefault(_prefix(tag), []).append(tag)
     few = [tag for prefix, those in rest.items() for tag in those if not _is_own(prefix, those)]
     groups = [Group("loss", _named(losses)), Group("others", _named(few))]
     for prefix, those in rest.items():
@@ -50,6 +59,7 @@ def grouped(tags: Sequence[str]) -> list[Group]:
             start = whole.index(short[whole]) if short[whole] in whole else 0
             end = whole[start + len(short[whole]) :]
             groups.append(Group(f"{whole[:start]}…{end}", tuple(short.items())))
+    groups.append(Group("histograms", _named(sorted(histograms, key=_natural))))
     return [group for group in groups if group.entries]
 
 

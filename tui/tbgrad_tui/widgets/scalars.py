@@ -55,6 +55,7 @@ class ScalarsPanel(ChartPanel):
     ScalarsPanel > Input {
         dock: bottom; height: 1; margin: 0 2 1 2; border: none; padding: 0;
         background: #161c23; color: #d7dde6; display: none;
+        &:focus { border: none; }
     }
     """
     BINDINGS = SCALARS_BINDINGS
@@ -127,9 +128,10 @@ class ScalarsPanel(ChartPanel):
             chosen = run_filter(self.filter)
         except ValueError as error:
             self._problem, chosen = str(error), run_filter("")
-        groups = grouped([tag for tag in scalars if chosen(_searched(tag), {})])
-        named = tuple((tag, tag) for tag in histograms if chosen(tag, {}))
-        return [*groups, Group("histograms", named)] if named else groups
+        return grouped(
+            [tag for tag in scalars if chosen(_searched(tag), {})],
+            [tag for tag in histograms if chosen(tag, {})],
+        )
 
     # ------------------------------------------------------------------------ how it is drawn
 
