@@ -54,7 +54,6 @@ async def test_the_cursor_shows_value_step_and_time_in_every_panel(log):
         text = shown(app)
         assert f"{number(losses[step])} at step 880" in panel(app, "loss").lines()[0]
         assert f"step 880 · +{0.05 * 870:.3g}s" in text
-        assert "λmax 60.0 @800" in panel(app, "curvature").lines()[0]
         for name in ("loss", "norm", "curvature", "parameter", "layers"):
             assert column_of_cursor(app, name), name
         row = run.names.index("dense_1/bias")

@@ -30,6 +30,7 @@ from tbgrad_tui.poller import (
 )
 from tbgrad_tui.screens.alerts import AlertsPage
 from tbgrad_tui.screens.charts import ChartKeys
+from tbgrad_tui.screens.compare import CompareScreen
 from tbgrad_tui.screens.overview import OverviewScreen
 from tbgrad_tui.screens.page import Page, help_lines, note_lines, unread_lines
 from tbgrad_tui.screens.run import ALL_PANELS, RunScreen
@@ -82,7 +83,8 @@ class WatchApp(ChartKeys, App[None]):
         self.marks = Marks()
         self._chosen = False
         self.run_screen = RunScreen()
-        self.overview_screen = OverviewScreen()
+        self.overview_screen = OverviewScreen(self.marks)
+        self.compare_screen = CompareScreen()
         self._greeted = False
         self._poller = Poller(
             logdir,
@@ -208,6 +210,9 @@ class WatchApp(ChartKeys, App[None]):
         if not self.is_running:  # the clock ticks on while the panels are taken down
             return
         now = self.clock()
+        if self.screen is self.compare_screen:
+            self._show_compared()
+            return
         if self.overview_screen in self.screen_stack:
             self.overview_screen.show(self.snapshot, now)
             return
@@ -290,6 +295,15 @@ class WatchApp(ChartKeys, App[None]):
         """Show a run that was chosen among all."""
         self.pop_screen()
         self._show_run(message.name)
+
+    def on_overview_panel_compared(self) -> None:
+        """Show the marked runs beside one another."""
+        self.push_screen(self.compare_screen)
+        self._show_compared()
+
+    def _show_compared(self) -> None:
+        marked = self.marks.runs(self.snapshot.runs)
+        self.compare_screen.show(marked, self.marks.pinned, self.view)
 
     def action_overview_alerts(self) -> None:
         """Alerts of the run that is chosen in the overview."""

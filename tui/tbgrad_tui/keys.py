@@ -134,11 +134,30 @@ OVERVIEW_KEYS: tuple[Key, ...] = (
         "filter: part of a name, !not, a|b, glob*, /regex/, lr>=1e-3", "filter",
     ),
     Key(("escape",), "Esc", "all", "all runs again"),
+    Key(("space",), "Space", "mark", "mark the run for comparison, and go to the next", "mark"),
+    Key(("p",), "p", "pin", "pin the run on top: the one that others are compared to"),
+    Key(("u",), "u", "unmark", "mark none and pin none"),
+    Key(
+        ("c",), "c", "compare",
+        "compare the marked runs, or with fewer than two this one and the next", "compare",
+    ),
     Key(("a",), "a", "app.overview_alerts", "alerts of the run", "alerts"),
     Key(("question_mark", "h"), "?", "app.help", "all keys", "help"),
     Key(("q", "ctrl+c"), "q ^C", "app.quit", "quit", "quit"),
 )  # fmt: skip
 """Keys of the overview of all runs."""
+
+COMPARE_KEYS: tuple[Key, ...] = (
+    Key(("down", "j"), "↓ j", "move(1)", "next run", "move"),
+    Key(("up", "k"), "↑ k", "move(-1)", "previous run"),
+    Key(("left",), "←", "turn(-1)", "columns further left"),
+    Key(("right",), "→", "turn(1)", "columns further right"),
+    Key(("l",), "l", "log", "logarithmic or linear axes", "log"),
+    Key(("escape", "c"), "Esc c", "close", "no cursor; then back", "back"),
+    Key(("question_mark", "h"), "?", "app.help", "all keys", "help"),
+    Key(("q", "ctrl+c"), "q ^C", "app.quit", "quit", "quit"),
+)
+"""Keys of the runs that are compared; those of all charts are too."""
 
 SCALARS_KEYS: tuple[Key, ...] = (
     Key(("down", "j"), "↓ j", "move(1)", "next row of charts"),
@@ -154,12 +173,19 @@ SCALARS_KEYS: tuple[Key, ...] = (
 
 HELP = (
     ("In the overview of all runs", OVERVIEW_KEYS), *KEYS,
+    ("In the comparison of runs", COMPARE_KEYS),
     ("In the scalars", SCALARS_KEYS), ("In the list of alerts", ALERT_KEYS),
 )  # fmt: skip
 """Sections of the help page."""
 
 BINDINGS: list[BindingType] = [key.binding("app") for _, section in KEYS for key in section]
 OVERVIEW_BINDINGS: list[BindingType] = [key.binding("screen") for key in OVERVIEW_KEYS]
+COMPARE_BINDINGS: list[BindingType] = [
+    key.binding("screen") for key in (*COMPARE_KEYS, *CHART_KEYS)
+]
 SCALARS_BINDINGS: list[BindingType] = [key.binding("") for key in SCALARS_KEYS]
 ALERT_BINDINGS: list[BindingType] = [key.binding("screen") for key in ALERT_KEYS]
 FOOTER = tuple(key for _, section in KEYS for key in section if key.footer)
+COMPARE_FOOTER = tuple(
+    key for key in (*COMPARE_KEYS[:-3], *CHART_KEYS, *COMPARE_KEYS[-3:]) if key.footer
+)

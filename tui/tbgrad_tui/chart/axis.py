@@ -125,7 +125,7 @@ def draw(canvas: Canvas, box: Box, plot: Box, axis: Axis) -> None:
     if axis.cursor is not None and (x := column(axis, plot, axis.cursor)) is not None:
         canvas.line(x, plot.y, plot.height, "│", colours.CURSOR)
         room = box.x + box.width
-        label = next((one for one in axis.cursor_labels if len(one) <= plot.width // 2), "")
+        label = next((one for one in axis.cursor_labels if len(one) <= plot.width * 2 // 5), "")
         start = max(plot.x, min(x - len(label) // 2 - 1, room - len(label) - 2))
         canvas.write(start, bottom, f" {label} ", colours.CURSOR_LABEL)
         taken[max(0, start - 1) : start + len(label) + 3] = True

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from tbgrad.reading.run import Run
 from tbgrad_tui.chart.axis import Clock
 from tbgrad_tui.chart.view import View
+from tbgrad_tui.screens.compare import CompareScreen
 from tbgrad_tui.widgets.chart_panel import ChartPanel
 from tbgrad_tui.widgets.layers import LayersPanel
 from tbgrad_tui.widgets.timeline import NO_CLOCK, clock_of
@@ -18,6 +19,7 @@ KINDS = {"step": "steps", "relative": "time since the start", "wall": "time of d
 class _App(Protocol):
     view: View
     screen: Any
+    run_screen: Any
     run_shown: Run | None
 
     def batch_update(self) -> Any: ...
@@ -31,13 +33,13 @@ class ChartKeys:
     view = View()
 
     def look(self: _App, view: View) -> None:
-        """Show another view in all charts of the screen in front."""
+        """Show another view in all charts of a run, and of those that are compared."""
         self.view = view
         with self.batch_update():
-            for panel in self.screen.query(ChartPanel):
+            for panel in (*self.run_screen.query(ChartPanel), *self.run_screen.query(LayersPanel)):
                 panel.look(view)
-            for panel in self.screen.query(LayersPanel):
-                panel.look(view)
+            if isinstance(self.screen, CompareScreen):
+                self.screen.look(view)
 
     def _clock(self: Any) -> Clock:
         run = getattr(self.screen, "timed_run", self.run_shown)

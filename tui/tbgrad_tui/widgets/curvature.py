@@ -16,7 +16,6 @@ from tbgrad_tui.chart.canvas import Box, Canvas
 from tbgrad_tui.chart.line import Curve, draw_chart
 from tbgrad_tui.chart.text import number
 from tbgrad_tui.widgets.chart_panel import ChartPanel, Words, write_legend, write_wrapped
-from tbgrad_tui.widgets.timeline import nearest
 
 TWO_CHARTS = 12
 """From so many rows on there is room for two charts of eigenvalues."""
@@ -35,22 +34,15 @@ class CurvaturePanel(ChartPanel):
 
     def headline(self) -> tuple[str, Style]:
         """The newest largest eigenvalue."""
-        found = self._newest()
-        if found is None:
+        newest = self._newest()
+        if newest is None:
             return "", colours.TEXT
-        at, newest = found
         value, _ = rounded(newest.lambda_max.value, newest.lambda_max.residual)
-        where = f" @{at:,}" if self.view.cursor is not None else ""
-        return f"λmax {value}{where}", colours.STRONG
+        return f"λmax {value}", colours.STRONG
 
-    def _newest(self) -> tuple[int, CurvatureEstimate] | None:
-        """The newest estimate with its step, or that nearest to the cursor."""
-        if self.run is None or not facts.curvature_estimates(self.run)[1]:
-            return None
-        steps, estimates = facts.curvature_estimates(self.run)
-        cursor = self.view.cursor
-        at = nearest(steps, cursor) if cursor is not None else len(estimates) - 1
-        return int(steps[at]), estimates[at]
+    def _newest(self) -> CurvatureEstimate | None:
+        estimates = facts.curvature_estimates(self.run)[1] if self.run else []
+        return estimates[-1] if estimates else None
 
     def draw_content(self, canvas: Canvas, box: Box) -> None:
         """The newest estimate in words, then the chart."""

@@ -38,7 +38,7 @@ class LayersPanel(Panel):
         self.run: Run | None = None
         self.row = 0
         self.shades = False
-        self.view = View()
+        self.seen = View()
         self._first = 0
         self._tall = 1
         self._binned: tuple[object, Bins] | None = None
@@ -50,7 +50,7 @@ class LayersPanel(Panel):
 
     def look(self, view: View) -> None:
         """Show the cursor of all charts, and the stretch that they show."""
-        self.view = view
+        self.seen = view
         self.redraw()
 
     @property
@@ -75,7 +75,7 @@ class LayersPanel(Panel):
         run = self.run
         history = facts.norm_history(run) if run is not None else None
         if run is not None and history is not None:
-            history = seen_norms(history, self.view, clock_of(run))
+            history = seen_norms(history, self.seen, clock_of(run))
         if run is None or history is None:
             text = "no gradients of single parameters yet"
             canvas.write(box.x, box.y, text, colours.QUIET, box.width)
@@ -100,7 +100,7 @@ class LayersPanel(Panel):
         exponents = bins.range()
         draw_legend(canvas, box.rows(0, 1), exponents)
         draw_heat(canvas, plot, bins, shown, exponents, tall=tall, shades=self.shades)
-        draw_cursor(canvas, plot, bins, self.view.cursor)
+        draw_cursor(canvas, plot, bins, self.seen.cursor)
         alerts = facts.alerts_by_name(run)
         for index, name in zip(shown, names, strict=True):
             y = (index - self._first) * tall
@@ -122,7 +122,7 @@ class LayersPanel(Panel):
             run.parameters,
             width,
             id(run.manifest),
-            self.view.first,
+            self.seen.first,
         )
         if self._binned is None or self._binned[0] != key:
             first_steps = history.first_steps if facts.has_every_step(run) else None

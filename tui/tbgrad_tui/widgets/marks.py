@@ -10,6 +10,9 @@ from rich.style import Style
 from tbgrad.reading.run import Run
 from tbgrad_tui.chart import colours
 
+REFERENCE = "*"
+"""Behind the letter of the run that the others are compared to."""
+
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 

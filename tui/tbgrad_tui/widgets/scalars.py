@@ -12,6 +12,7 @@ from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.widgets import Input
 
+from tbgrad.diagnosis.overview import short_names
 from tbgrad.log.scalars import scalar_of
 from tbgrad.log.tags import Kind
 from tbgrad.reading.run import Run
@@ -170,16 +171,17 @@ class ScalarsPanel(ChartPanel):
         """How to get gradients, or which runs there are; what room is left."""
         assert self.run is not None
         if self._beside:
+            shown = self._shown_runs()
+            short = short_names([run.name for run, _ in shown])
             words = [
-                (f"{look.letter} {run.name}".strip(), look.style)
-                for run, look in self._shown_runs()
+                (f"{look.letter} {short[run.name]}".strip(), look.style) for run, look in shown
             ]
             write_legend(canvas, box, words)
             return box.inside(0, 1, 0, 0)
         if facts.has_gradients(self.run) or self.first or self.filter:
             return box
-        short = (NO_GRADIENTS[0].partition(".")[0] + ".",)
-        lines = NO_GRADIENTS if box.height >= 3 * ROWS else short
+        first = NO_GRADIENTS[0].partition(".")[0] + "."
+        lines = NO_GRADIENTS if box.height >= 3 * ROWS else (first,)
         for row, line in enumerate(lines):
             style = colours.WARNING if row == 0 else colours.TEXT
             canvas.write(box.x, box.y + row, line, style, box.width)
