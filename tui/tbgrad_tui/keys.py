@@ -128,7 +128,6 @@ OVERVIEW_KEYS: tuple[Key, ...] = (
     Key(("home", "g"), "Home g", "move(-1000000)", "first run"),
     Key(("end", "G"), "End G", "move(1000000)", "last run"),
     Key(("enter",), "Enter", "open", "show the run", "open"),
-    Key(("s",), "s", "sort", "by worst, name, newest or lowest loss", "sort"),
     Key(
         ("slash",), "/", "find",
         "filter: part of a name, !not, a|b, glob*, /regex/, lr>=1e-3", "filter",
@@ -141,6 +140,7 @@ OVERVIEW_KEYS: tuple[Key, ...] = (
         ("c",), "c", "compare",
         "compare the marked runs, or with fewer than two this one and the next", "compare",
     ),
+    Key(("s",), "s", "sort", "by worst, name, newest or lowest loss", "sort"),
     Key(("a",), "a", "app.overview_alerts", "alerts of the run", "alerts"),
     Key(("question_mark", "h"), "?", "app.help", "all keys", "help"),
     Key(("q", "ctrl+c"), "q ^C", "app.quit", "quit", "quit"),
