@@ -34,7 +34,7 @@ def column_of_cursor(app, name):
     drawn = panel(app, name)
     plots = getattr(drawn, "_plots", [])
     first = plots[0].box.x if plots else 1  # to the left of it is the vertical axis
-    columns = (drawn._canvas.codes[2:-2] == ord("│")).sum(axis=0) >= 2
+    columns = (drawn.canvas.codes[2:-2] == ord("│")).sum(axis=0) >= 2
     return [x for x in np.flatnonzero(columns).tolist() if first <= x < len(columns) - 1]
 
 
@@ -151,12 +151,12 @@ async def test_smoothing_keeps_the_values_behind(log):
         await pilot.press("2", "m", "m")
         await pilot.pause()
         assert "smoothed 0.9" in panel(app, "loss").lines()[0]
-        inks = panel(app, "loss")._canvas.inks
+        inks = panel(app, "loss").canvas.inks
         assert (inks == ink(colours.BEHIND)).any()
         assert (inks == ink(colours.MAIN)).any()
         await pilot.press("m", "m")
         await pilot.pause()
-        assert not (panel(app, "loss")._canvas.inks == ink(colours.BEHIND)).any()
+        assert not (panel(app, "loss").canvas.inks == ink(colours.BEHIND)).any()
 
 
 async def test_a_loss_that_falls_far_opens_on_a_logarithmic_axis(tmp_path):

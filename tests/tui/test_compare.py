@@ -67,7 +67,7 @@ async def test_the_norms_of_two_runs_are_compared_with_three_keys(sweep, size):
             assert "A" in text
             assert "B" in text
             for style in colours.RUNS[:2]:
-                assert (panel._canvas.inks == ink(style)).any()
+                assert (panel.canvas.inks == ink(style)).any()
 
 
 async def test_keys_of_the_comparison(sweep):
@@ -129,7 +129,7 @@ async def test_marked_runs_are_in_the_charts_of_all_scalars(sweep):
         await until(pilot, lambda: "A lr0.01" in shown(app))
         assert "B lr0.03" in scalars.lines()[1]
         for style in (*colours.RUNS[:2], UNMARKED.style):
-            assert (scalars._canvas.inks[3:-3] == ink(style)).any()
+            assert (scalars.canvas.inks[3:-3] == ink(style)).any()
 
 
 def test_a_look_stays_and_is_no_others():

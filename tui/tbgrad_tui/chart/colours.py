@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rich.color import Color
 from rich.style import Style
 
 from tbgrad_tui.chart.oklch import colour_of

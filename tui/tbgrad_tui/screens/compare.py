@@ -24,11 +24,11 @@ class CompareScreen(Screen[None]):
     """Losses and gradient norms of several runs in one chart each, and what differs."""
 
     DEFAULT_CSS = """
-    CompareScreen { background: #0e1216; layout: vertical; }
+    CompareScreen { background: $ground; layout: vertical; }
     CompareScreen > Container { height: 1fr; layout: horizontal; }
     CompareScreen OverlayPanel { width: 1fr; height: 1fr; }
     CompareScreen ComparisonPanel { height: 8; }
-    CompareScreen > Footer { height: 1; background: #161c23; }
+    CompareScreen > Footer { height: 1; background: $bar; }
     """
     BINDINGS = COMPARE_BINDINGS
 

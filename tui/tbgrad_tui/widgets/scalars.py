@@ -55,7 +55,7 @@ class ScalarsPanel(ChartPanel):
     DEFAULT_CSS = """
     ScalarsPanel > Input {
         dock: bottom; height: 1; margin: 0 2 1 2; border: none; padding: 0;
-        background: #161c23; color: #d7dde6; display: none;
+        background: $bar; color: $text-on-bar; display: none;
         &:focus { border: none; }
     }
     """
