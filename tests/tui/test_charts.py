@@ -7,6 +7,7 @@ import pytest
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import ink
 from tbgrad_tui.chart.text import number
+from tbgrad_tui.widgets.timeline import seen_scalar
 from textual import events
 
 from tbgrad import read
@@ -183,3 +184,31 @@ async def test_a_loss_that_falls_far_opens_on_a_logarithmic_axis(tmp_path):
         assert "Loss (log)" not in shown(app)
         await pilot.press("l")
         await until(pilot, lambda: "Loss (log)" in shown(app))
+
+
+async def test_zoomed_charts_have_every_value_of_a_long_run(tmp_path):
+    """A log that is longer than what is held of it: between two points lie others on disk."""
+    count = 9000
+    with EventFileWriter(tmp_path / "long") as writer:
+        for step in range(count):
+            writer.add(step, [encode.scalar("loss", 1 + (step % 7) / 10)], EPOCH + step)
+    app = app_on(tmp_path, EPOCH + count)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await loaded(pilot)
+        assert app.snapshot.runs["long"]["loss"].buckets is not None
+        await pilot.press("2", *["plus"] * 7)
+        first, last = app.view.first, count - 1
+        assert 60 < last - first < 80
+        await until(pilot, lambda: app.view.closer is not None)
+        run = app.run_shown
+        steps, values = seen_scalar(run, "loss", app.view)
+        inside = (steps >= first) & (steps <= last)
+        assert steps[inside].tolist() == list(range(first, last + 1))
+        np.testing.assert_allclose(values[inside], 1 + (steps[inside] % 7) / 10, rtol=1e-6)
+        assert (np.diff(steps) > 0).all()
+        await pilot.press("comma", "comma", "comma")  # from record to record
+        assert app.view.cursor == last - 2
+        await until(pilot, lambda: f"at step {last - 2:,}" in panel(app, "loss").lines()[0])
+        await pilot.press("equals_sign")
+        await until(pilot, lambda: app.view.closer is None)
+        assert len(seen_scalar(run, "loss", app.view).steps) < count

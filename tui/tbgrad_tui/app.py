@@ -146,6 +146,7 @@ class WatchApp(ChartKeys, App[None]):
     def on_snapshot_read(self, message: SnapshotRead) -> None:
         """Take in what the poller read."""
         former, self.snapshot = self.snapshot, message.snapshot
+        self.take_closer(message.snapshot.closer)
         self._choose_run(former)
         if not self._greeted and self.snapshot.runs:
             # A second run that begins later does not take anybody away from the first.
@@ -176,6 +177,7 @@ class WatchApp(ChartKeys, App[None]):
             return
         run = self.run_shown
         self._poller.watched = self.run_name
+        self.ask_closer()
         if self.overview_screen in self.screen_stack:
             # What is drawn below another screen has all of that sent anew.
             self.show_time()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from tbgrad.reading.directory import Closer
 from tbgrad_tui.chart.axis import KINDS, Clock, Kind, elapsed, time_of_day
 from tbgrad_tui.chart.scale import Scale
 
@@ -21,7 +22,7 @@ class View:
     """How charts are looked at. `first` and `last` are steps; None is the start, and the newest.
 
     A stretch that ends at the newest step goes on with it. `cursor` is a step, None where there is
-    none.
+    none. `closer` is a run with every value of the stretch, where the log was read in less detail.
     """
 
     kind: Kind = "step"
@@ -30,6 +31,7 @@ class View:
     last: int | None = None
     cursor: int | None = None
     smoothing: float = 0.0
+    closer: Closer | None = field(default=None, compare=False)
 
     @property
     def is_zoomed(self) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Protocol
 
+from tbgrad.reading.directory import Closer
 from tbgrad.reading.run import Run
 from tbgrad_tui.chart.axis import Clock
 from tbgrad_tui.chart.view import View
 from tbgrad_tui.screens.compare import CompareScreen
 from tbgrad_tui.widgets.chart_panel import ChartPanel
 from tbgrad_tui.widgets.layers import LayersPanel
-from tbgrad_tui.widgets.timeline import NO_CLOCK, clock_of
+from tbgrad_tui.widgets.timeline import NO_CLOCK, clock_of, seen_clock
 
 KINDS = {"step": "steps", "relative": "time since the start", "wall": "time of day"}
 
@@ -25,16 +26,19 @@ class _App(Protocol):
     def batch_update(self) -> Any: ...
     def notify(self, message: str, *, timeout: float) -> None: ...
     def look(self, view: View) -> None: ...
+    def ask_closer(self) -> None: ...
 
 
 class ChartKeys:
     """Actions of the app: one cursor, one stretch and one kind of axis for all charts."""
 
     view = View()
+    _asked: tuple[str, int | None, int | None] = ("", None, None)
 
     def look(self: _App, view: View) -> None:
         """Show another view in all charts of a run, and of those that are compared."""
         self.view = view
+        self.ask_closer()
         with self.batch_update():
             for panel in (*self.run_screen.query(ChartPanel), *self.run_screen.query(LayersPanel)):
                 panel.look(view)
@@ -43,7 +47,22 @@ class ChartKeys:
 
     def _clock(self: Any) -> Clock:
         run = getattr(self.screen, "timed_run", self.run_shown)
-        return clock_of(run) if run is not None else NO_CLOCK
+        return seen_clock(run, self.view) if run is not None else NO_CLOCK
+
+    def ask_closer(self: Any) -> None:
+        """Ask for every value of the stretch of the run, once for each that is looked at."""
+        view, run = self.view, self.run_shown
+        asked = (self.run_name, view.first, view.last)
+        if asked != self._asked:
+            self._asked = asked
+            zoomed = run is not None and view.is_zoomed
+            stretch = (self.run_name, *view.stretch(clock_of(run))) if zoomed else None
+            self._poller.stretch = stretch
+
+    def take_closer(self: Any, closer: Closer | None) -> None:
+        """Show every value of a stretch, which was read again."""
+        if closer is not self.view.closer:
+            self.look(replace(self.view, closer=closer))
 
     def action_cursor(self: Any, share: float) -> None:
         """Move the cursor over a share of what is seen, at least to the next record."""

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from rich.cells import cell_len
 from rich.style import Style
 from textual import events
@@ -15,7 +14,6 @@ from textual.message import Message
 
 from tbgrad.reading.run import Run
 from tbgrad.reading.smoothing import smoothed
-from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
 from tbgrad_tui.chart.line import Curve
@@ -26,8 +24,9 @@ from tbgrad_tui.widgets.timeline import (
     Plotted,
     Timed,
     alert_steps,
-    clock_of,
     draw_timed,
+    seen_clock,
+    seen_scalar,
     value_at,
 )
 
@@ -122,7 +121,7 @@ class ChartPanel(Panel):
         run = self.run
         assert run is not None
         self.timed(
-            canvas, box, [(clock_of(run), curve) for curve in curves],
+            canvas, box, [(seen_clock(run, self.view), curve) for curve in curves],
             log=log, level=level, alerts=alert_steps(run),
         )  # fmt: skip
 
@@ -161,12 +160,10 @@ class ChartPanel(Panel):
             self.post_message(self.Turned(1.0, step, share) if moved else self.Turned(factor, step))
 
 
-def scalar_curve(run: Run, tag: str, style: Style = colours.MAIN) -> Curve | None:
+def scalar_curve(run: Run, tag: str, view: View, style: Style = colours.MAIN) -> Curve | None:
     """The curve of a scalar, None where the run does not have it."""
-    series = facts.scalar(run, tag)
-    if series is None:
-        return None
-    return Curve(series.steps, series.values.astype(np.float64), style)
+    found = seen_scalar(run, tag, view)
+    return Curve(*found, style) if found is not None else None
 
 
 def smooth_curves(curve: Curve, weight: float, behind: Style = colours.BEHIND) -> list[Curve]:
@@ -186,20 +183,18 @@ def write_legend(canvas: Canvas, box: Box, entries: Words) -> None:
         x = canvas.write(x, box.y, name, style) + 2
 
 
-def scalar_headline(
-    run: Run | None, tag: str, cursor: int | None = None, room: int = 30
-) -> tuple[str, Style]:
+def scalar_headline(run: Run | None, tag: str, view: View, room: int) -> tuple[str, Style]:
     """A value of a scalar, in the alert colour when it is not finite: the newest, or the cursor's.
 
     With the step of that where there is room for it.
     """
-    found = value_at(run, tag, cursor)
+    found = value_at(run, tag, view)
     if found is None:
         return "", colours.TEXT
     step, value = found
     style = colours.STRONG if math.isfinite(value) else colours.NONFINITE
     said = number(value)
-    if cursor is None:
+    if view.cursor is None:
         return said, style
     words = (f"{said} at step {step:,}", f"{said} @{step:,}", said)
     return next((one for one in words if len(one) <= room), said), style

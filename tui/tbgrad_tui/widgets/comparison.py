@@ -239,7 +239,7 @@ def ratio_words(value: float, base: float) -> Cell:
     if not (math.isfinite(value) and math.isfinite(base)) or base == 0:
         return NONE, colours.ABSENT
     ratio = value / base
-    return f"×{number(ratio, 3)}", colours.TEXT if 0.5 <= ratio <= 2 else colours.WARNING
+    return f"×{number(ratio, 3)}", colours.TEXT if 0.5 <= ratio <= 2 else colours.STRONG
 
 
 def _value(value: float) -> Cell:

@@ -41,7 +41,7 @@ class LossPanel(ChartPanel):
 
     def headline(self) -> tuple[str, Style]:
         """The newest loss, or that at the cursor."""
-        return scalar_headline(self.run, LOSS, self.view.cursor, self.headline_room())
+        return scalar_headline(self.run, LOSS, self.view, self.headline_room())
 
     def draw_content(self, canvas: Canvas, box: Box) -> None:
         """One curve, or both with their names."""
@@ -49,7 +49,7 @@ class LossPanel(ChartPanel):
             return
         curves = []
         for tag, style, behind in SHOWN:
-            if (curve := scalar_curve(self.run, tag, style)) is not None:
+            if (curve := scalar_curve(self.run, tag, self.view, style)) is not None:
                 curves += smooth_curves(curve, self.view.smoothing, behind)
         if facts.scalar(self.run, VALIDATION_LOSS) is not None and box.height >= 5:
             names = [(scalar_of(tag).label, style) for tag, style, _ in reversed(SHOWN)]

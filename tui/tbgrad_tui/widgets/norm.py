@@ -31,15 +31,17 @@ class NormPanel(ChartPanel):
 
     def headline(self) -> tuple[str, Style]:
         """The newest norm, or that at the cursor."""
-        return scalar_headline(self.run, GRADIENT_NORM, self.view.cursor, self.headline_room())
+        return scalar_headline(self.run, GRADIENT_NORM, self.view, self.headline_room())
 
     def draw_content(self, canvas: Canvas, box: Box) -> None:
         """The norm in front of its peaks."""
         if self.run is None:
             return
         every = facts.has_every_step(self.run)
-        peaks = None if every else scalar_curve(self.run, GRADIENT_NORM_MAX, colours.BEHIND)
-        norm = scalar_curve(self.run, GRADIENT_NORM)
+        peaks = (
+            None if every else scalar_curve(self.run, GRADIENT_NORM_MAX, self.view, colours.BEHIND)
+        )
+        norm = scalar_curve(self.run, GRADIENT_NORM, self.view)
         if box.height >= 9 and peaks:
             peak = "peak since the record before" if box.width >= 40 else "peak in between"
             names = [("L2 norm", colours.MAIN), (peak, colours.PEAK_NAME)]

@@ -43,7 +43,7 @@ from tbgrad_tui.widgets.scalar_grid import (
     rows_of,
 )
 from tbgrad_tui.widgets.scalar_groups import LOSS_LIKE, Group, grouped
-from tbgrad_tui.widgets.timeline import alert_steps, clock_of
+from tbgrad_tui.widgets.timeline import alert_steps, seen_clock, seen_scalar
 
 PLAIN = Look("", colours.MAIN, colours.BEHIND)
 """Of the only run."""
@@ -205,7 +205,7 @@ class ScalarsPanel(ChartPanel):
         if series is not None and series.kind is Kind.HISTOGRAM:
             newest, style = f"step {int(series.steps[-1]):,}", colours.QUIET
         else:
-            newest, style = scalar_headline(run, tag, self.view.cursor, box.width // 2)
+            newest, style = scalar_headline(run, tag, self.view, box.width // 2)
         title = shorten(name, box.width - cell_len(newest) - 2)
         canvas.write(box.x, box.y, title, colours.TITLE)
         canvas.write(box.x + box.width - cell_len(newest), box.y, newest, style)
@@ -215,12 +215,12 @@ class ScalarsPanel(ChartPanel):
             return
         curves, values = [], []
         for other, look in reversed(self._shown_runs()):
-            scalar = facts.scalar(other, tag)
-            if scalar is not None:
-                values.append(np.asarray(scalar.values, np.float64))
-                curve = Curve(scalar.steps, values[-1], look.style, letter=look.letter)
+            found = seen_scalar(other, tag, self.view)
+            if found is not None:
+                values.append(found.values)
+                curve = Curve(*found, look.style, letter=look.letter)
                 smooth = smooth_curves(curve, self.view.smoothing, look.behind)
-                curves += [(clock_of(other), one) for one in smooth]
+                curves += [(seen_clock(other, self.view), one) for one in smooth]
         log = self._is_log(tag, values) if self.log_choice is None else self.log_choice
         self.timed(canvas, inside, curves, log=log, alerts=alert_steps(run), own=True)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tbgrad.log.tags import Kind
+from tbgrad.reading.directory import Closer
 from tbgrad.reading.run import Run
 from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
@@ -20,6 +21,14 @@ from tbgrad_tui.chart.line import Curve, draw_chart
 from tbgrad_tui.chart.view import View
 
 NO_CLOCK = Clock(np.zeros(0, np.int64), np.zeros(0))
+
+
+class Scalar(NamedTuple):
+    """Values [T] of a scalar at rising steps [T]."""
+
+    steps: NDArray[np.int64]
+    values: NDArray[np.float64]
+
 
 Timed = tuple[Clock, Curve]
 """A curve with the clock of its run."""
@@ -61,6 +70,49 @@ def clock_of(run: Run) -> Clock:
     return Clock(steps, np.maximum.accumulate(times))
 
 
+def seen_clock(run: Run, view: View) -> Clock:
+    """The same, with every record of the stretch that is seen."""
+    clock, closer = clock_of(run), view.closer
+    if closer is None or closer.run.name != run.name:
+        return clock
+    near = clock_of(closer.run)
+    return Clock(*_spliced(closer, clock.steps, clock.times, near.steps, near.times))
+
+
+def seen_scalar(run: Run, tag: str, view: View) -> Scalar | None:
+    """A scalar, with every value of the stretch that is seen; None where the run has none."""
+    series = facts.scalar(run, tag)
+    if series is None:
+        return None
+    steps, values = series.steps, np.asarray(series.values, np.float64)
+    closer = view.closer
+    if closer is None or closer.run.name != run.name or series.buckets is None:
+        return Scalar(steps, values)
+    near = facts.scalar(closer.run, tag)
+    if near is None:
+        return Scalar(steps, values)
+    return Scalar(*_spliced(closer, steps, values, near.steps, near.values.astype(np.float64)))
+
+
+def _spliced(
+    closer: Closer,
+    steps: NDArray[np.int64],
+    values: NDArray[np.float64],
+    near_steps: NDArray[np.int64],
+    near_values: NDArray[np.float64],
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Values with all of those of the closer look in place of what was merged there."""
+    first, last = closer.first_step, closer.last_step
+    inside = (near_steps >= first) & (near_steps <= last)
+    if not inside.any():
+        return steps, values
+    before, after = steps < first, steps > last
+    return (
+        np.concatenate([steps[before], near_steps[inside], steps[after]]),
+        np.concatenate([values[before], near_values[inside], values[after]]),
+    )
+
+
 @facts.once_a_run
 def alert_steps(run: Run) -> tuple[tuple[int, str], ...]:
     """Where alerts began, closed ones too, with their severities: once each."""
@@ -77,20 +129,21 @@ def nearest(steps: NDArray[Any], step: float) -> int:
     return after if steps[after] - step < step - steps[after - 1] else after - 1
 
 
-def value_at(run: Run | None, tag: str, cursor: int | None) -> tuple[int, float] | None:
+def value_at(run: Run | None, tag: str, view: View) -> tuple[int, float] | None:
     """Step and value of the record of a scalar nearest to the cursor, the newest without one.
 
     None where the run has no such scalar, or none at the time of the cursor.
     """
-    series = facts.scalar(run, tag) if run is not None else None
-    if series is None:
+    found = seen_scalar(run, tag, view) if run is not None else None
+    if found is None:
         return None
-    if cursor is None:
-        return int(series.steps[-1]), float(series.values[-1])
-    if not series.steps[0] <= cursor <= series.steps[-1]:
-        return None
-    at = nearest(series.steps, cursor)
-    return int(series.steps[at]), float(series.values[at])
+    steps, values = found
+    at = len(steps) - 1
+    if view.cursor is not None:
+        if not steps[0] <= view.cursor <= steps[-1]:
+            return None
+        at = nearest(steps, view.cursor)
+    return int(steps[at]), float(values[at])
 
 
 def draw_timed(
