@@ -121,7 +121,7 @@ ALERT_KEYS: tuple[Key, ...] = (
 """Keys of the list of alerts."""
 
 OVERVIEW_KEYS: tuple[Key, ...] = (
-    Key(("down", "j"), "↓ j", "move(1)", "next run", "move"),
+    Key(("down", "j"), "↓ j", "move(1)", "next run"),
     Key(("up", "k"), "↑ k", "move(-1)", "previous run"),
     Key(("pagedown", "ctrl+d"), "PgDn", "move(10)", "ten further"),
     Key(("pageup", "ctrl+u"), "PgUp", "move(-10)", "ten back"),

@@ -159,7 +159,7 @@ class OverviewPanel(Panel):
         short = short_names(names)
         longest = max(cell_len(clean(each)) for each in short.values())
         letters = 3 if self.marks.chosen else 0
-        columns = columns_for(box.width - letters, longest)
+        columns = columns_for(box.width - letters, longest, self.rows)
         rest = sum(width for _, width, *_ in columns) + 2 + letters
         room = letters + max(8, min(box.width - rest, longest + 2))
         canvas.write(box.x + 2 + letters, box.y, "run", colours.TITLE, room)

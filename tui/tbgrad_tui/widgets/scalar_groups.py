@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tbgrad.diagnosis.overview import short_names
+from tbgrad.diagnosis.overview import shared_ends
 from tbgrad.log.scalars import SCALARS, in_order, scalar_of
 
 LOSS_LIKE = re.compile(
@@ -54,11 +54,9 @@ def grouped(tags: Sequence[str], histograms: Sequence[str] = ()) -> list[Group]:
     groups = [Group("loss", _named(losses)), Group("others", _named(few))]
     for prefix, those in rest.items():
         if _is_own(prefix, those):
-            short = short_names(those)
-            whole = those[0]
-            start = whole.index(short[whole]) if short[whole] in whole else 0
-            end = whole[start + len(short[whole]) :]
-            groups.append(Group(f"{whole[:start]}…{end}", tuple(short.items())))
+            start, end = shared_ends(those)
+            named = tuple((tag, tag[len(start) : len(tag) - len(end)]) for tag in those)
+            groups.append(Group(f"{start}…{end}", named))
     groups.append(Group("histograms", _named(sorted(histograms, key=_natural))))
     return [group for group in groups if group.entries]
 
