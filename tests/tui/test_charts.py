@@ -212,3 +212,16 @@ async def test_zoomed_charts_have_every_value_of_a_long_run(tmp_path):
         await pilot.press("equals_sign")
         await until(pilot, lambda: app.view.closer is None)
         assert len(seen_scalar(run, "loss", app.view).steps) < count
+
+
+async def test_times_that_no_calendar_has_do_no_harm(tmp_path):
+    with EventFileWriter(tmp_path / "odd") as writer:
+        for step, moment in enumerate((float("nan"), 1e300, -5.0, float("inf"), EPOCH)):
+            writer.add(step, [encode.scalar("loss", 1.0 + step)], moment)
+    app = app_on(tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await loaded(pilot)
+        await pilot.press("2", "full_stop", "comma", "x", "comma", "x", "X", "comma", "plus")
+        await pilot.pause()
+        assert app.is_running
+        assert "Loss" in shown(app)

@@ -34,7 +34,8 @@ class Curve:
     """Values over rising steps, or other rising numbers.
 
     `errors` are half-widths; `doubtful` points get a mark of their own. A `letter` on the line
-    tells a curve from others where colours do not, or not to everybody.
+    tells a curve from others where colours do not, or not to all. A `smooth` one hides what is
+    behind it in its cells, which would make it as thick as that.
     """
 
     steps: NDArray[np.int64] | NDArray[np.float64]
@@ -44,6 +45,7 @@ class Curve:
     doubtful: NDArray[np.bool_] | None = None
     show_points: bool = False
     letter: str = ""
+    smooth: bool = False
 
     def over(self, x: NDArray[np.float64], low: float, high: float) -> Curve:
         """The points whose place `x` [T] on a horizontal axis is from `low` to `high`."""
@@ -162,17 +164,22 @@ def _draw_curve(
         low = vertical.place(np.maximum(curve.values - curve.errors, _floor(vertical)))
         high = vertical.place(curve.values + curve.errors)
         _paint(canvas, plot, spans(x, low, high, across, down), colours.ERROR_BAR)
-    _paint(canvas, plot, trace(x, vertical.place(curve.values), across, down), curve.style)
+    _paint(
+        canvas, plot, trace(x, vertical.place(curve.values), across, down), curve.style,
+        alone=curve.smooth,
+    )  # fmt: skip
 
 
 def _floor(scale: Scale) -> float:
     return scale.low if scale.log else -np.inf
 
 
-def _paint(canvas: Canvas, plot: Box, dots: NDArray[np.bool_], style: Style) -> None:
+def _paint(
+    canvas: Canvas, plot: Box, dots: NDArray[np.bool_], style: Style, *, alone: bool = False
+) -> None:
     codes = cells(dots)
     under = canvas.codes[plot.y : plot.y + plot.height, plot.x : plot.x + plot.width]
-    both = (codes > 0) & (under >= 0x2800) & (under < 0x2900)
+    both = (codes > 0) & (under >= 0x2800) & (under < 0x2900) & (not alone)
     codes[both] |= under[both]
     canvas.paint(plot.x, plot.y, codes, np.full(codes.shape, ink(style), dtype=np.int16))
 

@@ -171,7 +171,7 @@ def smooth_curves(curve: Curve, weight: float, behind: Style = colours.BEHIND) -
     if weight == 0:
         return [curve]
     pale = replace(curve, style=behind, letter="")
-    return [pale, replace(curve, values=smoothed(curve.values, weight))]
+    return [pale, replace(curve, values=smoothed(curve.values, weight), smooth=True)]
 
 
 def write_legend(canvas: Canvas, box: Box, entries: Words) -> None:

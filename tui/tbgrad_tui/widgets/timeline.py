@@ -30,6 +30,9 @@ class Scalar(NamedTuple):
     values: NDArray[np.float64]
 
 
+LATEST = 2.5e11
+"""A time beyond which no calendar goes, in seconds since the epoch: in the year 9892."""
+
 Timed = tuple[Clock, Curve]
 """A curve with the clock of its run."""
 
@@ -67,7 +70,8 @@ def clock_of(run: Run) -> Clock:
     if ends[1].steps[-1] > steps[-1]:
         steps = np.append(steps, ends[1].steps[-1:])
         times = np.append(times, ends[1].wall_times[-1:])
-    return Clock(steps, np.maximum.accumulate(times))
+    known = np.clip(np.nan_to_num(times, nan=0.0), 0.0, LATEST)
+    return Clock(steps, np.maximum.accumulate(known))
 
 
 def seen_clock(run: Run, view: View) -> Clock:
