@@ -12,6 +12,7 @@ from tbgrad_tui.chart.view import View
 from tbgrad_tui.screens.compare import CompareScreen
 from tbgrad_tui.widgets.chart_panel import ChartPanel
 from tbgrad_tui.widgets.layers import LayersPanel
+from tbgrad_tui.widgets.panel import Panel
 from tbgrad_tui.widgets.timeline import NO_CLOCK, clock_of, seen_clock
 
 KINDS = {"step": "steps", "relative": "time since the start", "wall": "time of day"}
@@ -39,11 +40,16 @@ class ChartKeys:
         """Show another view in all charts of a run, and of those that are compared."""
         self.view = view
         self.ask_closer()
-        with self.batch_update():
-            for panel in (*self.run_screen.query(ChartPanel), *self.run_screen.query(LayersPanel)):
-                panel.look(view)
-            if isinstance(self.screen, CompareScreen):
-                self.screen.look(view)
+        if isinstance(self.screen, CompareScreen):
+            self.screen.look(view)
+        for panel in self.run_screen.query(ChartPanel):
+            panel.view = view
+        for panel in self.run_screen.query(LayersPanel):
+            panel.seen = view
+        if self.screen is self.run_screen:  # what is below another screen is drawn when it is seen
+            with self.batch_update():
+                for panel in self.run_screen.query(Panel):
+                    panel.redraw()
 
     def _clock(self: Any) -> Clock:
         run = getattr(self.screen, "timed_run", self.run_shown)

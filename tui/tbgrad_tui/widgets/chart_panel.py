@@ -69,11 +69,6 @@ class ChartPanel(Panel):
         self.run = run
         self.redraw()
 
-    def look(self, view: View) -> None:
-        """Show what all charts show: another stretch, kind of axis, or step of the cursor."""
-        self.view = view
-        self.redraw()
-
     @property
     def log_axis(self) -> bool:
         """Whether the axis is logarithmic: as it was chosen, else as suits what is shown."""

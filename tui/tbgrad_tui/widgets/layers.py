@@ -48,11 +48,6 @@ class LayersPanel(Panel):
         self.run, self.row = run, row
         self.redraw()
 
-    def look(self, view: View) -> None:
-        """Show the cursor of all charts, and the stretch that they show."""
-        self.seen = view
-        self.redraw()
-
     @property
     def titles(self) -> tuple[str, ...]:
         """What the colours are."""
