@@ -47,10 +47,11 @@ def test_the_range_without_outliers(count, outliers, log):
     assert scale.log is log
 
 
-def test_one_value_of_8000_does_not_flatten_the_loss_and_is_marked():
+@pytest.mark.parametrize("outlier", [8000.0, 2.5])
+def test_one_value_far_off_does_not_flatten_the_loss_and_is_marked(outlier):
     steps = np.arange(500)
     loss = 1 - steps / 1000
-    loss[250] = 8000.0
+    loss[250] = outlier
     canvas = Canvas(80, 16)
     draw_chart(canvas, canvas.box, [Curve(steps, loss)])
     lines = canvas.text()
@@ -59,7 +60,7 @@ def test_one_value_of_8000_does_not_flatten_the_loss_and_is_marked():
     assert "▴" in lines[0]
     at = lines[0].index("▴")
     assert at == pytest.approx(lines[-1].index("200") + 1 + 50 / 500 * 75, abs=3)
-    loss[250] = -8000.0
+    loss[250] = -outlier
     canvas = Canvas(80, 16)
     draw_chart(canvas, canvas.box, [Curve(steps, loss)])
     assert "▾" in canvas.text()[-2]
@@ -69,6 +70,8 @@ def test_where_a_curve_has_gone_is_no_outlier():
     loss = np.append(np.linspace(1.0, 0.5, 200), [40.0, 9e5])
     scale = robust_scale([loss], [loss[-1]], log=True)
     assert scale.high == pytest.approx(9e5)
+    fell = robust_scale([1 / loss], [1 / loss[-1]], log=True)
+    assert fell.low == pytest.approx(1 / 9e5)
     canvas = Canvas(60, 10)
     draw_chart(canvas, canvas.box, [Curve(np.arange(202), loss)], log=True)
     assert "▴" not in "".join(canvas.text())

@@ -94,6 +94,13 @@ def test_pages_fill_the_height_and_lose_no_chart(amount, width, height):
     assert last + fitting(rows, last, height) >= len(rows)
 
 
+def test_a_heading_is_never_without_its_charts():
+    chart = (("a", "a"),)
+    assert fitting([chart, "heading", chart], 0, ROWS + 1) == 1
+    assert fitting([chart, "heading", chart], 0, 2 * ROWS + 1) == 3
+    assert fitting(["heading", chart], 0, 3) == 1  # one at least, where nothing has room
+
+
 async def test_keys_of_the_scalars(log):
     app = app_on(log, EPOCH + 202)
     async with app.run_test(size=(120, 40)) as pilot:
