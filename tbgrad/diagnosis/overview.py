@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from tbgrad.diagnosis.history import scalar
 from tbgrad.diagnosis.story import Story
+from tbgrad.log.brief import count, number
 from tbgrad.log.records import SEVERITIES
 from tbgrad.log.state import FAILED, Hyperparameter
 from tbgrad.log.tags import CURVATURE, GRADIENT_NORM, LOSS, UPDATE_RATIO, VALIDATION_LOSS, Kind
+from tbgrad.reading.estimates import age_of_estimate
 from tbgrad.reading.run import Run
 from tbgrad.reading.series import Series
 from tbgrad.reading.state import SILENT, SLOW, Condition
@@ -25,6 +27,13 @@ TREND = 12
 
 HEALTHY = "healthy"
 
+UNWATCHED = "monitoring ended"
+
+STEADY = "steady"
+
+COURSE = 1.5
+"""A gradient norm that changes by less from one quarter of a run to the next is steady."""
+
 
 @dataclass(frozen=True)
 class Overview:
@@ -32,9 +41,11 @@ class Overview:
 
     `step`, of `steps` planned (0 where not known), with `seconds_left` at its present pace, NaN
     where that is not known. Numbers are NaN where the log does not have them; `stability` is λ over
-    its threshold as of `stability_age` steps ago. `losses` are its trend. `severity` is that of the
-    open story, "" of a run without one; `health` is its rule in words, or "healthy", or "" where
-    nothing was judged yet, `since` the step where it began.
+    its threshold as of `stability_age` steps ago, which may be `stale`. `losses` are its trend,
+    `norm_course` is that of the gradient norm in a word, and `monitoring_ended` the step at which
+    the monitoring did after a failure of its own. `severity` is that of the
+    open story, "" of a run without one; `health` is its rule in words, or "healthy", or
+    "monitoring ended", or "" where nothing was judged yet, `since` the step where it began.
     """
 
     name: str
@@ -47,8 +58,10 @@ class Overview:
     validation_loss: float
     losses: NDArray[np.float64]
     norm: float
+    norm_course: str
     stability: float
     stability_age: int
+    stale: bool
     update_ratio: float
     severity: str
     health: str
@@ -56,6 +69,7 @@ class Overview:
     story: Story | None
     hparams: Mapping[str, Hyperparameter]
     last_sign: float
+    monitoring_ended: int | None = None
 
     @property
     def badness(self) -> tuple[int, ...]:
@@ -76,8 +90,13 @@ def overview_of(
     recent = state.recent if state is not None else math.nan
     if not recent > 0 and state is not None:
         recent = state.pace
-    stability, estimated = _stability(run)
+    age = age_of_estimate(run)
     is_open = story is not None and story.is_open
+    severity = story.severity if story is not None and is_open else ""
+    health = _health(story, judged)
+    since = story.root.first_step if story is not None and is_open else None
+    if health == HEALTHY and (ended := run.monitoring_ended) is not None:
+        severity, health, since = severity or "warning", UNWATCHED, ended
     return Overview(
         name=run.name,
         condition=condition,
@@ -89,16 +108,38 @@ def overview_of(
         validation_loss=_newest(run, VALIDATION_LOSS),
         losses=_trend(run),
         norm=_newest(run, GRADIENT_NORM),
-        stability=stability,
-        stability_age=step - estimated,
+        norm_course=_course(run),
+        stability=float(run[CURVATURE].values[-1].stability) if age is not None else math.nan,
+        stability_age=age.steps if age is not None else 0,
+        stale=age is not None and age.stale,
         update_ratio=_newest(run, UPDATE_RATIO),
-        severity=story.severity if story is not None and is_open else "",
-        health=_health(story, judged),
-        since=story.root.first_step if story is not None and is_open else None,
+        severity=severity,
+        health=health,
+        since=since,
         story=story,
         hparams=state.hparams if state is not None else {},
         last_sign=run.last_sign,
+        monitoring_ended=run.monitoring_ended,
     )
+
+
+def healthy_words(row: Overview) -> str:
+    """What is meant by a run being well, in its own numbers.
+
+    >>> healthy_words(row)
+    'norm steady at 0.41, update/weight 1.0e-3, λ/limit 0.3, estimated 200 steps ago'
+    """
+    words = []
+    if not math.isnan(row.norm):
+        at = "at" if row.norm_course == STEADY else "to"
+        course = f" {row.norm_course} {at}" if row.norm_course else ""
+        words.append(f"norm{course} {number(row.norm)}")
+    if not math.isnan(row.update_ratio):
+        words.append(f"update/weight {number(row.update_ratio, 2)}")
+    if not math.isnan(row.stability):
+        ago = f", estimated {count(row.stability_age, 'step')} ago" if row.stability_age else ""
+        words.append(f"λ/limit {number(row.stability, 2)}{ago}")
+    return ", ".join(words) or "no rule has anything to say"
 
 
 def worst_first(rows: Iterable[Overview]) -> list[Overview]:
@@ -164,12 +205,26 @@ def _health(story: Story | None, judged: bool) -> str:
     return story.root.rule.replace("_", " ")
 
 
-def _stability(run: Run) -> tuple[float, int]:
-    """λ over its threshold as last estimated, and the step of that."""
-    series = run.get(CURVATURE)
-    if series is None or series.kind is not Kind.CURVATURE or not len(series):
-        return math.nan, run.last_step
-    return float(series.values[-1].stability), int(series.steps[-1])
+def _course(run: Run) -> str:
+    """Where the gradient norm goes: medians of the last two quarters of the run beside each other.
+
+    "" of fewer than eight norms, or where one of the quarters has none that is finite.
+    """
+    series = run.get(GRADIENT_NORM)
+    if series is None or series.kind is not Kind.SCALAR or len(series) < 8:
+        return ""
+    last = int(series.steps[-1])
+    span = (last - int(series.steps[0])) / 4
+    values = np.asarray(series.values, np.float64)
+    before, now = (
+        _median(values[(series.steps > last - span * far) & (series.steps <= last - span * near)])
+        for far, near in ((2, 1), (1, 0))
+    )
+    if not (before > 0 and now > 0):
+        return ""
+    if max(before, now) < COURSE * min(before, now):
+        return STEADY
+    return "rising" if now > before else "falling"
 
 
 def _newest(run: Run, tag: str) -> float:

@@ -121,6 +121,11 @@ class Story:
         """Root and effects."""
         return self.root, *self.effects
 
+    @property
+    def every(self) -> tuple[Alert, ...]:
+        """Those of this story and of the further ones."""
+        return tuple(alert for each in (self, *self.further) for alert in each.alerts)
+
     @cached_property
     def severity(self) -> str:
         """That of the gravest of its open alerts; of all where none is open."""
@@ -141,10 +146,28 @@ def in_order(story: Story | None) -> tuple[Alert, ...]:
     """
     if story is None:
         return ()
-    told = [alert for each in (story, *story.further) for alert in each.alerts]
+    told = story.every
     over = [alert for alert in told if alert.state != "open"]
     over.sort(key=lambda alert: (SEVERITIES.index(alert.severity), -alert.first_step))
     return (*(alert for alert in told if alert.state == "open"), *over)
+
+
+def by_cause(story: Story | None) -> tuple[tuple[Alert, bool], ...]:
+    """All alerts of a run, each fault ahead of what it brought about, and whether it is an effect.
+
+    Of the faults the oldest comes first: those that are open, then those that are over, then what
+    is a mere hint.
+
+    >>> for alert, effect in by_cause(story_of(run.alerts)):
+    ...     print("  " * effect + alert.rule)
+    """
+    told = (story, *story.further) if story is not None else ()
+    ranks = [(each.severity == "info", not each.is_open, each.root.first_step) for each in told]
+    return tuple(
+        (alert, alert is not told[i].root)
+        for i in sorted(range(len(told)), key=ranks.__getitem__)
+        for alert in told[i].alerts
+    )
 
 
 def story_of(alerts: Iterable[Alert]) -> Story | None:

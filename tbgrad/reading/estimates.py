@@ -1,18 +1,53 @@
-"""Estimates of the curvature as numbers: their threshold as a series, one estimate as a row."""
+"""Estimates of the curvature as numbers: their threshold, one as a row, how old the newest is."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from tbgrad.log.records import CurvatureEstimate
 from tbgrad.log.share import Share
-from tbgrad.log.tags import CURVATURE, Kind
+from tbgrad.log.tags import CURVATURE, GRADIENT_NORM, LOSS, Kind
 from tbgrad.reading.series import Series
+from tbgrad.reading.thinning import usual_interval
 
 if TYPE_CHECKING:
     from tbgrad.reading.run import Run
+
+OVERDUE = 1.5
+"""An estimate is stale after so many of the intervals at which they come."""
+
+
+class EstimateAge(NamedTuple):
+    """How many `steps` ago the curvature was estimated last, and whether that says nothing of now.
+
+    It is `stale` where the next estimate is overdue, or the loss or the gradient was lost since.
+    """
+
+    steps: int
+    stale: bool
+
+
+def age_of_estimate(run: Run) -> EstimateAge | None:
+    """How old the newest estimate of the curvature is; None of a run without any.
+
+    >>> age_of_estimate(runs["a"])
+    EstimateAge(steps=200, stale=False)
+    """
+    series = run.series.get(CURVATURE)
+    if series is None or series.kind is not Kind.CURVATURE or not len(series):
+        return None
+    age = run.last_step - int(series.steps[-1])
+    planned = run.manifest.cadences.get("curvature_every", 0) if run.manifest is not None else 0
+    interval = max(planned, usual_interval(series.steps))
+    overdue = age > OVERDUE * interval if interval > 1 else age > max(50, run.last_step // 5)
+    lost = any(
+        not np.isfinite(of.values[-1])
+        for tag in (LOSS, GRADIENT_NORM)
+        if (of := run.series.get(tag)) is not None and of.kind is Kind.SCALAR and len(of)
+    )
+    return EstimateAge(age, age > 0 and (overdue or lost))
 
 
 def threshold_of(run: Run) -> Series:

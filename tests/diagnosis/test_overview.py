@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 
 import tbgrad
-from tbgrad.diagnosis.overview import overview_of, short_names, worst_first
+from tbgrad.diagnosis.overview import healthy_words, overview_of, short_names, worst_first
 from tbgrad.diagnosis.replay import judge
 from tbgrad.log import encode
+from tbgrad.log.brief import number
 from tbgrad.log.state import RunState
+from tbgrad.log.tags import ENDED
+from tbgrad.reading.estimates import age_of_estimate
 from tbgrad.reading.state import condition
 from tests.support.events import PatientEventFileWriter
 from tests.support.logs import write_run
@@ -110,3 +113,42 @@ def test_the_loss_of_another_writer_is_known_by_its_name(tmp_path):
     assert row.loss == 1.0
     assert row.losses.tolist() == [3.0, 2.0, 1.0]
     assert math.isnan(row.norm)
+
+
+@pytest.mark.parametrize(
+    ("growth", "words"), [(0.0, "steady at"), (0.01, "rising to"), (-0.01, "falling to")]
+)
+def test_what_it_means_to_be_well_is_said_in_the_numbers_of_the_run(tmp_path, growth, words):
+    with PatientEventFileWriter(tmp_path) as writer:
+        for step in range(1, 201):
+            values = {"loss": 1.0, "gradient/norm": math.exp(growth * step), "update/ratio": 1e-3}
+            writer.add(step, [encode.scalar(tag, value) for tag, value in values.items()], step)
+    line = overview(tmp_path)
+    norm = number(np.float32(math.exp(growth * 200)))
+    assert healthy_words(line) == f"norm {words} {norm}, update/weight 0.001"
+
+
+@pytest.mark.parametrize(
+    ("last", "lost", "stale"), [(650, False, False), (960, False, True), (610, True, True)]
+)
+def test_an_estimate_is_stale_when_the_next_is_overdue_or_the_network_lost(
+    tmp_path, last, lost, stale
+):
+    write_run(tmp_path, steps=600)  # the curvature is estimated every 200 steps
+    with PatientEventFileWriter(tmp_path) as writer:
+        value = math.nan if lost else 0.1
+        writer.add(last, [encode.scalar("loss", value), encode.scalar("gradient/norm", value)], 1)
+    run = tbgrad.read(tmp_path)["."]
+    run = replace(run, manifest=replace(run.manifest, cadences={}))
+    assert age_of_estimate(run) == (last - 600, stale)
+    line = overview(tmp_path)
+    assert line.stability_age == last - 600
+    assert f"estimated {last - 600} steps ago" in healthy_words(line)
+
+
+def test_a_run_whose_monitoring_ended_is_not_called_healthy(tmp_path):
+    write_run(tmp_path, steps=200)
+    with PatientEventFileWriter(tmp_path) as writer:
+        writer.add(200, [encode.note(f"OSError: disk full. {ENDED}")], 1)
+    line = overview(tmp_path)
+    assert (line.health, line.severity, line.since) == ("monitoring ended", "warning", 200)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tbgrad.diagnosis import RULE_NAMES, Diagnosis, Record
-from tbgrad.diagnosis.story import CAUSES, story_of
+from tbgrad.diagnosis.story import CAUSES, by_cause, story_of
 from tbgrad.log.records import Alert, CurvatureEstimate, Eigenvalue
 from tests.diagnosis.histories import RELU, of_kernels, table
 
@@ -164,3 +164,24 @@ def test_an_alert_says_in_one_line_since_when_and_what_to_change() -> None:
         "dead_units since step 7, seen at step 30: seen. Change first: mend dead_units"
     )
     assert str(alert("nonfinite", 7, 7, advice="")) == "nonfinite since step 7: seen"
+
+
+def test_alerts_stand_below_what_brought_them_about_and_the_oldest_fault_is_first() -> None:
+    alerts = [
+        alert("overfitting", 5, 9, state="closed"),
+        alert("nonfinite", 90, severity="error"),
+        alert("dead_units", 95, severity="error"),
+        alert("gradient_spike", 89, 89, state="closed"),
+        alert("frozen_parameter", 30),
+        alert("batch_too_large", 2, severity="info"),
+    ]
+    arranged = [(a.rule, effect) for a, effect in by_cause(story_of(alerts))]
+    assert arranged == [
+        ("frozen_parameter", False),
+        ("gradient_spike", False),
+        ("nonfinite", True),
+        ("dead_units", True),
+        ("overfitting", False),
+        ("batch_too_large", False),
+    ]
+    assert by_cause(None) == ()

@@ -63,9 +63,10 @@ async def test_a_row_has_the_mark_of_its_worst_open_alert_and_no_room_is_taken(l
         log_alerts(logdir / "a", THREE)
         await until(pilot, lambda: "2 alerts (a): non-finite in dense_2" in shown(app))
         after = layers.lines()
-    rows = [line for line in before if "dense_" in line]
     marked = [line for line in after if "dense_" in line]
-    assert [line[2:] for line in marked] == [line[2:] for line in rows]  # only marks are new
+    rows = [line for line in before if "dense_" in line]  # the verdict takes some, if there are few
+    assert [line[2:] for line in marked] == [line[2:] for line in rows][: len(marked)]
+    assert len(marked) == len(rows) or size == (80, 24)
     assert {line[:2] for line in rows} == {"│ "}
     marks = {line[3:].split()[0]: line[1].strip() for line in marked}
     assert {name: mark for name, mark in marks.items() if mark} == {
@@ -73,7 +74,7 @@ async def test_a_row_has_the_mark_of_its_worst_open_alert_and_no_room_is_taken(l
         "dense_2/bias": "◆",
         "dense_3/kernel": "◆",
     }
-    assert len(marks) == 8
+    assert len(marks) == len(marked)
     assert "3 with alerts" in after[0]
 
 
@@ -180,13 +181,13 @@ async def test_enter_goes_to_the_first_parameter_that_the_alert_names(logdir, si
         await until(pilot, lambda: app.screen is app.run_screen)
         await until(pilot, lambda: "▸dense_1/kernel" in shown(app))
         assert not app.run_screen.zoomed
-        assert app.parameter == "dense_1/kernel"
+        assert app.run_screen.parameter == "dense_1/kernel"
         assert app.run_screen.front == "layers"
         await pilot.press("6")  # the parameter alone
         await opened(pilot)
         assert app.screen.panel.selected.rule == "frozen_parameter"  # that of the selected layer
         await pilot.press("end", "enter")
-        await until(pilot, lambda: app.parameter == "dense_0/bias")
+        await until(pilot, lambda: app.run_screen.parameter == "dense_0/bias")
         assert app.run_screen.zoomed  # it shows what was asked for
         assert app.run_screen.front == "parameter"
 
@@ -203,7 +204,7 @@ async def test_enter_on_an_alert_of_the_run_goes_to_the_panel_that_shows_it(logd
         await opened(pilot)
         await pilot.press("enter")
         await until(pilot, lambda: app.screen is app.run_screen)
-        assert (app.run_screen.front, app.parameter) == (front, "")
+        assert (app.run_screen.front, app.run_screen.parameter) == (front, "")
 
 
 @pytest.mark.parametrize("key", ["escape", "a", "q"])
@@ -229,7 +230,7 @@ async def test_a_click_selects_and_another_one_goes_there(logdir):
         await until(pilot, lambda: panel.selected.rule == "gone")
         assert app.screen is not app.run_screen
         await pilot.click(AlertsPanel, offset=(8, row_with(panel, "advice")))
-        await until(pilot, lambda: app.parameter == "dense_0/bias")
+        await until(pilot, lambda: app.run_screen.parameter == "dense_0/bias")
         assert app.screen is app.run_screen
 
 
@@ -266,7 +267,7 @@ async def test_the_list_stays_with_its_run(logdir):
         assert len(panel.alerts) == 3
         await pilot.press("home", "enter")
         await until(pilot, lambda: app.screen is app.run_screen)
-        assert (app.run_name, app.parameter) == ("a", "dense_2/bias")
+        assert (app.run_name, app.run_screen.parameter) == ("a", "dense_2/bias")
 
 
 async def test_every_key_of_the_list_is_in_the_help_and_works(logdir):
@@ -277,4 +278,6 @@ async def test_every_key_of_the_list_is_in_the_help_and_works(logdir):
         await until(pilot, lambda: "In the list of alerts" in shown(app))
         for key in ALERT_KEYS:
             assert key.help in shown(app)
-            assert hasattr(AlertsPage, f"action_{key.action.partition('(')[0]}")
+            name = key.action.partition("(")[0]
+            owner = app if name.startswith("app.") else AlertsPage
+            assert hasattr(owner, f"action_{name.removeprefix('app.')}")

@@ -32,7 +32,10 @@ async def test_everything_is_on_one_screen(logdir, size):
         "step 1,000",
         "loss 0.135",  # 2.3 exp(-3) + 0.02
         "updated 2 s ago",
-        "λmax 70.0 ± 1.4",
+        "0.92 ─",  # λ over its limit
+        "at the edge",
+        "healthy: norm falling to 0.0539, update/weight 5e-4, λ/limit 0.92",
+        "lr 0.05",
         "dense_0/kernel",
         "dense_3/bias",
         "at step 1,000",
@@ -67,11 +70,11 @@ async def test_arrows_select_a_layer_and_show_it(logdir):
         assert "dense_1/kernel" in app.run_screen.panel("parameter").lines()[0]
         assert any("▸dense_1/kernel" in x for x in app.run_screen.panel("layers").lines())
         await pilot.press("end")
-        assert app.parameter == "dense_3/bias"
+        assert app.run_screen.parameter == "dense_3/bias"
         await pilot.press("down")
-        assert app.parameter == "dense_3/bias"
+        assert app.run_screen.parameter == "dense_3/bias"
         await pilot.press("home", "up")
-        assert app.parameter == "dense_0/kernel"
+        assert app.run_screen.parameter == "dense_0/kernel"
 
 
 async def test_a_thousand_rows_scroll(tmp_path):
@@ -80,6 +83,11 @@ async def test_a_thousand_rows_scroll(tmp_path):
     async with app.run_test(size=(80, 24)) as pilot:
         await loaded(pilot)
         await pilot.press("G")
+        await pilot.pause()
+        lines = app.run_screen.panel("layers").lines()
+        assert any("▸dense_499" in line for line in lines)  # of two parameters the worse one
+        assert "999 of 1,000" in lines[0]
+        await pilot.press("space", "end")
         await pilot.pause()
         lines = app.run_screen.panel("layers").lines()
         assert any("▸dense_499/bias" in line for line in lines)
@@ -94,7 +102,7 @@ async def test_mouse_selects(logdir):
         lines = app.run_screen.panel("layers").lines()
         y = next(i for i, line in enumerate(lines) if "dense_2/bias" in line)
         await pilot.click("#layers", offset=(6, y))
-        await until(pilot, lambda: app.parameter == "dense_2/bias")
+        await until(pilot, lambda: app.run_screen.parameter == "dense_2/bias")
         lines = app.run_screen.panel("runs").lines()
         y = next(i for i, line in enumerate(lines) if "sub/b" in line)
         await pilot.click("#runs", offset=(6, y))
@@ -149,8 +157,9 @@ async def test_help_lists_every_key_of_the_table_and_every_key_works(logdir):
         for _, keys in KEYS:
             for key in keys:
                 assert key.help in text
-                name, _, _ = key.action.removeprefix("app.").partition("(")
-                assert hasattr(app, f"action_{name}")
+                name, _, _ = key.action.partition("(")
+                owner = app if name.startswith("app.") else app.run_screen
+                assert hasattr(owner, f"action_{name.removeprefix('app.')}")
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is app.run_screen)
 
@@ -252,7 +261,16 @@ async def test_a_small_terminal_shows_one_panel_and_says_so(logdir):
         await loaded(pilot)
         assert "small terminal: one panel at a time" in shown(app)
         assert "quit" in shown(app)
-        for name in ("parameter", "landscape", "runs", "loss", "norm", "curvature", "layers"):
+        for name in (
+            "parameter",
+            "distributions",
+            "landscape",
+            "runs",
+            "loss",
+            "norm",
+            "curvature",
+            "layers",
+        ):
             await pilot.press("tab")
             await pilot.pause()
             visible = [p.id for p in app.run_screen.query("Panel") if p.display and p.size.height]
@@ -271,7 +289,7 @@ async def test_only_cells_that_changed_are_repainted(logdir):
             panel.refresh = lambda *r, **_: regions.extend(r)
         app.show_everything()
         assert regions == []
-        app.parameter = "dense_0/bias"
+        app.run_screen.table.view.path = "dense_0/bias"
         app.show_everything()
         layers = app.run_screen.panel("layers")
         assert 0 < len(regions) < layers.size.height + app.run_screen.panel("parameter").size.height

@@ -11,6 +11,7 @@ from tbgrad_tui.chart.heat import (
     FINITE,
     NONFINITE,
     NOTHING,
+    HeatScale,
     bin_maxima,
     draw_heat,
     draw_legend,
@@ -82,15 +83,15 @@ def test_a_long_gap_in_the_steps_stays_empty_and_a_short_one_does_not():
 def test_no_records():
     bins = binned(np.zeros(0, np.int64), np.zeros((0, 3)), 10)
     assert bins.values.shape == (0, 3)
-    draw_heat(Canvas(10, 3), Box(0, 0, 10, 3), bins, range(3), bins.range())
+    draw_heat(Canvas(10, 3), Box(0, 0, 10, 3), bins, range(3), bins.scale())
 
 
 def test_colour_rises_with_the_logarithm_and_marks_are_unmistakable():
     values = np.array([[1e-4, 1e-2, 1.0, 0.0, np.nan, np.inf]], dtype=np.float32)
     bins = binned([0], values, 1)
-    assert bins.range() == (-4, 0)
+    assert bins.scale() == HeatScale(1e-4, 1.0)
     canvas = Canvas(4, 6)
-    draw_heat(canvas, canvas.box, bins, range(6), bins.range())
+    draw_heat(canvas, canvas.box, bins, range(6), bins.scale())
     levels = [[ink(s) for s in colours.HEAT].index(canvas.inks[row, 0]) for row in range(3)]
     assert levels[::2] == [0, colours.LEVELS - 1]
     assert levels[1] in (colours.LEVELS // 2 - 1, colours.LEVELS // 2)  # 0.01 is rounded down
@@ -112,13 +113,13 @@ def test_the_scale_gets_lighter_in_even_steps():
 def test_shades_say_the_level_without_colour():
     bins = binned([0], [[1e-4, 1.0]], 1)
     canvas = Canvas(3, 2)
-    draw_heat(canvas, canvas.box, bins, range(2), bins.range(), shades=True)
+    draw_heat(canvas, canvas.box, bins, range(2), bins.scale(), shades=True)
     assert canvas.text() == ["   ", "███"]
 
 
 def test_the_legend_has_numbers_at_both_ends():
     canvas = Canvas(80, 1)
-    draw_legend(canvas, canvas.box, (-7, 2))
+    draw_legend(canvas, canvas.box, HeatScale(1e-7, 100.0))
     (text,) = canvas.text()
     assert text.startswith("1e-7 ")
     assert " 100 " in text

@@ -79,10 +79,10 @@ async def test_the_eigenvalues_that_an_adaptive_optimizer_bounds_are_drawn(tmp_p
         panel = app.run_screen.panel("curvature")
         await until(pilot, lambda: "preconditioned λmax 35.000 ± 0.010" in "".join(panel.lines()))
         text = "\n".join(panel.lines())
-        assert "preconditioned λmax  limit" in text
-        assert text.count("\n│   └") == 2  # two charts, each with its axis
-        assert "╌╌╌" in text.partition("preconditioned λmax  limit")[2]
-        assert "stability 0.46" in text
+        assert "preconditioned λmax / limit  ╌ unstable above 1" in text
+        assert text.count("  └") == 2  # two charts, each with its axis
+        assert "╌╌╌" in text.partition("unstable above 1")[2]
+        assert "λ/limit 0.46" in text
         assert "below the limit" in text
 
 

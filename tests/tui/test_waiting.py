@@ -69,7 +69,7 @@ async def test_a_log_that_does_not_answer_is_named_and_the_app_goes_on(logdir, m
         hangs.set()
         await until(pilot, lambda: "the log is not answering since" in shown(app))
         await pilot.press("down")
-        await until(pilot, lambda: app.row == 1)
+        await until(pilot, lambda: app.run_screen.row == 1)
         hangs.clear()
         back.set()
         await until(pilot, lambda: "not answering" not in shown(app))

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
-from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
 
@@ -32,21 +31,16 @@ from tbgrad_tui.screens.alerts import AlertsPage
 from tbgrad_tui.screens.charts import ChartKeys
 from tbgrad_tui.screens.compare import CompareScreen
 from tbgrad_tui.screens.overview import OverviewScreen
-from tbgrad_tui.screens.page import Page, help_lines, note_lines, unread_lines
-from tbgrad_tui.screens.run import ALL_PANELS, RunScreen
+from tbgrad_tui.screens.page import HelpPage, Page, note_lines, unread_lines
+from tbgrad_tui.screens.run import RunScreen
 from tbgrad_tui.terminal import NETWORK_SECONDS, is_gone, is_remote, network_driver
-from tbgrad_tui.widgets.alerts import panel_of
-from tbgrad_tui.widgets.chart_panel import ChartPanel
+from tbgrad_tui.widgets.distributions import DistributionsPanel
 from tbgrad_tui.widgets.empty import Waiting
 from tbgrad_tui.widgets.landscape import LandscapePanel
 from tbgrad_tui.widgets.layers import LayersPanel
 from tbgrad_tui.widgets.marks import Marks
 from tbgrad_tui.widgets.overview import OverviewPanel
-from tbgrad_tui.widgets.panel import Panel
-from tbgrad_tui.widgets.parameter import ParameterPanel
 from tbgrad_tui.widgets.runs import RunsPanel
-from tbgrad_tui.widgets.scalars import ScalarsPanel
-from tbgrad_tui.widgets.summary import Summary
 
 
 class WatchApp(ChartKeys, App[None]):
@@ -79,10 +73,9 @@ class WatchApp(ChartKeys, App[None]):
         self.clock = clock
         self.snapshot = Snapshot()
         self.run_name = ""
-        self.parameter = ""
         self.marks = Marks()
         self._chosen = False
-        self.run_screen = RunScreen()
+        self.run_screen = RunScreen(self.marks)
         self.overview_screen = OverviewScreen(self.marks)
         self.compare_screen = CompareScreen()
         self._greeted = False
@@ -106,6 +99,7 @@ class WatchApp(ChartKeys, App[None]):
     def on_ready(self) -> None:
         """Start to read the log and to tell the time."""
         self.run_screen.query_one(LayersPanel).shades = self.shades
+        self.run_screen.query_one(DistributionsPanel).shades = self.shades
         self.run_screen.query_one(LandscapePanel).shades = self.shades
         self.run_screen.query_one(RunsPanel).logdir = self.logdir
         self._poller.start()
@@ -136,13 +130,6 @@ class WatchApp(ChartKeys, App[None]):
         """The chosen run."""
         return self.snapshot.runs.get(self.run_name)
 
-    @property
-    def row(self) -> int:
-        """The number of the chosen parameter."""
-        run = self.run_shown
-        names = run.names if run else ()
-        return names.index(self.parameter) if self.parameter in names else 0
-
     def on_snapshot_read(self, message: SnapshotRead) -> None:
         """Take in what the poller read."""
         former, self.snapshot = self.snapshot, message.snapshot
@@ -156,7 +143,7 @@ class WatchApp(ChartKeys, App[None]):
                 self.push_screen(self.overview_screen)
         self.show_everything()
 
-    def on_resumed(self) -> None:
+    def on_run_screen_resumed(self) -> None:
         """Show the run again."""
         self.show_everything()
 
@@ -175,34 +162,16 @@ class WatchApp(ChartKeys, App[None]):
         """Bring every panel up to date."""
         if not self.is_running:
             return
-        run = self.run_shown
         self._poller.watched = self.run_name
         self.ask_closer()
         if self.overview_screen in self.screen_stack:
             # What is drawn below another screen has all of that sent anew.
             self.show_time()
             return
-        screen = self.run_screen
-        waiting = not self.snapshot.runs
-        with_gradients = run is None or facts.has_gradients(run)
-        if (waiting, with_gradients) != (screen.waiting, screen.with_gradients):
-            screen.waiting, screen.with_gradients = waiting, with_gradients
-            if screen.front not in screen.reachable():
-                screen.front = "layers" if with_gradients else "scalars"
-            screen.lay_out()
         with self.batch_update():
+            self.run_screen.show(self.run_shown, self.snapshot)
+            self.run_screen.query_one(Waiting).show(self.logdir, self.snapshot)
             self.show_time()
-            screen.query_one(Waiting).show(self.logdir, self.snapshot)
-            for panel in screen.query(ChartPanel):
-                if isinstance(panel, ParameterPanel):
-                    panel.show_row(run, self.row)
-                elif isinstance(panel, LandscapePanel):
-                    panel.show_runs(run, self.snapshot.runs)
-                elif isinstance(panel, ScalarsPanel):
-                    panel.show_beside(run, self.marks.runs(self.snapshot.runs))
-                else:
-                    panel.show(run)
-            screen.query_one(LayersPanel).show(run, self.row)
             page = self.screen
             if isinstance(page, AlertsPage) and page.run_name in self.snapshot.runs:
                 page.panel.show(facts.alerts(self.snapshot.runs[page.run_name]))
@@ -222,76 +191,34 @@ class WatchApp(ChartKeys, App[None]):
         position = ""
         if len(names) > 1 and self.run_name in names:
             position = f"{names.index(self.run_name) + 1}/{len(names)}"
-        summary = self.run_screen.query_one(Summary)
-        summary.silent_since = self._poller.silent_since(time.time())
-        summary.show(self.run_shown, position, self.snapshot, now)
-        self.run_screen.query_one(RunsPanel).show(self.snapshot, self.run_name, now)
+        self.run_screen.show_time(position, now, self._poller.silent_since(time.time()))
 
     # ------------------------------------------------------------------------ what keys do
 
-    def action_move(self, rows: int) -> None:
-        """Go to another run in the run list, to another layer elsewhere."""
-        front = self.run_screen.panel(self.run_screen.front)
-        if isinstance(front, RunsPanel):
-            self._step_run(rows, around=False)
-        elif isinstance(front, ScalarsPanel | LandscapePanel):
-            front.move(max(-10, min(10, rows)))
-        elif (run := self.run_shown) and run.parameters:
-            self._choose_parameter(max(0, min(self.row + rows, len(run.parameters) - 1)))
-
-    def action_turn(self, layers: int) -> None:
-        """Show the trajectories of another layer."""
-        self.run_screen.query_one(LandscapePanel).turn(layers)
-
     def action_run(self, rows: int) -> None:
         """Go to the next or the previous run."""
-        self._step_run(rows, around=True)
-
-    def _step_run(self, rows: int, *, around: bool) -> None:
         names = list(self.snapshot.runs)
         if self.run_name in names:
-            index = names.index(self.run_name) + rows
-            index = index % len(names) if around else max(0, min(index, len(names) - 1))
-            self._show_run(names[index])
+            self._show_run(names[(names.index(self.run_name) + rows) % len(names)])
 
     def _show_run(self, name: str) -> None:
         self.run_name = name
         self._chosen = True
         self.show_everything()
 
-    def _choose_parameter(self, row: int) -> None:
-        run = self.run_shown
-        if run is None:
-            return
-        self.parameter = run.names[row]
-        self.run_screen.query_one(LayersPanel).show(run, row)
-        self.run_screen.query_one(ParameterPanel).show_row(run, row)
-
-    def action_panel(self, panels: int) -> None:
-        """Go to the next or the previous panel."""
-        reachable = self.run_screen.reachable()
-        front = self.run_screen.front
-        index = reachable.index(front) + panels if front in reachable else 0
-        self.run_screen.bring(reachable[index % len(reachable)])
-
-    def action_zoom(self) -> None:
-        """Show the panel in front alone, or all again."""
-        self._zoom(not self.run_screen.zoomed)
-
-    def action_show_all(self) -> None:
-        """Without the cursor; then all panels; where they are, all runs."""
-        if self.view.cursor is not None:
-            self.action_cursor_off()
-        elif not self.run_screen.zoomed and len(self.snapshot.runs) > 1:
-            self.action_overview()
-        else:
-            self._zoom(False)
+    def on_runs_panel_chosen(self, message: RunsPanel.Chosen) -> None:
+        """Show a run of the list beside the charts."""
+        self._show_run(message.name)
 
     def action_overview(self) -> None:
         """Show all runs, the worst first."""
         self.push_screen(self.overview_screen)
         self.overview_screen.panel.selected = self.run_name
         self.show_time()
+
+    def on_run_screen_left(self) -> None:
+        """The same."""
+        self.action_overview()
 
     def on_overview_panel_opened(self, message: OverviewPanel.Opened) -> None:
         """Show a run that was chosen among all."""
@@ -315,29 +242,9 @@ class WatchApp(ChartKeys, App[None]):
             self._show_run(name)
             self.action_alerts()
 
-    def action_show(self, name: str) -> None:
-        """Show one panel alone."""
-        self.run_screen.front = name
-        self._zoom(True)
-
-    def _zoom(self, zoomed: bool) -> None:
-        screen = self.run_screen
-        screen.zoomed = zoomed
-        if not zoomed and screen.front not in screen.together():
-            screen.front = screen.together()[-1]
-        screen.lay_out()
-
-    def action_log(self) -> None:
-        """Switch the axis of the chart in front."""
-        front = self.run_screen.panel(self.run_screen.front)
-        if isinstance(front, ChartPanel):
-            front.toggle_log()
-        else:
-            self.notify("Tab to a chart first: this panel has no axis to switch", timeout=3)
-
     def action_help(self) -> None:
         """All keys."""
-        self.push_screen(Page("Keys", help_lines()))
+        self.push_screen(HelpPage())
 
     def action_alerts(self) -> None:
         """Alerts of this run, from that of the layer the user went to or else what began it."""
@@ -345,7 +252,7 @@ class WatchApp(ChartKeys, App[None]):
             name, alerts = self.run_name, facts.alerts(run)
             story = facts.story(run)
             root = story.root if story is not None else None
-            first = facts.alerts_by_name(run).get(self.parameter, root)
+            first = facts.alerts_by_name(run).get(self.run_screen.parameter, root)
             page = AlertsPage(name, alerts, first)
             self.push_screen(page, lambda alert: self._go_to(name, alert))
 
@@ -355,18 +262,7 @@ class WatchApp(ChartKeys, App[None]):
             return
         if name != self.run_name:
             self._show_run(name)
-        rows = {path: row for row, path in enumerate(self.snapshot.runs[name].names)}
-        row = next((rows[path] for path in alert.parameters if path in rows), None)
-        screen = self.run_screen
-        panel = panel_of(alert.rule)
-        if row is not None:
-            panel = "layers"
-            self._choose_parameter(row)
-            if screen.zoomed and screen.front in (panel, "parameter"):
-                return
-        if panel != "run":  # where it is
-            screen.front = panel if panel in screen.together() else "scalars"
-            self._zoom(screen.front not in screen.together())
+        self.run_screen.go_to(alert)
 
     def action_notes(self) -> None:
         """Notes of the monitor of this run."""
@@ -377,21 +273,3 @@ class WatchApp(ChartKeys, App[None]):
         """What could not be read, in all runs."""
         lines = unread_lines(self.snapshot, self.run_shown)
         self.push_screen(Page("What could not be read", lines))
-
-    # ------------------------------------------------------------------------ what the mouse does
-
-    def on_runs_panel_chosen(self, message: RunsPanel.Chosen) -> None:
-        """Show the run that was clicked."""
-        self._show_run(message.name)
-
-    def on_layers_panel_chosen(self, message: LayersPanel.Chosen) -> None:
-        """Select the parameter that was clicked."""
-        self._choose_parameter(message.row)
-
-    def on_click(self, event: events.Click) -> None:
-        """A click brings a panel to the front, a double click zooms it."""
-        panel = event.widget
-        if isinstance(panel, Panel) and panel.id in ALL_PANELS:
-            self.run_screen.front = panel.id
-            if event.chain == 2:
-                self.action_zoom()

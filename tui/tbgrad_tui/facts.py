@@ -6,7 +6,6 @@ import functools
 import math
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -25,14 +24,15 @@ from tbgrad.log.tags import (
     DENSITY,
     GRADIENT_NORM,
     PARAMETERS,
-    STEPS,
     FormatError,
     Kind,
 )
+from tbgrad.reading.layer_history import LayerHistory, Measure, history_of
 from tbgrad.reading.run import Run
-from tbgrad.reading.series import Series, one_each
-from tbgrad.reading.state import Condition, Pulse
+from tbgrad.reading.series import Series
+from tbgrad.reading.state import SILENT, Condition, Pulse
 from tbgrad.reading.state import condition as condition_of
+from tbgrad_tui.chart.text import duration
 
 LIVE_SECONDS = 30.0
 """A run that wrote within this time counts as live."""
@@ -157,6 +157,14 @@ def age(run: Run, now: float) -> float:
     return now - run.last_wall_time if run.last_wall_time else math.inf
 
 
+def state_words(run: Run, found: Condition, now: float) -> str:
+    """How a run stands, in words; of one that is over also for how long."""
+    over = now - run.last_sign
+    if found.alive or found.status == SILENT or not 0 <= over < math.inf:
+        return found.words
+    return f"{found.words}, {duration(over)} ago"
+
+
 def condition(run: Run, pulses: Mapping[str, Pulse], now: float) -> Condition | None:
     """How the run stands; None where its log does not say."""
     pulse = pulses.get(run.name)
@@ -226,70 +234,17 @@ def row_values(run: Run, row: int) -> dict[str, float]:
     return {name: float(v) for name, v in zip(run.manifest.statistics, last, strict=True)}
 
 
-@dataclass(frozen=True)
-class NormHistory:
-    """Norms of all parameters over time, each entry of the steps from `first_steps` to `steps` [T].
-
-    `peaks` [T, P] are the largest, NaN where there was no gradient, and `nonfinite` [T, P] says
-    where one was not finite. `newest` and `lost` [P] are the same of the newest step.
-    """
-
-    first_steps: NDArray[np.int64]
-    steps: NDArray[np.int64]
-    peaks: NDArray[np.float32]
-    nonfinite: NDArray[np.bool_]
-    newest: NDArray[np.float32]
-    lost: NDArray[np.bool_]
-
-
-def has_every_step(run: Run) -> bool:
-    """Whether the norms of every step are in the log."""
-    steps = run.get(STEPS)
-    return steps is not None and steps.kind is Kind.STEPS and len(steps) > 0
+def layer_history(run: Run, measure: Measure) -> LayerHistory | None:
+    """A measure of every parameter through the training; of a run those asked for are kept."""
+    kept = _histories(run)
+    if measure.name not in kept:
+        kept[measure.name] = history_of(run, measure)
+    return kept[measure.name]
 
 
 @once_a_run
-def norm_history(run: Run) -> NormHistory | None:
-    """Of every step where the log has it, else of the logged ones; None where there is none."""
-    logged = _logged_history(run)
-    if not has_every_step(run):
-        return logged
-    series = run[STEPS]
-    whole = series.buckets or one_each(series)
-    firsts, lasts, peaks = whole.first_steps, whole.last_steps, whole.maximum
-    lost, newest = np.isinf(peaks), np.asarray(series.newest)
-    if logged is not None and logged.steps[0] < firsts[0]:  # by a version before this one
-        ahead = logged.steps < firsts[0]
-        firsts = np.concatenate([logged.first_steps[ahead], firsts])
-        lasts = np.concatenate([logged.steps[ahead], lasts])
-        peaks = np.concatenate([logged.peaks[ahead], peaks])
-        lost = np.concatenate([logged.nonfinite[ahead], lost])
-    return NormHistory(firsts, lasts, peaks, lost, newest, np.isinf(newest))
-
-
-def _logged_history(run: Run) -> NormHistory | None:
-    """Of the logged steps; a record stands for the steps since the one before it."""
-    packed = run.get(PARAMETERS)
-    if packed is None or not len(packed) or run.manifest is None:
-        return None
-    marks = nonfinite_marks(run)
-    newest = run.statistic("norm")[-1]
-    firsts = np.append(packed.steps[:1], packed.steps[:-1] + 1)
-    return NormHistory(firsts, packed.steps, peak_norms(run), marks, newest, marks[-1])
-
-
-def nonfinite_marks(run: Run, rows: slice = slice(None)) -> NDArray[np.bool_]:
-    """Where a gradient held NaN or infinity: [T, P]."""
-    norm = run.statistic("norm")[:, rows]
-    return (run.statistic("nonfinite")[:, rows] > 0) | np.isinf(norm)
-
-
-def peak_norms(run: Run, rows: slice = slice(None)) -> NDArray[np.float32]:
-    """The norm, or its peak since the record before where the log has one: [T, P]."""
-    peaks: NDArray[np.float32] = np.fmax(
-        run.statistic("norm")[:, rows], run.statistic("norm_max")[:, rows]
-    )
-    return peaks
+def _histories(_: Run) -> dict[str, LayerHistory | None]:
+    return {}
 
 
 def stability_words(estimate: CurvatureEstimate) -> tuple[str, str]:

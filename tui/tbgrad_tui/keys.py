@@ -17,10 +17,12 @@ class Key:
     help: str
     footer: str = ""
 
-    def binding(self, whose: str) -> Binding:
-        """The same for Textual; `whose` action it is, "" where of what is bound."""
-        own = self.action.startswith("app.") or not whose
-        action = self.action if own else f"{whose}.{self.action}"
+    def binding(self, whose: str = "screen.") -> Binding:
+        """The same for Textual: an action of the screen, unless it says that it is of the app.
+
+        Of what is bound itself where `whose` is "".
+        """
+        action = self.action if self.action.startswith("app.") else f"{whose}{self.action}"
         return Binding(",".join(self.keys), action, self.help, show=False)
 
 
@@ -53,29 +55,24 @@ KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
         (
             Key(("down", "j"), "↓ j", "move(1)", "next layer, or next run in the run list", "move"),
             Key(("up", "k"), "↑ k", "move(-1)", "previous layer or run"),
-            Key(("pagedown", "ctrl+d"), "PgDn", "move(10)", "ten further"),
-            Key(("pageup", "ctrl+u"), "PgUp", "move(-10)", "ten back"),
+            Key(("pagedown", "ctrl+d"), "PgDn", "page(1)", "a page further"),
+            Key(("pageup", "ctrl+u"), "PgUp", "page(-1)", "a page back"),
             Key(("home", "g"), "Home g", "move(-1000000)", "first layer or run"),
             Key(("end", "G"), "End G", "move(1000000)", "last layer or run"),
-            Key(("left",), "←", "turn(-1)", "trajectories of the previous layer"),
-            Key(("right",), "→", "turn(1)", "trajectories of the next layer"),
+            Key(("left",), "←", "turn(-1)", "earlier histogram; previous layer's trajectories"),
+            Key(("right",), "→", "turn(1)", "later histogram; next layer's trajectories"),
             Key(("tab",), "Tab", "panel(1)", "next panel", "panel"),
             Key(("shift+tab",), "⇧Tab", "panel(-1)", "previous panel"),
-            Key(("right_square_bracket", "n"), "] n", "run(1)", "next run", "run"),
-            Key(("left_square_bracket", "p"), "[ p", "run(-1)", "previous run"),
+            Key(("right_square_bracket", "n"), "] n", "app.run(1)", "next run", "run"),
+            Key(("left_square_bracket", "p"), "[ p", "app.run(-1)", "previous run"),
         ),
     ),
     (
         "Show",
         (
             Key(("enter", "z"), "Enter", "zoom", "this panel alone, and back", "zoom"),
-            Key(
-                ("escape",),
-                "Esc",
-                "show_all",
-                "no cursor; then back to all panels, and to all runs",
-            ),
-            Key(("0",), "0", "overview", "all runs, the worst first", "runs"),
+            Key(("escape",), "Esc", "show_all", "no cursor; back to all panels, and to all runs"),
+            Key(("0",), "0", "app.overview", "all runs, the worst first", "runs"),
             Key(("1",), "1", "show('runs')", "the runs alone"),
             Key(("2",), "2", "show('loss')", "the loss alone"),
             Key(("3",), "3", "show('norm')", "the gradient norm alone"),
@@ -84,6 +81,7 @@ KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
             Key(("6",), "6", "show('parameter')", "the selected layer alone"),
             Key(("7",), "7", "show('scalars')", "every scalar of the run as a chart"),
             Key(("8",), "8", "show('landscape')", "landscapes, critical points, trajectories"),
+            Key(("9",), "9", "show('distributions')", "histograms of the selected layer"),
             Key(("l",), "l", "log", "logarithmic or linear axis of this panel", "log"),
         ),
     ),
@@ -91,16 +89,34 @@ KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
     (
         "Read",
         (
-            Key(("a",), "a", "alerts", "alerts, at that of the selected layer", "alerts"),
-            Key(("o",), "o", "notes", "notes of the monitor about itself"),
-            Key(("d",), "d", "damage", "damaged records and unreadable files"),
+            Key(("a",), "a", "app.alerts", "alerts, at that of the selected layer", "alerts"),
+            Key(("o",), "o", "app.notes", "notes of the monitor about itself"),
+            Key(("d",), "d", "app.damage", "damaged records and unreadable files"),
+        ),
+    ),
+    (
+        "Layers",
+        (
+            Key(("A",), "A", "layers('alert')", "next layer with an open alert"),
+            Key(("slash",), "/", "search", "search: words that are in the name", "search"),
+            Key(
+                ("v",),
+                "v",
+                "layers('measure')",
+                "what is shown: norm, update ratio, dead units, zeros, direction, …",
+                "value",
+            ),
+            Key(("V",), "V", "layers('measure', -1)", "the one before"),
+            Key(("s",), "s", "layers('sort')", "sort: in order, worst, changed, alerts", "sort"),
+            Key(("space",), "Space", "layers('fold')", "fold or open a block", "fold"),
+            Key(("f",), "f", "layers('fold_all')", "fold all blocks, or open all"),
         ),
     ),
     (
         "App",
         (
-            Key(("question_mark", "h"), "?", "help", "this page", "help"),
-            Key(("q", "ctrl+c"), "q ^C", "quit", "quit", "quit"),
+            Key(("question_mark", "h"), "?", "app.help", "this page", "help"),
+            Key(("q", "ctrl+c"), "q ^C", "app.quit", "quit", "quit"),
         ),
     ),
 )
@@ -116,6 +132,8 @@ ALERT_KEYS: tuple[Key, ...] = (
     Key(
         ("enter",), "Enter", "go", "close, and go to the first layer that the alert names", "go to"
     ),
+    Key(("y",), "y", "copy", "copy the advice to the clipboard of the terminal", "copy"),
+    Key(("question_mark", "h"), "?", "app.help", "all keys", "help"),
     Key(("escape", "a", "q"), "Esc a q", "close", "close", "close"),
 )
 """Keys of the list of alerts."""
@@ -178,13 +196,11 @@ HELP = (
 )  # fmt: skip
 """Sections of the help page."""
 
-BINDINGS: list[BindingType] = [key.binding("app") for _, section in KEYS for key in section]
-OVERVIEW_BINDINGS: list[BindingType] = [key.binding("screen") for key in OVERVIEW_KEYS]
-COMPARE_BINDINGS: list[BindingType] = [
-    key.binding("screen") for key in (*COMPARE_KEYS, *CHART_KEYS)
-]
+BINDINGS: list[BindingType] = [key.binding() for _, section in KEYS for key in section]
+OVERVIEW_BINDINGS: list[BindingType] = [key.binding() for key in OVERVIEW_KEYS]
+ALERT_BINDINGS: list[BindingType] = [key.binding() for key in ALERT_KEYS]
+COMPARE_BINDINGS: list[BindingType] = [key.binding() for key in (*COMPARE_KEYS, *CHART_KEYS)]
 SCALARS_BINDINGS: list[BindingType] = [key.binding("") for key in SCALARS_KEYS]
-ALERT_BINDINGS: list[BindingType] = [key.binding("screen") for key in ALERT_KEYS]
 FOOTER = tuple(key for _, section in KEYS for key in section if key.footer)
 COMPARE_FOOTER = tuple(
     key for key in (*COMPARE_KEYS[:-3], *CHART_KEYS, *COMPARE_KEYS[-3:]) if key.footer

@@ -43,13 +43,18 @@ def _dead(moment: Moment) -> Any:
 
 
 def _dead_headline(moment: Moment, rows: Rows) -> str:
-    shares, manifest = _dead_shares(moment)[rows], moment.manifest
+    return _units_are("dead", moment, rows, _dead_shares(moment)[rows])
+
+
+def _units_are(what: str, moment: Moment, rows: Rows, shares: Any) -> str:
+    """Of which share of the units of which layers something is so."""
+    manifest = moment.manifest
     named = [manifest.parameters[row].layer for row in rows] if manifest is not None else []
     of = f"layer {named[0]}" if len(named) == 1 else f"layers {', '.join(named[:3])}"
     more = ", …" if len(named) > 3 else ""
     if shares.min() > 0.999:
-        return f"all units of {of}{more} are dead"
-    return f"{_percents(shares)} of the units of {of}{more} are dead"
+        return f"all units of {of}{more} are {what}"
+    return f"{_percents(shares)} of the units of {of}{more} are {what}"
 
 
 def _dead_evidence(moment: Moment, rows: Rows) -> str:
@@ -204,9 +209,9 @@ def _saturated_evidence(moment: Moment, rows: Rows) -> str:
     limits = moment.settings
     said = []
     if (shares[rows] >= limits.saturated_units).any():
-        dead = shares[rows][shares[rows] >= limits.saturated_units]
+        flat = np.asarray(rows)[shares[rows] >= limits.saturated_units]
         said.append(
-            f"no gradient reaches {_percents(dead)} of the units "
+            f"{_units_are('saturated', moment, flat, shares[flat])}: no gradient reaches them "
             f"(alert from {limits.saturated_units:.0%})"
         )
     if (scales[rows] >= limits.saturated_weights).any():

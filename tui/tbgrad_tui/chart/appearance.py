@@ -28,6 +28,12 @@ RAMPS: Mapping[Colours, tuple[int, ...]] = {
 }
 """The numbers of the colours of a map where there are few: in rising lightness, without red."""
 
+DIVERGING: Mapping[Colours, tuple[int, ...]] = {
+    "256": (183, 141, 99, 61, 60, 237, 237, 58, 100, 142, 185, 227),
+    "standard": (12, 4, 0, 3, 11),
+}
+"""The same of what should be near the middle of its scale, which is dark."""
+
 
 def colours_of(system: str | None) -> Colours:
     """The same in the words of rich."""
@@ -55,7 +61,14 @@ class Appearance:
 
     def look(self, style: Style) -> Style:
         """What stands for a style."""
-        return _looks(self.light, self.colours).get(style) or _turned(style, self.light)
+        ground = _grounds(self.light, self.colours).get(style.bgcolor) if style.bgcolor else None
+        if ground is None:
+            return _turned(style, self.light)
+        if style.color is None:
+            return style + Style(bgcolor=ground)
+        lines = colours.LINES if style.color in colours.LINES else (style.color,) * 2
+        dark = oklch_of(ground.get_truecolor())[0] < 0.6
+        return style + Style(color=lines[0] if dark else lines[1], bgcolor=ground)
 
     def variables(self) -> dict[str, str]:
         """Colours of what is not drawn on a canvas, by the names that Textual's styles use."""
@@ -75,21 +88,19 @@ class Appearance:
 
 
 @lru_cache(maxsize=8)
-def _looks(light: bool, system: Colours) -> dict[Style, Style]:
-    """Styles of maps: of few colours, or on light ground, a ramp of their own."""
-    heat = colours.HEAT
-    if system in RAMPS:
-        ramp = [Style(bgcolor=Color.from_ansi(number)) for number in RAMPS[system]]
-        heat = tuple(ramp[level * len(ramp) // len(heat)] for level in range(len(heat)))
-    elif not light:
-        return {}
-    heat = tuple(reversed(heat)) if light else heat
-    lines = tuple(reversed(colours.CONTOURS)) if light else colours.CONTOURS
-    found = dict(zip(colours.HEAT, heat, strict=True))
-    return found | {
-        contour: drawn + Style(color=line.color)
-        for contour, drawn, line in zip(colours.CONTOURS, heat, lines, strict=True)
-    }
+def _grounds(light: bool, system: Colours) -> dict[Color, Color]:
+    """What stands for the colours of maps where there are few, or where high is to be dark."""
+    found: dict[Color, Color] = {}
+    for heat, ramps in ((colours.HEAT, RAMPS), (colours.DIVERGING, DIVERGING)):
+        known = [style.bgcolor for style in heat if style.bgcolor is not None]
+        shown = known
+        if ramp := ramps.get(system):
+            shown = [Color.from_ansi(ramp[i * len(ramp) // len(known)]) for i in range(len(known))]
+        if light and heat is colours.HEAT:
+            shown = shown[::-1]
+        if shown is not known:
+            found |= dict(zip(known, shown, strict=True))
+    return found
 
 
 def _turned(style: Style, light: bool) -> Style:

@@ -99,8 +99,23 @@ RUNS_BEHIND = tuple(
 
 HEAT: tuple[Style, ...] = tuple(_heat(level) for level in range(LEVELS))
 
+
+def _diverging(level: int) -> Style:
+    """Dark in the middle, lighter to violet below and to yellow above: no red here either."""
+    t = 2 * level / (LEVELS - 1) - 1
+    return Style(
+        bgcolor=colour_of(0.28 + 0.60 * abs(t), 0.02 + 0.13 * abs(t), 295 if t < 0 else 95)
+    )
+
+
+DIVERGING: tuple[Style, ...] = tuple(_diverging(level) for level in range(LEVELS))
+"""Of what should be near the middle of its scale."""
+
+LINES = Color.parse("#dfe6ee"), Color.parse("#10202a")
+"""Of lines on a map: on dark ground, and on light."""
+
 CONTOURS: tuple[Style, ...] = tuple(
-    style + Style(color="#dfe6ee" if level < LEVELS // 2 else "#10202a")
+    style + Style(color=LINES[0] if level < LEVELS // 2 else LINES[1])
     for level, style in enumerate(HEAT)
 )
-"""Of lines on the heat scale: light on dark levels, dark on light ones."""
+"""The heat scale with lines on it."""

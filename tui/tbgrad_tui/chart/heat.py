@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.style import Style
 
 from tbgrad.reading import thinning
 from tbgrad_tui.chart import colours
@@ -25,6 +27,30 @@ _LONGEST_GAP = 3
 
 
 @dataclass(frozen=True)
+class HeatScale:
+    """Which values have the colours at the two ends, and whether those between follow the
+    logarithm; `styles` are the colours, `middle` what is in the middle of them where that is a
+    place of its own, and `marks_zero` says whether a zero has a mark of its own."""
+
+    low: float
+    high: float
+    log: bool = True
+    styles: Sequence[Style] = tuple(colours.HEAT)
+    marks_zero: bool = True
+    middle: str = ""
+
+    def levels(self, values: NDArray[np.float64]) -> NDArray[np.intp]:
+        """The number of the colour of each value."""
+        low, high = self.low, self.high
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if self.log:
+                values, low, high = np.log10(values), math.log10(low), math.log10(high)
+            place = (values - low) / (high - low)
+        place = np.nan_to_num(place, nan=0.0, posinf=1.0, neginf=0.0)
+        return np.clip(place * len(self.styles), 0, len(self.styles) - 1).astype(np.intp)
+
+
+@dataclass(frozen=True)
 class Bins:
     """Maxima over equal stretches of steps.
 
@@ -37,14 +63,14 @@ class Bins:
     values: NDArray[np.float32]
     states: NDArray[np.uint8]
 
-    def range(self) -> tuple[int, int]:
-        """Exponents of ten that enclose all positive finite values."""
+    def scale(self) -> HeatScale:
+        """Powers of ten that enclose all positive finite values."""
         shown = self.values[(self.values > 0) & np.isfinite(self.values)]
         if shown.size == 0:
-            return -1, 0
+            return HeatScale(0.1, 1.0)
         low = math.floor(math.log10(float(shown.min())) + 1e-6)
         high = math.ceil(math.log10(float(shown.max())) - 1e-6)
-        return low, max(high, low + 1)
+        return HeatScale(10.0**low, 10.0 ** max(high, low + 1))
 
 
 def bin_maxima(
@@ -119,7 +145,7 @@ def draw_heat(
     box: Box,
     bins: Bins,
     rows: range,
-    exponents: tuple[int, int],
+    scale: HeatScale,
     *,
     tall: int = 1,
     shades: bool = False,
@@ -134,19 +160,16 @@ def draw_heat(
     across = np.arange(box.width) * count // max(count, box.width)
     values = bins.values[across][:, rows.start : rows.stop].T.astype(np.float64)
     states = bins.states[across][:, rows.start : rows.stop].T
-    low, high = exponents
-    with np.errstate(divide="ignore", invalid="ignore"):
-        place = (np.log10(values) - low) / (high - low)
-    place = np.nan_to_num(place, nan=0.0, posinf=1.0, neginf=0.0)
-    level = np.clip(place * colours.LEVELS, 0, colours.LEVELS - 1).astype(np.intp)
-    inks = np.array([ink(style) for style in colours.HEAT], dtype=np.int16)[level]
+    level = scale.levels(values)
+    inks = np.array([ink(style) for style in scale.styles], dtype=np.int16)[level]
     codes = np.full(values.shape, ord(" "), dtype=np.uint32)
     if shades:
-        codes = np.array([ord(c) for c in " ░▒▓█"], dtype=np.uint32)[level * 5 // colours.LEVELS]
+        shade = level * 5 // len(scale.styles)
+        codes = np.array([ord(c) for c in " ░▒▓█"], dtype=np.uint32)[shade]
     for chosen, character, style in (
         (states == NOTHING, " ", colours.PLAIN),
         (states == ABSENT, ABSENT_MARK, colours.ABSENT),
-        ((states == FINITE) & (values == 0), ZERO_MARK, colours.ZERO),
+        ((states == FINITE) & (values == 0) & scale.marks_zero, ZERO_MARK, colours.ZERO),
         (states == NONFINITE, NONFINITE_MARK, colours.NONFINITE),
     ):
         codes[chosen] = ord(character)
@@ -154,22 +177,33 @@ def draw_heat(
     canvas.paint(box.x, box.y, codes.repeat(tall, axis=0), inks.repeat(tall, axis=0))
 
 
-def draw_legend(canvas: Canvas, box: Box, exponents: tuple[int, int]) -> None:
-    """The colour scale with the numbers at its ends, and the marks for what is not a number."""
-    low, high = (number(10.0**e) if -4 < e < 5 else f"1e{e}" for e in exponents)
-    ramp = max(6, min(colours.LEVELS, box.width // 4))
+def draw_legend(canvas: Canvas, box: Box, scale: HeatScale, absent: str = "no gradient") -> None:
+    """The colour scale with the numbers at its ends, and the marks for what is not a number.
+
+    `absent` says what it means that there is none, "" where it means nothing.
+    """
+    low, high = (_end(end, scale.log) for end in (scale.low, scale.high))
+    ramp = max(6, min(len(scale.styles), box.width // 4))
     x = canvas.write(box.x, box.y, low + " ", colours.QUIET, box.width)
     for column in range(ramp):
-        style = colours.HEAT[column * colours.LEVELS // ramp]
+        style = scale.styles[column * len(scale.styles) // ramp]
         x = canvas.write(x, box.y, " ", style, 1)
+    centre = scale.styles[len(scale.styles) // 2] + colours.QUIET
+    canvas.write(x - (ramp + len(scale.middle)) // 2, box.y, scale.middle, centre)
     x = canvas.write(x, box.y, " " + high, colours.QUIET)
     marks = (
         (NONFINITE_MARK, colours.NONFINITE, "not finite"),
-        (ABSENT_MARK, colours.ABSENT, "no gradient"),
-        (ZERO_MARK, colours.ZERO, "zero"),
+        (ABSENT_MARK, colours.ABSENT, absent),
+        (ZERO_MARK, colours.ZERO, "zero" if scale.marks_zero else ""),
     )
     for character, style, meaning in marks:
+        if not meaning:
+            continue
         if x + 4 + len(meaning) > box.x + box.width:
             break
         x = canvas.write(x + 2, box.y, character, style)
         x = canvas.write(x, box.y, " " + meaning, colours.QUIET)
+
+
+def _end(value: float, log: bool) -> str:
+    return f"{value:.0e}".replace("e-0", "e-") if log and value < 9e-4 else number(value)

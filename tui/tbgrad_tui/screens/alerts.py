@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.screen import ModalScreen
 
 from tbgrad.log.records import Alert
+from tbgrad_tui.chart.text import clean
 from tbgrad_tui.keys import ALERT_BINDINGS
 from tbgrad_tui.widgets.alerts import AlertsPanel
 
@@ -34,6 +35,13 @@ class AlertsPage(ModalScreen[Alert | None]):
     def action_go(self) -> None:
         """Close, and go to what the selected alert names."""
         self.dismiss(self.panel.selected)
+
+    def action_copy(self) -> None:
+        """Put the advice of the selected alert on the clipboard of the terminal (OSC 52)."""
+        alert = self.panel.selected
+        if alert is not None:
+            self.app.copy_to_clipboard(alert.advice)
+            self.notify(f"copied: {clean(alert.advice)}", timeout=4, markup=False)
 
     def action_close(self) -> None:
         """Close."""

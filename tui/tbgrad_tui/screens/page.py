@@ -24,7 +24,7 @@ from tbgrad_tui.widgets.panel import Drawing
 
 
 class Page(ModalScreen[None]):
-    """A title and lines that scroll. Escape, Enter or q closes it."""
+    """A title and lines that scroll. Escape, Enter or q closes it, ? tells the keys."""
 
     DEFAULT_CSS = """
     Page { align: center middle; background: $veil 60%; }
@@ -39,7 +39,8 @@ class Page(ModalScreen[None]):
     PageText { height: auto; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,enter,question_mark", "dismiss", "close", show=False),
+        Binding("escape,q,enter", "dismiss", "close", show=False),
+        Binding("question_mark,h", "help", "all keys", show=False),
         Binding("j", "scroll(1)", show=False),
         Binding("k", "scroll(-1)", show=False),
     ]
@@ -55,9 +56,23 @@ class Page(ModalScreen[None]):
         scroll.border_title = f"{self._title} (Esc closes)"
         yield scroll
 
+    def action_help(self) -> None:
+        """All keys, over what is read; on the page of keys it closes that."""
+        if isinstance(self, HelpPage):
+            self.dismiss()
+        else:
+            self.app.push_screen(HelpPage())
+
     def action_scroll(self, lines: int) -> None:
         """Scroll by lines."""
         self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+
+
+class HelpPage(Page):
+    """All keys, and what the marks mean."""
+
+    def __init__(self) -> None:
+        super().__init__("Keys", help_lines())
 
 
 class PageText(Drawing):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 from rich.cells import cell_len
 from rich.style import Style
@@ -12,7 +11,7 @@ from textual.geometry import Size
 from textual.message import Message
 
 from tbgrad.diagnosis import SHOWS
-from tbgrad.diagnosis.story import story_of
+from tbgrad.diagnosis.story import by_cause, story_of
 from tbgrad.log.records import STATISTICS, Alert
 from tbgrad.log.tags import (
     CLIP_FACTOR,
@@ -25,16 +24,20 @@ from tbgrad.log.tags import (
 )
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
-from tbgrad_tui.chart.text import clean, cut, pad, shorten
-from tbgrad_tui.chart.wrapping import Line, wrapped
+from tbgrad_tui.chart.text import cut, shorten
+from tbgrad_tui.chart.wrapping import Line
 from tbgrad_tui.keys import ALERT_KEYS, short
+from tbgrad_tui.widgets.alert_words import alert_headline, details, parts_of
 from tbgrad_tui.widgets.panel import Panel
 
 SHORT = 2
 """Rows of an alert that is not selected: its headline and its evidence."""
 
-NAMED = 100
-"""So many parameters of an alert are listed."""
+EFFECT = " ╰"
+"""Ahead of what another alert brought about."""
+
+SPARE = ("app.help", "copy")
+"""Keys that give way where what Enter goes to needs the room."""
 
 _PANELS = {
     LOSS: "loss",
@@ -54,7 +57,7 @@ def panel_of(rule: str) -> str:
 
 
 class AlertsPanel(Panel):
-    """Alerts, in the order in which every face lists them. One of them is selected."""
+    """Alerts, each fault ahead of what it brought about. One of them is selected."""
 
     DEFAULT_CSS = """
     AlertsPanel { width: 90%; max-width: 110; height: auto; max-height: 90%; background: $page; }
@@ -65,8 +68,8 @@ class AlertsPanel(Panel):
 
     def __init__(self, id: str, alerts: Sequence[Alert], selected: Alert | None) -> None:
         super().__init__(id)
-        self.alerts = tuple(alerts)
-        self._parts = parts_of(self.alerts)
+        self.alerts: tuple[Alert, ...] = ()
+        self._arrange(alerts)
         self._index = self.alerts.index(selected) if selected in self.alerts else 0
         self._top = 0
 
@@ -78,14 +81,22 @@ class AlertsPanel(Panel):
     def show(self, alerts: Sequence[Alert]) -> None:
         """Show a newer state; the selected alert stays selected, and where it is on the screen."""
         former, row = self.selected, self._row_of(self._index) - self._top
-        if tuple(alerts) == self.alerts:
+        before = self.alerts
+        self._arrange(alerts)
+        if self.alerts == before:
             return
-        self.alerts = tuple(alerts)
-        self._parts = parts_of(self.alerts)
         self._index = _again(self.alerts, former, self._index)
         self._top = self._row_of(self._index) - row
         self.refresh(layout=True)
         self.redraw()
+
+    def _arrange(self, alerts: Sequence[Alert]) -> None:
+        """Group them by their cause."""
+        story = story_of(alerts)
+        arranged = by_cause(story)
+        self.alerts = tuple(alert for alert, _ in arranged)
+        self._effects = {alert.key for alert, effect in arranged if effect}
+        self._parts = parts_of(story)
 
     def move(self, alerts: int) -> None:
         """Select another alert, but first scroll to where a long one ends or begins."""
@@ -170,12 +181,13 @@ class AlertsPanel(Panel):
     def _lines(self, index: int, width: int) -> list[Line]:
         """All rows of an alert."""
         alert, chosen = self.alerts[index], index == self._index
-        first = alert_headline(alert, width, chosen=chosen)
+        indent = EFFECT if alert.key in self._effects else ""
+        first = alert_headline(alert, width - len(indent), chosen=chosen)
+        first.insert(0, (indent, colours.FRAME_FOCUSED if chosen else colours.QUIET))
         if not chosen:
-            return [
-                first,
-                [("   ", colours.PLAIN), (cut(alert.evidence, width - 3), colours.QUIET)],
-            ]
+            indent = " " * (len(indent) + 3)
+            text = cut(alert.headline or alert.evidence, width - len(indent))
+            return [first, [(indent, colours.PLAIN), (text, colours.QUIET)]]
         last = index == len(self.alerts) - 1
         return [first, *self._details(alert, width), *([] if last else [[]])]
 
@@ -185,14 +197,21 @@ class AlertsPanel(Panel):
     def _draw_keys(self, canvas: Canvas, box: Box) -> None:
         """The keys that have a word, and what Enter goes to."""
         keys = [key for key in ALERT_KEYS if key.footer and (self.alerts or key.action == "close")]
-        words = {key: key.footer for key in keys}
-        room = box.width - sum(cell_len(short(key) + word) + 4 for key, word in words.items())
         alert = self.selected
+        place = ""
         if alert is not None:
-            place = [*alert.parameters[:1], f"the {panel_of(alert.rule)}"][0]
-            for key in keys:
-                if key.action == "go":
-                    words[key] = shorten(f"{key.footer} {place}", len(key.footer) + max(0, room))
+            place = " " + [*alert.parameters[:1], f"the {panel_of(alert.rule)}"][0]
+
+        def room() -> int:
+            return box.width - sum(cell_len(short(key) + key.footer) + 4 for key in keys)
+
+        for spare in [key for key in keys if key.action in SPARE]:
+            if room() < cell_len(place):
+                keys.remove(spare)
+        words = {key: key.footer for key in keys}
+        for key in keys:
+            if key.action == "go":
+                words[key] = key.footer + shorten(place, max(0, room()))
         x, y = box.x, canvas.height - 1
         for key, word in words.items():
             x = canvas.write(x, y, f" {short(key)} ", colours.KEY, box.x + box.width - x)
@@ -218,19 +237,6 @@ class AlertsPanel(Panel):
         self.move(-1)
 
 
-def parts_of(alerts: Sequence[Alert]) -> dict[tuple[str, int], tuple[str, str]]:
-    """What each alert is in the story of its run: a label and a sentence."""
-    story = story_of(alerts)
-    parts = {}
-    for each in (story, *story.further) if story is not None else ():
-        root = each.root
-        if each.effects:
-            parts[root.key] = "story", each.headline
-        told = f"{root.rule} at step {root.first_step:,}, see there first"
-        parts |= {effect.key: ("follows", told) for effect in each.effects}
-    return parts
-
-
 def _again(alerts: Sequence[Alert], former: Alert | None, index: int) -> int:
     """Where the alert `former` is now; one in its place where it is gone."""
     if former is None:
@@ -239,61 +245,3 @@ def _again(alerts: Sequence[Alert], former: Alert | None, index: int) -> int:
     if alike:
         return min(alike, key=lambda i: abs(alerts[i].first_step - former.first_step))
     return max(0, min(index, len(alerts) - 1))
-
-
-def alert_headline(alert: Alert, width: int, *, chosen: bool) -> Line:
-    """One line of exactly `width` cells: severity, rule, where, which steps."""
-    mark, style = colours.SEVERITIES[alert.severity]
-    words = colours.TEXT
-    if alert.state == "closed":
-        style = words = colours.QUIET
-    base = colours.SELECTED if chosen else colours.PLAIN
-    left = f"{alert.severity}: {alert.rule}"
-    room = width - 3
-    for right in (*_when(alert), ""):
-        if cell_len(clean(left)) + len(right) + 2 <= room:
-            break
-    room -= len(right)
-    left = shorten(left, room)
-    where = ""
-    more = f" +{len(alert.parameters) - 1:,}" if len(alert.parameters) > 1 else ""
-    rest = room - cell_len(left) - cell_len("  in ") - len(more) - 2
-    if alert.parameters and rest >= 12:
-        where = f"  in {shorten(alert.parameters[0], rest)}{more}"
-    return [
-        ("▸" if chosen else " ", base),
-        (f"{mark} {left}", base + style),
-        (pad(where, room - cell_len(left)), base if chosen else words),
-        (right, base if chosen else colours.QUIET),
-    ]
-
-
-def _when(alert: Alert) -> tuple[str, str]:
-    """The steps and the state, and the same shorter. The log does not say each step that an open
-    alert lasts."""
-    if alert.state == "open":
-        return f"open since step {alert.first_step:,}", f"since {alert.first_step:,}"
-    if alert.first_step == alert.last_step:
-        return f"closed, step {alert.first_step:,}", "closed"
-    return f"closed, steps {alert.first_step:,} to {alert.last_step:,}", "closed"
-
-
-@lru_cache(maxsize=256)
-def details(alert: Alert, width: int, part: tuple[str, str] = ("", "")) -> list[Line]:
-    """Its part in the story, evidence, causes, advice and names, wrapped at `width`."""
-    names = ", ".join(alert.parameters[:NAMED])
-    if len(alert.parameters) > NAMED:
-        names += f" and {len(alert.parameters) - NAMED:,} more"
-    evidence = alert.evidence
-    if alert.state == "open" and alert.last_step > alert.first_step:
-        evidence += f" (as of step {alert.last_step:,})"
-    labelled = [part, ("evidence", evidence), *(("cause", cause) for cause in alert.causes)]
-    labelled += [("advice", alert.advice), ("then", alert.next_advice), ("in", names)]
-    return wrapped(
-        [
-            [(f"   {pad(label, 9)}", colours.QUIET), (text, colours.TEXT)]
-            for label, text in labelled
-            if text
-        ],
-        width,
-    )

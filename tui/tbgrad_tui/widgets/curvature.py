@@ -1,99 +1,161 @@
-"""Extreme eigenvalues of the Hessian over the steps, and the density of all of them."""
+"""Extreme eigenvalues of the Hessian over the steps, beside their limit, and how all are spread."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.style import Style
 
 from tbgrad.log.records import CurvatureEstimate, Eigenvalue
-from tbgrad.log.text import measured, percent_between, rounded
+from tbgrad.log.share import Share
+from tbgrad.log.text import rounded
+from tbgrad.reading.estimates import age_of_estimate
+from tbgrad.reading.run import Run
 from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
 from tbgrad_tui.chart.line import Curve, draw_chart
-from tbgrad_tui.chart.text import number
 from tbgrad_tui.widgets.chart_panel import ChartPanel, Words, write_legend, write_wrapped
+from tbgrad_tui.widgets.curvature_words import (
+    NOW,
+    cost_words,
+    curvature_words,
+    spread_words,
+)
 
-TWO_CHARTS = 12
-"""From so many rows on there is room for two charts of eigenvalues."""
+ROWS = 6
+"""A chart beside others takes at least so many rows, its name among them."""
 
-DENSITY_ROWS = 20
-"""From so many rows on there is room for the spectral density below the eigenvalues."""
+COLUMN = 60
+"""From twice as many columns on charts stand beside one another."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One chart of the panel: names of its curves, these, and a level that matters to them."""
+
+    names: Words
+    curves: Sequence[Curve]
+    level: float | None = None
+    over_steps: bool = True
 
 
 class CurvaturePanel(ChartPanel):
-    """Extreme Hessian eigenvalues with their error bounds, and the threshold of stability."""
+    """Eigenvalues over their limit, with error bars; where there is room, all that is known."""
 
     @property
     def titles(self) -> tuple[str, ...]:
         """Its name, with the kind of axis where there is room."""
-        return self.with_axis("Curvature")
+        known = self._newest()
+        if known is None or not np.isfinite(known.stability):
+            return self.with_axis("Curvature")
+        return (*self.with_axis("Curvature: λ/limit"), "Curvature", "λ/limit")
 
     def headline(self) -> tuple[str, Style]:
-        """The newest largest eigenvalue."""
+        """λ over its limit, or the newest largest eigenvalue where none is known; grey if stale."""
         newest = self._newest()
-        if newest is None:
+        if newest is None or self.run is None:
             return "", colours.TEXT
-        value, _ = rounded(newest.lambda_max.value, newest.lambda_max.residual)
-        return f"λmax {value}", colours.STRONG
+        age = age_of_estimate(self.run)
+        style = colours.QUIET if age is not None and age.stale else colours.STRONG
+        if np.isfinite(newest.stability):
+            return f"{newest.stability:.2f}", style
+        return f"λmax {rounded(newest.lambda_max.value, newest.lambda_max.residual)[0]}", style
 
     def _newest(self) -> CurvatureEstimate | None:
         estimates = facts.curvature_estimates(self.run)[1] if self.run else []
         return estimates[-1] if estimates else None
 
     def draw_content(self, canvas: Canvas, box: Box) -> None:
-        """The newest estimate in words, then the chart."""
+        """The newest estimate in words, then as many charts as there is room for."""
         if self.run is None:
             return
         steps, estimates = facts.curvature_estimates(self.run)
         if not estimates:
             _draw_absence(canvas, box)
             return
-        density = facts.spectral_density(self.run)
-        if density is not None and box.height >= DENSITY_ROWS:
-            below = box.height * 2 // 5
-            _draw_density(canvas, box.inside(0, box.height - below, 0, 0), *density)
-            box = box.inside(0, 0, 0, below)
-        used = _write_words(canvas, box, steps, estimates)
-        chart = box.inside(0, used, 0, 0)
-        doubtful = np.array([not e.converged for e in estimates])
-        curves = [
-            _eigenvalues(steps, [e.lambda_min for e in estimates], colours.SECOND, doubtful),
-            _eigenvalues(steps, [e.lambda_max for e in estimates], colours.MAIN, doubtful),
-        ]
-        level = estimates[-1].stability_threshold
-        if estimates[-1].preconditioned is not None:
-            # Of an adaptive optimizer the threshold bounds the eigenvalues of another matrix.
-            bounded = [e.preconditioned for e in estimates]
-            chart = self._draw_bounded(canvas, chart, steps, bounded, doubtful, level)
-            level = None
-        self.chart(canvas, chart, curves, log=self.log_axis, level=level)
+        used = _write_words(canvas, box, self.run, steps, estimates)
+        body = box.inside(0, used, 0, 0)
+        charts = charts_of(self.run, steps, estimates)
+        across = 2 if body.width >= 2 * COLUMN and len(charts) > 1 else 1
+        down = max(1, min(-(-len(charts) // across), body.height // ROWS))
+        charts = charts[: across * down]
+        width = body.width // across
+        for i, chart in enumerate(charts):
+            row, column = divmod(i, across)
+            top, bottom = body.height * row // down, body.height * (row + 1) // down
+            alone = i == len(charts) - 1 and column == 0  # the last one has the row for itself
+            place = Box(
+                body.x + column * width,
+                body.y + top,
+                body.width if alone else width - (2 if column + 1 < across else 0),
+                bottom - top,
+            )
+            self._draw(canvas, place, chart, named=len(charts) > 1)
 
-    def _draw_bounded(
-        self,
-        canvas: Canvas,
-        box: Box,
-        steps: NDArray[np.int64],
-        values: Sequence[Eigenvalue | None],
-        doubtful: NDArray[np.bool_],
-        level: float | None,
-    ) -> Box:
-        """The preconditioned eigenvalues and their threshold in a chart of their own.
+    def _draw(self, canvas: Canvas, box: Box, chart: Chart, *, named: bool) -> None:
+        if named:
+            write_legend(canvas, box, chart.names)
+            box = box.inside(0, 1, 0, 0)
+        log = self.log_axis or not chart.over_steps
+        if chart.over_steps:
+            self.chart(canvas, box, chart.curves, log=log, level=chart.level)
+        else:
+            draw_chart(canvas, box, chart.curves, log=log, over_steps=False)
 
-        What room is left for the others; where there is none, they are in the words above.
-        """
-        above = box.height // 2 if box.height >= TWO_CHARTS else 0
-        below = box.inside(0, above, 0, 0)
-        if below.height >= 5:
-            names = [("preconditioned λmax", colours.PRECONDITIONED), ("limit", colours.THRESHOLD)]
-            write_legend(canvas, below, names)
-            below = below.inside(0, 1, 0, 0)
-        curve = _eigenvalues(steps, values, colours.PRECONDITIONED, doubtful)
-        self.chart(canvas, below, [curve], log=self.log_axis, level=level)
-        return box.rows(0, above)
+
+def charts_of(
+    run: Run, steps: NDArray[np.int64], estimates: Sequence[CurvatureEstimate]
+) -> list[Chart]:
+    """All that the estimates of a run give to see, what matters most ahead.
+
+    λ over its limit; the eigenvalues; the spectral density; the share below zero; the trace.
+    """
+    doubtful = np.array([not e.converged for e in estimates])
+    charts = []
+    ratio = np.array([e.stability for e in estimates])
+    if np.isfinite(ratio).any():
+        bounded = [e.preconditioned or e.lambda_max for e in estimates]
+        limits = np.array([e.stability_threshold or np.nan for e in estimates])
+        errors = np.array([value.residual for value in bounded]) / limits
+        style = colours.PRECONDITIONED if estimates[-1].preconditioned else colours.MAIN
+        what = "preconditioned λmax" if estimates[-1].preconditioned else "λmax"
+        names = [(f"{what} / limit", style), ("╌ unstable above 1", colours.THRESHOLD)]
+        known = np.isfinite(ratio)
+        curve = Curve(steps[known], ratio[known], style, errors[known], doubtful[known], True)
+        charts.append(Chart(names, [curve], 1.0))
+    extremes = [
+        _eigenvalues(steps, [e.lambda_min for e in estimates], colours.SECOND, doubtful),
+        _eigenvalues(steps, [e.lambda_max for e in estimates], colours.MAIN, doubtful),
+    ]
+    charts.append(Chart([("λmax", colours.MAIN), ("λmin", colours.SECOND)], extremes))
+    if (density := facts.spectral_density(run)) is not None:
+        charts.append(_density(*density))
+    below = [(step, e.negative_fraction) for step, e in zip(steps, estimates, strict=True)]
+    shares = [(step, share) for step, share in below if share is not None]
+    if shares:
+        names = [("share of eigenvalues below zero", colours.SECOND)]
+        charts.append(Chart(names, [_shares(shares)]))
+    traces = np.array([e.trace for e in estimates])
+    if (there := np.isfinite(traces)).any():
+        errors = np.array([e.trace_error for e in estimates])[there]
+        curve = Curve(steps[there], traces[there], errors=np.nan_to_num(errors), show_points=True)
+        charts.append(Chart([("trace", colours.MAIN)], [curve]))
+    return charts
+
+
+def _shares(shares: Sequence[tuple[int, Share]]) -> Curve:
+    """Shares with the intervals that hold them."""
+    return Curve(
+        np.array([step for step, _ in shares]),
+        np.array([share.value for _, share in shares]),
+        colours.SECOND,
+        errors=np.array([(share.high - share.low) / 2 for _, share in shares]),
+        show_points=True,
+    )
 
 
 def _eigenvalues(
@@ -115,20 +177,13 @@ def _eigenvalues(
     )
 
 
-def _draw_density(
-    canvas: Canvas,
-    box: Box,
-    step: int,
-    grid: NDArray[np.float64],
-    density: NDArray[np.float64],
-) -> None:
+def _density(step: int, grid: NDArray[np.float64], density: NDArray[np.float64]) -> Chart:
     """How the eigenvalues are spread, on a logarithmic axis: outliers are a small share."""
-    write_legend(canvas, box, [(f"spectral density at step {step:,} (log)", colours.MAIN)])
     # Below that there are only the tails of the Gaussians that stand for eigenvalues.
     density = np.where(density > 1e-6 * density.max(), density, np.nan)
     shown = np.isfinite(density)
-    curve = Curve(grid[shown], density[shown])
-    draw_chart(canvas, box.inside(0, 1, 0, 0), [curve], log=True, over_steps=False)
+    names = [(f"spectral density at step {step:,} (log)", colours.MAIN)]
+    return Chart(names, [Curve(grid[shown], density[shown])], over_steps=False)
 
 
 def _draw_absence(canvas: Canvas, box: Box) -> None:
@@ -142,53 +197,24 @@ def _draw_absence(canvas: Canvas, box: Box) -> None:
         canvas.write(box.x, box.y + row, line, colours.QUIET, box.width)
 
 
-def curvature_words(estimate: CurvatureEstimate, *, narrow: bool = False) -> Words:
-    """An estimate in a few phrases: "λmax 41.2 ± 0.8", "threshold 76", "stability 0.54", …
-
-    Where it is `narrow` and not all will fit, what the numbers mean comes before the threshold.
-    """
-    top, bottom = estimate.lambda_max, estimate.lambda_min
-    words = [(f"λmax {measured(top.value, top.residual)}", colours.MAIN)]
-    threshold: Words = [("no threshold known", colours.QUIET)]
-    verdict: Words = []
-    if estimate.stability_threshold is not None:
-        threshold = [(f"threshold {number(estimate.stability_threshold)}", colours.THRESHOLD)]
-        if estimate.preconditioned is not None:
-            bounded = measured(estimate.preconditioned.value, estimate.preconditioned.residual)
-            threshold.insert(0, (f"preconditioned λmax {bounded}", colours.PRECONDITIONED))
-        place, meaning = facts.stability_words(estimate)
-        if meaning:
-            style = colours.STANDINGS[place]
-            verdict = [(f"stability {estimate.stability:.2f}", style), (meaning, style)]
-    words += verdict + threshold if narrow else threshold + verdict
-    if not estimate.converged:
-        words.insert(1 if narrow else len(words), ("○ not converged", colours.WARNING))
-    words.append((f"λmin {measured(bottom.value, bottom.residual)}", colours.SECOND))
-    return words
-
-
-def _share_words(steps: NDArray[np.int64], estimates: list[CurvatureEstimate]) -> Words:
-    """The newest count of eigenvalues above zero, which comes less often than an estimate."""
-    for step, estimate in zip(steps[::-1].tolist(), reversed(estimates), strict=True):
-        if estimate.minimum_ratio is not None:
-            at = "" if estimate is estimates[-1] else f" at step {step:,}"
-            share = percent_between(estimate.minimum_ratio)
-            return [(f"above zero {share}{at}", colours.TEXT)]
-    return []
-
-
 def _write_words(
-    canvas: Canvas, box: Box, steps: NDArray[np.int64], estimates: list[CurvatureEstimate]
+    canvas: Canvas,
+    box: Box,
+    run: Run,
+    steps: NDArray[np.int64],
+    estimates: list[CurvatureEstimate],
 ) -> int:
     """Write the newest estimate over as many rows as the height allows; the rows used."""
     estimate, step = estimates[-1], int(steps[-1])
-    words = curvature_words(estimate, narrow=box.width < 32) + _share_words(steps, estimates)
+    age = age_of_estimate(run) or NOW
+    words = curvature_words(estimate, age=age, narrow=box.width < 40)
+    words += spread_words(steps.tolist(), estimates)
     if box.height >= 12:
         doubtful = sum(not e.converged for e in estimates)
         if doubtful:
             words.append((f"○ {doubtful} of {len(estimates)} not converged", colours.WARNING))
         if estimate.threshold_formula:
-            words.append((f"threshold = {estimate.threshold_formula}", colours.QUIET))
-        words.append((f"step {step:,}, {estimate.hvps} products", colours.QUIET))
-        words.append((f"{number(estimate.seconds, 2)} s", colours.QUIET))
+            words.append((f"limit = {estimate.threshold_formula}", colours.QUIET))
+        words.append((f"step {step:,}", colours.QUIET))
+        words += cost_words(run, estimates)
     return write_wrapped(canvas, box, words, max(1, min(5, (box.height - 1) // 3)), " · ")

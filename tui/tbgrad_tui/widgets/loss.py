@@ -11,6 +11,7 @@ from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
 from tbgrad_tui.chart.scale import reaches_far
+from tbgrad_tui.chart.text import number
 from tbgrad_tui.widgets.chart_panel import (
     ChartPanel,
     scalar_curve,
@@ -18,6 +19,7 @@ from tbgrad_tui.widgets.chart_panel import (
     smooth_curves,
     write_legend,
 )
+from tbgrad_tui.widgets.timeline import value_at
 
 SHOWN = (
     (VALIDATION_LOSS, colours.SECOND, colours.SECOND_BEHIND),
@@ -52,7 +54,10 @@ class LossPanel(ChartPanel):
             if (curve := scalar_curve(self.run, tag, self.view, style)) is not None:
                 curves += smooth_curves(curve, self.view.smoothing, behind)
         if facts.scalar(self.run, VALIDATION_LOSS) is not None and box.height >= 5:
-            names = [(scalar_of(tag).label, style) for tag, style, _ in reversed(SHOWN)]
+            found = value_at(self.run, VALIDATION_LOSS, self.view)
+            label = scalar_of(VALIDATION_LOSS).label if box.width >= 32 else "validation"
+            told = f"{label} {number(found[1])}" if found is not None else label
+            names = [(scalar_of(LOSS).label, colours.MAIN), (told, colours.SECOND)]
             write_legend(canvas, box, names)
             box = box.inside(0, 1, 0, 0)
         self.chart(canvas, box, curves, log=self.log_axis)

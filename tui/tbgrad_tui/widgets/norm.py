@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.style import Style
 
 from tbgrad.log.tags import GRADIENT_NORM, GRADIENT_NORM_MAX
-from tbgrad_tui import facts
+from tbgrad.reading.layer_history import has_every_step
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
 from tbgrad_tui.widgets.chart_panel import (
@@ -37,7 +37,7 @@ class NormPanel(ChartPanel):
         """The norm in front of its peaks."""
         if self.run is None:
             return
-        every = facts.has_every_step(self.run)
+        every = has_every_step(self.run)
         peaks = (
             None if every else scalar_curve(self.run, GRADIENT_NORM_MAX, self.view, colours.BEHIND)
         )

@@ -10,7 +10,7 @@ from rich.style import Style
 from textual import events
 from textual.message import Message
 
-from tbgrad.diagnosis.overview import HEALTHY, Overview, short_names
+from tbgrad.diagnosis.overview import Overview, short_names
 from tbgrad.reading.run_filter import run_filter
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
@@ -19,6 +19,7 @@ from tbgrad_tui.chart.wrapping import Line, wrapped
 from tbgrad_tui.widgets.marks import REFERENCE, Marks
 from tbgrad_tui.widgets.overview_columns import WORDS, Column, columns_for
 from tbgrad_tui.widgets.panel import Panel
+from tbgrad_tui.widgets.verdict import verdict_lines
 
 SORTS: dict[str, Callable[[Overview], tuple[object, ...]]] = {
     "worst first": lambda row: (*row.badness, row.name),
@@ -203,15 +204,7 @@ class OverviewPanel(Panel):
         """What began it, what followed, what to change; or that nothing is wrong."""
         row = next(row for row in self.rows if row.name == self.selected)
         lines: list[Line] = [[(clean(row.name), colours.STRONG), *_hparams(row)]]
-        story = row.story
-        if story is not None and story.is_open and row.health != HEALTHY:
-            mark, style = colours.SEVERITIES[story.severity]
-            lines.append([(f"{mark} ", style), (story.headline, style)])
-            for words, text in (("change first: ", story.advice), ("then: ", story.next_advice)):
-                if text:
-                    lines.append([(words, colours.QUIET), (text, colours.TEXT)])
-        elif row.health == HEALTHY:
-            lines.append([("healthy: ", colours.GOOD), (_healthy_words(row), colours.TEXT)])
+        lines += verdict_lines(row)
         if row.condition is not None:
             style = colours.STATES[row.condition.status]
             lines.append([("state: ", colours.QUIET), (row.condition.words, style)])
@@ -241,13 +234,3 @@ def _hparams(row: Overview) -> Line:
         for name, value in row.hparams.items()
     )
     return [("  " + clean(told), colours.QUIET)]
-
-
-def _healthy_words(row: Overview) -> str:
-    words = [f"gradient norm {number(row.norm)}"] if not math.isnan(row.norm) else []
-    if not math.isnan(row.update_ratio):
-        words.append(f"update/weight {number(row.update_ratio, 2)}")
-    if not math.isnan(row.stability):
-        ago = f", estimated {row.stability_age:,} steps ago" if row.stability_age else ""
-        words.append(f"λ/limit {number(row.stability, 2)}{ago}")
-    return ", ".join(words) or "no rule has anything to say"

@@ -49,8 +49,8 @@ def _loss(row: Overview) -> tuple[str, Style]:
 
 def _stability(row: Overview) -> tuple[str, Style]:
     text, style = _value(row.stability)
-    if row.stability_age > max(50, row.step // 5):
-        return text, colours.QUIET  # long ago
+    if row.stale:
+        return text, colours.QUIET
     return text, colours.ALERT if row.stability > 1.05 else style
 
 

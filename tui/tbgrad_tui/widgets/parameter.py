@@ -11,6 +11,7 @@ from rich.style import Style
 from tbgrad.log.records import Parameter
 from tbgrad.log.statistics import statistic_of
 from tbgrad.log.tags import HISTOGRAMS, PARAMETERS
+from tbgrad.reading.layer_history import MEASURES, has_every_step, nonfinite_marks, peak_norms
 from tbgrad.reading.run import Run
 from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
@@ -56,7 +57,7 @@ class ParameterPanel(ChartPanel):
     def draw_content(self, canvas: Canvas, box: Box) -> None:
         """Statistics in words, curve, histogram, counts in words."""
         run, parameter = self.run, self._parameter()
-        if run is None or parameter is None or facts.norm_history(run) is None:
+        if run is None or parameter is None or facts.layer_history(run, MEASURES["norm"]) is None:
             canvas.write(box.x, box.y, "no parameter to show yet", colours.QUIET, box.width)
             return
         words = statistics_words(facts.row_values(run, self.row), parameter)
@@ -86,15 +87,15 @@ class ParameterPanel(ChartPanel):
 
     def _curves(self, run: Run) -> list[Curve]:
         """The norm where there was a gradient; of a log without every step its peaks behind it."""
-        if facts.has_every_step(run):
+        if has_every_step(run):
             series = run.norm(run.names[self.row])
             present = ~np.isnan(series.values)
             return [Curve(series.steps[present], series.values[present], colours.MAIN)]
         steps = run[PARAMETERS].steps
         row = slice(self.row, self.row + 1)
         norm = run.statistic("norm")[:, self.row].astype(np.float64)
-        peak = facts.peak_norms(run, row)[:, 0].astype(np.float64)
-        lost = facts.nonfinite_marks(run, row)[:, 0]
+        peak = peak_norms(run, row)[:, 0].astype(np.float64)
+        lost = nonfinite_marks(run, row)[:, 0]
         present = lost | ~np.isnan(norm)
         norm[lost] = np.inf
         return [

@@ -92,6 +92,13 @@ class RunsPanel(Panel):
         canvas.write(box.x + 2, box.y, shorten(name, room), style)
         canvas.write(box.x + box.width - cell_len(right), box.y, right, style)
 
+    def move(self, rows: int) -> None:
+        """Choose another run, further down or up."""
+        names = list(self.runs)
+        if self.selected in names:
+            at = max(0, min(names.index(self.selected) + rows, len(names) - 1))
+            self.post_message(self.Chosen(names[at]))
+
     def on_click(self, event: events.Click) -> None:
         """Choose the run under the mouse."""
         row = self._first + event.y - 1

@@ -1,4 +1,4 @@
-"""The line above the panels, and the line of keys below them."""
+"""The line of state above the panels, and the line of keys below them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 from rich.style import Style
 
-from tbgrad.log.scalars import scalar_of
 from tbgrad.log.state import RUNNING
 from tbgrad.log.tags import GRADIENT_NORM, LEARNING_RATE, LOSS, VALIDATION_LOSS
+from tbgrad.reading.estimates import age_of_estimate
 from tbgrad.reading.run import Run
 from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Canvas
-from tbgrad_tui.chart.text import count, cut, duration, number, percent, shorten
+from tbgrad_tui.chart.text import count, duration, number, percent, shorten
 from tbgrad_tui.keys import FOOTER, Key, short
 from tbgrad_tui.poller import Snapshot
 from tbgrad_tui.widgets.panel import Drawing
@@ -25,14 +25,13 @@ Piece = tuple[int, str, str, Style]
 """Rank (a higher one is left out first), label, value, style of the value."""
 
 
-NUMBERS = ((2, LOSS), (6, VALIDATION_LOSS), (3, GRADIENT_NORM), (7, LEARNING_RATE))
-"""The scalars of the line, by rank."""
-
-SHORT = {LEARNING_RATE: "lr"}
-"""Of what is long and known, the name where each cell counts."""
-
-HEADLINE = 90
-"""So many cells of the story are in the line."""
+NUMBERS = (
+    (2, LOSS, "loss"),
+    (6, VALIDATION_LOSS, "val loss"),
+    (4, GRADIENT_NORM, "norm"),
+    (3, LEARNING_RATE, "lr"),
+)
+"""The scalars of the line: rank, tag, and a name that is short, for each cell counts."""
 
 LIVE, SILENT = "●", "○"
 
@@ -89,23 +88,19 @@ class Summary(Drawing):
             pieces.append((1, "loading", percent(self.snapshot.loading), colours.WARNING))
         if facts.has_begun(run):
             pieces.append((1, "step", f"{run.last_step:,}", colours.STRONG))
-        for rank, tag in NUMBERS:
+        for rank, tag, label in NUMBERS:
             if facts.scalar(run, tag) is not None:
                 value = facts.newest(run, tag)
                 style = colours.TEXT if math.isfinite(value) else colours.NONFINITE
-                label = SHORT.get(tag) or scalar_of(tag).label
                 pieces.append((rank, label, number(value), style))
-        _, estimates = facts.curvature_estimates(run)
-        if estimates and math.isfinite(estimates[-1].stability):
-            place, _ = facts.stability_words(estimates[-1])
-            style = colours.STANDINGS[place] if place != "below" else colours.TEXT
-            pieces.append((5, "stability", f"{estimates[-1].stability:.2f}", style))
+        pieces += _stability(run)
         speed = facts.steps_per_second(run)
         if live and math.isfinite(speed):
             pieces.append((8, "", f"{number(speed)} steps/s", colours.TEXT))
         if condition is not None:
             rank = 5 if condition.status == RUNNING else 1
-            pieces.append((rank, "", condition.words, colours.STATES[condition.status]))
+            words = facts.state_words(run, condition, self.now)
+            pieces.append((rank, "", words, colours.STATES[condition.status]))
         if run.state is not None and live and run.state.epochs:
             epoch = f"{run.state.epoch:,}/{run.state.epochs:,}"
             pieces.append((8, "epoch", epoch, colours.TEXT))
@@ -119,16 +114,6 @@ class Summary(Drawing):
         if self.silent_since is not None:
             clock = time.strftime("%H:%M:%S", time.localtime(self.silent_since))
             words.append((f"the log is not answering since {clock}", colours.ALERT))
-        if self.run is not None and (ended := self.run.monitoring_ended) is not None:
-            words.append((f"the monitoring ended at step {ended:,} (o)", colours.ALERT))
-        if self.run is not None:
-            open_alerts = [a for a in facts.alerts(self.run) if a.state == "open"]
-            story = facts.story(self.run)
-            if open_alerts and story is not None:
-                mark, style = colours.SEVERITIES[story.severity]
-                said = cut(story.headline, HEADLINE)
-                text = f"{mark} {count(len(open_alerts), 'alert')} (a): {said}"
-                words.append((text, style))
         damage = facts.damage(self.snapshot.runs)
         if damage:
             words.append((f"{count(len(damage), 'damaged record')} (d)", colours.WARNING))
@@ -140,6 +125,19 @@ class Summary(Drawing):
         if self.run is not None and (notes := self.run.notes):
             words.append((f"{count(len(notes), 'note')} of the monitor (o)", colours.QUIET))
         return words
+
+
+def _stability(run: Run) -> list[Piece]:
+    """λ over its limit; grey, with its age, where it tells nothing of now."""
+    _, estimates = facts.curvature_estimates(run)
+    age = age_of_estimate(run)
+    if age is None or not math.isfinite(estimates[-1].stability):
+        return []
+    value = number(estimates[-1].stability, 2)
+    if age.stale:
+        return [(7, "λ/limit", f"{value}, {count(age.steps, 'step')} ago", colours.QUIET)]
+    place, _ = facts.stability_words(estimates[-1])
+    return [(7, "λ/limit", value, colours.STANDINGS[place] if place != "below" else colours.TEXT)]
 
 
 def _age_words(age: float) -> tuple[str, Style]:

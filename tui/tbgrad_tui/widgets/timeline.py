@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tbgrad.log.tags import Kind
 from tbgrad.reading.directory import Closer
+from tbgrad.reading.layer_history import LayerHistory
 from tbgrad.reading.run import Run
 from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
@@ -191,8 +192,8 @@ def draw_timed(
     return Plotted(plot, axis, clocks[0]) if plot is not None else None
 
 
-def seen_norms(history: facts.NormHistory, view: View, clock: Clock) -> facts.NormHistory:
-    """The norms of the stretch that is seen; `newest` and `lost` are those at the cursor.
+def seen_history(history: LayerHistory, view: View, clock: Clock) -> LayerHistory:
+    """The measure in the stretch that is seen; `newest` and `lost` are those at the cursor.
 
     Where the log has none in the stretch, all of them.
     """
@@ -203,12 +204,12 @@ def seen_norms(history: facts.NormHistory, view: View, clock: Clock) -> facts.No
             history,
             first_steps=history.first_steps[inside],
             steps=history.steps[inside],
-            peaks=history.peaks[inside],
+            values=history.values[inside],
             nonfinite=history.nonfinite[inside],
         )
     if view.cursor is not None:
         at = nearest(history.steps, view.cursor)
-        history = replace(history, newest=history.peaks[at], lost=history.nonfinite[at])
+        history = replace(history, newest=history.values[at], lost=history.nonfinite[at])
     return history
 
 

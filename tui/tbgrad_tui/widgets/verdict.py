@@ -1,0 +1,109 @@
+"""What is wrong with a run and what to do, or by what it is well: in a few lines."""
+
+from __future__ import annotations
+
+from rich.cells import cell_len, set_cell_size
+
+from tbgrad.diagnosis.overview import HEALTHY, Overview, healthy_words
+from tbgrad_tui.chart import colours
+from tbgrad_tui.chart.canvas import Canvas
+from tbgrad_tui.chart.text import count
+from tbgrad_tui.chart.wrapping import Line, wrapped
+from tbgrad_tui.widgets.panel import Drawing
+
+
+def verdict_lines(row: Overview) -> list[Line]:
+    """What began it and what followed, what to change first and then; or that nothing is wrong."""
+    lines: list[Line] = []
+    if row.monitoring_ended is not None:
+        said = f"the monitoring ended at step {row.monitoring_ended:,}: nothing after it is judged"
+        lines.append([("▲ ", colours.WARNING), (f"{said} (o: why)", colours.WARNING)])
+    story = row.story
+    if story is not None and _is_ill(row):
+        mark, style = colours.SEVERITIES[story.severity]
+        lines.append([(f"{mark} ", style), (story.headline, style)])
+        for words, text in (("change first: ", story.advice), ("then: ", story.next_advice)):
+            if text:
+                lines.append([(words, colours.QUIET), (text, colours.TEXT)])
+    elif row.health == HEALTHY:
+        lines.append([("healthy: ", colours.GOOD), (healthy_words(row), colours.TEXT)])
+    elif not row.health:
+        lines.append([("not judged yet", colours.QUIET)])
+    return lines
+
+
+def _is_ill(row: Overview) -> bool:
+    """Whether more than a hint is open."""
+    return row.story is not None and row.story.is_open and row.story.severity != "info"
+
+
+class Verdict(Drawing):
+    """The verdict of the run that is shown, over as many rows as the screen can give."""
+
+    row: Overview | None = None
+    rows = 3
+
+    def show(self, row: Overview | None) -> None:
+        """Show the newest state."""
+        self.row = row
+        self.fit()
+
+    def fit(self) -> None:
+        """Take the rows that are needed, up to those that the screen can give."""
+        tall = self.screen.size.height
+        self.rows = 0 if tall < 8 else 1 if tall < 16 else 3 if tall < 30 else 5
+        height = len(self._lines(self.screen.size.width - 2))
+        self.display = height > 0
+        if self.styles.height is None or self.styles.height.value != height:
+            self.styles.height = height
+        self.redraw()
+
+    def draw(self, canvas: Canvas) -> None:
+        """The lines."""
+        for y, line in enumerate(self._lines(canvas.width - 2)):
+            x = 1
+            for text, style in line:
+                x = canvas.write(x, y, text, style)
+
+    def _lines(self, width: int) -> list[Line]:
+        if self.row is None or not self.rows:
+            return []
+        lines = verdict_lines(self.row)
+        alerts = self.row.story.every if self.row.story is not None else ()
+        opened = sum(alert.state == "open" for alert in alerts)
+        first = 1 if self.row.monitoring_ended is not None else 0
+        if opened and _is_ill(self.row):
+            mark, headline = lines[first]
+            lines[first] = [mark, (f"{count(opened, 'alert')} (a): ", mark[1]), headline]
+        elif alerts and first < len(lines):
+            told = count(opened, "hint") if opened else f"{count(len(alerts), 'alert')}, all over"
+            lines[first].append((f"; {told} (a)", colours.QUIET))
+        return fitted(lines, width, self.rows)
+
+
+def fitted(lines: list[Line], width: int, rows: int) -> list[Line]:
+    """Lines wrapped at `width` in at most `rows`, "…" where there is more.
+
+    All but the first two give way first, then the second.
+    """
+    parts = [wrapped([line], width) for line in lines[:rows]]
+    while len(parts) > 2 and sum(map(len, parts)) > rows:
+        parts.pop()
+    while sum(map(len, parts)) > rows:
+        longest = max(i for i, part in enumerate(parts) if len(part) > 1)
+        *kept, last, rest = parts[longest]
+        parts[longest] = [*kept, _cut([*last, *rest[1:]], width)]  # without its indent
+    return [line for part in parts for line in part]
+
+
+def _cut(line: Line, width: int) -> Line:
+    """What of a line fits, with "…" for what does not."""
+    kept: Line = []
+    room = width - 1
+    for text, style in line:
+        part = text if cell_len(text) <= room else set_cell_size(text, room).rstrip(" ,;:")
+        kept.append((part, style))
+        room -= cell_len(text)
+        if room <= 0:
+            break
+    return [*kept, ("…", kept[-1][1])]
