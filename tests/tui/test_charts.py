@@ -55,6 +55,8 @@ async def test_the_cursor_shows_value_step_and_time_in_every_panel(log):
         text = shown(app)
         assert f"{number(losses[step])} at step 880" in panel(app, "loss").lines()[0]
         assert f"step 880 · +{0.05 * 870:.3g}s" in text
+        assert "0.79 @800" in panel(app, "curvature").lines()[0]  # (20 + 50 · 0.8) / 76
+        assert panel(app, "distributions").step == 880
         for name in ("loss", "norm", "curvature", "parameter", "layers"):
             assert column_of_cursor(app, name), name
         row = run.names.index("dense_1/bias")

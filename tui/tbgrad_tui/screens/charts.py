@@ -11,6 +11,7 @@ from tbgrad_tui.chart.axis import Clock
 from tbgrad_tui.chart.view import View
 from tbgrad_tui.screens.compare import CompareScreen
 from tbgrad_tui.widgets.chart_panel import ChartPanel
+from tbgrad_tui.widgets.distributions import DistributionsPanel
 from tbgrad_tui.widgets.layers import LayersPanel
 from tbgrad_tui.widgets.panel import Panel
 from tbgrad_tui.widgets.timeline import NO_CLOCK, clock_of, seen_clock
@@ -38,6 +39,8 @@ class ChartKeys:
 
     def look(self: _App, view: View) -> None:
         """Show another view in all charts of a run, and of those that are compared."""
+        if view.cursor != self.view.cursor:
+            self.run_screen.query_one(DistributionsPanel).step = view.cursor
         self.view = view
         self.ask_closer()
         if isinstance(self.screen, CompareScreen):
