@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby, takewhile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tbgrad.diagnosis.history import scalar
 from tbgrad.diagnosis.story import Story
 from tbgrad.log.brief import count, number
 from tbgrad.log.records import SEVERITIES
@@ -16,6 +19,7 @@ from tbgrad.log.state import FAILED, Hyperparameter
 from tbgrad.log.tags import CURVATURE, GRADIENT_NORM, LOSS, UPDATE_RATIO, VALIDATION_LOSS, Kind
 from tbgrad.reading.estimates import age_of_estimate
 from tbgrad.reading.run import Run
+from tbgrad.reading.series import Series
 from tbgrad.reading.state import SILENT, SLOW, Condition
 
 TREND = 12
@@ -144,27 +148,53 @@ def worst_first(rows: Iterable[Overview]) -> list[Overview]:
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:
-    """Names without what all begin with and end with, up to whole words; as they are where few.
+    """Names without the words that all begin with and end with, and "…" for those in the middle.
 
-    >>> short_names(["sweep/lr0.1-seed18", "sweep/lr0.3-seed18"])
-    {'sweep/lr0.1-seed18': 'lr0.1', 'sweep/lr0.3-seed18': 'lr0.3'}
+    Words are apart by slashes, underscores, blanks and dashes, but for that of an exponent.
+
+    >>> short_names(["sweep/lr0.1-w64-seed1", "sweep/lr1e-3-w64-seed2"])
+    {'sweep/lr0.1-w64-seed1': 'lr0.1…seed1', 'sweep/lr1e-3-w64-seed2': 'lr1e-3…seed2'}
+    """
+    start, end = shared_ends(names)
+    inner = [_WORDS.split(name[len(start) : len(name) - len(end)]) for name in names]
+    if len(names) > 1 and len({len(each) for each in inner}) == 1:
+        inner = [_elided(each, inner) for each in inner]
+    return {name: "".join(each) or name for name, each in zip(names, inner, strict=True)}
+
+
+def shared_ends(names: Sequence[str]) -> tuple[str, str]:
+    """The words that all names begin with, and that they end with; none of a single name.
+
+    >>> shared_ends(["layer_0/norm", "layer_1/norm"])
+    ('layer_', '/norm')
     """
     if len(names) < 2:
-        return {name: name for name in names}
-    start = _shared(names)
-    end = _shared([name[start:][::-1] for name in names])
-    return {name: name[start : len(name) - end] or name for name in names}
+        return "", ""
+    words = [_WORDS.split(name) for name in names]
+    start = _shared(words)
+    end = _shared([each[start:][::-1] for each in words])
+    whole = words[0]
+    return "".join(whole[:start]), "".join(whole[len(whole) - end :])
 
 
-def _shared(names: Sequence[str]) -> int:
-    """How many characters all begin with, cut back behind a mark that separates words."""
-    first, last = min(names), max(names)
-    count = 0
-    while count < min(len(first), len(last)) and first[count] == last[count]:
-        count += 1
-    while count and first[count - 1] not in "/-_ ":
-        count -= 1
-    return count
+_WORDS = re.compile(r"([/_ ]|(?<![0-9][eE])-)")
+"""What is between words; every other part of a name that is split there is a word."""
+
+
+def _shared(words: Sequence[Sequence[str]]) -> int:
+    """With how many words all begin, and with what comes behind these."""
+    alike = list(takewhile(lambda each: len(set(each)) == 1, zip(*words, strict=False)))
+    return len(alike) // 2 * 2
+
+
+def _elided(words: Sequence[str], among: Sequence[Sequence[str]]) -> list[str]:
+    """Words with "…" in place of two or more that all have, counting what is between them."""
+    alike = [len({each[i] for each in among}) == 1 for i in range(len(words))]
+    kept: list[str] = []
+    for same, run in groupby(zip(alike, words, strict=True), key=lambda pair: pair[0]):
+        part = [word for _, word in run]
+        kept += ["…"] if same and len(part) > 2 else part
+    return kept
 
 
 def _health(story: Story | None, judged: bool) -> str:
@@ -198,15 +228,22 @@ def _course(run: Run) -> str:
 
 
 def _newest(run: Run, tag: str) -> float:
+    series = _scalar(run, tag)
+    return float(series.values[-1]) if series is not None else math.nan
+
+
+def _scalar(run: Run, tag: str) -> Series | None:
+    """A scalar by its own tag; the loss and the norm also by what other writers call them."""
     series = run.get(tag)
-    if series is None or series.kind is not Kind.SCALAR or not len(series):
-        return math.nan
-    return float(series.values[-1])
+    if series is None and tag in (LOSS, GRADIENT_NORM):
+        series = scalar(run, tag)
+    found = series is not None and series.kind is Kind.SCALAR and len(series) > 0
+    return series if found else None
 
 
 def _trend(run: Run) -> NDArray[np.float64]:
-    series = run.get(LOSS)
-    if series is None or series.kind is not Kind.SCALAR or not len(series):
+    series = _scalar(run, LOSS)
+    if series is None:
         return np.zeros(0)
     values = np.asarray(series.values, np.float64)
     parts = np.array_split(values, min(TREND, len(values)))

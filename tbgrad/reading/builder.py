@@ -113,6 +113,14 @@ class RunBuilder:
         builder._store.change_manifests(self._store.manifests)
         return builder.freeze()
 
+    def bytes_between(self, first_step: int, last_step: int) -> int:
+        """How many bytes `reread` of these steps would read."""
+        return sum(
+            part.end - part.start
+            for part in self._stretches
+            if part.first_step <= last_step and part.last_step >= first_step
+        )
+
     def freeze(self, last_look: bool = False) -> dict[str, Run]:
         """The run as it is now, by name; with the ends of files that are no records if the last.
 

@@ -7,10 +7,11 @@ never change again, so that another thread may read them while the next poll run
 from __future__ import annotations
 
 import bisect
+import math
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,10 @@ from tbgrad.reading.tree import unaliased
 
 PROGRESS_SECONDS = 0.1
 
-__all__ = ["LogDirectory", "Run", "Series", "read"]
+CLOSER_BYTES = 32 << 20
+"""So much is read again for a closer look at a run, in about a second."""
+
+__all__ = ["Closer", "LogDirectory", "Run", "Series", "read"]
 
 
 def read(logdir: str | Path, *, bounded: bool | Limits = False) -> dict[str, Run]:
@@ -89,6 +93,15 @@ def _size(path: Any) -> int:
         return int(path.stat().st_size)
     except OSError:
         return 0
+
+
+@dataclass(frozen=True)
+class Closer:
+    """A run with every value from one step to another; of other steps it is not to be trusted."""
+
+    run: Run
+    first_step: int
+    last_step: int
 
 
 class LogDirectory:
@@ -198,12 +211,37 @@ class LogDirectory:
         if series.buckets is None or not 0 < len(held) < buckets or not (held.counts > 1).any():
             return held
         last = min(last_step, int(series.steps[-1]))
-        directory = next((name for name, runs in self._frozen.items() if run in runs), None)
-        if directory is not None:
-            again = self._builders[directory].reread(first_step, last).get(run)
-            if again is not None and tag in again and again.names == self.runs[run].names:
-                return again[tag].window(first_step, last, buckets)
+        again = self._again(run, first_step, last)
+        if again is not None and tag in again and again.names == self.runs[run].names:
+            return again[tag].window(first_step, last, buckets)
         return held
+
+    def closer(self, run: str, first_step: int, last_step: int) -> Closer | None:
+        """A run between two steps, both included, with every value of them.
+
+        None where nothing of it was merged, so that it is there already; and where more than
+        `CLOSER_BYTES` would have to be read again. Not to be called while another thread polls.
+
+        Raises:
+            OSError: a file cannot be read any more.
+        """
+        whole = self.runs.get(run)
+        if whole is None or all(series.buckets is None for series in whole.values()):
+            return None
+        again = self._again(run, first_step, last_step, CLOSER_BYTES)
+        return Closer(again, first_step, last_step) if again is not None else None
+
+    def _again(
+        self, run: str, first_step: int, last_step: int, most_bytes: float = math.inf
+    ) -> Run | None:
+        """What the files have of a run between two steps."""
+        directory = next((name for name, runs in self._frozen.items() if run in runs), None)
+        if directory is None:
+            return None
+        builder = self._builders[directory]
+        if builder.bytes_between(first_step, last_step) > most_bytes:
+            return None
+        return builder.reread(first_step, last_step).get(run)
 
     def finish(self) -> dict[str, Run]:
         """The runs, with what is damaged in them that only a last look can tell."""

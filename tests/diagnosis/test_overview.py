@@ -93,10 +93,26 @@ def test_what_is_not_judged_is_not_called_healthy(tmp_path):
         (["runs/a", "runs/ab"], ["a", "ab"]),
         (["x-1", "x-12"], ["1", "12"]),
         (["same/", "same/"], ["same/", "same/"]),
+        (["s/lr1e-3-seed1", "s/lr1e-4-seed1"], ["lr1e-3", "lr1e-4"]),
+        (["lr1-w64-b8-s1", "lr2-w64-b8-s2"], ["lr1…s1", "lr2…s2"]),
+        (["lr1-s1", "lr2-s2"], ["lr1-s1", "lr2-s2"]),
+        (["a_b/c", "a_b/c/d", "a_e"], ["b/c", "b/c/d", "e"]),
+        (["a/b", "a"], ["a/b", "a"]),
     ],
 )
 def test_names_lose_what_all_share(names, short):
     assert [short_names(names)[name] for name in names] == short
+
+
+def test_the_loss_of_another_writer_is_known_by_its_name(tmp_path):
+    with PatientEventFileWriter(tmp_path) as writer:
+        for step, loss in enumerate((3.0, 2.0, 1.0)):
+            values = [encode.scalar("train/loss", loss), encode.scalar("accuracy", 0.5)]
+            writer.add(step, values, 1.0 + step)
+    row = overview_of(tbgrad.read(tmp_path)["."], None, None)
+    assert row.loss == 1.0
+    assert row.losses.tolist() == [3.0, 2.0, 1.0]
+    assert math.isnan(row.norm)
 
 
 @pytest.mark.parametrize(

@@ -141,3 +141,27 @@ def test_the_report_of_a_long_run_counts_all_of_it(tmp_path: Path) -> None:
     assert (norm.first.step, norm.first.value) == (1, 1.0)
     assert (norm.count, norm.largest.step, norm.largest.value) == (STEPS, PEAK, 1e6)
     assert built.logged_steps == STEPS
+
+
+def test_a_closer_look_has_every_value_of_what_was_merged(tmp_path: Path) -> None:
+    write_long(tmp_path)
+    log, whole = LogDirectory(tmp_path, bounded=FEW), read(tmp_path)["."]
+    log.poll()
+    closer = log.closer(".", 1230, 1240)
+    assert closer is not None
+    near, series = closer.run["gradient/norm"], whole["gradient/norm"]
+    inside, found = ((each.steps >= 1230) & (each.steps <= 1240) for each in (series, near))
+    assert near.steps[found].tolist() == series.steps[inside].tolist() == list(range(1230, 1241))
+    np.testing.assert_array_equal(near.values[found], series.values[inside])
+    assert log.closer("none", 0, 10) is None
+    log = LogDirectory(tmp_path, bounded=False)
+    log.poll()
+    assert log.closer(".", 1230, 1240) is None  # all of it is there
+
+
+def test_a_closer_look_reads_no_more_than_a_second_takes(tmp_path: Path, monkeypatch) -> None:
+    write_long(tmp_path)
+    log = LogDirectory(tmp_path, bounded=FEW)
+    log.poll()
+    monkeypatch.setattr("tbgrad.reading.directory.CLOSER_BYTES", 1000)
+    assert log.closer(".", 0, STEPS) is None

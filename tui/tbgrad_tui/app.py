@@ -31,6 +31,8 @@ from tbgrad_tui.poller import (
     name_of,
 )
 from tbgrad_tui.screens.alerts import AlertsPage
+from tbgrad_tui.screens.charts import ChartKeys
+from tbgrad_tui.screens.compare import CompareScreen
 from tbgrad_tui.screens.overview import OverviewScreen
 from tbgrad_tui.screens.page import HelpPage, Page, note_lines, unread_lines
 from tbgrad_tui.screens.run import RunScreen
@@ -39,11 +41,12 @@ from tbgrad_tui.widgets.distributions import DistributionsPanel
 from tbgrad_tui.widgets.empty import Waiting
 from tbgrad_tui.widgets.landscape import LandscapePanel
 from tbgrad_tui.widgets.layers import LayersPanel
+from tbgrad_tui.widgets.marks import Marks
 from tbgrad_tui.widgets.overview import OverviewPanel
 from tbgrad_tui.widgets.runs import RunsPanel
 
 
-class WatchApp(App[None]):
+class WatchApp(ChartKeys, App[None]):
     """Shows the runs below a directory, or several, while they are written.
 
     Only runs whose name matches `pattern` are shown. `clock` tells the time in seconds since the
@@ -76,9 +79,11 @@ class WatchApp(App[None]):
         self.clock = clock
         self.snapshot = Snapshot()
         self.run_name = ""
+        self.marks = Marks()
         self._chosen = False
-        self.run_screen = RunScreen()
-        self.overview_screen = OverviewScreen()
+        self.run_screen = RunScreen(self.marks)
+        self.overview_screen = OverviewScreen(self.marks)
+        self.compare_screen = CompareScreen()
         self._greeted = False
         self._alarms, self._bell = Alarms(), bell
         self.theme = "textual-light" if self.appearance.light else "textual-dark"
@@ -136,6 +141,7 @@ class WatchApp(App[None]):
     def on_snapshot_read(self, message: SnapshotRead) -> None:
         """Take in what the poller read."""
         former, self.snapshot = self.snapshot, message.snapshot
+        self.take_closer(message.snapshot.closer)
         self._choose_run(former)
         if not self._greeted and self.snapshot.runs:
             # A second run that begins later does not take anybody away from the first.
@@ -174,6 +180,7 @@ class WatchApp(App[None]):
         if not self.is_running:
             return
         self._poller.watched = self.run_name
+        self.ask_closer()
         if self.overview_screen in self.screen_stack:
             # What is drawn below another screen has all of that sent anew.
             self.show_time()
@@ -191,6 +198,9 @@ class WatchApp(App[None]):
         if not self.is_running:  # the clock ticks on while the panels are taken down
             return
         now = self.clock()
+        if self.screen is self.compare_screen:
+            self._show_compared()
+            return
         if self.overview_screen in self.screen_stack:
             self.overview_screen.show(self.snapshot, now)
             return
@@ -231,6 +241,15 @@ class WatchApp(App[None]):
         """Show a run that was chosen among all."""
         self.pop_screen()
         self._show_run(message.name)
+
+    def on_overview_panel_compared(self) -> None:
+        """Show the marked runs beside one another."""
+        self.push_screen(self.compare_screen)
+        self._show_compared()
+
+    def _show_compared(self) -> None:
+        marked = self.marks.runs(self.snapshot.runs)
+        self.compare_screen.show(marked, self.marks.pinned, self.view)
 
     def action_overview_alerts(self) -> None:
         """Alerts of the run that is chosen in the overview."""

@@ -17,9 +17,12 @@ class Key:
     help: str
     footer: str = ""
 
-    def binding(self) -> Binding:
-        """The same for Textual: an action of the screen, unless it says that it is of the app."""
-        action = self.action if self.action.startswith("app.") else f"screen.{self.action}"
+    def binding(self, whose: str = "screen.") -> Binding:
+        """The same for Textual: an action of the screen, unless it says that it is of the app.
+
+        Of what is bound itself where `whose` is "".
+        """
+        action = self.action if self.action.startswith("app.") else f"{whose}{self.action}"
         return Binding(",".join(self.keys), action, self.help, show=False)
 
 
@@ -27,6 +30,24 @@ def short(key: Key) -> str:
     """The first of its keys."""
     return key.shown.split(" ")[0]
 
+
+CHART_KEYS: tuple[Key, ...] = (
+    Key(("comma",), ",", "app.cursor(-0.01)", "cursor to the left, at least one record"),
+    Key(("full_stop",), ".", "app.cursor(0.01)", "cursor to the right", "cursor"),
+    Key(("less_than_sign",), "<", "app.cursor(-0.1)", "cursor far to the left"),
+    Key(("greater_than_sign",), ">", "app.cursor(0.1)", "cursor far to the right"),
+    Key(
+        ("plus",), "+", "app.stretch(0.5)", "fewer steps, about the cursor or the newest", "zoom x"
+    ),
+    Key(("minus",), "-", "app.stretch(2.0)", "more steps"),
+    Key(("equals_sign",), "=", "app.whole", "all steps"),
+    Key(("shift+left", "left_curly_bracket"), "⇧← {", "app.pan(-0.25)", "the steps before these"),
+    Key(("shift+right", "right_curly_bracket"), "⇧→ }", "app.pan(0.25)", "the steps after these"),
+    Key(("x",), "x", "app.axis", "steps, time since the start or time of day below charts"),
+    Key(("X",), "X", "app.log_axis", "logarithmic or linear axis below charts"),
+    Key(("m",), "m", "app.smooth", "smooth scalars by 0.6, 0.9, 0.98 or not at all"),
+)
+"""Keys of all charts at once."""
 
 KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
     (
@@ -50,7 +71,7 @@ KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
         "Show",
         (
             Key(("enter", "z"), "Enter", "zoom", "this panel alone, and back", "zoom"),
-            Key(("escape",), "Esc", "show_all", "back to all panels, and to all runs"),
+            Key(("escape",), "Esc", "show_all", "no cursor; back to all panels, and to all runs"),
             Key(("0",), "0", "app.overview", "all runs, the worst first", "runs"),
             Key(("1",), "1", "show('runs')", "the runs alone"),
             Key(("2",), "2", "show('loss')", "the loss alone"),
@@ -64,6 +85,7 @@ KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
             Key(("l",), "l", "log", "logarithmic or linear axis of this panel", "log"),
         ),
     ),
+    ("All charts at once", CHART_KEYS),
     (
         "Read",
         (
@@ -119,19 +141,26 @@ ALERT_KEYS: tuple[Key, ...] = (
 """Keys of the list of alerts."""
 
 OVERVIEW_KEYS: tuple[Key, ...] = (
-    Key(("down", "j"), "↓ j", "move(1)", "next run", "move"),
+    Key(("down", "j"), "↓ j", "move(1)", "next run"),
     Key(("up", "k"), "↑ k", "move(-1)", "previous run"),
     Key(("pagedown", "ctrl+d"), "PgDn", "move(10)", "ten further"),
     Key(("pageup", "ctrl+u"), "PgUp", "move(-10)", "ten back"),
     Key(("home", "g"), "Home g", "move(-1000000)", "first run"),
     Key(("end", "G"), "End G", "move(1000000)", "last run"),
     Key(("enter",), "Enter", "open", "show the run", "open"),
-    Key(("s",), "s", "sort", "by worst, name, newest or lowest loss", "sort"),
     Key(
         ("slash",), "/", "find",
         "filter: part of a name, !not, a|b, glob*, /regex/, lr>=1e-3", "filter",
     ),
     Key(("escape",), "Esc", "all", "all runs again"),
+    Key(("space",), "Space", "mark", "mark the run for comparison, and go to the next", "mark"),
+    Key(("p",), "p", "pin", "pin the run on top: the one that others are compared to"),
+    Key(("u",), "u", "unmark", "mark none and pin none"),
+    Key(
+        ("c",), "c", "compare",
+        "compare the marked runs, or with fewer than two this one and the next", "compare",
+    ),
+    Key(("s",), "s", "sort", "by worst, name, newest or lowest loss", "sort"),
     Key(("a",), "a", "app.overview_alerts", "alerts of the run", "alerts"),
     Key(("colon",), ":", "app.command_palette", "find what a key does, by its words"),
     Key(("ctrl+z",), "^Z", "app.suspend_process", "suspend: fg in the shell comes back"),
@@ -140,12 +169,43 @@ OVERVIEW_KEYS: tuple[Key, ...] = (
 )  # fmt: skip
 """Keys of the overview of all runs."""
 
+COMPARE_KEYS: tuple[Key, ...] = (
+    Key(("down", "j"), "↓ j", "move(1)", "next run", "move"),
+    Key(("up", "k"), "↑ k", "move(-1)", "previous run"),
+    Key(("left",), "←", "turn(-1)", "columns further left"),
+    Key(("right",), "→", "turn(1)", "columns further right"),
+    Key(("l",), "l", "log", "logarithmic or linear axes", "log"),
+    Key(("escape", "c"), "Esc c", "close", "no cursor; then back", "back"),
+    Key(("question_mark", "h"), "?", "app.help", "all keys", "help"),
+    Key(("q", "ctrl+c"), "q ^C", "app.quit", "quit", "quit"),
+)
+"""Keys of the runs that are compared; those of all charts are too."""
+
+SCALARS_KEYS: tuple[Key, ...] = (
+    Key(("down", "j"), "↓ j", "move(1)", "next row of charts"),
+    Key(("up", "k"), "↑ k", "move(-1)", "previous row of charts"),
+    Key(("pagedown", "ctrl+d", "space"), "PgDn", "page(1)", "next page"),
+    Key(("pageup", "ctrl+u"), "PgUp", "page(-1)", "previous page"),
+    Key(("home", "g"), "Home g", "move(-1000000)", "first scalar"),
+    Key(("end", "G"), "End G", "move(1000000)", "last scalar"),
+    Key(("slash",), "/", "find", "filter: part of a name, !not, a|b, glob*, /regex/"),
+    Key(("escape",), "Esc", "all", "all scalars again"),
+)
+"""Keys of the scalars of a run; all others are those of a run."""
+
 HELP = (
-    ("In the overview of all runs", OVERVIEW_KEYS), *KEYS, ("In the list of alerts", ALERT_KEYS),
+    ("In the overview of all runs", OVERVIEW_KEYS), *KEYS,
+    ("In the comparison of runs", COMPARE_KEYS),
+    ("In the scalars", SCALARS_KEYS), ("In the list of alerts", ALERT_KEYS),
 )  # fmt: skip
 """Sections of the help page."""
 
 BINDINGS: list[BindingType] = [key.binding() for _, section in KEYS for key in section]
 OVERVIEW_BINDINGS: list[BindingType] = [key.binding() for key in OVERVIEW_KEYS]
 ALERT_BINDINGS: list[BindingType] = [key.binding() for key in ALERT_KEYS]
+COMPARE_BINDINGS: list[BindingType] = [key.binding() for key in (*COMPARE_KEYS, *CHART_KEYS)]
+SCALARS_BINDINGS: list[BindingType] = [key.binding("") for key in SCALARS_KEYS]
 FOOTER = tuple(key for _, section in KEYS for key in section if key.footer)
+COMPARE_FOOTER = tuple(
+    key for key in (*COMPARE_KEYS[:-3], *CHART_KEYS, *COMPARE_KEYS[-3:]) if key.footer
+)

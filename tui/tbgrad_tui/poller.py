@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -11,7 +12,7 @@ from fnmatch import fnmatchcase
 
 from textual.message import Message
 
-from tbgrad.reading.directory import LogDirectory
+from tbgrad.reading.directory import Closer, LogDirectory
 from tbgrad.reading.places import Logdir
 from tbgrad.reading.run import Run
 from tbgrad.reading.state import Pulse
@@ -43,6 +44,7 @@ class Snapshot:
     """What was read so far. `loading` is the share of the bytes read while a log still loads.
 
     `pulses` tell of each run when it was last heard of; `others` are runs that are not asked for.
+    `closer` is a run with every value of a stretch of steps, see `Poller.stretch`.
     """
 
     runs: Mapping[str, Run] = field(default_factory=dict)
@@ -51,6 +53,7 @@ class Snapshot:
     loading: float | None = None
     pulses: Mapping[str, Pulse] = field(default_factory=dict)
     others: Collection[str] = ()
+    closer: Closer | None = None
 
 
 class SnapshotRead(Message):
@@ -70,7 +73,8 @@ class Poller:
 
     The alerts of the run named `watched` are looked for on its thread too. `clock` tells the time
     at which something was seen. Runs whose name does not match `pattern` are left out. Between two
-    looks there are `apart` seconds at least.
+    looks there are `apart` seconds at least. Of the run and between the steps in `stretch`, if any,
+    every value is read again where it was merged.
 
     >>> poller = Poller(Path("runs"), lambda snapshot: app.post_message(SnapshotRead(snapshot)))
     >>> poller.start()
@@ -93,6 +97,9 @@ class Poller:
         self._publish = publish
         self._hanging_seconds = hanging_seconds
         self.watched = ""
+        self.stretch: tuple[str, int, int] | None = None
+        self._stretch: tuple[str, int, int] | None = None
+        self._closer: Closer | None = None
         self._judged: set[str] = set()
         self._rests_until = 0.0
         self._stopped = threading.Event()
@@ -131,8 +138,10 @@ class Poller:
                 self._feel(runs, changed)
                 if self.watched in changed and self.watched in runs:
                     facts.alerts_by_name(runs[self.watched])
+                closer = self._look_closer(log)
                 changed = self._judge(runs) | changed
             except Exception as error:  # noqa: BLE001 - a thread that dies would freeze the screen
+                closer = None
                 changed, runs = set(), dict(last.runs) if last else {}
                 problems = {name_of(self._logdir): str(error) or type(error).__name__}
             took = time.monotonic() - started
@@ -142,6 +151,7 @@ class Poller:
                 exists=bool(runs) or (log is not None and log.place.exists()),
                 loading=log.progress if log is not None and changed else None,
                 pulses=dict(self._pulses),
+                closer=closer,
                 others=log.runs.keys() - runs.keys() if log is not None else (),
             )
             if changed:
@@ -159,6 +169,15 @@ class Poller:
                 self._stopped.wait(
                     REMOTE_SECONDS if remote else min(max(IDLE_SECONDS, self._apart), pause)
                 )
+
+    def _look_closer(self, log: LogDirectory) -> Closer | None:
+        """All values of the `stretch` that is asked for, read again when it is another."""
+        if self.stretch != self._stretch:
+            self._stretch, self._closer = self.stretch, None
+            if self._stretch is not None:
+                with contextlib.suppress(OSError):  # what was read before is still there
+                    self._closer = log.closer(*self._stretch)
+        return self._closer
 
     def _judge(self, runs: Mapping[str, Run]) -> set[str]:
         """Look for the alerts of runs that are not judged, for as long as a look may take.
@@ -201,6 +220,7 @@ def _differs(snapshot: Snapshot, last: Snapshot) -> bool:
         snapshot.exists != last.exists
         or snapshot.problems != last.problems
         or snapshot.loading != last.loading
+        or snapshot.closer is not last.closer
         or snapshot.runs.keys() != last.runs.keys()
         or set(snapshot.others) != set(last.others)
     )

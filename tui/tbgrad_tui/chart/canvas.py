@@ -123,6 +123,14 @@ class Canvas:
         self.codes[y[inside], x[inside]] = ord(character)
         self.inks[y[inside], x[inside]] = ink(style)
 
+    def line(self, x: int, y: int, height: int, character: str, style: Style) -> None:
+        """A vertical line that leaves the colours behind it as they are."""
+        for row in range(max(0, y), min(self.height, y + height)):
+            if 0 <= x < self.width:
+                behind = _styles[self.inks[row, x]].bgcolor
+                self.codes[row, x] = ord(character)
+                self.inks[row, x] = ink(style + Style(bgcolor=behind))
+
     def strip(self, y: int) -> Strip:
         """One line: neighbours of the same ink are one segment."""
         codes, inks = _appearance.characters(self.codes[y]), self.inks[y]

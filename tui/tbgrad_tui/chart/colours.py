@@ -35,9 +35,13 @@ MAIN = Style(color="#58a9f5")
 BEHIND = Style(color="#2f5c8a")
 PEAK_NAME = Style(color="#5586b8")
 SECOND = Style(color="#b78cf2")
+SECOND_BEHIND = Style(color="#5f4a80")
 THRESHOLD = Style(color="#e2a63d")
 PRECONDITIONED = Style(color="#4fc3b5")
 ERROR_BAR = Style(color="#4f7394")
+
+CURSOR = Style(color="#c3ccd8")
+CURSOR_LABEL = Style(color="#0e1216", bgcolor="#c3ccd8")
 
 GOOD = Style(color="#6fcf86")
 WARNING = Style(color="#f0b649", bold=True)
@@ -84,6 +88,13 @@ RUNS = tuple(
     for rgb in ("58a9f5", "f0b649", "b78cf2", "6fcf86", "ff8f70", "4fc3b5", "e08ac6", "c9d36a")
 )
 """Of runs in one picture, in their order."""
+
+RUNS_BEHIND = tuple(
+    Style(color=Color.from_rgb(*(round(0.4 * channel + 9) for channel in style.color.triplet)))
+    for style in RUNS
+    if style.color is not None and style.color.triplet is not None
+)
+"""The same, darker."""
 
 
 HEAT: tuple[Style, ...] = tuple(_heat(level) for level in range(LEVELS))

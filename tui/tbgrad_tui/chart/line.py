@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.style import Style
 
 from tbgrad_tui.chart import colours
+from tbgrad_tui.chart.axis import Axis, axis_over
+from tbgrad_tui.chart.axis import draw as draw_axis
 from tbgrad_tui.chart.braille import DOTS_ACROSS, DOTS_DOWN, cells, spans, trace
 from tbgrad_tui.chart.canvas import Box, Canvas, ink
-from tbgrad_tui.chart.scale import Scale, scale_for
-from tbgrad_tui.chart.text import step_label
+from tbgrad_tui.chart.scale import Scale, robust_scale, scale_for
 
 NONFINITE_MARK = "✕"
 POINT_MARK = "•"
 DOUBTFUL_MARK = "○"
 ZERO_MARK = "0"
 BELOW_MARK = "▾"
+ABOVE_MARK = "▴"
+LETTER = Style(bold=True)
+LETTER_EVERY = 24
+"""So many cells lie between two letters of a curve."""
+ALERT_ROWS = 7
+"""From so many rows on alerts have a row of their own."""
 
 
 @dataclass(frozen=True)
 class Curve:
     """Values over rising steps, or other rising numbers.
 
-    `errors` are half-widths; `doubtful` points get a mark of their own.
+    `errors` are half-widths; `doubtful` points get a mark of their own. A `letter` on the line
+    tells a curve from others where colours do not, or not to all. A `smooth` one hides what is
+    behind it in its cells, which would make it as thick as that.
     """
 
     steps: NDArray[np.int64] | NDArray[np.float64]
@@ -35,6 +44,20 @@ class Curve:
     errors: NDArray[np.float64] | None = None
     doubtful: NDArray[np.bool_] | None = None
     show_points: bool = False
+    letter: str = ""
+    smooth: bool = False
+
+    def over(self, x: NDArray[np.float64], low: float, high: float) -> Curve:
+        """The points whose place `x` [T] on a horizontal axis is from `low` to `high`."""
+        inside = (x >= low) & (x <= high)
+        errors, doubtful = self.errors, self.doubtful
+        return replace(
+            self,
+            steps=x[inside],
+            values=self.values[inside],
+            errors=errors[inside] if errors is not None else None,
+            doubtful=doubtful[inside] if doubtful is not None else None,
+        )
 
 
 def draw_chart(
@@ -45,58 +68,66 @@ def draw_chart(
     log: bool = False,
     level: float | None = None,
     over_steps: bool = True,
-) -> None:
-    """Draw `curves`, the last one in front, with axes into `box`.
+    axis: Axis | None = None,
+) -> Box | None:
+    """Draw `curves`, the last one in front, with axes into `box`; where they are, without the axes.
 
     A `level` is a horizontal line; it widens the axis only where the curves stay readable. What is
-    not `over_steps` has numbers of any kind on its horizontal axis.
+    not `over_steps` has numbers of any kind on its horizontal axis. Of values over steps the few
+    that would flatten the others are marked at the edge. An `axis` is one that others share.
     """
-    curves = [curve for curve in curves if len(curve.steps)]
+    there = [curve for curve in curves if len(curve.steps)]
+    if box.height < 2 or box.width < 8:
+        return None
+    if not there:
+        words = "no values in this stretch" if axis is not None and curves else "no values yet"
+        _write_centred(canvas, box, words)
+        return None
+    if axis is None:
+        first = min(curve.steps[0].item() for curve in there)
+        last = max(curve.steps[-1].item() for curve in there)
+        axis = axis_over(first, last, kind="step" if over_steps else "number")
     with np.errstate(over="ignore", invalid="ignore"):
-        _draw(canvas, box, curves, log, level, over_steps)
+        return _draw(canvas, box, there, log, level, axis)
 
 
 def _draw(
-    canvas: Canvas,
-    box: Box,
-    curves: Sequence[Curve],
-    log: bool,
-    level: float | None,
-    over_steps: bool,
-) -> None:
-    if box.height < 2 or box.width < 8:
-        return
-    if not curves:
-        _write_centred(canvas, box, "no values yet")
-        return
-    vertical = _vertical_scale(curves, log, level)
-    labels = vertical.ticks(max(2, min(6, (box.height - 1) // 3 + 1)))
+    canvas: Canvas, box: Box, curves: Sequence[Curve], log: bool, level: float | None, axis: Axis
+) -> Box:
+    vertical = _vertical_scale(curves, log, level, clipped=axis.kind != "number")
+    below = 2 if axis.alerts and box.height >= ALERT_ROWS else 1
+    labels = vertical.ticks(max(2, min(6, (box.height - below) // 3 + 1)))
     margin = min(max(len(label) for _, label in labels) + 1 if labels else 1, box.width // 2)
-    plot = box.inside(margin, 0, 0, 1)
-    first = min(curve.steps[0].item() for curve in curves)
-    last = max(curve.steps[-1].item() for curve in curves)
-    horizontal = Scale(first, last) if last > first else Scale(first - 1, first + 1)
+    plot = box.inside(margin, 0, 0, below)
     _draw_vertical_axis(canvas, plot, labels, vertical, margin)
-    _draw_horizontal_axis(canvas, box, plot, horizontal, first, last, over_steps)
+    draw_axis(canvas, box, plot, axis)
     if level is not None:
         _draw_level(canvas, plot, vertical, level)
     for curve in curves:
-        _draw_curve(canvas, plot, curve, horizontal, vertical)
-    for curve in curves:
-        _draw_marks(canvas, plot, curve, horizontal, vertical)
+        _draw_curve(canvas, plot, curve, axis.scale, vertical)
+    for at, curve in enumerate(curves):
+        _draw_marks(canvas, plot, curve, axis.scale, vertical)
+        if curve.letter:
+            shift = at * LETTER_EVERY // len(curves)
+            _draw_letters(canvas, plot, curve, axis.scale, vertical, shift)
+    return plot
 
 
-def _vertical_scale(curves: Sequence[Curve], log: bool, level: float | None) -> Scale:
+def _vertical_scale(
+    curves: Sequence[Curve], log: bool, level: float | None, *, clipped: bool
+) -> Scale:
     arrays = [curve.values for curve in curves]
     for curve in curves:
         if curve.errors is not None:
             arrays += [curve.values - curve.errors, curve.values + curve.errors]
-    scale = scale_for(arrays, log=log)
+    newest = [float(curve.values[-1]) for curve in curves]
+    scale = robust_scale(arrays, newest, log=log) if clipped else scale_for(arrays, log=log)
     if level is None:
         return scale
     reach = max(abs(scale.low), abs(scale.high)) * (1e4 if log else 8)
     if level <= reach:
-        scale = scale_for([*arrays, np.array([level])], log=log)
+        ends = np.array([scale.low, scale.high, level])
+        scale = scale_for([ends], log=log)
     return scale
 
 
@@ -118,25 +149,6 @@ def _draw_vertical_axis(
         canvas.write(plot.x - 1, plot.y + y, "┤", colours.AXIS)
 
 
-def _draw_horizontal_axis(
-    canvas: Canvas, box: Box, plot: Box, scale: Scale, first: float, last: float, over_steps: bool
-) -> None:
-    """Labels below the plot: as many round ones as fit without touching."""
-    y = plot.y + plot.height
-    canvas.write(plot.x - 1, y, "└" if plot.height else " ", colours.AXIS)
-    ticks = scale.ticks(max(min(4, plot.width // 6), plot.width // 12, 1))
-    if over_steps:
-        whole = [value for value, _ in ticks if value == int(value)]
-        ticks = [(value, step_label(value)) for value in ([first] if last == first else whole)]
-    taken = plot.x - 1
-    for value, label in ticks:
-        at = plot.x + round(float(scale.place(np.array([value]))[0]) * (plot.width - 1))
-        start = min(max(at - len(label) // 2, plot.x), box.x + box.width - len(label))
-        if start > taken or start == plot.x:
-            canvas.write(start, y, label, colours.QUIET)
-            taken = start + len(label)
-
-
 def _draw_level(canvas: Canvas, plot: Box, scale: Scale, level: float) -> None:
     y = _row(scale, level, plot.height)
     if 0 <= y < plot.height:
@@ -152,17 +164,22 @@ def _draw_curve(
         low = vertical.place(np.maximum(curve.values - curve.errors, _floor(vertical)))
         high = vertical.place(curve.values + curve.errors)
         _paint(canvas, plot, spans(x, low, high, across, down), colours.ERROR_BAR)
-    _paint(canvas, plot, trace(x, vertical.place(curve.values), across, down), curve.style)
+    _paint(
+        canvas, plot, trace(x, vertical.place(curve.values), across, down), curve.style,
+        alone=curve.smooth,
+    )  # fmt: skip
 
 
 def _floor(scale: Scale) -> float:
     return scale.low if scale.log else -np.inf
 
 
-def _paint(canvas: Canvas, plot: Box, dots: NDArray[np.bool_], style: Style) -> None:
+def _paint(
+    canvas: Canvas, plot: Box, dots: NDArray[np.bool_], style: Style, *, alone: bool = False
+) -> None:
     codes = cells(dots)
     under = canvas.codes[plot.y : plot.y + plot.height, plot.x : plot.x + plot.width]
-    both = (codes > 0) & (under >= 0x2800) & (under < 0x2900)
+    both = (codes > 0) & (under >= 0x2800) & (under < 0x2900) & (not alone)
     codes[both] |= under[both]
     canvas.paint(plot.x, plot.y, codes, np.full(codes.shape, ink(style), dtype=np.int16))
 
@@ -175,19 +192,45 @@ def _draw_marks(
     columns = plot.x + columns.astype(np.intp)
     places = vertical.place(curve.values)
     drawn = np.isfinite(places)
+    inside = drawn & (places >= 0) & (places <= 1)
     rows = np.where(drawn, plot.y + _rows(places, plot.height), -1)
     alone = drawn & ~np.concatenate([[False], drawn[:-1]]) & ~np.concatenate([drawn[1:], [False]])
     points = drawn if curve.show_points and len(curve.steps) * 3 <= plot.width else alone
+    points = points & inside
     canvas.mark(columns[points], rows[points], POINT_MARK, curve.style)
     if curve.doubtful is not None:
         shown = drawn & curve.doubtful
         canvas.mark(columns[shown], rows[shown], DOUBTFUL_MARK, colours.WARNING)
+    for shown, row, character in (
+        (drawn & (places > 1), plot.y, ABOVE_MARK),
+        (drawn & (places < 0), plot.y + plot.height - 1, BELOW_MARK),
+    ):
+        canvas.mark(columns[shown], np.full(int(shown.sum()), row), character, colours.WARNING)
     lost = ~np.isfinite(curve.values)
     for shown, character in ((curve.values == 0, ZERO_MARK), (curve.values < 0, BELOW_MARK)):
         shown = shown & ~drawn & ~lost
         bottom = np.full(int(shown.sum()), plot.y + plot.height - 1)
         canvas.mark(columns[shown], bottom, character, colours.WARNING)
     canvas.mark(columns[lost], np.full(int(lost.sum()), plot.y), NONFINITE_MARK, colours.NONFINITE)
+
+
+def _draw_letters(
+    canvas: Canvas, plot: Box, curve: Curve, horizontal: Scale, vertical: Scale, shift: int
+) -> None:
+    """The letter of a curve on its line, at other columns than those of the other curves."""
+    x, y = horizontal.place(curve.steps.astype(np.float64)), vertical.place(curve.values)
+    there = np.isfinite(x) & np.isfinite(y)
+    if not there.any():
+        return
+    x, y = x[there], np.clip(y[there], 0, 1)
+    wanted = np.arange(shift, plot.width, LETTER_EVERY)
+    ends = x[0] * (plot.width - 1), x[-1] * (plot.width - 1)
+    wanted = wanted[(wanted >= ends[0]) & (wanted <= ends[1])]
+    if not len(wanted):
+        wanted = np.array([round(ends[1])])
+    heights = np.interp(wanted / max(1, plot.width - 1), x, y)
+    rows = plot.y + _rows(heights, plot.height)
+    canvas.mark(plot.x + wanted.astype(np.intp), rows, curve.letter, curve.style + LETTER)
 
 
 def _rows(places: NDArray[np.float64], height: int) -> NDArray[np.intp]:

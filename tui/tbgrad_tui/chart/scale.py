@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tbgrad_tui.chart.text import number
+from tbgrad_tui.chart.text import number, step_label
+
+FEW = 12
+"""Of fewer values none is an outlier."""
+
+FAR = 20.0
+"""Values that are further apart than so many times are on a logarithmic axis."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +40,73 @@ class Scale:
         places = (values / 2 - low / 2) / (high / 2 - low / 2)
         return np.where(usable, places, np.nan)
 
+    def value(self, place: float) -> float:
+        """What is at a place from 0 to 1."""
+        if self.log:
+            low, high = math.log10(self.low), math.log10(self.high)
+            return float(10.0 ** (low + place * (high - low)))
+        return self.low * (1 - place) + self.high * place
+
     def ticks(self, most: int) -> list[tuple[float, str]]:
         """At most about `most` round values inside, with labels that tell them apart."""
         values = _log_ticks(self, most) if self.log else _linear_ticks(self.low, self.high, most)
         return [(value, _label(value, values, self.log)) for value in values]
+
+
+def robust_range(values: NDArray[np.float64], newest: Iterable[float] = ()) -> tuple[float, float]:
+    """The range of finite `values` [N] without the few that would flatten all the others.
+
+    Tukey's fences around the inner nine tenths instead of the inner half, because a loss that
+    falls has a long tail that is no outlier: nothing further out than twice their range is held, so
+    that they have at least a fifth of the axis. All is held where there are fewer than 12 values or
+    the inner ones are all alike; and so are the `newest`: where a curve has gone is no outlier.
+
+    >>> robust_range(np.append(np.linspace(1.0, 2.0, 99), 8000.0))[1] < 5
+    True
+    """
+    low, high = float(values.min()), float(values.max())
+    beyond = max(1, len(values) // 20)
+    if len(values) < FEW:
+        return low, high
+    inner = np.partition(values, [beyond, len(values) - 1 - beyond])
+    bottom, top = float(inner[beyond]), float(inner[-1 - beyond])
+    room = 2 * top - 2 * bottom
+    if not 0 < room < math.inf:
+        return low, high
+    return (
+        min(max(low, bottom - room), *newest, high),
+        max(min(high, top + room), *newest, low),
+    )
+
+
+def reaches_far(values: Sequence[NDArray[np.float64]]) -> bool:
+    """Whether a logarithmic axis suits values better: all positive, and more than 20 times apart.
+
+    Outliers that no axis would show do not count.
+    """
+    scale = robust_scale(values, [float(array[-1]) for array in values if len(array)], log=False)
+    lowest = min((float(np.nanmin(a, initial=np.inf)) for a in values), default=0.0)
+    return 0 < lowest < math.inf and scale.high > FAR * scale.low
+
+
+def robust_scale(
+    values: Sequence[NDArray[np.float64]], newest: Iterable[float], *, log: bool
+) -> Scale:
+    """An axis that a few outliers do not flatten: of the `robust_range` of all of `values`.
+
+    On a logarithmic axis it is that of the logarithms.
+    """
+    pooled = np.concatenate([np.asarray(array, np.float64) for array in values] or [np.zeros(0)])
+    usable = pooled[np.isfinite(pooled) & ((pooled > 0) | (not log))]
+    last = [one for one in newest if math.isfinite(one) and (one > 0 or not log)]
+    if not usable.size:
+        return scale_for([], log=log)
+    if log:
+        ends = robust_range(np.log10(usable), [math.log10(one) for one in last])
+        held = np.clip(usable, 10.0 ** ends[0], 10.0 ** min(ends[1], 308.0))
+    else:
+        held = np.clip(usable, *robust_range(usable, last))
+    return scale_for([held], log=log)
 
 
 def scale_for(values: Iterable[NDArray[np.float64]], *, log: bool) -> Scale:
@@ -110,5 +179,7 @@ def _label(value: float, values: list[float], log: bool) -> str:
         if 1e-3 <= largest < 1e5:
             decimals = max(0, -math.floor(math.log10(spacing * 1.000001)))
             return f"{value:.{decimals}f}" if not log else number(value)
+        if 1e5 <= largest < 1e9 and not log:
+            return step_label(value)  # 98k, 100k, 102k
         return number(value, max(2, digits))
     return number(value)

@@ -10,6 +10,7 @@ from tbgrad.diagnosis.overview import Overview
 from tbgrad_tui import facts
 from tbgrad_tui.keys import OVERVIEW_BINDINGS, OVERVIEW_KEYS
 from tbgrad_tui.poller import Snapshot
+from tbgrad_tui.widgets.marks import Marks
 from tbgrad_tui.widgets.overview import OverviewPanel
 from tbgrad_tui.widgets.summary import Footer
 
@@ -23,13 +24,14 @@ class OverviewScreen(Screen[None]):
     OverviewScreen > Footer { height: 1; background: $bar; }
     OverviewScreen > Input {
         height: 1; border: none; padding: 0 1; background: $bar; color: $text-on-bar; display: none;
+        &:focus { border: none; }
     }
     """
     BINDINGS = OVERVIEW_BINDINGS
 
-    def __init__(self) -> None:
+    def __init__(self, marks: Marks) -> None:
         super().__init__(id="overview")
-        self.panel = OverviewPanel("runs-overview")
+        self.panel = OverviewPanel("runs-overview", marks)
         self._rows: dict[str, Overview] = {}
 
     def compose(self) -> ComposeResult:
@@ -57,6 +59,27 @@ class OverviewScreen(Screen[None]):
     def action_sort(self) -> None:
         """Sort by what comes next."""
         self.panel.sort()
+
+    def action_mark(self) -> None:
+        """Mark the chosen run, or no longer, and go to the next."""
+        self.panel.mark()
+
+    def action_pin(self) -> None:
+        """Make the chosen run the reference, or no longer."""
+        self.panel.pin()
+
+    def action_unmark(self) -> None:
+        """Mark none and pin none."""
+        self.panel.unmark()
+
+    def action_compare(self) -> None:
+        """Compare the marked runs."""
+        names = [row.name for row in self.panel.rows]
+        chosen = self.panel.marks.compared(self.panel.selected, names)
+        if len(chosen) < 2:
+            self.notify("There is only one run: nothing to compare it to", timeout=3)
+        else:
+            self.panel.post_message(OverviewPanel.Compared())
 
     def action_find(self) -> None:
         """Type a filter."""

@@ -110,14 +110,26 @@ def help_lines() -> list[Line]:
         ("0", colours.ZERO, "gradient was exactly zero"),
         ("○", colours.WARNING, "eigenvalue estimate that did not converge"),
         ("╌", colours.THRESHOLD, "curvature above which the optimizer is unstable"),
-        ("▾", colours.WARNING, "negative value, below a logarithmic axis"),
-        *((*mark, f"open alert of severity {name}") for name, mark in colours.SEVERITIES.items()),
+        ("▴ ▾", colours.WARNING, "value beyond the axis, or negative on a logarithmic one"),
+        *(
+            (*mark, f"alert of severity {name}, and where it began below charts")
+            for name, mark in colours.SEVERITIES.items()
+        ),
     ):
-        lines.append([("  ", colours.PLAIN), (mark, style), (f"       {meaning}", colours.TEXT)])
+        lines.append(
+            [
+                ("  ", colours.PLAIN),
+                (mark, style),
+                (f"{pad('', 8 - len(mark))}{meaning}", colours.TEXT),
+            ]
+        )
     lines.append(
         [
             ("  ", colours.PLAIN),
-            ("The mouse selects runs, layers and panels; a double click zooms.", colours.QUIET),
+            (
+                "The mouse selects runs, layers and steps of charts; there the wheel zooms.",
+                colours.QUIET,
+            ),
         ]
     )
     return lines

@@ -17,6 +17,7 @@ from tbgrad_tui.widgets.chart_panel import ChartPanel
 from tbgrad_tui.widgets.distributions import DistributionsPanel
 from tbgrad_tui.widgets.landscape import LandscapePanel
 from tbgrad_tui.widgets.layers import LayersPanel
+from tbgrad_tui.widgets.marks import Marks
 from tbgrad_tui.widgets.parameter import ParameterPanel
 from tbgrad_tui.widgets.runs import RunsPanel
 from tbgrad_tui.widgets.scalars import ScalarsPanel
@@ -36,8 +37,9 @@ class RunScreen(PanelScreen):
 
     BINDINGS = BINDINGS
 
-    def __init__(self) -> None:
+    def __init__(self, marks: Marks) -> None:
         super().__init__("run")
+        self.marks = marks
         self.run: Run | None = None
         self.snapshot = Snapshot()
         self._line: Overview | None = None
@@ -57,6 +59,8 @@ class RunScreen(PanelScreen):
         for panel in self.query(ChartPanel):
             if isinstance(panel, LandscapePanel):
                 panel.show_runs(run, snapshot.runs)
+            elif isinstance(panel, ScalarsPanel):
+                panel.show_beside(run, self.marks.runs(snapshot.runs))
             elif not isinstance(panel, ParameterPanel):
                 panel.show(run)
         self.table.view.run = run
@@ -172,13 +176,15 @@ class RunScreen(PanelScreen):
         panel.turn(by)
 
     def action_show_all(self) -> None:
-        """End a search; show all panels; where they are, all runs."""
+        """End a search; no cursor; show all panels; where they are, all runs."""
         line = self.query_one(SearchLine)
         if line.display or self.table.view.text:
             line.close()
             self.table.view.search("")
             self.on_layers_panel_chosen()
             self.lay_out()
+        elif self.table.seen.cursor is not None:
+            self.app.action_cursor_off()  # type: ignore[attr-defined]
         elif not self.zoomed and len(self.snapshot.runs) > 1:
             self.post_message(self.Left())
         else:

@@ -25,6 +25,7 @@ from tbgrad_tui.widgets.curvature_words import (
     curvature_words,
     spread_words,
 )
+from tbgrad_tui.widgets.timeline import nearest
 
 ROWS = 5
 """A chart beside others takes at least so many rows, its name among them."""
@@ -55,15 +56,24 @@ class CurvaturePanel(ChartPanel):
         return (*self.with_axis("Curvature: λ/limit"), "Curvature", "λ/limit")
 
     def headline(self) -> tuple[str, Style]:
-        """λ over its limit, or the newest largest eigenvalue where none is known; grey if stale."""
-        newest = self._newest()
+        """λ over its limit, or the largest eigenvalue where none is known: newest, or at the cursor.
+
+        Grey where the newest is stale.
+        """
+        newest, cursor = self._newest(), self.view.cursor
         if newest is None or self.run is None:
             return "", colours.TEXT
         age = age_of_estimate(self.run)
         style = colours.QUIET if age is not None and age.stale else colours.STRONG
+        where = ""
+        if cursor is not None:
+            steps, estimates = facts.curvature_estimates(self.run)
+            at = nearest(steps, cursor)
+            newest, where, style = estimates[at], f" @{int(steps[at]):,}", colours.STRONG
         if np.isfinite(newest.stability):
-            return f"{newest.stability:.2f}", style
-        return f"λmax {rounded(newest.lambda_max.value, newest.lambda_max.residual)[0]}", style
+            return f"{newest.stability:.2f}{where}", style
+        value, _ = rounded(newest.lambda_max.value, newest.lambda_max.residual)
+        return f"λmax {value}{where}", style
 
     def _newest(self) -> CurvatureEstimate | None:
         estimates = facts.curvature_estimates(self.run)[1] if self.run else []
@@ -101,8 +111,10 @@ class CurvaturePanel(ChartPanel):
             write_legend(canvas, box, chart.names)
             box = box.inside(0, 1, 0, 0)
         log = self.log_axis or not chart.over_steps
-        level, over = chart.level, chart.over_steps
-        draw_chart(canvas, box, chart.curves, log=log, level=level, over_steps=over)
+        if chart.over_steps:
+            self.chart(canvas, box, chart.curves, log=log, level=chart.level)
+        else:
+            draw_chart(canvas, box, chart.curves, log=log, over_steps=False)
 
 
 def charts_of(

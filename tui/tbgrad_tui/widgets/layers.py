@@ -11,7 +11,7 @@ from textual import events
 from textual.message import Message
 
 from tbgrad.log.records import SEVERITIES, Alert
-from tbgrad.reading.layer_history import has_every_step
+from tbgrad.reading.layer_history import LayerHistory, has_every_step
 from tbgrad.reading.parameter_tree import Line, abbreviated
 from tbgrad.reading.run import Run
 from tbgrad_tui import facts
@@ -19,9 +19,11 @@ from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
 from tbgrad_tui.chart.heat import Bins, HeatScale, draw_heat, draw_legend
 from tbgrad_tui.chart.text import clean, count, shorten, step_label
+from tbgrad_tui.chart.view import View
 from tbgrad_tui.widgets.layer_bins import bins_of, folded, newest_of, scale_of, value_words
 from tbgrad_tui.widgets.layer_view import ORDERS, LayerView
 from tbgrad_tui.widgets.panel import Panel
+from tbgrad_tui.widgets.timeline import clock_of, draw_cursor, seen_history
 
 VALUE_WIDTH = 8
 
@@ -42,6 +44,7 @@ class LayersPanel(Panel):
         super().__init__(id)
         self.view = LayerView()
         self.shades = False
+        self.seen = View()
         self.page = 1
         self._first = 0
         self._tall = 1
@@ -52,6 +55,14 @@ class LayersPanel(Panel):
     def run(self) -> Run | None:
         """The run that is shown."""
         return self.view.run
+
+    @property
+    def history(self) -> LayerHistory | None:
+        """The measure in the stretch that all charts show; the newest are those at their cursor."""
+        run, history = self.run, self.view.history
+        if run is None or history is None:
+            return None
+        return seen_history(history, self.seen, clock_of(run))
 
     @property
     def titles(self) -> tuple[str, ...]:
@@ -83,7 +94,7 @@ class LayersPanel(Panel):
     def draw_content(self, canvas: Canvas, box: Box) -> None:
         """Legend, rows, steps."""
         run, view = self.run, self.view
-        history = view.history
+        history = self.history
         if run is None or history is None:
             text = "no gradients of single parameters yet"
             canvas.write(box.x, box.y, text, colours.QUIET, box.width)
@@ -127,7 +138,7 @@ class LayersPanel(Panel):
         scale: HeatScale,
     ) -> None:
         """The lines with the numbers in `shown`: names, heat, newest values, and the steps."""
-        view, history, tall, run = self.view, self.view.history, self._tall, self.run
+        view, history, tall, run = self.view, self.history, self._tall, self.run
         assert history is not None
         assert run is not None
         seen = lines[shown.start : shown.stop]
@@ -135,6 +146,7 @@ class LayersPanel(Panel):
         plot = Box(left, box.y, width, len(seen) * tall)
         table = folded(bins, seen, view.measure)
         draw_heat(canvas, plot, table, range(len(seen)), scale, tall=tall, shades=self.shades)
+        draw_cursor(canvas, plot, table, self.seen.cursor)
         alerts = facts.alerts_by_name(run)
         newest = newest_of(history, seen, view.measure)
         among = [line.label for line in seen]
@@ -155,10 +167,11 @@ class LayersPanel(Panel):
         _draw_steps(canvas, Box(plot.x, box.y + plot.height, plot.width, 1), bins, last)
 
     def _bins(self, run: Run, width: int) -> Bins:
-        history, measure = self.view.history, self.view.measure
+        history, measure = self.history, self.view.measure
         assert history is not None
         ends = len(history.steps), int(history.steps[-1])
-        key = run.name, *ends, run.parameters, width, id(run.manifest), measure.name
+        stretch = self.seen.first, self.seen.last
+        key = run.name, *ends, run.parameters, width, id(run.manifest), measure.name, stretch
         if self._binned is None or self._binned[0] != key:
             every = has_every_step(run) and measure.none_is_worse
             self._binned = key, bins_of(history, measure, width, every_step=every)

@@ -16,6 +16,7 @@ from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
 from tbgrad_tui.chart.text import clean, count, number, shorten
 from tbgrad_tui.chart.wrapping import Line, wrapped
+from tbgrad_tui.widgets.marks import REFERENCE, Marks
 from tbgrad_tui.widgets.overview_columns import WORDS, Column, columns_for
 from tbgrad_tui.widgets.panel import Panel
 from tbgrad_tui.widgets.verdict import verdict_lines
@@ -39,8 +40,12 @@ class OverviewPanel(Panel):
             super().__init__()
             self.name = name
 
-    def __init__(self, id: str) -> None:
+    class Compared(Message):
+        """The user wants to see the marked runs beside one another."""
+
+    def __init__(self, id: str, marks: Marks) -> None:
         super().__init__(id)
+        self.marks = marks
         self.rows: list[Overview] = []
         self.selected = ""
         self.filter = ""
@@ -76,8 +81,28 @@ class OverviewPanel(Panel):
             self.selected = names[max(0, min(at + rows, len(names) - 1))]
             self.redraw()
 
+    def mark(self) -> None:
+        """Mark the chosen run for comparison, or no longer, and go to the next."""
+        if self.selected:
+            self.marks.toggle(self.selected)
+            self.move(1)
+            self.redraw()
+
+    def pin(self) -> None:
+        """Make the chosen run the reference, or no longer; it is on top."""
+        if self.selected:
+            self.marks.pin(self.selected)
+            self._choose()
+            self.redraw()
+
+    def unmark(self) -> None:
+        """Mark none and pin none."""
+        self.marks.clear()
+        self._choose()
+        self.redraw()
+
     def _choose(self) -> None:
-        """Filter and sort; the chosen run stays chosen wherever it goes."""
+        """Filter and sort, the reference on top; the chosen run stays chosen wherever it goes."""
         self.problem = ""
         rows = self._all
         try:
@@ -86,6 +111,8 @@ class OverviewPanel(Panel):
         except ValueError as error:
             self.problem = str(error)
         self.rows = sorted(rows, key=list(SORTS.values())[self._sort])
+        pinned = [row for row in self._all if row.name == self.marks.pinned]
+        self.rows = pinned + [row for row in self.rows if row not in pinned]
         if self.selected not in [row.name for row in self.rows]:
             self.selected = self.rows[0].name if self.rows else ""
 
@@ -132,10 +159,11 @@ class OverviewPanel(Panel):
         self._shown = range(self._first, self._first + rows)
         short = short_names(names)
         longest = max(cell_len(clean(each)) for each in short.values())
-        columns = columns_for(box.width, longest)
-        rest = sum(width for _, width, *_ in columns) + 2
-        room = max(8, min(box.width - rest, longest + 2))
-        canvas.write(box.x + 2, box.y, "run", colours.TITLE, room)
+        letters = 3 if self.marks.chosen else 0
+        columns = columns_for(box.width - letters, longest, self.rows)
+        rest = sum(width for _, width, *_ in columns) + 2 + letters
+        room = letters + max(8, min(box.width - rest, longest + 2))
+        canvas.write(box.x + 2 + letters, box.y, "run", colours.TITLE, room)
         x = box.x + 2 + room
         for title, width, *_ in columns:
             heading = title if title in WORDS else title.rjust(width - 2)
@@ -156,8 +184,14 @@ class OverviewPanel(Panel):
             canvas.fill(box, " ", colours.SELECTED)
         mark, style = colours.SEVERITIES.get(row.severity, _mark(row))
         canvas.write(box.x, box.y, mark, style + back)
-        name_style = colours.SELECTED if chosen else colours.TEXT
-        canvas.write(box.x + 2, box.y, shorten(clean(name), room - 1), name_style)
+        name_style, room_left = colours.SELECTED if chosen else colours.TEXT, room
+        at = box.x + 2
+        if self.marks.chosen:
+            look, pinned = self.marks.look(row.name), row.name == self.marks.pinned
+            said = look.letter + (REFERENCE if pinned else "")
+            canvas.write(at, box.y, said, look.style + Style(bold=True) + back)
+            at, room_left = at + 3, room - 3
+        canvas.write(at, box.y, shorten(clean(name), room_left - 1), name_style)
         x = box.x + 2 + room
         for title, width, _, shown in columns:
             text, style = shown(row)

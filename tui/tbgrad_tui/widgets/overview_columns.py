@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.cells import cell_len
 from rich.style import Style
 
 from tbgrad.diagnosis.overview import HEALTHY, Overview
@@ -95,10 +96,35 @@ COLUMNS: tuple[Column, ...] = (
 )
 
 
-def columns_for(width: int, longest: int) -> list[Column]:
-    """Those that leave the names the room they need, or a fair part of it."""
-    left = width - 2 - min(longest + 1, max(14, width * 2 // 9))
-    kept = sorted(COLUMNS, key=lambda column: column[2])
-    while kept and sum(column[1] for column in kept) > left:
+MANY = 200
+"""Of more rows the widths of columns do not go by what is in them."""
+
+NOTHING = ("", "–")
+
+NEEDED = 3
+"""Columns up to this rank are worth a shortened name."""
+
+
+def columns_for(width: int, longest: int, rows: Sequence[Overview] = ()) -> list[Column]:
+    """Those that leave the names the room they need; what matters most, a fair part of it.
+
+    No column is wider than what it shows of `rows`, and none is there that shows nothing.
+    """
+    columns = [_fitted(column, rows) for column in COLUMNS]
+    columns = [column for column in columns if column[1]]
+    fair, whole = (width - 2 - min(longest + 1, max(share, width * 2 // 9)) for share in (14, 30))
+    kept = sorted(columns, key=lambda column: column[2])
+    while kept and sum(column[1] for column in kept) > (whole if kept[-1][2] > NEEDED else fair):
         kept.pop()
-    return [column for column in COLUMNS if column in kept]
+    return [column for column in columns if column in kept]
+
+
+def _fitted(column: Column, rows: Sequence[Overview]) -> Column:
+    """A column as wide as it has to be for these rows; of no width where it shows nothing."""
+    title, most, rank, shown = column
+    if not 0 < len(rows) <= MANY:
+        return column
+    texts = [shown(row)[0] for row in rows]
+    if rank and all(text in NOTHING for text in texts):
+        return title, 0, rank, shown
+    return title, min(most, 2 + max(map(cell_len, (title, *texts)))), rank, shown

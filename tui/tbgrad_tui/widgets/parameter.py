@@ -17,7 +17,7 @@ from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
 from tbgrad_tui.chart.histogram import draw_histogram
-from tbgrad_tui.chart.line import Curve, draw_chart
+from tbgrad_tui.chart.line import Curve
 from tbgrad_tui.chart.text import clean, number, percent
 from tbgrad_tui.widgets.chart_panel import ChartPanel, Words, write_wrapped
 
@@ -83,7 +83,7 @@ class ParameterPanel(ChartPanel):
         if not len(curves[-1].steps):
             canvas.write(box.x, box.y, "no gradient reaches it", colours.WARNING, box.width)
             return
-        draw_chart(canvas, box, curves, log=self.log_axis)
+        self.chart(canvas, box, curves, log=self.log_axis)
 
     def _curves(self, run: Run) -> list[Curve]:
         """The norm where there was a gradient; of a log without every step its peaks behind it."""

@@ -1,0 +1,123 @@
+"""What the keys and the mouse do with all charts at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Protocol
+
+from tbgrad.reading.directory import Closer
+from tbgrad.reading.run import Run
+from tbgrad_tui.chart.axis import Clock
+from tbgrad_tui.chart.view import View
+from tbgrad_tui.screens.compare import CompareScreen
+from tbgrad_tui.widgets.chart_panel import ChartPanel
+from tbgrad_tui.widgets.distributions import DistributionsPanel
+from tbgrad_tui.widgets.layers import LayersPanel
+from tbgrad_tui.widgets.panel import Panel
+from tbgrad_tui.widgets.timeline import NO_CLOCK, clock_of, seen_clock
+
+KINDS = {"step": "steps", "relative": "time since the start", "wall": "time of day"}
+
+
+class _App(Protocol):
+    view: View
+    screen: Any
+    run_screen: Any
+    run_shown: Run | None
+
+    def batch_update(self) -> Any: ...
+    def notify(self, message: str, *, timeout: float) -> None: ...
+    def look(self, view: View) -> None: ...
+    def ask_closer(self) -> None: ...
+
+
+class ChartKeys:
+    """Actions of the app: one cursor, one stretch and one kind of axis for all charts."""
+
+    view = View()
+    _asked: tuple[str, int | None, int | None] = ("", None, None)
+
+    def look(self: _App, view: View) -> None:
+        """Show another view in all charts of a run, and of those that are compared."""
+        if view.cursor != self.view.cursor:
+            self.run_screen.query_one(DistributionsPanel).step = view.cursor
+        self.view = view
+        self.ask_closer()
+        if isinstance(self.screen, CompareScreen):
+            self.screen.look(view)
+        for panel in self.run_screen.query(ChartPanel):
+            panel.view = view
+        for panel in self.run_screen.query(LayersPanel):
+            panel.seen = view
+        if self.screen is self.run_screen:  # what is below another screen is drawn when it is seen
+            with self.batch_update():
+                for panel in self.run_screen.query(Panel):
+                    panel.redraw()
+
+    def _clock(self: Any) -> Clock:
+        run = getattr(self.screen, "timed_run", self.run_shown)
+        return seen_clock(run, self.view) if run is not None else NO_CLOCK
+
+    def ask_closer(self: Any) -> None:
+        """Ask for every value of the stretch of the run, once for each that is looked at."""
+        view, run = self.view, self.run_shown
+        asked = (self.run_name, view.first, view.last)
+        if asked != self._asked:
+            self._asked = asked
+            zoomed = run is not None and view.is_zoomed
+            stretch = (self.run_name, *view.stretch(clock_of(run))) if zoomed else None
+            self._poller.stretch = stretch
+
+    def take_closer(self: Any, closer: Closer | None) -> None:
+        """Show every value of a stretch, which was read again."""
+        if closer is not self.view.closer:
+            self.look(replace(self.view, closer=closer))
+
+    def action_cursor(self: Any, share: float) -> None:
+        """Move the cursor over a share of what is seen, at least to the next record."""
+        self.look(self.view.moved(self._clock(), share))
+
+    def action_cursor_off(self: Any) -> None:
+        """Without a cursor."""
+        self.look(replace(self.view, cursor=None))
+
+    def action_stretch(self: Any, factor: float) -> None:
+        """Show a shorter or a longer stretch."""
+        self.look(self.view.zoomed(self._clock(), factor))
+
+    def action_pan(self: Any, share: float) -> None:
+        """Show what is before or after the stretch."""
+        if not self.view.is_zoomed:
+            self.notify("All steps are shown: + shows fewer of them", timeout=3)
+        self.look(self.view.panned(self._clock(), share))
+
+    def action_whole(self: Any) -> None:
+        """Show all steps."""
+        self.look(self.view.whole())
+
+    def action_axis(self: Any) -> None:
+        """Steps, time since the start or time of day below the charts."""
+        self.look(self.view.next_kind())
+        self.notify(f"Below the charts: {KINDS[self.view.kind]}", timeout=2)
+
+    def action_log_axis(self: Any) -> None:
+        """A logarithmic or a linear axis below the charts."""
+        self.look(replace(self.view, log=not self.view.log))
+        said = "logarithmic" if self.view.log else "linear"
+        self.notify(f"The axis below the charts is {said}", timeout=2)
+
+    def action_smooth(self: Any) -> None:
+        """Smooth scalars more, or not any more."""
+        self.look(self.view.next_smoothing())
+
+    def on_chart_panel_pointed(self: Any, message: ChartPanel.Pointed) -> None:
+        """Put the cursor where the mouse is."""
+        self.look(replace(self.view, cursor=message.step))
+
+    def on_chart_panel_turned(self: Any, message: ChartPanel.Turned) -> None:
+        """Zoom about what the mouse points at, or pan."""
+        clock = self._clock()
+        if message.share:
+            self.look(self.view.panned(clock, message.share))
+        else:
+            self.look(self.view.zoomed(clock, message.factor, message.step))
