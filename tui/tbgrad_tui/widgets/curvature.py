@@ -11,6 +11,7 @@ from rich.style import Style
 
 from tbgrad.log.records import CurvatureEstimate, Eigenvalue
 from tbgrad.log.share import Share
+from tbgrad.log.tags import LAMBDA_MAX, LAMBDA_MIN, NEGATIVE_FRACTION, STABILITY, TRACE
 from tbgrad.log.text import rounded
 from tbgrad.reading.estimates import age_of_estimate
 from tbgrad.reading.run import Run
@@ -46,6 +47,10 @@ class Chart:
 
 class CurvaturePanel(ChartPanel):
     """Eigenvalues over their limit, with error bars; where there is room, all that is known."""
+
+    def tags(self) -> tuple[str, ...]:
+        """All that is known of the curvature."""
+        return LAMBDA_MAX, LAMBDA_MIN, STABILITY, TRACE, NEGATIVE_FRACTION
 
     @property
     def titles(self) -> tuple[str, ...]:
