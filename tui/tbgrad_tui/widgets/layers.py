@@ -188,7 +188,7 @@ class LayersPanel(Panel):
         stretch = self.seen.first, self.seen.last
         key = run.name, *ends, run.parameters, width, id(run.manifest), measure.name, stretch
         if self._binned is None or self._binned[0] != key:
-            every = has_every_step(run) and measure.none_is_worse
+            every = has_every_step(run)  # its statistics are logged ever more rarely
             self._binned = key, bins_of(history, measure, width, every_step=every)
         return self._binned[1]
 
