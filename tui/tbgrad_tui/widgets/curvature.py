@@ -56,7 +56,7 @@ class CurvaturePanel(ChartPanel):
         return (*self.with_axis("Curvature: λ/limit"), "Curvature", "λ/limit")
 
     def headline(self) -> tuple[str, Style]:
-        """λ over its limit, or the largest eigenvalue where none is known: newest, or at the cursor.
+        """λ over its limit, or the largest eigenvalue where none is known, newest or at the cursor.
 
         Grey where the newest is stale.
         """
