@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 from tbgrad_tui.chart.text import number
-from tbgrad_tui.widgets.summary import Summary
+from tbgrad_tui.widgets.verdict import Verdict
 
 from tbgrad.log import encode
 from tbgrad.log.append import EventFileWriter
@@ -105,8 +105,8 @@ async def test_a_monitoring_that_has_ended_is_seen_at_once_in_every_face(later, 
     app = app_on(tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
         await loaded(pilot)
-        troubles = " ".join(text for text, _ in app.run_screen.query_one(Summary).troubles())
-    assert (words in troubles) == (not later)
+        verdict = " ".join(app.run_screen.query_one(Verdict).lines())
+    assert (words in verdict) == (not later)
 
 
 async def test_the_share_above_zero_is_told_until_the_next_count(tmp_path):

@@ -40,6 +40,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     watch.add_argument(
         "--ascii", action="store_true", help="draw with ASCII alone, as where LANG is C"
     )
+    watch.add_argument(
+        "--bell",
+        action="store_true",
+        help="ring, notify and name the window when a run has a new error",
+    )
     watch.set_defaults(run_command=run)
 
 
@@ -57,6 +62,11 @@ def run(options: argparse.Namespace) -> int:
 
     only = logdirs[0] if len(logdirs) == 1 else logdirs
     status: int = watch(
-        only, pattern=options.run, once=options.once, light=options.light, ascii=options.ascii
+        only,
+        pattern=options.run,
+        once=options.once,
+        light=options.light,
+        ascii=options.ascii,
+        bell=options.bell,
     )
     return status

@@ -139,7 +139,7 @@ def healthy_words(row: Overview) -> str:
     if not math.isnan(row.stability):
         ago = f", estimated {count(row.stability_age, 'step')} ago" if row.stability_age else ""
         words.append(f"λ/limit {number(row.stability, 2)}{ago}")
-    return ", ".join(words) or "no rule has anything to say"
+    return ", ".join(words) or "as far as its loss tells: no gradients in the log"
 
 
 def worst_first(rows: Iterable[Overview]) -> list[Overview]:

@@ -55,12 +55,12 @@ async def test_a_stale_estimate_is_grey_beside_a_lost_network_and_the_rate_stays
         panel = app.run_screen.panel("curvature")
         (y,) = (y for y, line in enumerate(panel.lines()) if "stale: 200 steps ago" in line)
         quiet, good = ink(colours.QUIET), ink(colours.GOOD)
-        assert quiet in panel._canvas.inks[y]
-        assert good not in panel._canvas.inks
+        assert quiet in panel.canvas.inks[y]
+        assert good not in panel.canvas.inks
         if size[0] >= 120:
             assert "λ/limit 0.7, 200 steps ago" in summary  # (20 + 50 · 2 / 3) / 76
             at = summary.index("λ/limit")
-            assert good not in app.run_screen.query_one("#summary")._canvas.inks[0, at : at + 26]
+            assert good not in app.run_screen.query_one("#summary").canvas.inks[0, at : at + 26]
 
 
 async def test_a_run_that_is_over_says_since_when_and_nothing_is_amber(tmp_path):

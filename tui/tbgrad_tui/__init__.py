@@ -24,6 +24,7 @@ def watch(
     once: bool = False,
     light: bool | None = None,
     ascii: bool = False,
+    bell: bool = False,
 ) -> int:
     """Show the runs below `logdir`, or several, until the user quits; the status for the shell.
 
@@ -36,6 +37,7 @@ def watch(
         once: print one frame as text instead, of the size of the terminal or 120 × 40.
         light: colours for a light background, or for a dark one; by default the terminal is asked.
         ascii: draw with ASCII alone, as where the language is C.
+        bell: ring, notify (OSC 9) and name the window when a run has a new error.
     """
     import os
     import sys
@@ -81,6 +83,6 @@ def watch(
         return 0
     from tbgrad_tui.app import WatchApp
 
-    app = WatchApp(logdir, pattern=pattern, appearance=appearance)
+    app = WatchApp(logdir, pattern=pattern, appearance=appearance, bell=bell)
     app.run()
     return app.return_code or 0

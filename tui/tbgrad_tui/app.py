@@ -12,13 +12,16 @@ from typing import ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.command import Provider
 
 from tbgrad.log.records import Alert
 from tbgrad.reading.places import Logdir
 from tbgrad.reading.run import Run
 from tbgrad_tui import facts
+from tbgrad_tui.alarms import Alarms
 from tbgrad_tui.chart.appearance import Appearance
 from tbgrad_tui.chart.canvas import set_appearance
+from tbgrad_tui.commands import KeyCommands
 from tbgrad_tui.poller import (
     HANGING_SECONDS,
     POLL_SECONDS,
@@ -48,11 +51,13 @@ class WatchApp(ChartKeys, App[None]):
 
     Only runs whose name matches `pattern` are shown. `clock` tells the time in seconds since the
     epoch; tests and screenshots set it. A log that does not answer for `hanging_seconds` is said to
-    be silent. `appearance` says what the terminal is like.
+    be silent. `appearance` says what the terminal is like. With `bell` the terminal tells of errors
+    that are new.
     """
 
     TITLE = "tbgrad"
-    ENABLE_COMMAND_PALETTE = False
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {KeyCommands}
+    COMMAND_PALETTE_BINDING = "colon"
     ALLOW_SELECT = False
     # Textual answers Ctrl-C with a hint; here it quits at once, on every page.
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "quit", show=False, priority=True)]
@@ -64,6 +69,7 @@ class WatchApp(ChartKeys, App[None]):
         hanging_seconds: float = HANGING_SECONDS,
         pattern: str = "*",
         appearance: Appearance | None = None,
+        bell: bool = False,
     ) -> None:
         self.appearance = appearance or Appearance()  # the styles ask for it at once
         set_appearance(self.appearance)
@@ -79,6 +85,8 @@ class WatchApp(ChartKeys, App[None]):
         self.overview_screen = OverviewScreen(self.marks)
         self.compare_screen = CompareScreen()
         self._greeted = False
+        self._alarms, self._bell = Alarms(), bell
+        self.theme = "textual-light" if self.appearance.light else "textual-dark"
         self._poller = Poller(
             logdir,
             lambda read: self.post_message(SnapshotRead(read)),
@@ -142,6 +150,15 @@ class WatchApp(ChartKeys, App[None]):
             if several and self.screen is self.run_screen and not self._chosen:
                 self.push_screen(self.overview_screen)
         self.show_everything()
+        self._tell_of_errors()
+
+    def _tell_of_errors(self) -> None:
+        loading = self.snapshot.loading is not None
+        for alarm in self._alarms.news(self.snapshot.runs, loading=loading):
+            if self._bell and self._driver is not None:
+                self._driver.write(alarm.sequences())
+            if alarm.run != self.run_name or self.screen is not self.run_screen:
+                self.notify(alarm.text, title="new error", severity="error", markup=False)
 
     def on_run_screen_resumed(self) -> None:
         """Show the run again."""

@@ -115,6 +115,8 @@ KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
     (
         "App",
         (
+            Key(("colon",), ":", "app.command_palette", "find what a key does, by its words"),
+            Key(("ctrl+z",), "^Z", "app.suspend_process", "suspend: fg in the shell comes back"),
             Key(("question_mark", "h"), "?", "app.help", "this page", "help"),
             Key(("q", "ctrl+c"), "q ^C", "app.quit", "quit", "quit"),
         ),
@@ -160,6 +162,8 @@ OVERVIEW_KEYS: tuple[Key, ...] = (
     ),
     Key(("s",), "s", "sort", "by worst, name, newest or lowest loss", "sort"),
     Key(("a",), "a", "app.overview_alerts", "alerts of the run", "alerts"),
+    Key(("colon",), ":", "app.command_palette", "find what a key does, by its words"),
+    Key(("ctrl+z",), "^Z", "app.suspend_process", "suspend: fg in the shell comes back"),
     Key(("question_mark", "h"), "?", "app.help", "all keys", "help"),
     Key(("q", "ctrl+c"), "q ^C", "app.quit", "quit", "quit"),
 )  # fmt: skip

@@ -71,7 +71,7 @@ def draw_strip(canvas: Canvas, box: Box, shares: Shares, chosen: int, *, shades:
     states[shares.lost, 0] = NONFINITE
     bins = Bins(0, 1, shares.values.astype(np.float32), states)
     draw_heat(canvas, plot, bins, range(rows), SCALE, tall=tall, shades=shades)
-    every = 2 if tall == 1 else 1
+    every = 2 if tall == 1 and rows > 12 else 1
     middle = rows // 2
     for row in range(rows):
         if (row - middle) % every == 0:

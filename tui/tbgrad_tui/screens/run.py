@@ -77,7 +77,8 @@ class RunScreen(PanelScreen):
         if run is not None:
             known = former if former is not None and former.name == run.name else None
             self._line = facts.overview(run, known, snapshot.pulses, now)
-        self.query_one(Verdict).show(self._line)
+        scope = facts.common_scope(run.names) if run is not None else ""
+        self.query_one(Verdict).show(self._line, scope)
 
     @property
     def table(self) -> LayersPanel:
@@ -140,17 +141,23 @@ class RunScreen(PanelScreen):
 
     def action_layers(self, what: str, by: int = 1) -> None:
         """Change what is seen of the layers, which come to the front where they are hidden."""
-        if not self.table.display:
-            self.bring("layers")
-        if not self.table.view.change(what, by):
-            self.notify("No layer of this run has an open alert", timeout=3)
-        self.on_layers_panel_chosen()
+        if self._to_layers():
+            if not self.table.view.change(what, by):
+                self.notify("No layer of this run has an open alert", timeout=3)
+            self.on_layers_panel_chosen()
 
     def action_search(self) -> None:
         """Type what the names of layers have in them."""
-        if not self.table.display:
+        if self._to_layers():
+            self.query_one(SearchLine).open()
+
+    def _to_layers(self) -> bool:
+        """Bring the layers to the front where they are hidden; False where there are none."""
+        if not self.with_gradients:
+            self.notify("This run has no layers: only scalars are in its log", timeout=3)
+        elif not self.table.display:
             self.bring("layers")
-        self.query_one(SearchLine).open()
+        return self.with_gradients
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Search while it is typed."""

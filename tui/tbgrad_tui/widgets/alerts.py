@@ -81,10 +81,9 @@ class AlertsPanel(Panel):
     def show(self, alerts: Sequence[Alert]) -> None:
         """Show a newer state; the selected alert stays selected, and where it is on the screen."""
         former, row = self.selected, self._row_of(self._index) - self._top
-        before = self.alerts
-        self._arrange(alerts)
-        if self.alerts == before:
+        if tuple(alerts) == self._given:
             return
+        self._arrange(alerts)
         self._index = _again(self.alerts, former, self._index)
         self._top = self._row_of(self._index) - row
         self.refresh(layout=True)
@@ -92,6 +91,7 @@ class AlertsPanel(Panel):
 
     def _arrange(self, alerts: Sequence[Alert]) -> None:
         """Group them by their cause."""
+        self._given = tuple(alerts)
         story = story_of(alerts)
         arranged = by_cause(story)
         self.alerts = tuple(alert for alert, _ in arranged)
@@ -205,7 +205,7 @@ class AlertsPanel(Panel):
         def room() -> int:
             return box.width - sum(cell_len(short(key) + key.footer) + 4 for key in keys)
 
-        for spare in [key for key in keys if key.action in SPARE]:
+        for spare in [key for key in reversed(keys) if key.action in SPARE]:
             if room() < cell_len(place):
                 keys.remove(spare)
         words = {key: key.footer for key in keys}

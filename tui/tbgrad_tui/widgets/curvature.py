@@ -27,7 +27,7 @@ from tbgrad_tui.widgets.curvature_words import (
 )
 from tbgrad_tui.widgets.timeline import nearest
 
-ROWS = 6
+ROWS = 5
 """A chart beside others takes at least so many rows, its name among them."""
 
 COLUMN = 60

@@ -34,7 +34,11 @@ class LayerView:
         self.path = ""
         self._room = 1
         self._tree: tuple[object, tuple[Node, ...]] = None, ()
-        self._nodes: tuple[object, tuple[Node, ...]] = None, ()
+        self._nodes: tuple[tuple[object, ...], tuple[Node, ...]] = (), ()
+        self._shown: tuple[tuple[object, ...], tuple[frozenset[str], list[Line]]] = (
+            (),
+            (frozenset(), []),
+        )
 
     # ------------------------------------------------------------------------ what there is
 
@@ -49,17 +53,16 @@ class LayerView:
         run = self.run
         if run is None:
             return ()
-        if self._tree[0] is not run.names:
+        if self._tree[0] != run.names:
             self._tree = run.names, parameter_tree.tree_of(run.names)
-        key = id(run), self.order, self.measure.name, self.text
-        if self.order == ORDERS[0]:
-            key = 0, self.order, "", self.text
-        if self._nodes[0] != (key, id(run.names)):
+        sorted_by = (run, self.measure) if self.order != ORDERS[0] else ()
+        key = self._tree[1], self.order, self.text, *sorted_by
+        if not _same(key, self._nodes[0]):
             nodes = parameter_tree.matching(self._tree[1], self.text)
             sizes = self._sizes()
             if sizes is not None:
                 nodes = parameter_tree.ordered(nodes, lambda rows: float(sizes[list(rows)].max()))
-            self._nodes = (key, id(run.names)), nodes
+            self._nodes = key, nodes
         return self._nodes[1]
 
     def _sizes(self) -> NDArray[np.float64] | None:
@@ -77,12 +80,21 @@ class LayerView:
 
     def lines(self) -> list[Line]:
         """The lines, folded by hand or as the room asks for."""
-        return parameter_tree.lines(self.nodes, self._folded())
+        return self._seen()[1]
 
     def _folded(self) -> frozenset[str]:
-        if self.folded is not None:
-            return self.folded
-        return parameter_tree.folded_to_fit(self.nodes, self._room)
+        return self._seen()[0]
+
+    def _seen(self) -> tuple[frozenset[str], list[Line]]:
+        """What is folded, and the lines that are left: found once for all that ask."""
+        nodes = self.nodes
+        key = nodes, self.folded, self._room if self.folded is None else 0
+        if not _same(key, self._shown[0]):
+            folded = self.folded
+            if folded is None:
+                folded = parameter_tree.folded_to_fit(nodes, self._room)
+            self._shown = key, (folded, parameter_tree.lines(nodes, folded))
+        return self._shown[1]
 
     def fit(self, room: int) -> None:
         """So many rows there are."""
@@ -194,7 +206,7 @@ class LayerView:
     def next_alert(self) -> bool:
         """Go to the next parameter with an open alert, in the order of the lines; if there is one.
 
-        One that a folded line stands for comes after that line.
+        From a branch that is to the first within it.
         """
         run = self.run
         if run is None:
@@ -202,10 +214,21 @@ class LayerView:
         alerts = facts.alerts_by_name(run)
         whole = parameter_tree.lines(self.nodes, frozenset())
         rows = [line.node.rows[0] for line in whole if not line.node.children]
-        ill = [row for row in rows if run.names[row] in alerts]
+        places = {row: place for place, row in enumerate(rows)}
+        ill = [place for place, row in enumerate(rows) if run.names[row] in alerts]
         if not ill:
             return False
-        at = rows.index(self.row) if self.path in run.names and self.row in rows else -1
-        after = [row for row in ill if rows.index(row) > at]
-        self.reveal((after or ill)[0])
+        lines, at = self.lines(), -1
+        if lines and self.path:
+            node = lines[self.index(lines)].node
+            at = min(places[row] for row in node.rows) - bool(node.children)
+        self.reveal(rows[next((place for place in ill if place > at), ill[0])])
         return True
+
+
+def _same(key: tuple[object, ...], former: tuple[object, ...]) -> bool:
+    """Whether nothing changed: large things are the same one, not an equal one."""
+    return len(key) == len(former) and all(
+        new is old or (isinstance(new, str | int) and new == old)
+        for new, old in zip(key, former, strict=True)
+    )

@@ -113,7 +113,8 @@ class LayersPanel(Panel):
         self._first = _scrolled(self._first, view.index(lines), self.page, len(lines))
         self._shown = []
         width = (body.width - GAP * (columns - 1)) // columns
-        bins = self._bins(run, max(0, width - _names(lines, width) - 1 - VALUE_WIDTH))
+        names = _names(lines, width)
+        bins = self._bins(run, max(0, width - names - 1 - VALUE_WIDTH))
         scale = scale_of(bins, view.measure)
         absent = "no gradient" if view.measure.none_is_worse else ""
         draw_legend(canvas, box.rows(0, 1), scale, absent)
@@ -122,7 +123,7 @@ class LayersPanel(Panel):
             place = Box(body.x + column * (width + GAP), body.y, width, box.height - 1)
             shown = range(first, min(first + rows, len(lines)))
             if shown:
-                self._draw_lines(canvas, place, run, lines, shown, bins, scale)
+                self._draw_lines(canvas, place, names, lines, shown, bins, scale)
                 self._shown.append((place, shown))
         self.draw_scroll(canvas, body, self._first, self.page, len(lines))
 
@@ -130,17 +131,17 @@ class LayersPanel(Panel):
         self,
         canvas: Canvas,
         box: Box,
-        run: Run,
+        name_width: int,
         lines: list[Line],
         shown: range,
         bins: Bins,
         scale: HeatScale,
     ) -> None:
         """The lines with the numbers in `shown`: names, heat, newest values, and the steps."""
-        view, history, tall = self.view, self.history, self._tall
+        view, history, tall, run = self.view, self.history, self._tall, self.run
         assert history is not None
+        assert run is not None
         seen = lines[shown.start : shown.stop]
-        name_width = _names(lines, box.width)
         left, width = box.x + name_width + 1, max(0, box.width - name_width - 1 - VALUE_WIDTH)
         plot = Box(left, box.y, width, len(seen) * tall)
         table = folded(bins, seen, view.measure)
@@ -204,7 +205,7 @@ class LayersPanel(Panel):
 
 def _names(lines: list[Line], width: int) -> int:
     """The width of the names where there are `width` cells for a line."""
-    longest = max(cell_len(_label(line)) for line in lines[:2000])
+    longest = max(cell_len(_label(line)) for line in lines[:500])
     return max(8, min(longest, width * 2 // 5, 40)) + 1
 
 

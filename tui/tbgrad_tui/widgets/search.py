@@ -9,8 +9,9 @@ class SearchLine(Input):
     """Hidden until it is opened; `Input.Changed` tells what is typed, `Input.Submitted` the end."""
 
     DEFAULT_CSS = """
-    SearchLine {
-        height: 1; border: none; padding: 0 1; background: $bar; color: $text-on-bar; display: none;
+    SearchLine { display: none; }
+    SearchLine, SearchLine:focus {
+        height: 1; border: none; padding: 0 1; background: $bar; color: $text-on-bar;
     }
     """
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 from rich.style import Style
+from textual import events
 
 from tbgrad.log.state import RUNNING
 from tbgrad.log.tags import GRADIENT_NORM, LEARNING_RATE, LOSS, VALIDATION_LOSS
@@ -154,13 +155,14 @@ def _width(piece: Piece) -> int:
 
 
 class Footer(Drawing):
-    """The most useful keys."""
+    """The most useful keys; a click on one is as good as the key."""
 
     hint = ""
 
     def __init__(self, id: str, keys: Sequence[Key] = FOOTER) -> None:
         super().__init__(id)
         self._keys = [key for key in keys if key.footer]
+        self._places: list[tuple[int, int, Key]] = []
 
     def draw(self, canvas: Canvas) -> None:
         """Keys with their words: help and quit always, of the others as many as fit."""
@@ -172,7 +174,16 @@ class Footer(Drawing):
             if room < 0:
                 break
             chosen.add(key)
+        self._places = []
         for key in self._keys:
             if key in chosen:
-                x = canvas.write(x + 1, 0, f" {short(key)} ", colours.KEY)
+                first = x + 1
+                x = canvas.write(first, 0, f" {short(key)} ", colours.KEY)
                 x = canvas.write(x + 1, 0, key.footer, colours.TEXT) + 1
+                self._places.append((first, x - 1, key))
+
+    async def on_click(self, event: events.Click) -> None:
+        """Do what the key does that was clicked."""
+        for first, end, key in self._places:
+            if first <= event.x < end:
+                await self.app.run_action(key.binding().action, self.screen)

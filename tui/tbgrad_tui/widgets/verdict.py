@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from rich.cells import cell_len, set_cell_size
 
 from tbgrad.diagnosis.overview import HEALTHY, Overview, healthy_words
@@ -12,8 +14,11 @@ from tbgrad_tui.chart.wrapping import Line, wrapped
 from tbgrad_tui.widgets.panel import Drawing
 
 
-def verdict_lines(row: Overview) -> list[Line]:
-    """What began it and what followed, what to change first and then; or that nothing is wrong."""
+def verdict_lines(row: Overview, scope: str = "") -> list[Line]:
+    """What began it and what followed, what to change first and then; or that nothing is wrong.
+
+    `scope` is what the names of all layers begin with: it is left out.
+    """
     lines: list[Line] = []
     if row.monitoring_ended is not None:
         said = f"the monitoring ended at step {row.monitoring_ended:,}: nothing after it is judged"
@@ -21,15 +26,21 @@ def verdict_lines(row: Overview) -> list[Line]:
     story = row.story
     if story is not None and _is_ill(row):
         mark, style = colours.SEVERITIES[story.severity]
-        lines.append([(f"{mark} ", style), (story.headline, style)])
+        lines.append([(f"{mark} ", style), (_without(story.headline, scope), style)])
         for words, text in (("change first: ", story.advice), ("then: ", story.next_advice)):
             if text:
-                lines.append([(words, colours.QUIET), (text, colours.TEXT)])
+                lines.append([(words, colours.QUIET), (_without(text, scope), colours.TEXT)])
+    elif row.health == HEALTHY and math.isnan(row.norm) and not len(row.losses):
+        lines.append([("neither a loss nor gradients to judge by", colours.QUIET)])
     elif row.health == HEALTHY:
         lines.append([("healthy: ", colours.GOOD), (healthy_words(row), colours.TEXT)])
     elif not row.health:
         lines.append([("not judged yet", colours.QUIET)])
     return lines
+
+
+def _without(text: str, scope: str) -> str:
+    return text.replace(scope, "") if scope else text
 
 
 def _is_ill(row: Overview) -> bool:
@@ -41,11 +52,12 @@ class Verdict(Drawing):
     """The verdict of the run that is shown, over as many rows as the screen can give."""
 
     row: Overview | None = None
+    scope = ""
     rows = 3
 
-    def show(self, row: Overview | None) -> None:
-        """Show the newest state."""
-        self.row = row
+    def show(self, row: Overview | None, scope: str) -> None:
+        """Show the newest state; `scope` as of `verdict_lines`."""
+        self.row, self.scope = row, scope
         self.fit()
 
     def fit(self) -> None:
@@ -68,7 +80,7 @@ class Verdict(Drawing):
     def _lines(self, width: int) -> list[Line]:
         if self.row is None or not self.rows:
             return []
-        lines = verdict_lines(self.row)
+        lines = verdict_lines(self.row, self.scope)
         alerts = self.row.story.every if self.row.story is not None else ()
         opened = sum(alert.state == "open" for alert in alerts)
         first = 1 if self.row.monitoring_ended is not None else 0

@@ -1,0 +1,126 @@
+"""What makes a day with it pleasant: news of errors, the palette, a footer to click, suspending."""
+
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from tbgrad_tui.alarms import Alarm
+from tbgrad_tui.widgets.summary import Footer
+from textual.widgets import Input
+from textual.widgets._toast import Toast
+
+from tbgrad.log import encode
+from tbgrad.log.append import EventFileWriter
+from tbgrad.log.records import Alert
+from tests.support.logs import EPOCH, write_run
+from tests.support.terminal import Terminal
+from tests.tui.support import app_on, loaded, until
+
+
+def add_error(directory: Path) -> None:
+    alert = Alert(
+        "nonfinite", "error", ("dense_0/kernel",), 300, 300, "open", "the gradient is NaN",
+        ("a rate",), "lower learning_rate", headline="the gradient is not finite",
+    )  # fmt: skip
+    with EventFileWriter(directory) as writer:
+        writer.add(300, [encode.alerts([alert])], EPOCH + 16)
+
+
+async def test_a_new_error_in_another_run_is_told(tmp_path):
+    for name in ("a", "b"):
+        write_run(tmp_path / name, steps=200)
+    app = app_on(tmp_path)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await loaded(pilot)
+        other = "b" if app.run_name == "a" else "a"
+        assert not app.screen.query(Toast)
+        add_error(tmp_path / other)
+        await until(pilot, lambda: app.screen.query(Toast))
+        (toast,) = app.screen.query(Toast)
+        assert f"{other}: the gradient is not finite" in str(toast.render())
+
+
+async def test_what_was_there_at_first_is_no_news(tmp_path):
+    write_run(tmp_path / "a", steps=200)
+    add_error(tmp_path / "a")
+    write_run(tmp_path / "b", steps=200)
+    app = app_on(tmp_path)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await loaded(pilot)
+        await until(pilot, lambda: "not finite" in "".join(app.overview_screen.panel.lines()))
+        assert not app.screen.query(Toast)
+
+
+def test_the_bell_rings_and_the_terminal_is_told(tmp_path):
+    write_run(tmp_path / "a", steps=200)
+    terminal = Terminal([sys.executable, "-m", "tbgrad", "watch", "--bell", str(tmp_path)])
+    terminal.wait_for("dense_3/bias")
+    terminal.wait_for("healthy")
+    assert b"\x1b]9;" not in terminal.received
+    add_error(tmp_path / "a")
+    terminal.wait_for("not finite")
+    terminal.settle(0.5)
+    assert b"\x07\x1b]9;a: the gradient is not finite" in terminal.received
+    assert b"\x1b]2;\xe2\x97\x86 " in terminal.received
+    terminal.send("q")
+    assert terminal.ends() == 0
+
+
+def test_a_name_cannot_command_the_terminal():
+    sequences = Alarm("x\x1b]0;owned\x07", "gone\x9b1m").sequences()
+    assert sequences.count("\x07") == 3
+    assert sequences.count("\x1b") == 2
+    assert "\x9b" not in sequences
+
+
+@pytest.fixture
+def run(tmp_path):
+    write_run(tmp_path / "a", steps=200)
+    return tmp_path
+
+
+async def test_the_palette_does_what_keys_do(run):
+    app = app_on(run)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await loaded(pilot)
+        await pilot.press("colon")
+        await until(pilot, lambda: app.screen.query(Input))
+        await pilot.press(*"the loss alone")
+        await pilot.pause(0.3)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen is app.run_screen and app.run_screen.zoomed)
+        assert app.run_screen.front == "loss"
+
+
+async def test_a_key_of_the_footer_can_be_clicked(run):
+    app = app_on(run)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await loaded(pilot)
+        (line,) = app.run_screen.query_one(Footer).lines()
+        await pilot.click(Footer, offset=(line.index("zoom"), 0))
+        await until(pilot, lambda: app.run_screen.zoomed)
+        (line,) = app.run_screen.query_one(Footer).lines()
+        await pilot.click(Footer, offset=(line.index("help"), 0))
+        await until(pilot, lambda: app.screen is not app.run_screen)
+
+
+def test_it_is_suspended_and_comes_back(run):
+    terminal = Terminal([sys.executable, "-m", "tbgrad", "watch", str(run)])
+    terminal.wait_for("dense_3/bias")
+    terminal.send("\x1a")
+    stat = Path(f"/proc/{terminal.child.pid}/stat")
+    for _ in range(200):
+        terminal.settle(0.1)
+        if stat.read_text().rsplit(")", 1)[1].split()[0] == "T":
+            break
+    else:
+        pytest.fail("it was not suspended")
+    assert b"\x1b[?1049l" in terminal.received
+    drawn = len(terminal.received)
+    terminal.child.send_signal(signal.SIGCONT)
+    terminal.wait_for("dense_3/bias")
+    terminal.settle(0.5)
+    assert b"\x1b[?1049h" in terminal.received[drawn:]
+    terminal.send("q")
+    assert terminal.ends() == 0
