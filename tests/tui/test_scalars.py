@@ -7,7 +7,15 @@ import math
 import numpy as np
 import pytest
 from tbgrad_tui.chart.canvas import Box
-from tbgrad_tui.widgets.scalar_grid import ROWS, boxes, columns_for, fitting, furthest, rows_of
+from tbgrad_tui.widgets.scalar_grid import (
+    ROWS,
+    boxes,
+    columns_for,
+    fitting,
+    furthest,
+    heading_above,
+    rows_of,
+)
 from tbgrad_tui.widgets.scalar_groups import Group, grouped
 from textual import events
 
@@ -99,6 +107,9 @@ def test_a_heading_is_never_without_its_charts():
     assert fitting([chart, "heading", chart], 0, ROWS + 1) == 1
     assert fitting([chart, "heading", chart], 0, 2 * ROWS + 1) == 3
     assert fitting(["heading", chart], 0, 3) == 1  # one at least, where nothing has room
+    rows = ["first", chart, chart, "second", chart]
+    assert [heading_above(rows, i) for i in range(5)] == [None, "first", "first", None, "second"]
+    assert heading_above([chart], 0) is None
 
 
 async def test_keys_of_the_scalars(log):

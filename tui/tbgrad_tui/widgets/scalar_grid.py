@@ -57,6 +57,12 @@ def furthest(rows: Sequence[Row], height: int) -> int:
     return max(0, first)
 
 
+def heading_above(rows: Sequence[Row], first: int) -> str | None:
+    """The heading of the charts in row `first`, which is further up; None where it is not."""
+    above = (row for row in reversed(rows[:first]) if isinstance(row, str))
+    return None if isinstance(rows[first], str) else next(above, None)
+
+
 def boxes(rows: Sequence[Row], box: Box) -> list[Box]:
     """The place of each row; charts share what headings leave of the height."""
     charts = sum(not isinstance(row, str) for row in rows)

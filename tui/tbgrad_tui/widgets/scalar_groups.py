@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tbgrad.diagnosis.overview import shared_ends
 from tbgrad.log.scalars import SCALARS, in_order, scalar_of
+from tbgrad.reading.run import Run
+from tbgrad.reading.run_filter import run_filter
+from tbgrad_tui import facts
 
 LOSS_LIKE = re.compile(
     r"(?:^|[/_.\-\s])(?:loss|losses|nll|cross_?entropy|mse|mae|rmse|perplexity|ppl|error|elbo)"
@@ -26,6 +30,32 @@ class Group:
 
     title: str
     entries: tuple[tuple[str, str], ...]
+
+
+@facts.once_a_run
+def tags_of(run: Run) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The tags of all scalars of a run, and of its histograms."""
+    return tuple(facts.scalar_tags(run)), tuple(facts.histogram_tags(run))
+
+
+@lru_cache(maxsize=8)
+def chosen_groups(scalars: tuple[str, ...], histograms: tuple[str, ...], text: str) -> list[Group]:
+    """The groups of the tags that a filter chooses, in the words of `run_filter`.
+
+    Raises:
+        ValueError: a regular expression in it is none.
+    """
+    chosen = run_filter(text)
+    return grouped(
+        [tag for tag in scalars if chosen(_searched(tag), {})],
+        [tag for tag in histograms if chosen(tag, {})],
+    )
+
+
+def _searched(tag: str) -> str:
+    """What a filter looks for words in: a tag, and the name under which it is shown."""
+    label = scalar_of(tag).label
+    return tag if label == tag else f"{tag} {label}"
 
 
 FEW = 8

@@ -16,7 +16,6 @@ from tbgrad.diagnosis.overview import short_names
 from tbgrad.log.scalars import scalar_of
 from tbgrad.log.tags import Kind
 from tbgrad.reading.run import Run
-from tbgrad.reading.run_filter import run_filter
 from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
@@ -40,9 +39,10 @@ from tbgrad_tui.widgets.scalar_grid import (
     columns_for,
     fitting,
     furthest,
+    heading_above,
     rows_of,
 )
-from tbgrad_tui.widgets.scalar_groups import LOSS_LIKE, Group, grouped
+from tbgrad_tui.widgets.scalar_groups import LOSS_LIKE, Group, chosen_groups, tags_of
 from tbgrad_tui.widgets.timeline import alert_steps, seen_clock, seen_scalar
 
 PLAIN = Look("", colours.MAIN, colours.BEHIND)
@@ -89,8 +89,7 @@ class ScalarsPanel(ChartPanel):
     @property
     def titles(self) -> tuple[str, ...]:
         """How many there are, of all where a filter leaves some out."""
-        scalars = len(facts.scalar_tags(self.run)) if self.run else 0
-        histograms = len(facts.histogram_tags(self.run)) if self.run else 0
+        scalars, histograms = map(len, tags_of(self.run)) if self.run else (0, 0)
         more = f", {count(histograms, 'histogram')}" if histograms else ""
         name = count(scalars, "scalar") + more
         if self.filter:
@@ -125,18 +124,15 @@ class ScalarsPanel(ChartPanel):
 
     def _groups(self) -> list[Group]:
         """The tags of all runs that the filter chooses."""
-        runs = [run for run, _ in self._shown_runs()]
-        scalars = dict.fromkeys(tag for run in runs for tag in facts.scalar_tags(run))
-        histograms = facts.histogram_tags(runs[0])
+        scalars, histograms = tags_of(self._shown_runs()[0][0])
+        others = [tag for run, _ in self._beside for tag in tags_of(run)[0]]
+        every = tuple(dict.fromkeys([*scalars, *others]))
         self._problem = ""
         try:
-            chosen = run_filter(self.filter)
+            return chosen_groups(every, histograms, self.filter)
         except ValueError as error:
-            self._problem, chosen = str(error), run_filter("")
-        return grouped(
-            [tag for tag in scalars if chosen(_searched(tag), {})],
-            [tag for tag in histograms if chosen(tag, {})],
-        )
+            self._problem = str(error)
+            return chosen_groups(every, histograms, "")
 
     # ------------------------------------------------------------------------ how it is drawn
 
@@ -155,21 +151,28 @@ class ScalarsPanel(ChartPanel):
             return
         columns = columns_for(self._amount, box.width, box.height)
         self._rows = rows_of(groups, columns)
-        self.first = max(0, min(self.first, furthest(self._rows, box.height)))
+        all_fit = fitting(self._rows, 0, box.height) == len(self._rows)
+        last = 0 if all_fit else furthest(self._rows, box.height - 1)
+        self.first = max(0, min(self.first, last))
+        if (heading := heading_above(self._rows, self.first)) is not None:
+            self._draw_heading(canvas, box.rows(0, 1), heading)
+            box = box.inside(0, 1, 0, 0)
         self._page = fitting(self._rows, self.first, box.height)
         rows = self._rows[self.first : self.first + self._page]
         self._seen = sum(len(row) for row in rows if not isinstance(row, str))
         width = (box.width + 2) // columns
         for row, place in zip(rows, boxes(rows, box), strict=True):
             if isinstance(row, str):
-                canvas.fill(place, "─", colours.GRID)
-                heading = shorten(row, box.width - 3)
-                canvas.write(place.x, place.y, f"{heading} ", colours.QUIET, box.width)
+                self._draw_heading(canvas, place, row)
                 continue
             for column, (tag, name) in enumerate(row):
                 x = box.x + column * width
                 self._draw(canvas, Box(x, place.y, width - 2, place.height), tag, name)
         self.draw_scroll(canvas, box, self.first, len(rows), len(self._rows))
+
+    def _draw_heading(self, canvas: Canvas, box: Box, heading: str) -> None:
+        canvas.fill(box, "─", colours.GRID)
+        canvas.write(box.x, box.y, f"{shorten(heading, box.width - 3)} ", colours.QUIET, box.width)
 
     def _draw_head(self, canvas: Canvas, box: Box) -> Box:
         """How to get gradients, or which runs there are; what room is left."""
@@ -296,9 +299,3 @@ class ScalarsPanel(ChartPanel):
             super().on_mouse_scroll_down(event)
         else:
             self.move(1)
-
-
-def _searched(tag: str) -> str:
-    """What a filter looks for words in: a tag, and the name under which it is shown."""
-    label = scalar_of(tag).label
-    return tag if label == tag else f"{tag} {label}"

@@ -164,9 +164,11 @@ def draw_timed(
 ) -> Plotted | None:
     """Draw what `view` shows of curves over steps; where they are, None where there is no room.
 
-    The cursor and the alerts are of the first clock. Of one that has its `own` axis, all of it is
-    seen unless the view is zoomed: steps of another kind than the others', as epochs.
+    The curve in front is the last one, whose clock is that of the cursor and the alerts; smooth
+    lines are in front of all values. Of one that has its `own` axis, all of it is seen unless the
+    view is zoomed: steps of another kind than the others', as epochs.
     """
+    curves = sorted(curves, key=lambda timed: timed[1].smooth)
     clocks = [clock for clock, _ in curves if len(clock.steps)]
     if not clocks:
         draw_chart(canvas, box, [curve for _, curve in curves], log=log, level=level)
@@ -182,14 +184,14 @@ def draw_timed(
         for (_, curve), at in zip(curves, x, strict=True)
     ]
     if view.cursor is not None:
-        at = float(clocks[0].x(np.array([view.cursor]), view.kind)[0])
-        axis = replace(axis, cursor=at, cursor_labels=view.cursor_labels(clocks[0]))
+        at = float(clocks[-1].x(np.array([view.cursor]), view.kind)[0])
+        axis = replace(axis, cursor=at, cursor_labels=view.cursor_labels(clocks[-1]))
     if alerts:
-        places = clocks[0].x(np.array([step for step, _ in alerts]), view.kind).tolist()
+        places = clocks[-1].x(np.array([step for step, _ in alerts]), view.kind).tolist()
         marks = [(at, severity) for at, (_, severity) in zip(places, alerts, strict=True)]
         axis = replace(axis, alerts=[mark for mark in marks if low <= mark[0] <= high])
     plot = draw_chart(canvas, box, seen, log=log, level=level, axis=axis)
-    return Plotted(plot, axis, clocks[0]) if plot is not None else None
+    return Plotted(plot, axis, clocks[-1]) if plot is not None else None
 
 
 def seen_history(history: LayerHistory, view: View, clock: Clock) -> LayerHistory:
