@@ -154,7 +154,7 @@ async def test_a_panel_is_saved_as_a_table_and_the_screen_as_picture_and_text(ru
             assert by_tag[tag, step] == value
     (layers,) = (table for table in tables if "parameter" in table[0])
     assert sorted(row["parameter"] for row in layers) == sorted(kept.names)
-    newest = kept.statistic("norm_max")[-1]
+    newest = kept.statistic(layers[0]["statistic"])[-1]
     for row in layers:
         assert float(row["value"]) == newest[kept.names.index(row["parameter"])]
 
