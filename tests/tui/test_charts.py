@@ -12,8 +12,8 @@ from textual import events
 
 from tbgrad import read
 from tbgrad.log import encode
-from tbgrad.log.append import EventFileWriter
 from tbgrad.log.records import Alert
+from tests.support.events import PatientEventFileWriter as EventFileWriter
 from tests.support.logs import EPOCH, write_run
 from tests.tui.support import app_on, loaded, shown, until
 
