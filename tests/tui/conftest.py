@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.logs import write_run
+
+
+@pytest.fixture(autouse=True)
+def _universal_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Pictures tell the time of day."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from tbgrad.diagnosis.overview import Overview
 from tbgrad_tui import facts
 from tbgrad_tui.keys import OVERVIEW_BINDINGS, OVERVIEW_KEYS
 from tbgrad_tui.poller import Snapshot
+from tbgrad_tui.widgets.machine import machine_words
 from tbgrad_tui.widgets.marks import Marks
 from tbgrad_tui.widgets.overview import OverviewPanel
 from tbgrad_tui.widgets.summary import Footer
@@ -46,7 +47,12 @@ class OverviewScreen(Screen[None]):
             name: facts.overview(run, self._rows.get(name), snapshot.pulses, now)
             for name, run in snapshot.runs.items()
         }
-        self.panel.show(list(self._rows.values()))
+        alive = [
+            snapshot.runs[name]
+            for name, row in self._rows.items()
+            if row.condition is not None and row.condition.alive
+        ]
+        self.panel.show(list(self._rows.values()), machine_words(alive, now))
 
     def on_mount(self) -> None:
         """Keys go to the table."""

@@ -50,6 +50,7 @@ class OverviewPanel(Panel):
         self.selected = ""
         self.filter = ""
         self.problem = ""
+        self.machines = ""
         self._sort = 0
         self._all: list[Overview] = []
         self._first = 0
@@ -70,9 +71,9 @@ class OverviewPanel(Panel):
             for row, words in zip(self.rows, told, strict=True)
         )]  # fmt: skip
 
-    def show(self, rows: list[Overview]) -> None:
-        """Show the newest state of all runs."""
-        self._all = rows
+    def show(self, rows: list[Overview], machines: str = "") -> None:
+        """Show the newest state of all runs, and what the machines do that they are on."""
+        self._all, self.machines = rows, machines
         self._choose()
         self.redraw()
 
@@ -148,6 +149,13 @@ class OverviewPanel(Panel):
         if warned:
             return f"{colours.SEVERITIES['warning'][0]} {warned:,} with warnings", colours.WARNING
         return ("all healthy", colours.GOOD) if self._all else ("", colours.TEXT)
+
+    def draw(self, canvas: Canvas) -> None:
+        """The same with what the machines do in the frame below."""
+        super().draw(canvas)
+        if self.machines and canvas.height >= 3:
+            said = shorten(self.machines, max(0, canvas.width - 8))
+            canvas.write(2, canvas.height - 1, f" {said} ", colours.QUIET, canvas.width - 4)
 
     def draw_content(self, canvas: Canvas, box: Box) -> None:
         """The table, a line, the verdict."""
