@@ -20,7 +20,7 @@ from tbgrad_tui.widgets.scalar_groups import Group, grouped
 from textual import events
 
 from tbgrad.log import encode
-from tbgrad.log.append import EventFileWriter
+from tests.support.events import PatientEventFileWriter as EventFileWriter
 from tests.support.logs import EPOCH
 from tests.tui.support import app_on, loaded, shown, until
 
