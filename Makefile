@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 # One module, two distributions: on Linux x86-64 the CPU build is half the download.
 TENSORFLOW ?= $(if $(filter Linux-x86_64,$(shell uname -s)-$(shell uname -m)),tensorflow-cpu,tensorflow)
 
+# Tests start hundreds of processes, each of which would compile all it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test quick lint pictures clean
 
 demo: $(VENV)/installed

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbgrad.diagnosis.history import scalar
+from tbgrad.diagnosis.stability import STANDINGS, standing
 from tbgrad.diagnosis.story import Story
 from tbgrad.log.brief import count, number
 from tbgrad.log.records import SEVERITIES
@@ -137,8 +138,9 @@ def healthy_words(row: Overview) -> str:
     if not math.isnan(row.update_ratio):
         words.append(f"update/weight {number(row.update_ratio, 2)}")
     if not math.isnan(row.stability):
+        edge = f", {STANDINGS['at']}" if standing(row.stability) == "at" else ""
         ago = f", estimated {count(row.stability_age, 'step')} ago" if row.stability_age else ""
-        words.append(f"λ/limit {number(row.stability, 2)}{ago}")
+        words.append(f"λ/limit {number(row.stability, 2)}{edge}{ago}")
     return ", ".join(words) or "as far as its loss tells: no gradients in the log"
 
 

@@ -161,13 +161,9 @@ def by_cause(story: Story | None) -> tuple[tuple[Alert, bool], ...]:
     >>> for alert, effect in by_cause(story_of(run.alerts)):
     ...     print("  " * effect + alert.rule)
     """
-    told = (story, *story.further) if story is not None else ()
-    ranks = [(each.severity == "info", not each.is_open, each.root.first_step) for each in told]
-    return tuple(
-        (alert, alert is not told[i].root)
-        for i in sorted(range(len(told)), key=ranks.__getitem__)
-        for alert in told[i].alerts
-    )
+    told = list((story, *story.further) if story is not None else ())
+    told.sort(key=lambda each: (each.severity == "info", not each.is_open, each.root.first_step))
+    return tuple((alert, alert is not each.root) for each in told for alert in each.alerts)
 
 
 def story_of(alerts: Iterable[Alert]) -> Story | None:

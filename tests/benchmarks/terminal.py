@@ -326,6 +326,10 @@ def main() -> None:
     parser.add_argument("--peer", metavar="COMMAND", help="another viewer, such as terminalboard")
     parser.add_argument("--big", type=Path, metavar="DIR", help="keeps the large log")
     options = parser.parse_args()
+    os.environ.pop(
+        "PYTHONDONTWRITEBYTECODE", None
+    )  # whoever has installed it starts what is compiled
+    subprocess.run([sys.executable, "-c", "import tbgrad_tui.screenshot"], check=True)
     for name in options.only:
         with tempfile.TemporaryDirectory() as scratch:
             kept = options.big if name == "big" and options.big else Path(scratch)

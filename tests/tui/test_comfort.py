@@ -1,5 +1,6 @@
 """What makes a day with it pleasant: news of errors, the palette, a footer to click, suspending."""
 
+import csv
 import signal
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from tbgrad_tui.widgets.summary import Footer
 from textual.widgets import Input
 from textual.widgets._toast import Toast
 
+import tbgrad
 from tbgrad.log import encode
 from tbgrad.log.append import EventFileWriter
 from tbgrad.log.records import Alert
@@ -124,3 +126,46 @@ def test_it_is_suspended_and_comes_back(run):
     assert b"\x1b[?1049h" in terminal.received[drawn:]
     terminal.send("q")
     assert terminal.ends() == 0
+
+
+async def test_a_panel_is_saved_as_a_table_and_the_screen_as_picture_and_text(run, monkeypatch):
+    monkeypatch.chdir(run)
+    app = app_on(run)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await loaded(pilot)
+        for key in ("w", "W"):
+            await pilot.press(key)
+        await pilot.press("e")  # of the layers
+        for panel in ("loss", "norm", "curvature"):
+            app.run_screen.bring(panel)
+            await pilot.pause()
+            await pilot.press("e")
+        await until(pilot, lambda: len(list(run.glob("tbgrad-*"))) == 6)
+    (picture,), (text,) = run.glob("tbgrad-*.svg"), run.glob("tbgrad-*.txt")
+    assert "dense_0/kernel" in text.read_text()
+    assert picture.read_text().startswith("<svg")
+    tables = [list(csv.DictReader(path.open())) for path in run.glob("tbgrad-*.csv")]
+    kept = tbgrad.read(run)["a"]
+    by_tag = {(row.get("tag"), int(row["step"])): float(row["value"]) for t in tables for row in t}
+    for tag in ("loss", "gradient/norm", "curvature/lambda_max"):
+        series = kept[tag]
+        assert {step for name, step in by_tag if name == tag} == set(series.steps.tolist())
+        for step, value in zip(series.steps.tolist(), series.values.tolist(), strict=True):
+            assert by_tag[tag, step] == value
+    (layers,) = (table for table in tables if "parameter" in table[0])
+    assert sorted(row["parameter"] for row in layers) == sorted(kept.names)
+    newest = kept.statistic(layers[0]["statistic"])[-1]
+    for row in layers:
+        assert float(row["value"]) == newest[kept.names.index(row["parameter"])]
+
+
+async def test_a_directory_that_cannot_be_written_is_named(run, monkeypatch):
+    monkeypatch.chdir(run)
+    app = app_on(run)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await loaded(pilot)
+        monkeypatch.chdir("/proc")
+        await pilot.press("W")
+        await until(pilot, lambda: app.screen.query(Toast))
+        (toast,) = app.screen.query(Toast)
+        assert "cannot be written" in str(toast.render())

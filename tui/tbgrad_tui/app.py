@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,19 +27,21 @@ from tbgrad_tui.poller import (
     SnapshotRead,
     name_of,
 )
+from tbgrad_tui.saving import free_path, save, save_table, save_text
 from tbgrad_tui.screens.alerts import AlertsPage
 from tbgrad_tui.screens.charts import ChartKeys
 from tbgrad_tui.screens.compare import CompareScreen
 from tbgrad_tui.screens.overview import OverviewScreen
 from tbgrad_tui.screens.page import HelpPage, Page, note_lines, unread_lines
 from tbgrad_tui.screens.run import RunScreen
-from tbgrad_tui.terminal import NETWORK_SECONDS, is_gone, is_remote, network_driver
+from tbgrad_tui.terminal import NETWORK_SECONDS, is_gone, is_remote, network_driver, quit_on_signals
 from tbgrad_tui.widgets.distributions import DistributionsPanel
 from tbgrad_tui.widgets.empty import Waiting
 from tbgrad_tui.widgets.landscape import LandscapePanel
 from tbgrad_tui.widgets.layers import LayersPanel
 from tbgrad_tui.widgets.marks import Marks
 from tbgrad_tui.widgets.overview import OverviewPanel
+from tbgrad_tui.widgets.panel import Panel, frame
 from tbgrad_tui.widgets.runs import RunsPanel
 
 
@@ -112,7 +111,7 @@ class WatchApp(ChartKeys, App[None]):
         self.run_screen.query_one(RunsPanel).logdir = self.logdir
         self._poller.start()
         self.set_interval(1.0, self._each_second)
-        self._quit_on_signals()
+        quit_on_signals(self.exit)
 
     def _each_second(self) -> None:
         if not self.is_headless and is_gone():
@@ -122,14 +121,6 @@ class WatchApp(ChartKeys, App[None]):
     def on_unmount(self) -> None:
         """Stop reading."""
         self._poller.stop()
-
-    def _quit_on_signals(self) -> None:
-        """A terminal that goes away, or a polite kill, must not leave the terminal in disorder."""
-        for name in ("SIGTERM", "SIGHUP"):
-            if hasattr(signal, name):
-                loop = asyncio.get_running_loop()
-                with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-                    loop.add_signal_handler(getattr(signal, name), self.exit)
 
     # ------------------------------------------------------------------------ what is shown
 
@@ -258,6 +249,21 @@ class WatchApp(ChartKeys, App[None]):
             self.pop_screen()
             self._show_run(name)
             self.action_alerts()
+
+    def action_save(self, ending: str) -> None:
+        """Save the screen as a picture or as text, or the panel in front as a table."""
+        panel = self.screen.focused
+        name = self.run_name if self.screen is self.run_screen else str(self.screen.id or "page")
+        path = free_path(name, ending, self.clock())
+        if ending == "svg":
+            said = save(path, lambda file: file.write(self.export_screenshot(title=name)))
+        elif ending == "txt":
+            said = save_text(path, frame(self.screen))
+        elif rows := panel.table() if isinstance(panel, Panel) else []:
+            said = save_table(path, rows)
+        else:
+            said = "nothing to save here as a table: Tab to a chart, the layers or the runs"
+        self.notify(said, timeout=6, markup=False)
 
     def action_help(self) -> None:
         """All keys."""

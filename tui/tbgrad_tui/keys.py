@@ -115,6 +115,9 @@ KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
     (
         "App",
         (
+            Key(("w",), "w", "app.save('svg')", "save the screen as a picture (SVG)"),
+            Key(("W",), "W", "app.save('txt')", "save the screen as text"),
+            Key(("e",), "e", "app.save('csv')", "save what this panel shows as a table (CSV)"),
             Key(("colon",), ":", "app.command_palette", "find what a key does, by its words"),
             Key(("ctrl+z",), "^Z", "app.suspend_process", "suspend: fg in the shell comes back"),
             Key(("question_mark", "h"), "?", "app.help", "this page", "help"),
@@ -162,6 +165,9 @@ OVERVIEW_KEYS: tuple[Key, ...] = (
     ),
     Key(("s",), "s", "sort", "by worst, name, newest or lowest loss", "sort"),
     Key(("a",), "a", "app.overview_alerts", "alerts of the run", "alerts"),
+    Key(("w",), "w", "app.save('svg')", "save the screen as a picture (SVG)"),
+    Key(("W",), "W", "app.save('txt')", "save the screen as text"),
+    Key(("e",), "e", "app.save('csv')", "save what this panel shows as a table (CSV)"),
     Key(("colon",), ":", "app.command_palette", "find what a key does, by its words"),
     Key(("ctrl+z",), "^Z", "app.suspend_process", "suspend: fg in the shell comes back"),
     Key(("question_mark", "h"), "?", "app.help", "all keys", "help"),

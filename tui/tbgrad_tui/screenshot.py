@@ -16,7 +16,7 @@ from tbgrad_tui import facts
 from tbgrad_tui.app import WatchApp
 from tbgrad_tui.chart.appearance import Appearance
 from tbgrad_tui.chart.canvas import Canvas
-from tbgrad_tui.widgets.panel import Drawing
+from tbgrad_tui.widgets.panel import Drawing, frame
 
 LOADING_SECONDS = 60.0
 DRAWING_SECONDS = 5.0
@@ -26,16 +26,6 @@ LOOK_SECONDS = 0.01
 
 Size = tuple[int, int]
 """Columns and rows."""
-
-
-def frame(app: WatchApp) -> Canvas:
-    """What the screen in front shows."""
-    width, height = app.size
-    whole = Canvas(width, height)
-    for drawing in app.screen.query(Drawing):
-        if drawing.region and all(above.display for above in drawing.ancestors_with_self):
-            whole.place(drawing.canvas, drawing.region.x, drawing.region.y)
-    return whole
 
 
 def print_once(
@@ -52,7 +42,7 @@ def print_once(
         deadline = time.monotonic() + DRAWING_SECONDS
         while not _is_drawn(app) and time.monotonic() < deadline:
             await pilot.pause(LOOK_SECONDS)
-        drawn = frame(app)
+        drawn = frame(app.screen)
         app.exit()
 
     app.run(headless=True, size=(console.width, console.height), auto_pilot=look)

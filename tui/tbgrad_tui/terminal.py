@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import re
+import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -41,6 +43,15 @@ def in_ascii(environment: Mapping[str, str] = os.environ) -> bool:
 def is_remote(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether each byte goes over a network."""
     return "SSH_CONNECTION" in environment or "SSH_TTY" in environment
+
+
+def quit_on_signals(quit: Callable[[], object]) -> None:
+    """A terminal that goes away, or a polite kill, must not leave the terminal in disorder."""
+    loop = asyncio.get_running_loop()
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+                loop.add_signal_handler(getattr(signal, name), quit)
 
 
 def network_driver() -> type[Driver] | None:

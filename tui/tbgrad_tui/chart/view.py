@@ -70,7 +70,8 @@ class View:
             ends = self._ends(scale, clock)
             start, end = start - max(0.0, end - ends[1]), end + max(0.0, ends[0] - start)
         low, high = scale.value(start), scale.value(end)
-        shortest = FEWEST * float(np.median(np.diff(clock.steps)))
+        # The least: of a long run only some steps are held.
+        shortest = FEWEST * float(np.diff(clock.steps).min())
         if high - low < shortest and factor < 1:
             return self
         return self._between(clock, low, high)

@@ -14,6 +14,7 @@ from textual.message import Message
 
 from tbgrad.reading.run import Run
 from tbgrad.reading.smoothing import smoothed
+from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
 from tbgrad_tui.chart.line import Curve
@@ -97,6 +98,23 @@ class ChartPanel(Panel):
         """Switch the axis."""
         self.log_axis = not self.log_axis
         self.redraw()
+
+    def table(self) -> list[tuple[object, ...]]:
+        """All that is held of the scalars that it is about."""
+        run = self.run
+        if run is None:
+            return []
+        rows: list[tuple[object, ...]] = [("run", "tag", "step", "wall_time", "value")]
+        for tag in self.tags():
+            if (series := facts.scalar(run, tag)) is not None:
+                columns = (series.steps, series.wall_times, series.values)
+                values = zip(*(column.tolist() for column in columns), strict=True)
+                rows += [(run.name, tag, *row) for row in values]
+        return rows if len(rows) > 1 else []
+
+    def tags(self) -> Sequence[str]:
+        """The scalars that it is about."""
+        return ()
 
     def draw(self, canvas: Canvas) -> None:
         """Draw, and know where the charts are."""

@@ -11,6 +11,7 @@ from rich.style import Style
 
 from tbgrad.log.records import CurvatureEstimate, Eigenvalue
 from tbgrad.log.share import Share
+from tbgrad.log.tags import LAMBDA_MAX, LAMBDA_MIN, NEGATIVE_FRACTION, STABILITY, TRACE
 from tbgrad.log.text import rounded
 from tbgrad.reading.estimates import age_of_estimate
 from tbgrad.reading.run import Run
@@ -47,6 +48,10 @@ class Chart:
 class CurvaturePanel(ChartPanel):
     """Eigenvalues over their limit, with error bars; where there is room, all that is known."""
 
+    def tags(self) -> tuple[str, ...]:
+        """All that is known of the curvature."""
+        return LAMBDA_MAX, LAMBDA_MIN, STABILITY, TRACE, NEGATIVE_FRACTION
+
     @property
     def titles(self) -> tuple[str, ...]:
         """Its name, with the kind of axis where there is room."""
@@ -56,7 +61,7 @@ class CurvaturePanel(ChartPanel):
         return (*self.with_axis("Curvature: λ/limit"), "Curvature", "λ/limit")
 
     def headline(self) -> tuple[str, Style]:
-        """λ over its limit, or the largest eigenvalue where none is known, newest or at the cursor.
+        """λ over its limit, else the largest eigenvalue: the newest, or that at the cursor.
 
         Grey where the newest is stale.
         """

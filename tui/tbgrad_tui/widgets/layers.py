@@ -91,6 +91,21 @@ class LayersPanel(Panel):
         fits = self.size.width >= len(full) + len(self.titles[-1]) + 9
         return full if fits else text, colours.TEXT
 
+    def table(self) -> list[tuple[object, ...]]:
+        """The newest value of every parameter that is shown, in that order."""
+        run, history, measure = self.run, self.view.history, self.view.measure
+        if run is None or history is None:
+            return []
+        step = int(history.steps[-1])
+        rows = dict.fromkeys(row for line in self.view.lines() for row in line.node.rows)
+        return [
+            ("run", "parameter", "statistic", "step", "value"),
+            *(
+                (run.name, run.names[row], measure.name, step, float(history.newest[row]))
+                for row in rows
+            ),
+        ]
+
     def draw_content(self, canvas: Canvas, box: Box) -> None:
         """Legend, rows, steps."""
         run, view = self.run, self.view
@@ -173,7 +188,7 @@ class LayersPanel(Panel):
         stretch = self.seen.first, self.seen.last
         key = run.name, *ends, run.parameters, width, id(run.manifest), measure.name, stretch
         if self._binned is None or self._binned[0] != key:
-            every = has_every_step(run) and measure.none_is_worse
+            every = has_every_step(run)  # its statistics are logged ever more rarely
             self._binned = key, bins_of(history, measure, width, every_step=every)
         return self._binned[1]
 

@@ -36,6 +36,10 @@ class LossPanel(ChartPanel):
         found = [facts.scalar(self.run, tag) for tag, *_ in SHOWN] if self.run is not None else []
         return reaches_far([np.asarray(series.values) for series in found if series is not None])
 
+    def tags(self) -> tuple[str, ...]:
+        """Both losses."""
+        return LOSS, VALIDATION_LOSS
+
     @property
     def titles(self) -> tuple[str, ...]:
         """Its name, with the kind of axis where there is room."""

@@ -24,6 +24,10 @@ class NormPanel(ChartPanel):
         """Norms of one run differ by much."""
         return True
 
+    def tags(self) -> tuple[str, ...]:
+        """The norm and its peaks."""
+        return GRADIENT_NORM, GRADIENT_NORM_MAX
+
     @property
     def titles(self) -> tuple[str, ...]:
         """Its name, with the kind of axis where there is room."""

@@ -55,6 +55,21 @@ class OverviewPanel(Panel):
         self._first = 0
         self._shown = range(0)
 
+    def table(self) -> list[tuple[object, ...]]:
+        """The runs as they are sorted and chosen, with all that is known of them in a line."""
+        head = (
+            "run", "state", "step", "steps", "loss", "norm", "update_ratio", "stability", "health",
+            "since", "headline", "advice",
+        )  # fmt: skip
+        told = [
+            (row.story.headline, row.story.advice) if row.story else ("", "") for row in self.rows
+        ]
+        return [head, *(
+            (row.name, row.condition.status if row.condition else "", row.step, row.steps, row.loss,
+             row.norm, row.update_ratio, row.stability, row.health, row.since, *words)
+            for row, words in zip(self.rows, told, strict=True)
+        )]  # fmt: skip
+
     def show(self, rows: list[Overview]) -> None:
         """Show the newest state of all runs."""
         self._all = rows

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rich.cells import cell_len
 from rich.style import Style
 from textual import events
 from textual.geometry import Region
+from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -69,6 +72,15 @@ class Drawing(Widget):
         self.redraw()
 
 
+def frame(screen: Screen[Any]) -> Canvas:
+    """What the drawings of a screen show, each in its place."""
+    whole = Canvas(*screen.size)
+    for drawing in screen.query(Drawing):
+        if drawing.region and all(above.display for above in drawing.ancestors_with_self):
+            whole.place(drawing.canvas, drawing.region.x, drawing.region.y)
+    return whole
+
+
 class Panel(Drawing, can_focus=True):
     """A drawing in a frame with a title; the frame of the focused one is bright."""
 
@@ -110,6 +122,10 @@ class Panel(Drawing, can_focus=True):
         end = canvas.write(2, 0, f" {title} ", style)
         if value and end + cell_len(value) + 4 <= canvas.width:
             canvas.write(canvas.width - 4 - cell_len(value), 0, f" {value} ", value_style)
+
+    def table(self) -> list[tuple[object, ...]]:
+        """What it shows as rows, the first of which are the names; empty where that is no table."""
+        return []
 
     def draw_scroll(self, canvas: Canvas, body: Box, first: int, rows: int, amount: int) -> None:
         """A mark in the frame for where in a long list the rows from `first` on are."""

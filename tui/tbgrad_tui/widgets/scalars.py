@@ -82,6 +82,10 @@ class ScalarsPanel(ChartPanel):
 
     # ------------------------------------------------------------------------ what is shown
 
+    def tags(self) -> Sequence[str]:
+        """All scalars."""
+        return facts.scalar_tags(self.run) if self.run is not None else ()
+
     @property
     def titles(self) -> tuple[str, ...]:
         """How many there are, of all where a filter leaves some out."""
