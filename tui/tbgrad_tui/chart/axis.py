@@ -121,7 +121,7 @@ def draw(canvas: Canvas, box: Box, plot: Box, axis: Axis) -> None:
     for at, severity in sorted(axis.alerts, key=lambda alert: -rank.index(alert[1])):
         if (x := column(axis, plot, at)) is not None:
             canvas.write(x, bottom - own_row, *colours.SEVERITIES[severity])
-            taken[x] |= not own_row
+            taken[x - 1 : x + 2] |= not own_row  # a mark touches no number
     if axis.cursor is not None and (x := column(axis, plot, axis.cursor)) is not None:
         canvas.line(x, plot.y, plot.height, "│", colours.CURSOR)
         room = box.x + box.width
