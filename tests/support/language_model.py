@@ -97,7 +97,7 @@ def write_language_model(directory: Path, steps: int = 400, every: int = 10) -> 
 
 
 def estimate(bounded: float = 41_000.0, **more: Any) -> CurvatureEstimate:
-    """An estimate for AdamW, whose limit is 126,000, with `bounded` the eigenvalue that it bounds."""
+    """An estimate for AdamW, whose limit of 126,000 bounds the eigenvalue `bounded`."""
     return CurvatureEstimate(
         eigenvalues=(Eigenvalue(410.0, 8.0), Eigenvalue(-21.0, 2.0)),
         converged=True,

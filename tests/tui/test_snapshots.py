@@ -7,7 +7,7 @@ from tbgrad.log import encode
 from tbgrad.log.append import EventFileWriter
 from tbgrad.log.records import Alert
 from tbgrad.log.share import Share
-from tbgrad.log.tags import GRADIENT_NORM, LOSS
+from tbgrad.log.tags import GRADIENT_NORM, LOSS, STABILITY
 from tests.support.language_model import SILENT, estimate, manifest, write_language_model
 from tests.support.logs import EPOCH, spectral_density, write_run
 from tests.tui.support import app_on, loaded, shown, until
@@ -50,6 +50,7 @@ def everything(tmp_path_factory):
                              negative_fraction=below)  # fmt: skip
             density = encode.density(*spectral_density(410.0))
             values = [encode.histograms(counts), encode.curvature(found), density]
+            values.append(encode.scalar(STABILITY, found.stability))
             writer.add(step, values, EPOCH + step * 0.5)
         writer.add(421, [encode.alerts(alerts)], EPOCH + 211)
     return logdir
