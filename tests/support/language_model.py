@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -90,12 +91,13 @@ def write_language_model(directory: Path, steps: int = 400, every: int = 10) -> 
             values = [encode.scalar(tag, value) for tag, value in scalars.items()]
             values.append(encode.parameters(rows))
             if step == 100:
-                values.append(encode.curvature(_estimate()))
+                values.append(encode.curvature(estimate()))
             writer.add(step, values, EPOCH + step * 0.5)
     return m
 
 
-def _estimate() -> CurvatureEstimate:
+def estimate(bounded: float = 41_000.0, **more: Any) -> CurvatureEstimate:
+    """An estimate for AdamW, whose limit of 126,000 bounds the eigenvalue `bounded`."""
     return CurvatureEstimate(
         eigenvalues=(Eigenvalue(410.0, 8.0), Eigenvalue(-21.0, 2.0)),
         converged=True,
@@ -105,5 +107,6 @@ def _estimate() -> CurvatureEstimate:
         samples=64,
         stability_threshold=126_000.0,
         threshold_formula="38 / η",
-        preconditioned=Eigenvalue(41_000.0, 600.0),
+        preconditioned=Eigenvalue(bounded, 0.015 * bounded),
+        **more,
     )

@@ -97,5 +97,6 @@ async def test_an_alert_is_gone_to_with_its_step(logdir):
         await pilot.press("enter")
         await until(pilot, lambda: "gradient of dense_2/bias" in shown(app))
         assert "step 500, 5 of 10" in shown(app)
+        assert app.view.cursor == 500  # of all charts
         await pilot.press("o", "question_mark")  # a page of notes tells the keys too
         await until(pilot, lambda: "this page" in shown(app))

@@ -216,3 +216,18 @@ def test_a_constant_series_is_in_the_middle():
     assert scale.place(np.array([4.0]))[0] == pytest.approx(0.5)
     scale = scale_for([np.full(9, 4.0)], log=True)
     assert scale.place(np.array([4.0]))[0] == pytest.approx(0.5)
+
+
+def test_a_band_is_a_tint_between_two_values_and_what_is_beyond_the_axis_is_not_drawn():
+    def tinted(band):
+        canvas = Canvas(40, 21)
+        steps = np.arange(5)
+        draw_chart(canvas, canvas.box, [Curve(steps, np.linspace(0.0, 2.0, 5))], band=band)
+        inks = [ink(colours.BAND + style) for style in (colours.MAIN, colours.GRID, colours.PLAIN)]
+        behind = np.isin(canvas.inks, inks)
+        assert (behind.any(axis=1) == behind[:, 8:].all(axis=1)).all()  # behind the curve too
+        return np.flatnonzero(behind.any(axis=1)).tolist()
+
+    assert tinted((0.9, 1.1)) == [9, 10]  # of 20 rows from 2 down to 0
+    assert tinted((1.5, 9.0)) == list(range(6))
+    assert tinted((3.0, 4.0)) == []

@@ -6,9 +6,10 @@ import pytest
 from tbgrad.log import encode
 from tbgrad.log.append import EventFileWriter
 from tbgrad.log.records import Alert
-from tbgrad.log.tags import GRADIENT_NORM, LOSS
-from tests.support.language_model import SILENT, manifest, write_language_model
-from tests.support.logs import EPOCH, write_run
+from tbgrad.log.share import Share
+from tbgrad.log.tags import GRADIENT_NORM, LOSS, STABILITY
+from tests.support.language_model import SILENT, estimate, manifest, write_language_model
+from tests.support.logs import EPOCH, spectral_density, write_run
 from tests.tui.support import app_on, loaded, shown, until
 
 
@@ -44,7 +45,13 @@ def everything(tmp_path_factory):
             sizes = np.abs(rng.standard_normal((297, 200))) * 10 ** rng.uniform(-4, -2, (297, 1))
             for row, values in enumerate(sizes * rng.choice([-1, 1], sizes.shape)):
                 np.add.at(counts[row], np.searchsorted(bins.bounds[:, 1], values, "right"), 1)
-            writer.add(step, [encode.histograms(counts)], EPOCH + step * 0.5)
+            below = Share.between(0.3, 0.36)
+            found = estimate(3e4 * (step - 400) ** 0.5, trace=900.0 + step, trace_error=40.0,
+                             negative_fraction=below)  # fmt: skip
+            density = encode.density(*spectral_density(410.0))
+            values = [encode.histograms(counts), encode.curvature(found), density]
+            values.append(encode.scalar(STABILITY, found.stability))
+            writer.add(step, values, EPOCH + step * 0.5)
         writer.add(421, [encode.alerts(alerts)], EPOCH + 211)
     return logdir
 

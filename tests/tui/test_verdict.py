@@ -147,11 +147,11 @@ def test_cost_spread_and_charts_are_those_of_the_estimates(tmp_path):
     run = read(tmp_path)["."]
     steps, estimates = run[CURVATURE].steps, list(run[CURVATURE].values)
     told = [text for text, _ in cost_words(run, estimates)]
-    assert told == ["cost 12 products, 0.5 s", "3 took 1.5 s, 15 % of the run"]
+    assert told == ["cost 12 products, 0.5 s", "3 estimates took 1.5 s, 15 % of the run"]
     told = [text for text, _ in spread_words(steps.tolist(), estimates)]
     assert told == [
         "above zero 62.0 % (60.0 to 64.0) at step 100",
-        "below 15 % (10 to 20) at step 0",
+        "below zero 15 % (10 to 20) at step 0",
         "trace 100.0 ± 4.0 at step 0",
     ]
     ratio, extremes, below, trace = charts_of(run, steps, estimates)

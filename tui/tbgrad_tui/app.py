@@ -286,6 +286,7 @@ class WatchApp(ChartKeys, App[None]):
         if name != self.run_name:
             self._show_run(name)
         self.run_screen.go_to(alert)
+        self.cursor_to(alert.first_step)
 
     def action_notes(self) -> None:
         """Notes of the monitor of this run."""

@@ -85,7 +85,6 @@ KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
             Key(("l",), "l", "log", "logarithmic or linear axis of this panel", "log"),
         ),
     ),
-    ("All charts at once", CHART_KEYS),
     (
         "Read",
         (
@@ -112,6 +111,7 @@ KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
             Key(("f",), "f", "layers('fold_all')", "fold all blocks, or open all"),
         ),
     ),
+    ("All charts at once", CHART_KEYS),
     (
         "App",
         (

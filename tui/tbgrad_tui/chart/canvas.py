@@ -102,6 +102,12 @@ class Canvas:
         self.codes[place] = ord(character)
         self.inks[place] = ink(style)
 
+    def tint(self, box: Box, style: Style) -> None:
+        """Put a background behind every cell of `box` that has none."""
+        place = np.s_[max(0, box.y) : box.y + box.height, max(0, box.x) : box.x + box.width]
+        for number in np.unique(self.inks[place]).tolist():
+            self.inks[place][self.inks[place] == number] = ink(style + _styles[number])
+
     def paint(self, x: int, y: int, codes: NDArray[np.uint32], inks: NDArray[np.int16]) -> None:
         """Copy a block of cells whose code is not 0 to (x, y)."""
         height = max(0, min(codes.shape[0], self.height - y))

@@ -67,12 +67,14 @@ def draw_chart(
     *,
     log: bool = False,
     level: float | None = None,
+    band: tuple[float, float] | None = None,
     over_steps: bool = True,
     axis: Axis | None = None,
 ) -> Box | None:
     """Draw `curves`, the last one in front, with axes into `box`; where they are, without the axes.
 
-    A `level` is a horizontal line; it widens the axis only where the curves stay readable. What is
+    A `level` is a horizontal line; it widens the axis only where the curves stay readable. A `band`
+    is a tint between two values, of what of it is on the axis. What is
     not `over_steps` has numbers of any kind on its horizontal axis. Of values over steps the few
     that would flatten the others are marked at the edge. An `axis` is one that others share.
     """
@@ -88,11 +90,17 @@ def draw_chart(
         last = max(curve.steps[-1].item() for curve in there)
         axis = axis_over(first, last, kind="step" if over_steps else "number")
     with np.errstate(over="ignore", invalid="ignore"):
-        return _draw(canvas, box, there, log, level, axis)
+        return _draw(canvas, box, there, log, level, band, axis)
 
 
 def _draw(
-    canvas: Canvas, box: Box, curves: Sequence[Curve], log: bool, level: float | None, axis: Axis
+    canvas: Canvas,
+    box: Box,
+    curves: Sequence[Curve],
+    log: bool,
+    level: float | None,
+    band: tuple[float, float] | None,
+    axis: Axis,
 ) -> Box:
     vertical = _vertical_scale(curves, log, level, clipped=axis.kind != "number")
     below = 2 if axis.alerts and box.height >= ALERT_ROWS else 1
@@ -110,6 +118,8 @@ def _draw(
         if curve.letter:
             shift = at * LETTER_EVERY // len(curves)
             _draw_letters(canvas, plot, curve, axis.scale, vertical, shift)
+    if band is not None:
+        _draw_band(canvas, plot, vertical, band)
     return plot
 
 
@@ -147,6 +157,13 @@ def _draw_vertical_axis(
             plot.x - margin, plot.y + y, label.rjust(margin - 1), colours.QUIET, margin - 1
         )
         canvas.write(plot.x - 1, plot.y + y, "┤", colours.AXIS)
+
+
+def _draw_band(canvas: Canvas, plot: Box, scale: Scale, band: tuple[float, float]) -> None:
+    low, high = max(band[0], scale.low), min(band[1], scale.high)
+    if low <= high:
+        top, bottom = _row(scale, high, plot.height), _row(scale, low, plot.height)
+        canvas.tint(Box(plot.x, plot.y + top, plot.width, bottom - top + 1), colours.BAND)
 
 
 def _draw_level(canvas: Canvas, plot: Box, scale: Scale, level: float) -> None:

@@ -77,6 +77,10 @@ class ChartKeys:
         """Move the cursor over a share of what is seen, at least to the next record."""
         self.look(self.view.moved(self._clock(), share))
 
+    def cursor_to(self: Any, step: int) -> None:
+        """Put the cursor on a step, and go to where it is seen."""
+        self.look(replace(self.view, cursor=step).following(self._clock()))
+
     def action_cursor_off(self: Any) -> None:
         """Without a cursor."""
         self.look(replace(self.view, cursor=None))

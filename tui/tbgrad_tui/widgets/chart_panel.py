@@ -129,13 +129,14 @@ class ChartPanel(Panel):
         *,
         log: bool = False,
         level: float | None = None,
+        band: tuple[float, float] | None = None,
     ) -> None:
         """Draw curves of the run over the axis that all charts share."""
         run = self.run
         assert run is not None
         self.timed(
             canvas, box, [(seen_clock(run, self.view), curve) for curve in curves],
-            log=log, level=level, alerts=alert_steps(run),
+            log=log, level=level, band=band, alerts=alert_steps(run),
         )  # fmt: skip
 
     def timed(self, canvas: Canvas, box: Box, curves: Sequence[Timed], **how: Any) -> None:

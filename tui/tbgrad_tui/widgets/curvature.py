@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.style import Style
 
+from tbgrad.diagnosis.settings import AlertSettings
+from tbgrad.diagnosis.stability import NEAR
 from tbgrad.log.records import CurvatureEstimate, Eigenvalue
 from tbgrad.log.share import Share
 from tbgrad.log.tags import LAMBDA_MAX, LAMBDA_MIN, NEGATIVE_FRACTION, STABILITY, TRACE
@@ -37,11 +39,13 @@ COLUMN = 60
 
 @dataclass(frozen=True)
 class Chart:
-    """One chart of the panel: names of its curves, these, and a level that matters to them."""
+    """One chart of the panel: names of its curves, these, a level that matters to them, and a band
+    about it."""
 
     names: Words
     curves: Sequence[Curve]
     level: float | None = None
+    band: tuple[float, float] | None = None
     over_steps: bool = True
 
 
@@ -117,7 +121,8 @@ class CurvaturePanel(ChartPanel):
             box = box.inside(0, 1, 0, 0)
         log = self.log_axis or not chart.over_steps
         if chart.over_steps:
-            self.chart(canvas, box, chart.curves, log=log, level=chart.level)
+            level, band = chart.level, chart.band
+            self.chart(canvas, box, chart.curves, log=log, level=level, band=band)
         else:
             draw_chart(canvas, box, chart.curves, log=log, over_steps=False)
 
@@ -139,9 +144,10 @@ def charts_of(
         style = colours.PRECONDITIONED if estimates[-1].preconditioned else colours.MAIN
         what = "preconditioned λmax" if estimates[-1].preconditioned else "λmax"
         names = [(f"{what} / limit", style), ("╌ unstable above 1", colours.THRESHOLD)]
+        names.append((" at the edge ", colours.BAND + colours.THRESHOLD))
         known = np.isfinite(ratio)
         curve = Curve(steps[known], ratio[known], style, errors[known], doubtful[known], True)
-        charts.append(Chart(names, [curve], 1.0))
+        charts.append(Chart(names, [curve], 1.0, (NEAR, AlertSettings.stability)))
     extremes = [
         _eigenvalues(steps, [e.lambda_min for e in estimates], colours.SECOND, doubtful),
         _eigenvalues(steps, [e.lambda_max for e in estimates], colours.MAIN, doubtful),

@@ -63,7 +63,10 @@ def spread_words(steps: Sequence[int], estimates: Sequence[CurvatureEstimate]) -
     told = set()
     for step, estimate in zip(reversed(steps), reversed(estimates), strict=True):
         at = "" if estimate is estimates[-1] else f" at step {step:,}"
-        shares = (("above zero", estimate.minimum_ratio), ("below", estimate.negative_fraction))
+        shares = (
+            ("above zero", estimate.minimum_ratio),
+            ("below zero", estimate.negative_fraction),
+        )
         for label, share in shares:
             if share is not None and label not in told:
                 told.add(label)
@@ -85,5 +88,5 @@ def cost_words(run: Run, estimates: Sequence[CurvatureEstimate]) -> Words:
     lasted = run.last_wall_time - min(starts, default=math.inf)
     if len(estimates) > 1 and spent > 0:
         share = f", {percent(spent / lasted)} of the run" if lasted > spent else ""
-        words.append((f"{len(estimates):,} took {duration(spent)}{share}", colours.QUIET))
+        words.append((f"{len(estimates):,} estimates took {duration(spent)}{share}", colours.QUIET))
     return words

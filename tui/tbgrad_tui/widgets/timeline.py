@@ -159,6 +159,7 @@ def draw_timed(
     *,
     log: bool = False,
     level: float | None = None,
+    band: tuple[float, float] | None = None,
     alerts: Sequence[tuple[int, str]] = (),
     own: bool = False,
 ) -> Plotted | None:
@@ -190,7 +191,7 @@ def draw_timed(
         places = clocks[-1].x(np.array([step for step, _ in alerts]), view.kind).tolist()
         marks = [(at, severity) for at, (_, severity) in zip(places, alerts, strict=True)]
         axis = replace(axis, alerts=[mark for mark in marks if low <= mark[0] <= high])
-    plot = draw_chart(canvas, box, seen, log=log, level=level, axis=axis)
+    plot = draw_chart(canvas, box, seen, log=log, level=level, band=band, axis=axis)
     return Plotted(plot, axis, clocks[-1]) if plot is not None else None
 
 
