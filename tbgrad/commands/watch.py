@@ -45,6 +45,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         action="store_true",
         help="ring, notify and name the window when a run has a new error",
     )
+    watch.add_argument(
+        "--reset",
+        action="store_true",
+        help="forget how this directory was looked at last: order, axes, marks",
+    )
     watch.set_defaults(run_command=run)
 
 
@@ -68,5 +73,6 @@ def run(options: argparse.Namespace) -> int:
         light=options.light,
         ascii=options.ascii,
         bell=options.bell,
+        reset=options.reset,
     )
     return status

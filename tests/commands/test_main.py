@@ -189,7 +189,14 @@ def test_demo_and_watch_are_given_what_was_asked(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "tbgrad_tui", app)
     monkeypatch.setattr("sys.stdin", TerminalStream())
     monkeypatch.setattr("sys.stdout", TerminalStream())
-    usual = {"pattern": "*", "once": False, "light": None, "ascii": False, "bell": False}
+    usual = {
+        "pattern": "*",
+        "once": False,
+        "light": None,
+        "ascii": False,
+        "bell": False,
+        "reset": False,
+    }
     assert main.main(["watch", str(tmp_path / "later")]) == 5
     assert calls[2] == (str(tmp_path / "later"), usual)
     assert main.main(["watch", "--light", "--ascii", "--run", "a*", "x", "y"]) == 5

@@ -33,6 +33,7 @@ class Terminal:
         self._stream = pyte.ByteStream(self.screen)
         self.received = b""
         size = {"COLUMNS": str(columns), "LINES": str(rows), "TERM": "xterm-256color"}
+        state = {"XDG_STATE_HOME": os.devnull}  # nothing is kept of how a test looked at its log
         self._terminal, inner = pty.openpty()
         fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.child = subprocess.Popen(
@@ -40,7 +41,7 @@ class Terminal:
             stdin=inner,
             stdout=inner,
             stderr=inner,
-            env=os.environ | size,
+            env=os.environ | size | state,
             start_new_session=True,
         )
         os.close(inner)

@@ -25,6 +25,7 @@ def watch(
     light: bool | None = None,
     ascii: bool = False,
     bell: bool = False,
+    reset: bool = False,
 ) -> int:
     """Show the runs below `logdir`, or several, until the user quits; the status for the shell.
 
@@ -38,6 +39,7 @@ def watch(
         light: colours for a light background, or for a dark one; by default the terminal is asked.
         ascii: draw with ASCII alone, as where the language is C.
         bell: ring, notify (OSC 9) and name the window when a run has a new error.
+        reset: begin as if this directory had never been looked at.
     """
     import os
     import sys
@@ -82,7 +84,11 @@ def watch(
         print_once(logdir, console, appearance, pattern)
         return 0
     from tbgrad_tui.app import WatchApp
+    from tbgrad_tui.memory import path_of
 
-    app = WatchApp(logdir, pattern=pattern, appearance=appearance, bell=bell)
+    memory = path_of(logdir)
+    if reset:
+        memory.unlink(missing_ok=True)
+    app = WatchApp(logdir, pattern=pattern, appearance=appearance, bell=bell, memory=memory)
     app.run()
     return app.return_code or 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -19,6 +19,7 @@ from tbgrad_tui.alarms import Alarms
 from tbgrad_tui.chart.appearance import Appearance
 from tbgrad_tui.chart.canvas import set_appearance
 from tbgrad_tui.commands import KeyCommands
+from tbgrad_tui.memory import keep, recall
 from tbgrad_tui.poller import (
     HANGING_SECONDS,
     POLL_SECONDS,
@@ -26,7 +27,7 @@ from tbgrad_tui.poller import (
     Snapshot,
     SnapshotRead,
     name_of,
-)
+)  # fmt: skip
 from tbgrad_tui.saving import free_path, save, save_table, save_text
 from tbgrad_tui.screens.alerts import AlertsPage
 from tbgrad_tui.screens.charts import ChartKeys
@@ -51,7 +52,7 @@ class WatchApp(ChartKeys, App[None]):
     Only runs whose name matches `pattern` are shown. `clock` tells the time in seconds since the
     epoch; tests and screenshots set it. A log that does not answer for `hanging_seconds` is said to
     be silent. `appearance` says what the terminal is like. With `bell` the terminal tells of errors
-    that are new.
+    that are new. How runs are looked at is kept in the file `memory`, where one is given.
     """
 
     TITLE = "tbgrad"
@@ -69,6 +70,7 @@ class WatchApp(ChartKeys, App[None]):
         pattern: str = "*",
         appearance: Appearance | None = None,
         bell: bool = False,
+        memory: Path | None = None,
     ) -> None:
         self.appearance = appearance or Appearance()  # the styles ask for it at once
         set_appearance(self.appearance)
@@ -84,16 +86,12 @@ class WatchApp(ChartKeys, App[None]):
         self.overview_screen = OverviewScreen(self.marks)
         self.compare_screen = CompareScreen()
         self._greeted = False
-        self._alarms, self._bell = Alarms(), bell
+        self._alarms, self._bell, self._memory = Alarms(), bell, memory
         self.theme = "textual-light" if self.appearance.light else "textual-dark"
         self._poller = Poller(
-            logdir,
-            lambda read: self.post_message(SnapshotRead(read)),
-            hanging_seconds,
-            clock,
-            pattern,
-            NETWORK_SECONDS if is_remote() else POLL_SECONDS,
-        )
+            logdir, lambda read: self.post_message(SnapshotRead(read)), hanging_seconds, clock,
+            pattern, NETWORK_SECONDS if is_remote() else POLL_SECONDS,
+        )  # fmt: skip
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Colours of what is not drawn on a canvas, by the names that the styles use."""
@@ -109,6 +107,7 @@ class WatchApp(ChartKeys, App[None]):
         self.run_screen.query_one(DistributionsPanel).shades = self.shades
         self.run_screen.query_one(LandscapePanel).shades = self.shades
         self.run_screen.query_one(RunsPanel).logdir = self.logdir
+        recall(self, self._memory)
         self._poller.start()
         self.set_interval(1.0, self._each_second)
         quit_on_signals(self.exit)
@@ -118,9 +117,11 @@ class WatchApp(ChartKeys, App[None]):
             self.exit()
         self.show_time()
 
-    def on_unmount(self) -> None:
-        """Stop reading."""
+    def exit(self, *arguments: Any, **options: Any) -> None:
+        """Stop reading, and keep how the runs were looked at."""
         self._poller.stop()
+        keep(self, self._memory)
+        super().exit(*arguments, **options)
 
     # ------------------------------------------------------------------------ what is shown
 
@@ -144,8 +145,8 @@ class WatchApp(ChartKeys, App[None]):
         self._tell_of_errors()
 
     def _tell_of_errors(self) -> None:
-        loading = self.snapshot.loading is not None
-        for alarm in self._alarms.news(self.snapshot.runs, loading=loading):
+        shown = self.snapshot
+        for alarm in self._alarms.news(shown.runs, loading=shown.loading is not None):
             if self._bell and self._driver is not None:
                 self._driver.write(alarm.sequences())
             if alarm.run != self.run_name or self.screen is not self.run_screen:

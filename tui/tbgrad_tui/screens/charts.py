@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from tbgrad.reading.directory import Closer
-from tbgrad.reading.run import Run
 from tbgrad_tui.chart.axis import Clock
 from tbgrad_tui.chart.view import View
 from tbgrad_tui.screens.compare import CompareScreen
@@ -19,25 +18,13 @@ from tbgrad_tui.widgets.timeline import NO_CLOCK, clock_of, seen_clock
 KINDS = {"step": "steps", "relative": "time since the start", "wall": "time of day"}
 
 
-class _App(Protocol):
-    view: View
-    screen: Any
-    run_screen: Any
-    run_shown: Run | None
-
-    def batch_update(self) -> Any: ...
-    def notify(self, message: str, *, timeout: float) -> None: ...
-    def look(self, view: View) -> None: ...
-    def ask_closer(self) -> None: ...
-
-
 class ChartKeys:
     """Actions of the app: one cursor, one stretch and one kind of axis for all charts."""
 
     view = View()
     _asked: tuple[str, int | None, int | None] = ("", None, None)
 
-    def look(self: _App, view: View) -> None:
+    def look(self: Any, view: View) -> None:
         """Show another view in all charts of a run, and of those that are compared."""
         if view.cursor != self.view.cursor:
             self.run_screen.query_one(DistributionsPanel).step = view.cursor

@@ -51,7 +51,7 @@ class OverviewPanel(Panel):
         self.filter = ""
         self.problem = ""
         self.machines = ""
-        self._sort = 0
+        self.order = next(iter(SORTS))
         self._all: list[Overview] = []
         self._first = 0
         self._shown = range(0)
@@ -79,7 +79,8 @@ class OverviewPanel(Panel):
 
     def sort(self) -> None:
         """By what comes next."""
-        self._sort = (self._sort + 1) % len(SORTS)
+        orders = list(SORTS)
+        self.order = orders[(orders.index(self.order) + 1) % len(orders)]
         self._choose()
         self.redraw()
 
@@ -126,7 +127,7 @@ class OverviewPanel(Panel):
             rows = [row for row in rows if chosen(row.name, row.hparams)]
         except ValueError as error:
             self.problem = str(error)
-        self.rows = sorted(rows, key=list(SORTS.values())[self._sort])
+        self.rows = sorted(rows, key=SORTS[self.order])
         pinned = [row for row in self._all if row.name == self.marks.pinned]
         self.rows = pinned + [row for row in self.rows if row not in pinned]
         if self.selected not in [row.name for row in self.rows]:
@@ -138,7 +139,7 @@ class OverviewPanel(Panel):
         amount = count(len(self.rows), "run")
         if len(self.rows) < len(self._all):
             amount = f"{len(self.rows):,} of {count(len(self._all), 'run')}"
-        return f"Overview: {amount}, {list(SORTS)[self._sort]}", f"Overview: {amount}", "Overview"
+        return f"Overview: {amount}, {self.order}", f"Overview: {amount}", "Overview"
 
     def headline(self) -> tuple[str, Style]:
         """How many are ill."""
