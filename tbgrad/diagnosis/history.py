@@ -39,21 +39,24 @@ def scalar(run: Run, tag: str) -> Series | None:
     return series if series.kind is Kind.SCALAR and len(series) else None
 
 
-def history(run: Run) -> Iterator[Steps | Record]:
-    """All that rules look at, in order: every step ahead of the record that was logged there."""
-    stretches = _Stretches(run)
-    for record in records(run):
+def history(run: Run, after: int = -1) -> Iterator[Steps | Record]:
+    """All that rules look at, in order: every step ahead of the record that was logged there.
+
+    Of a run whose steps up to `after` were shown before what is behind them.
+    """
+    stretches = _Stretches(run, after)
+    for record in records(run, after):
         yield from stretches.until(record.step)
         yield record
     yield from stretches.until(None)
 
 
-def records(run: Run) -> Iterator[Record]:
-    """What a run logged, step by step."""
+def records(run: Run, after: int = -1) -> Iterator[Record]:
+    """What a run logged behind a step, step by step."""
     packed = run.get(PARAMETERS)
     curvature = run.get(CURVATURE)
     scalars = {
-        tag: dict(zip(series.steps.tolist(), series.values.tolist(), strict=True))
+        tag: dict(zip(*(part.tolist() for part in _behind(series, after)), strict=True))
         for tag in RULE_SCALARS
         if (series := scalar(run, tag)) is not None
     }
@@ -62,10 +65,12 @@ def records(run: Run) -> Iterator[Record]:
     rows: dict[int, NDArray[np.float32]] = {}
     if packed is not None and run.manifest is not None:
         known = len(run.manifest.parameters)
-        rows = dict(zip(packed.steps.tolist(), packed.values[:, :known], strict=True))
-    estimates = (
-        dict(zip(curvature.steps.tolist(), curvature.values, strict=True)) if curvature else {}
-    )
+        steps, tables = _behind(packed, after)
+        rows = dict(zip(steps.tolist(), tables[:, :known], strict=True))
+    estimates: dict[int, Any] = {}
+    if curvature:
+        steps, found_estimates = _behind(curvature, after)
+        estimates = dict(zip(steps.tolist(), found_estimates, strict=True))
     covered = _covered(run)
     for step in sorted({*rows, *estimates, *(s for by_step in scalars.values() for s in by_step)}):
         found = {tag: by_step[step] for tag, by_step in scalars.items() if step in by_step}
@@ -80,6 +85,12 @@ def records(run: Run) -> Iterator[Record]:
             manifest=run.manifest,
             curvature=estimates.get(step),
         )
+
+
+def _behind(series: Series, step: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Steps and values behind a step."""
+    first = int(np.searchsorted(series.steps, step, side="right"))
+    return series.steps[first:], series.values[first:]
 
 
 _OF_STEPS = (*EVERY_STEP, GRADIENT_NORM_MAX)
@@ -103,7 +114,7 @@ class _Stretches:
     records of the steps of a bucket.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, after: int = -1) -> None:
         series = run.get(STEPS)
         self._run = run
         self._at = 0
@@ -120,6 +131,7 @@ class _Stretches:
         if any(each.buckets is not None for each in (self._series, *self._scalars.values())):
             self._buckets = _bucket_records(run, self._series, self._scalars)
             self._firsts = np.array([record.first_step for record in self._buckets], np.int64)
+        self._at = int(np.searchsorted(self._firsts, after, side="right"))
 
     def until(self, step: int | None) -> Iterator[Steps | Record]:
         """Those up to this step that were not handed out yet; of None all."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from tbgrad.diagnosis import needs
 from tbgrad.diagnosis.engine import Diagnosis
 from tbgrad.diagnosis.history import history, scalar
@@ -15,7 +17,7 @@ from tbgrad.diagnosis.rules import RULE_NAMES, RULES
 from tbgrad.diagnosis.settings import AlertSettings
 from tbgrad.diagnosis.story import Story, in_order, story_of
 from tbgrad.log.records import SEVERITIES, Alert, Manifest
-from tbgrad.log.tags import ALERTS, CURVATURE, PARAMETERS, Kind
+from tbgrad.log.tags import ALERTS, CURVATURE, PARAMETERS, STEPS, Kind
 from tbgrad.reading.run import Run
 
 
@@ -51,14 +53,63 @@ def judge(
     if settings is not None:
         alerts, failed = _replayed(run, settings, rules)
         return _judged(run, newest(alerts), _not_judged(run, RULE_NAMES, failed))
-    series = run.get(ALERTS)
-    logged: list[Alert] = []
-    if series is not None and series.kind is Kind.ALERTS:
-        logged = [alert for alerts in series.values for alert in alerts]
-    here = unwatched(run.manifest, logged)
-    replayed, failed = _replayed(run, None, [rule for rule in rules if rule.name in here])
-    began = run.manifest.first_step if run.manifest is not None else 0
-    return _judged(run, newest([*logged, *replayed], began), _not_judged(run, here, failed))
+    return Judge(rules).judge(run)
+
+
+class Judge:
+    """Judges a run again and again while it grows: what is new alone goes through the rules.
+
+    >>> judge = Judge()
+    >>> for run in states_of_the_same_run:
+    ...     print(judge.judge(run).story)
+    """
+
+    def __init__(self, rules: Sequence[Rule] = RULES) -> None:
+        self._rules = rules
+        self._diagnosis = Diagnosis(None, ())
+        self._states: dict[tuple[str, int], Alert] = {}
+        self._shown: tuple[object, ...] = ()
+        self._after = -1
+
+    def judge(self, run: Run) -> Judgement:
+        """As `judge`, of a newer state of the run."""
+        series = run.get(ALERTS)
+        logged: list[Alert] = []
+        if series is not None and series.kind is Kind.ALERTS:
+            logged = [alert for alerts in series.values for alert in alerts]
+        here = unwatched(run.manifest, logged)
+        replayed = self._follow(run, here) if here else ()
+        failed = self._diagnosis.failures if here else []
+        began = run.manifest.first_step if run.manifest is not None else 0
+        return _judged(run, newest([*logged, *replayed], began), _not_judged(run, here, failed))
+
+    def _follow(self, run: Run, names: set[str]) -> Iterable[Alert]:
+        """What the rules of these names find; anew where what was shown to them has changed."""
+        if not self._shown or self._shown != self._held(run, names):
+            rules = [rule for rule in self._rules if rule.name in names]
+            self._diagnosis, self._states, self._after = Diagnosis(None, rules), {}, -1
+        for part in history(run, self._after):
+            if isinstance(part, Record):
+                told, last = self._diagnosis.update(part), part.step
+            else:
+                told, last = self._diagnosis.add_steps(part, run.manifest), part.last_step
+            self._states |= {alert.key: alert for alert in told}
+            self._after = max(self._after, last)
+        self._shown = self._held(run, names)
+        return (self._states | {alert.key: alert for alert in self._diagnosis.open}).values()
+
+    def _held(self, run: Run, names: set[str]) -> tuple[object, ...]:
+        """What tells whether the run is as it was up to the step that the rules have seen."""
+        held: list[object] = [run.manifest, frozenset(names), run.name]
+        for tag in (*RULE_SCALARS, PARAMETERS, CURVATURE, STEPS):
+            series = scalar(run, tag) if tag in RULE_SCALARS else run.get(tag)
+            if series is None or not len(series):
+                continue
+            if series.buckets is not None:
+                return ()  # what was merged since cannot be told from what was not
+            count = int(np.searchsorted(series.steps, self._after, side="right"))
+            held.append((tag, series.replaced, count) if count else None)
+        return tuple(each for each in held if each is not None)
 
 
 def _judged(run: Run, alerts: Iterable[Alert], not_judged: tuple[str, ...]) -> Judgement:

@@ -10,8 +10,8 @@ import pytest
 
 from tbgrad.diagnosis import Diagnosis
 from tbgrad.diagnosis.history import history
-from tbgrad.diagnosis.record import called
-from tbgrad.diagnosis.replay import judge, retold
+from tbgrad.diagnosis.record import Record, called
+from tbgrad.diagnosis.replay import Judge, judge, retold
 from tbgrad.log import encode
 from tbgrad.log.append import EventFileWriter
 from tbgrad.log.records import STATISTICS
@@ -19,6 +19,7 @@ from tbgrad.log.steps import Steps
 from tbgrad.monitoring.step_log import StepLog
 from tbgrad.reading.columns import Limits
 from tbgrad.reading.directory import LogDirectory, read
+from tests.support.events import PatientEventFileWriter
 from tests.support.logs import manifest
 
 MANIFEST = manifest(2)
@@ -91,3 +92,45 @@ def test_the_loss_of_another_writer_is_judged_by_the_name_it_has_there(
     assert found["nonfinite"].first_step == 151
     assert found["exploding_gradient"].first_step == 0
     assert called("val_loss", [tag]) is None
+
+
+def test_a_run_that_grows_is_judged_as_if_it_were_judged_anew(tmp_path: Path) -> None:
+    """Also where a value comes late, for a step that the rules have seen, and after a restart."""
+    following, log = Judge(), LogDirectory(tmp_path, bounded=False)
+    rng, alerts, shares = np.random.default_rng(0), set(), []
+    with PatientEventFileWriter(tmp_path) as writer:
+        writer.add(0, [encode.manifest(MANIFEST)], 1e9)
+        for at in range(1, 260):
+            step = at if at <= 220 else at - 60  # set back to a checkpoint
+            lost = 150 < at <= 220
+            table = rng.lognormal(size=(ROWS, len(STATISTICS))).astype(np.float32)
+            loss = math.nan if at > 180 and lost else 1e4 if lost else 2.0 / step
+            values = [encode.scalar("loss", loss), encode.scalar("gradient/norm", rng.lognormal())]
+            writer.add(step, [*values, encode.parameters(table)], 1e9 + at)
+            if at % 50 == 0:
+                writer.flush()
+                log.poll()
+                following.judge(log.runs["."])
+                writer.add(step - 3, [encode.scalar("val_loss", 1.0)], 1e9 + at)
+            if at % 7 == 0:
+                writer.flush()
+                log.poll()
+                run = log.runs["."]
+                before = following._after
+                assert following.judge(run) == judge(run)
+                alerts |= {alert.rule for alert in judge(run).alerts}
+                shares.append(len(list(history(run, before))) / len(list(history(run))))
+    assert {"nonfinite", "loss_diverging"} <= alerts
+    assert np.median(shares) < 0.1, "all is shown to the rules again and again"
+
+
+def test_what_is_behind_a_step_is_the_rest_of_all(tmp_path: Path) -> None:
+    write(tmp_path, steps(300, bad=137))
+    run = read(tmp_path)["."]
+    whole = list(history(run))
+    rest = list(history(run, 100))
+    assert [_place(part) for part in whole if _place(part)[0] > 100] == [_place(p) for p in rest]
+
+
+def _place(part: Steps | Record) -> tuple[int, int]:
+    return (part.step, part.step) if isinstance(part, Record) else (part.first_step, part.last_step)

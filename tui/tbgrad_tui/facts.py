@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tbgrad.diagnosis import STANDINGS, standing
 from tbgrad.diagnosis.overview import Overview, overview_of
-from tbgrad.diagnosis.replay import Judgement, judge
+from tbgrad.diagnosis.replay import Judge, Judgement, judge
 from tbgrad.diagnosis.story import Story
 from tbgrad.log.decode import decode_density
 from tbgrad.log.records import Alert, CurvatureEstimate, Damage
@@ -48,7 +48,7 @@ Fact = TypeVar("Fact")
 def once_a_run(compute: Callable[[Run], Fact]) -> Callable[[Run], Fact]:
     """`compute`, once for each run, from any thread. A newer state of a run is another object.
 
-    `of.known` says whether it was computed.
+    `of.known` says whether it was computed; `of.tell` takes it from who has computed it otherwise.
     """
     known: dict[int, tuple[weakref.ref[Run], Fact]] = {}
 
@@ -56,15 +56,22 @@ def once_a_run(compute: Callable[[Run], Fact]) -> Callable[[Run], Fact]:
     def of(run: Run) -> Fact:
         key = id(run)  # a run cannot be hashed
         entry = known.get(key)
-        if entry is None or entry[0]() is not run:
-            entry = known[key] = (weakref.ref(run, lambda _: known.pop(key, None)), compute(run))
-        return entry[1]
+        if entry is not None and entry[0]() is run:
+            return entry[1]
+        fact = compute(run)
+        tell(run, fact)
+        return fact
 
     def is_known(run: Run) -> bool:
         entry = known.get(id(run))
         return entry is not None and entry[0]() is run
 
+    def tell(run: Run, fact: Fact) -> None:
+        key = id(run)
+        known[key] = (weakref.ref(run, lambda _: known.pop(key, None)), fact)
+
     of.known = is_known  # type: ignore[attr-defined]
+    of.tell = tell  # type: ignore[attr-defined]
     return of
 
 
@@ -72,6 +79,11 @@ def once_a_run(compute: Callable[[Run], Fact]) -> Callable[[Run], Fact]:
 def judgement(run: Run) -> Judgement:
     """Every alert, and what of the run was not judged."""
     return judge(run)
+
+
+def judge_again(run: Run, judge: Judge) -> None:
+    """Judge a newer state of a run that `judge` has followed so far."""
+    judgement.tell(run, judge.judge(run))  # type: ignore[attr-defined]
 
 
 def is_judged(run: Run) -> bool:

@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 
 from textual.message import Message
 
+from tbgrad.diagnosis.replay import Judge
 from tbgrad.reading.directory import Closer, LogDirectory
 from tbgrad.reading.places import Logdir
 from tbgrad.reading.run import Run
@@ -34,6 +35,9 @@ JUDGING_SHARE = 0.1
 """Of one core, for the alerts of runs that nobody looks at alone."""
 
 IDLE_AFTER = 60.0
+
+DRAWING_SECONDS = 0.05
+"""For the first picture, which is drawn before the rules have their turn."""
 
 HANGING_SECONDS = 5.0
 """A look at the log that takes longer does not come back: its disk or network hangs."""
@@ -100,7 +104,7 @@ class Poller:
         self.stretch: tuple[str, int, int] | None = None
         self._stretch: tuple[str, int, int] | None = None
         self._closer: Closer | None = None
-        self._judged: set[str] = set()
+        self._judges: dict[str, Judge] = {}
         self._rests_until = 0.0
         self._stopped = threading.Event()
         self._looking_since: float | None = None
@@ -126,7 +130,7 @@ class Poller:
         log: LogDirectory | None = None
         last: Snapshot | None = None
         changed_at = time.monotonic()
-        looking = 0.0
+        looking, shown = 0.0, True
         while not self._stopped.is_set():
             started = time.monotonic()
             self._looking_since = time.time()
@@ -136,10 +140,10 @@ class Poller:
                 problems = dict(log.problems)
                 runs = {n: run for n, run in log.runs.items() if fnmatchcase(n, self._pattern)}
                 self._feel(runs, changed)
-                if self.watched in changed and self.watched in runs:
-                    facts.alerts_by_name(runs[self.watched])
                 closer = self._look_closer(log)
-                changed = self._judge(runs) | changed
+                shown = last is not None and bool(last.runs)
+                if shown:  # the first picture does not wait for what the rules say
+                    changed = self._judge(runs, changed) | changed
             except Exception as error:  # noqa: BLE001 - a thread that dies would freeze the screen
                 closer = None
                 changed, runs = set(), dict(last.runs) if last else {}
@@ -166,9 +170,8 @@ class Poller:
                 idle = time.monotonic() - changed_at > IDLE_AFTER
                 pause = IDLE_SECONDS if idle else max(self._apart, looking / LOOKING_SHARE)
                 remote = log is not None and log.place.remote
-                self._stopped.wait(
-                    REMOTE_SECONDS if remote else min(max(IDLE_SECONDS, self._apart), pause)
-                )
+                pause = REMOTE_SECONDS if remote else min(max(IDLE_SECONDS, self._apart), pause)
+                self._stopped.wait(pause if shown or not runs else DRAWING_SECONDS)
 
     def _look_closer(self, log: LogDirectory) -> Closer | None:
         """All values of the `stretch` that is asked for, read again when it is another."""
@@ -179,23 +182,26 @@ class Poller:
                     self._closer = log.closer(*self._stretch)
         return self._closer
 
-    def _judge(self, runs: Mapping[str, Run]) -> set[str]:
+    def _judge(self, runs: Mapping[str, Run], changed: set[str]) -> set[str]:
         """Look for the alerts of runs that are not judged, for as long as a look may take.
 
-        Runs that were judged before, and have grown, wait for their share of the time.
+        Runs that were judged before, and have grown, wait for their share of the time; the one that
+        is looked at does not.
         """
         begun = time.monotonic()
         rested = begun >= self._rests_until
         judged = set()
+        self._judges = {name: judge for name, judge in self._judges.items() if name in runs}
         for name, run in runs.items():
-            known = facts.is_judged(run) or not facts.has_begun(run)
-            if known or (name in self._judged and not rested):
+            waits = name in self._judges and not rested
+            if name == self.watched:
+                waits = waits and name not in changed
+            if waits or facts.is_judged(run) or not facts.has_begun(run):
                 continue
-            facts.judgement(run)
+            facts.judge_again(run, self._judges.setdefault(name, Judge()))
             judged.add(name)
             if time.monotonic() - begun > POLL_SECONDS:
                 break
-        self._judged |= judged
         if judged:
             now = time.monotonic()
             self._rests_until = now + (now - begun) / JUDGING_SHARE
