@@ -61,6 +61,17 @@ class Terminal:
             + "\n".join(self.screen.display)
         )
 
+    def first(self, needle: bytes, seconds: float = 60) -> float:
+        """The time when these bytes first came, before the screen that they make is worked out."""
+        deadline, since = time.monotonic() + seconds, len(self.received)
+        while needle not in self.received[since:]:
+            assert time.monotonic() < deadline, f"{needle!r} never came"
+            if select.select([self._terminal], [], [], 0.02)[0]:
+                self.received += os.read(self._terminal, 65536)
+        came = time.monotonic()
+        self._stream.feed(self.received[since:])
+        return came
+
     def ends(self, seconds: float = 30) -> int:
         """The exit status, once the command has ended by itself."""
         deadline = time.monotonic() + seconds

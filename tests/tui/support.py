@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tbgrad_tui import facts
 from tbgrad_tui.app import WatchApp
 from tbgrad_tui.widgets.panel import Drawing
 
+from tbgrad.reading.run import Run
 from tbgrad.reading.tree import find_event_files
 from tests.support.logs import EPOCH
 
@@ -35,14 +37,22 @@ async def until(pilot, condition: Callable[[], object]) -> None:
     await pilot.pause()
 
 
+def judged(run: Run) -> bool:
+    """Whether the rules have had their turn."""
+    return facts.is_judged(run) or not facts.has_begun(run)
+
+
 async def loaded(pilot) -> None:
-    """Wait until everything that is in the log was read and drawn."""
+    """Wait until everything that is in the log was read, judged and drawn."""
     app = pilot.app
     size = sum(p.stat().st_size for ps in find_event_files(app.logdir).values() for p in ps)
     await until(
         pilot, lambda: size and sum(r.bytes_read for r in app.snapshot.runs.values()) == size
     )
     await until(pilot, lambda: app.run_name)
+    await until(pilot, lambda: all(map(judged, app.snapshot.runs.values())))
+    app.show_everything()  # ahead of its turn
+    await pilot.pause()
     if app.screen is app.overview_screen:  # the first screen of several runs
         app.pop_screen()
         await pilot.pause()

@@ -6,14 +6,14 @@ import threading
 from tbgrad_tui import facts
 
 from tbgrad import read
+from tbgrad.diagnosis.replay import Judge
 from tests.tui.support import app_on, loaded, shown, until
 from tests.tui.test_alerts import THREE, log_alerts
 
 
 def test_alerts_are_looked_for_once_for_each_run_and_forgotten_with_it(logdir, monkeypatch):
     calls = []
-    monkeypatch.setattr(facts, "judge", lambda run: calls.append(run.name) or tuple(THREE))
-    known = facts.once_a_run(lambda run: facts.judge(run))
+    known = facts.once_a_run(lambda run: calls.append(run.name) or tuple(THREE))
     first, second = read(logdir)["a"], read(logdir)["a"]
     assert known(first) is known(first)
     assert known(second) == known(first)
@@ -28,14 +28,14 @@ def test_alerts_are_looked_for_once_for_each_run_and_forgotten_with_it(logdir, m
 
 
 async def test_new_data_have_their_alerts_looked_for_off_the_thread_that_draws(logdir, monkeypatch):
-    threads, judge = [], facts.judge
+    threads, judge = [], Judge.judge
     app = app_on(logdir)
     async with app.run_test(size=(120, 40)) as pilot:
         await loaded(pilot)
         monkeypatch.setattr(
-            facts,
+            Judge,
             "judge",
-            lambda run: threads.append(threading.current_thread().name) or judge(run),
+            lambda me, run: threads.append(threading.current_thread().name) or judge(me, run),
         )
         for _ in range(3):
             app.show_everything()

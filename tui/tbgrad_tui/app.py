@@ -20,6 +20,7 @@ from tbgrad_tui.chart.appearance import Appearance
 from tbgrad_tui.chart.canvas import set_appearance
 from tbgrad_tui.commands import KeyCommands
 from tbgrad_tui.memory import keep, recall
+from tbgrad_tui.pace import Pace
 from tbgrad_tui.poller import (
     HANGING_SECONDS,
     POLL_SECONDS,
@@ -88,6 +89,7 @@ class WatchApp(ChartKeys, App[None]):
         self._greeted = False
         self._alarms, self._bell, self._memory = Alarms(), bell, memory
         self.theme = "textual-light" if self.appearance.light else "textual-dark"
+        self._pace = Pace(self.show_everything, self.set_timer)
         self._poller = Poller(
             logdir, lambda read: self.post_message(SnapshotRead(read)), hanging_seconds, clock,
             pattern, NETWORK_SECONDS if is_remote() else POLL_SECONDS,
@@ -141,7 +143,7 @@ class WatchApp(ChartKeys, App[None]):
             self._greeted = several or self.snapshot.loading is None
             if several and self.screen is self.run_screen and not self._chosen:
                 self.push_screen(self.overview_screen)
-        self.show_everything()
+        self._pace.ask()
         self._tell_of_errors()
 
     def _tell_of_errors(self) -> None:
@@ -197,9 +199,8 @@ class WatchApp(ChartKeys, App[None]):
             self.overview_screen.show(self.snapshot, now)
             return
         names = list(self.snapshot.runs)
-        position = ""
-        if len(names) > 1 and self.run_name in names:
-            position = f"{names.index(self.run_name) + 1}/{len(names)}"
+        among = len(names) > 1 and self.run_name in names
+        position = f"{names.index(self.run_name) + 1}/{len(names)}" if among else ""
         self.run_screen.show_time(position, now, self._poller.silent_since(time.time()))
 
     # ------------------------------------------------------------------------ what keys do

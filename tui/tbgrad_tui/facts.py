@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tbgrad.diagnosis import STANDINGS, standing
 from tbgrad.diagnosis.overview import Overview, overview_of
-from tbgrad.diagnosis.replay import Judge, Judgement, judge
+from tbgrad.diagnosis.replay import Judge, Judgement
 from tbgrad.diagnosis.story import Story
 from tbgrad.log.decode import decode_density
 from tbgrad.log.records import Alert, CurvatureEstimate, Damage
@@ -75,32 +75,45 @@ def once_a_run(compute: Callable[[Run], Fact]) -> Callable[[Run], Fact]:
     return of
 
 
-@once_a_run
+_judged = once_a_run(lambda run: Judge().judge(run))
+
+UNJUDGED = Judgement(None, ())
+
+
 def judgement(run: Run) -> Judgement:
-    """Every alert, and what of the run was not judged."""
-    return judge(run)
+    """Every alert, and what of the run was not judged; of a run that is not judged yet nothing.
+
+    So whoever draws never waits for the rules.
+    """
+    return _judged(run) if is_judged(run) else UNJUDGED
 
 
 def judge_again(run: Run, judge: Judge) -> None:
     """Judge a newer state of a run that `judge` has followed so far."""
-    judgement.tell(run, judge.judge(run))  # type: ignore[attr-defined]
+    _judged.tell(run, judge.judge(run))  # type: ignore[attr-defined]
 
 
 def is_judged(run: Run) -> bool:
-    """Whether its alerts are known, so that asking for them takes no time."""
-    known: bool = judgement.known(run)  # type: ignore[attr-defined]
+    """Whether its alerts are known."""
+    known: bool = _judged.known(run)  # type: ignore[attr-defined]
     return known
 
 
 def overview(
-    run: Run, former: Overview | None, pulses: Mapping[str, Pulse], now: float
+    run: Run,
+    former: tuple[Run, Overview] | None,
+    pulses: Mapping[str, Pulse],
+    now: float,
 ) -> Overview:
     """The line of a run; as long as its newest state is not judged, with the `former` story."""
-    if is_judged(run):
-        return overview_of(run, condition(run, pulses, now), story(run))
-    known = former.story if former is not None else None
-    judged = former is not None and bool(former.health)
-    return overview_of(run, condition(run, pulses, now), known, judged=judged)
+    of, line = former if former is not None else (None, None)
+    stands, judged = condition(run, pulses, now), is_judged(run)
+    if line is not None and of is run and line.condition == stands and (line.health or not judged):
+        return line
+    if judged:
+        return overview_of(run, stands, story(run))
+    known = line.story if line is not None else None
+    return overview_of(run, stands, known, judged=line is not None and bool(line.health))
 
 
 def alerts(run: Run) -> tuple[Alert, ...]:
@@ -113,9 +126,13 @@ def story(run: Run) -> Story | None:
     return judgement(run).story
 
 
-@once_a_run
 def alerts_by_name(run: Run) -> Mapping[str, Alert]:
     """The open alert of each parameter that has one: that which began it."""
+    return _alerts_by_name(run) if is_judged(run) else {}
+
+
+@once_a_run
+def _alerts_by_name(run: Run) -> Mapping[str, Alert]:
     worst: dict[str, Alert] = {}
     for alert in alerts(run):
         if alert.state == "open":

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from textual.message import Message
@@ -105,6 +105,7 @@ class Poller:
         self._stretch: tuple[str, int, int] | None = None
         self._closer: Closer | None = None
         self._judges: dict[str, Judge] = {}
+        self._unjudged: dict[str, tuple[Run, Run]] = {}
         self._rests_until = 0.0
         self._stopped = threading.Event()
         self._looking_since: float | None = None
@@ -150,7 +151,7 @@ class Poller:
                 problems = {name_of(self._logdir): str(error) or type(error).__name__}
             took = time.monotonic() - started
             snapshot = Snapshot(
-                runs=runs,
+                runs=self._as_known(runs),
                 problems=problems,
                 exists=bool(runs) or (log is not None and log.place.exists()),
                 loading=log.progress if log is not None and changed else None,
@@ -181,6 +182,18 @@ class Poller:
                 with contextlib.suppress(OSError):  # what was read before is still there
                     self._closer = log.closer(*self._stretch)
         return self._closer
+
+    def _as_known(self, runs: Mapping[str, Run]) -> dict[str, Run]:
+        """Runs that are not judged yet as other objects: what is found of them is soon another."""
+        former, self._unjudged = self._unjudged, {}
+        known = {}
+        for name, run in runs.items():
+            known[name] = run
+            if facts.has_begun(run) and not facts.is_judged(run):
+                of, stand_in = former.get(name, (None, run))
+                self._unjudged[name] = run, stand_in if of is run else replace(run)
+                known[name] = self._unjudged[name][1]
+        return known
 
     def _judge(self, runs: Mapping[str, Run], changed: set[str]) -> set[str]:
         """Look for the alerts of runs that are not judged, for as long as a look may take.

@@ -7,6 +7,7 @@ from textual.screen import Screen
 from textual.widgets import Input
 
 from tbgrad.diagnosis.overview import Overview
+from tbgrad.reading.run import Run
 from tbgrad_tui import facts
 from tbgrad_tui.keys import OVERVIEW_BINDINGS, OVERVIEW_KEYS
 from tbgrad_tui.poller import Snapshot
@@ -33,7 +34,7 @@ class OverviewScreen(Screen[None]):
     def __init__(self, marks: Marks) -> None:
         super().__init__(id="overview")
         self.panel = OverviewPanel("runs-overview", marks)
-        self._rows: dict[str, Overview] = {}
+        self._rows: dict[str, tuple[Run, Overview]] = {}
 
     def compose(self) -> ComposeResult:
         """The panel, the filter, the keys."""
@@ -44,15 +45,12 @@ class OverviewScreen(Screen[None]):
     def show(self, snapshot: Snapshot, now: float) -> None:
         """Show the runs of a snapshot."""
         self._rows = {
-            name: facts.overview(run, self._rows.get(name), snapshot.pulses, now)
+            name: (run, facts.overview(run, self._rows.get(name), snapshot.pulses, now))
             for name, run in snapshot.runs.items()
         }
-        alive = [
-            snapshot.runs[name]
-            for name, row in self._rows.items()
-            if row.condition is not None and row.condition.alive
-        ]
-        self.panel.show(list(self._rows.values()), machine_words(alive, now))
+        rows = self._rows.values()
+        alive = [run for run, row in rows if row.condition is not None and row.condition.alive]
+        self.panel.show([row for _, row in rows], machine_words(alive, now))
 
     def on_mount(self) -> None:
         """Keys go to the table."""

@@ -81,14 +81,21 @@ class PageText(Drawing):
     def __init__(self, lines: Sequence[Line]) -> None:
         super().__init__("page-text")
         self._lines = lines
+        self._wrapped: dict[int, list[Line]] = {}
+
+    def _at(self, width: int) -> list[Line]:
+        """The lines at a width, which is asked for again and again."""
+        if width not in self._wrapped:
+            self._wrapped[width] = wrapped(self._lines, width)
+        return self._wrapped[width]
 
     def get_content_height(self, _container: Size, _viewport: Size, width: int) -> int:
         """As many rows as the wrapped lines take."""
-        return max(1, len(wrapped(self._lines, width)))
+        return max(1, len(self._at(width)))
 
     def draw(self, canvas: Canvas) -> None:
         """The wrapped lines."""
-        for y, line in enumerate(wrapped(self._lines, canvas.width)):
+        for y, line in enumerate(self._at(canvas.width)):
             x = 0
             for text, style in line:
                 x = canvas.write(x, y, text, style)

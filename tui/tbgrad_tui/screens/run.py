@@ -42,7 +42,7 @@ class RunScreen(PanelScreen):
         self.marks = marks
         self.run: Run | None = None
         self.snapshot = Snapshot()
-        self._line: Overview | None = None
+        self._line: tuple[Run, Overview] | None = None
 
     # ------------------------------------------------------------------------ what is shown
 
@@ -73,12 +73,13 @@ class RunScreen(PanelScreen):
         summary.silent_since = silent_since
         summary.show(run, position, snapshot, now)
         self.query_one(RunsPanel).show(snapshot, run.name if run else "", now)
-        former, self._line = self._line, None
+        line = None
         if run is not None:
-            known = former if former is not None and former.name == run.name else None
-            self._line = facts.overview(run, known, snapshot.pulses, now)
+            known = self._line if self._line and self._line[0].name == run.name else None
+            line = facts.overview(run, known, snapshot.pulses, now)
+            self._line = run, line
         scope = facts.common_scope(run.names) if run is not None else ""
-        self.query_one(Verdict).show(self._line, scope)
+        self.query_one(Verdict).show(line, scope)
 
     @property
     def table(self) -> LayersPanel:
