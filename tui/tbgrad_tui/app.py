@@ -226,9 +226,7 @@ class WatchApp(ChartKeys, App[None]):
         self.overview_screen.panel.selected = self.run_name
         self.show_time()
 
-    def on_run_screen_left(self) -> None:
-        """The same."""
-        self.action_overview()
+    on_run_screen_left = action_overview
 
     def on_overview_panel_opened(self, message: OverviewPanel.Opened) -> None:
         """Show a run that was chosen among all."""

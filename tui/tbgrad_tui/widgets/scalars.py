@@ -24,12 +24,7 @@ from tbgrad_tui.chart.line import Curve
 from tbgrad_tui.chart.scale import reaches_far
 from tbgrad_tui.chart.text import clean, count, shorten
 from tbgrad_tui.keys import SCALARS_BINDINGS
-from tbgrad_tui.widgets.chart_panel import (
-    ChartPanel,
-    scalar_headline,
-    smooth_curves,
-    write_legend,
-)
+from tbgrad_tui.widgets.chart_panel import ChartPanel, scalar_headline, smooth_curves, write_legend
 from tbgrad_tui.widgets.empty import NO_GRADIENTS
 from tbgrad_tui.widgets.marks import UNMARKED, Look, Looked
 from tbgrad_tui.widgets.scalar_grid import (
