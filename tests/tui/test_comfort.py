@@ -169,3 +169,17 @@ async def test_a_directory_that_cannot_be_written_is_named(run, monkeypatch):
         await until(pilot, lambda: app.screen.query(Toast))
         (toast,) = app.screen.query(Toast)
         assert "cannot be written" in str(toast.render())
+
+
+async def test_the_footer_has_the_keys_of_the_panel_in_front(run):
+    app = app_on(run)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await loaded(pilot)
+        for panel, own, other in (("loss", "zoom x", "fold"), ("layers", "fold", "zoom x")):
+            app.run_screen.bring(panel)
+            await pilot.pause()
+            (line,) = app.run_screen.query_one(Footer).lines()
+            assert own in line
+            assert other not in line
+            assert "alerts" in line
+            assert "help" in line

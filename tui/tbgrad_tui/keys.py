@@ -49,6 +49,8 @@ CHART_KEYS: tuple[Key, ...] = (
 )
 """Keys of all charts at once."""
 
+LOG_AXIS = Key(("l",), "l", "log", "logarithmic or linear axis of this panel", "log")
+
 KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
     (
         "Move",
@@ -82,7 +84,7 @@ KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
             Key(("7",), "7", "show('scalars')", "every scalar of the run as a chart"),
             Key(("8",), "8", "show('landscape')", "landscapes, critical points, trajectories"),
             Key(("9",), "9", "show('distributions')", "histograms of the selected layer"),
-            Key(("l",), "l", "log", "logarithmic or linear axis of this panel", "log"),
+            LOG_AXIS,
         ),
     ),
     (
@@ -212,6 +214,21 @@ ALERT_BINDINGS: list[BindingType] = [key.binding() for key in ALERT_KEYS]
 COMPARE_BINDINGS: list[BindingType] = [key.binding() for key in (*COMPARE_KEYS, *CHART_KEYS)]
 SCALARS_BINDINGS: list[BindingType] = [key.binding("") for key in SCALARS_KEYS]
 FOOTER = tuple(key for _, section in KEYS for key in section if key.footer)
+
+OF_LAYERS = ("layers", "parameter", "distributions")
+OF_CHARTS = ("loss", "norm", "curvature", "scalars")
+
+
+def footer_of(panel: str) -> tuple[Key, ...]:
+    """Keys of the footer where this panel is in front: how to move, its own, alerts, the rest."""
+    layers, charts = dict(KEYS)["Layers"], (*CHART_KEYS, LOG_AXIS)
+    own = layers if panel in OF_LAYERS else charts if panel in OF_CHARTS else ()
+    move = [key for key in FOOTER if key.footer in ("move", "panel", "zoom")]
+    alerts = [key for key in FOOTER if key.footer == "alerts"]
+    first = [*move, *(key for key in own if key.footer), *alerts]
+    return (*first, *(key for key in FOOTER if key not in {*first, *layers, *charts}))
+
+
 COMPARE_FOOTER = tuple(
     key for key in (*COMPARE_KEYS[:-3], *CHART_KEYS, *COMPARE_KEYS[-3:]) if key.footer
 )

@@ -7,6 +7,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 
+from tbgrad_tui.keys import footer_of
 from tbgrad_tui.widgets.curvature import CurvaturePanel
 from tbgrad_tui.widgets.distributions import DistributionsPanel
 from tbgrad_tui.widgets.empty import Waiting
@@ -120,6 +121,7 @@ class PanelScreen(Screen[None]):
             self.set_focus(self.panel(self.front), scroll_visible=False)
         footer = self.query_one(Footer)
         footer.hint = SMALL_HINT if self.small and not self.waiting else ""
+        footer.keys = footer_of(self.front)
         footer.redraw()
 
     def bring(self, name: str) -> None:

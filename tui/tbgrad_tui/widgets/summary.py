@@ -161,7 +161,7 @@ class Footer(Drawing):
 
     def __init__(self, id: str, keys: Sequence[Key] = FOOTER) -> None:
         super().__init__(id)
-        self._keys = [key for key in keys if key.footer]
+        self.keys = tuple(key for key in keys if key.footer)
         self._places: list[tuple[int, int, Key]] = []
 
     def draw(self, canvas: Canvas) -> None:
@@ -169,13 +169,13 @@ class Footer(Drawing):
         x = canvas.write(1, 0, self.hint, colours.WARNING) + 1 if self.hint else 0
         room = canvas.width - x
         chosen = set()
-        for key in (*self._keys[-2:], *self._keys[:-2]):
+        for key in (*self.keys[-2:], *self.keys[:-2]):
             room -= cell_len(short(key)) + cell_len(key.footer) + 5
             if room < 0:
                 break
             chosen.add(key)
         self._places = []
-        for key in self._keys:
+        for key in self.keys:
             if key in chosen:
                 first = x + 1
                 x = canvas.write(first, 0, f" {short(key)} ", colours.KEY)
