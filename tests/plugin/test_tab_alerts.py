@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -110,9 +111,14 @@ def test_an_alert_made_of_markup_is_inert_text(server: TensorBoard, browser: Any
     tab.wait(f"{SELECTED} === 'same (2)'")
     tab.frame.click(f"{evil} .parameters button >> nth=0")
     tab.wait(f"name => {SELECTED} === name", logs.EVIL_PARAMETERS[0].path)
-    box = tab.frame.query_selector("#layers .nsewdrag").bounding_box()
-    tab.page.mouse.move(box["x"] - 7, box["y"] + box["height"] / 8)
-    tab.frame.wait_for_selector("#layers .tip:not([hidden]) .flag")
+    deadline = time.monotonic() + 30
+    while not tab.frame.query_selector("#layers .tip:not([hidden]) .flag"):
+        assert time.monotonic() < deadline, "the mark says nothing"
+        # Where it is may change until all is drawn.
+        box = tab.frame.query_selector("#layers .nsewdrag").bounding_box()
+        for x in (8, 7):
+            tab.page.mouse.move(box["x"] - x, box["y"] + box["height"] / 8)
+        tab.page.wait_for_timeout(100)
     assert f"error: {logs.EVIL} since step 5" in tab.text("#layers .tip")
     assert "Could not be read: step 10: 'tbgrad/alerts'" in str(tab.frame.text_content(".notes"))
     assert tab.frame.evaluate("document.querySelectorAll('img, #board script, a').length") == 0
