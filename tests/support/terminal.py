@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -25,14 +26,17 @@ class Terminal:
     """A command on a pseudo-terminal, and its screen as text.
 
     The command is started by `subprocess`: a fork in Python beside the threads of TensorFlow and
-    gRPC may never reach its `exec`.
+    gRPC may never reach its `exec`. It is `said` in the environment how large the terminal is,
+    unless that is going to change.
     """
 
-    def __init__(self, command: list[str], columns: int = 120, rows: int = 40) -> None:
+    def __init__(
+        self, command: list[str], columns: int = 120, rows: int = 40, *, said: bool = True
+    ) -> None:
         self.screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self.screen)
         self.received = b""
-        size = {"COLUMNS": str(columns), "LINES": str(rows), "TERM": "xterm-256color"}
+        size = {"COLUMNS": str(columns), "LINES": str(rows)} if said else {}
         state = {"XDG_STATE_HOME": os.devnull}  # nothing is kept of how a test looked at its log
         self._terminal, inner = pty.openpty()
         fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -41,7 +45,7 @@ class Terminal:
             stdin=inner,
             stdout=inner,
             stderr=inner,
-            env=os.environ | size | state,
+            env=os.environ | size | state | {"TERM": "xterm-256color"},
             start_new_session=True,
         )
         os.close(inner)
@@ -49,6 +53,13 @@ class Terminal:
     def send(self, keys: str) -> None:
         """Press keys."""
         os.write(self._terminal, keys.encode())
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Make the window another size."""
+        self.screen.resize(rows, columns)
+        size = struct.pack("HHHH", rows, columns, 0, 0)
+        fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, size)
+        self.child.send_signal(signal.SIGWINCH)
 
     def wait_for(self, words: str, seconds: float = 60) -> float:
         """The time (as `time.monotonic`) when `words` were first seen on the screen."""

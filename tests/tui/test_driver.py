@@ -111,3 +111,22 @@ def test_the_app_looks_the_same_over_a_network(tmp_path, monkeypatch):
         assert terminal.ends() == 0
     assert shown[0] == shown[1]
     assert sizes[1] < 0.7 * sizes[0]
+
+
+def test_a_window_that_was_smaller_for_a_while_is_drawn_again(tmp_path, monkeypatch):
+    monkeypatch.setitem(os.environ, "SSH_CONNECTION", "10.0.0.1 4000 10.0.0.2 22")
+    for size in ("COLUMNS", "LINES"):  # that of the terminal, not what was said of it
+        monkeypatch.delenv(size, raising=False)
+    write_run(tmp_path / "a", steps=300)
+    terminal = Terminal([sys.executable, "-m", "tbgrad", "watch", str(tmp_path)], said=False)
+    terminal.wait_for("dense_3/bias")
+    terminal.settle(1.0)
+    whole = terminal.screen.display[1:]
+    terminal.resize(60, 15)
+    terminal.wait_for("small terminal")
+    terminal.resize(120, 40)
+    terminal.wait_for("dense_3/bias")
+    terminal.settle(1.0)
+    assert terminal.screen.display[1:] == whole
+    terminal.send("q")
+    assert terminal.ends() == 0

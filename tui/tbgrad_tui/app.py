@@ -36,7 +36,14 @@ from tbgrad_tui.screens.compare import CompareScreen
 from tbgrad_tui.screens.overview import OverviewScreen
 from tbgrad_tui.screens.page import HelpPage, Page, note_lines, unread_lines
 from tbgrad_tui.screens.run import RunScreen
-from tbgrad_tui.terminal import NETWORK_SECONDS, is_gone, is_remote, network_driver, quit_on_signals
+from tbgrad_tui.terminal import (
+    NETWORK_SECONDS,
+    forget_cells,
+    is_gone,
+    is_remote,
+    network_driver,
+    quit_on_signals,
+)  # fmt: skip
 from tbgrad_tui.widgets.distributions import DistributionsPanel
 from tbgrad_tui.widgets.empty import Waiting
 from tbgrad_tui.widgets.landscape import LandscapePanel
@@ -113,6 +120,10 @@ class WatchApp(ChartKeys, App[None]):
         self._poller.start()
         self.set_interval(1.0, self._each_second)
         quit_on_signals(self.exit)
+
+    def on_resize(self) -> None:
+        """A terminal of another size is another terminal."""
+        forget_cells(self._driver)
 
     def _each_second(self) -> None:
         if not self.is_headless and is_gone():

@@ -11,8 +11,6 @@ import re
 
 from rich.cells import get_character_cell_size
 from textual.drivers.linux_driver import LinuxDriver
-from textual.events import Resize
-from textual.message import Message
 
 _PIECES = re.compile(
     r"\x1b\[(?P<row>\d+);(?P<column>\d+)H|\x1b\[(?P<style>[\d;]*)m|(?P<line>\r?\n)"
@@ -163,8 +161,7 @@ class NetworkDriver(LinuxDriver):
             self._difference = Difference()
         super().write(self._difference.of(data))
 
-    def send_message(self, message: Message) -> None:
-        """A screen of another size is another screen."""
-        if isinstance(message, Resize) and self._difference is not None:
+    def forget(self) -> None:
+        """What a terminal keeps of its cells when its size changes is not known."""
+        if self._difference is not None:
             self._difference.forget()
-        super().send_message(message)

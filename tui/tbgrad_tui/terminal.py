@@ -63,6 +63,13 @@ def network_driver() -> type[Driver] | None:
     return NetworkDriver
 
 
+def forget_cells(driver: Driver | None) -> None:
+    """Have everything sent anew, by a driver that sends what differs."""
+    forget = getattr(driver, "forget", None)
+    if forget is not None:
+        forget()
+
+
 def is_gone() -> bool:
     """Whether the terminal was closed, which whoever is not its session is not told."""
     import select
