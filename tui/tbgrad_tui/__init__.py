@@ -41,6 +41,7 @@ def watch(
         bell: ring, notify (OSC 9) and name the window when a run has a new error.
         reset: begin as if this directory had never been looked at.
     """
+    import importlib
     import os
     import sys
 
@@ -70,7 +71,7 @@ def watch(
         once = True
     if on_terminal and light is None and console.color_system is not None:
         with Background.asked() as background:
-            import tbgrad_tui.app  # noqa: F401 - meanwhile
+            importlib.import_module("tbgrad_tui.app")  # meanwhile
         light = background.light
     from tbgrad_tui.chart.appearance import Appearance, colours_of
 
@@ -84,11 +85,11 @@ def watch(
         print_once(logdir, console, appearance, pattern)
         return 0
     from tbgrad_tui.app import WatchApp
-    from tbgrad_tui.memory import path_of
+    from tbgrad_tui.memory import forget, path_of
 
     memory = path_of(logdir)
     if reset:
-        memory.unlink(missing_ok=True)
+        forget(memory)
     app = WatchApp(logdir, pattern=pattern, appearance=appearance, bell=bell, memory=memory)
     app.run()
     return app.return_code or 0

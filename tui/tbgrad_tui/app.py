@@ -28,8 +28,8 @@ from tbgrad_tui.poller import (
     Snapshot,
     SnapshotRead,
     name_of,
-)  # fmt: skip
-from tbgrad_tui.saving import free_path, save, save_table, save_text
+)
+from tbgrad_tui.saving import save_screen
 from tbgrad_tui.screens.alerts import AlertsPage
 from tbgrad_tui.screens.charts import ChartKeys
 from tbgrad_tui.screens.compare import CompareScreen
@@ -43,14 +43,13 @@ from tbgrad_tui.terminal import (
     is_remote,
     network_driver,
     quit_on_signals,
-)  # fmt: skip
+)
 from tbgrad_tui.widgets.distributions import DistributionsPanel
 from tbgrad_tui.widgets.empty import Waiting
 from tbgrad_tui.widgets.landscape import LandscapePanel
 from tbgrad_tui.widgets.layers import LayersPanel
 from tbgrad_tui.widgets.marks import Marks
 from tbgrad_tui.widgets.overview import OverviewPanel
-from tbgrad_tui.widgets.panel import Panel, frame
 from tbgrad_tui.widgets.runs import RunsPanel
 
 
@@ -263,18 +262,8 @@ class WatchApp(ChartKeys, App[None]):
 
     def action_save(self, ending: str) -> None:
         """Save the screen as a picture or as text, or the panel in front as a table."""
-        panel = self.screen.focused
         name = self.run_name if self.screen is self.run_screen else str(self.screen.id or "page")
-        path = free_path(name, ending, self.clock())
-        if ending == "svg":
-            said = save(path, lambda file: file.write(self.export_screenshot(title=name)))
-        elif ending == "txt":
-            said = save_text(path, frame(self.screen))
-        elif rows := panel.table() if isinstance(panel, Panel) else []:
-            said = save_table(path, rows)
-        else:
-            said = "nothing to save here as a table: Tab to a chart, the layers or the runs"
-        self.notify(said, timeout=6, markup=False)
+        self.notify(save_screen(self, ending, name, self.clock()), timeout=6, markup=False)
 
     def action_help(self) -> None:
         """All keys."""

@@ -7,7 +7,7 @@ import math
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,37 +45,36 @@ AHEAD_SECONDS = 60.0
 Fact = TypeVar("Fact")
 
 
-def once_a_run(compute: Callable[[Run], Fact]) -> Callable[[Run], Fact]:
-    """`compute`, once for each run, from any thread. A newer state of a run is another object.
+class OnceARun(Generic[Fact]):
+    """A fact of a run, computed once, from any thread. A newer state of a run is another object.
 
-    `of.known` says whether it was computed; `of.tell` takes it from who has computed it otherwise.
+    >>> first_step = OnceARun(lambda run: min(series.steps[0] for series in run.values()))
+    >>> first_step(run)
     """
-    known: dict[int, tuple[weakref.ref[Run], Fact]] = {}
 
-    @functools.wraps(compute)
-    def of(run: Run) -> Fact:
-        key = id(run)  # a run cannot be hashed
-        entry = known.get(key)
-        if entry is not None and entry[0]() is run:
-            return entry[1]
-        fact = compute(run)
-        tell(run, fact)
-        return fact
+    def __init__(self, compute: Callable[[Run], Fact]) -> None:
+        functools.update_wrapper(self, compute)
+        self._compute = compute
+        self._facts: dict[int, tuple[weakref.ref[Run], Fact]] = {}  # a run cannot be hashed
 
-    def is_known(run: Run) -> bool:
-        entry = known.get(id(run))
+    def __call__(self, run: Run) -> Fact:
+        """The fact of this run."""
+        if not self.is_known(run):
+            self.tell(run, self._compute(run))
+        return self._facts[id(run)][1]
+
+    def is_known(self, run: Run) -> bool:
+        """Whether it was computed, so that asking for it takes no time."""
+        entry = self._facts.get(id(run))
         return entry is not None and entry[0]() is run
 
-    def tell(run: Run, fact: Fact) -> None:
+    def tell(self, run: Run, fact: Fact) -> None:
+        """Take it from who has computed it otherwise."""
         key = id(run)
-        known[key] = (weakref.ref(run, lambda _: known.pop(key, None)), fact)
-
-    of.known = is_known  # type: ignore[attr-defined]
-    of.tell = tell  # type: ignore[attr-defined]
-    return of
+        self._facts[key] = (weakref.ref(run, lambda _: self._facts.pop(key, None)), fact)
 
 
-_judged = once_a_run(lambda run: Judge().judge(run))
+_judged = OnceARun(lambda run: Judge().judge(run))
 
 UNJUDGED = Judgement(None, ())
 
@@ -88,32 +87,26 @@ def judgement(run: Run) -> Judgement:
     return _judged(run) if is_judged(run) else UNJUDGED
 
 
-def judge_again(run: Run, judge: Judge) -> None:
-    """Judge a newer state of a run that `judge` has followed so far."""
-    _judged.tell(run, judge.judge(run))  # type: ignore[attr-defined]
+def tell_judgement(run: Run, found: Judgement) -> None:
+    """What the rules say of this state of a run."""
+    _judged.tell(run, found)
 
 
 def is_judged(run: Run) -> bool:
-    """Whether its alerts are known."""
-    known: bool = _judged.known(run)  # type: ignore[attr-defined]
-    return known
+    """Whether it is known what the rules say."""
+    return _judged.is_known(run)
 
 
 def overview(
-    run: Run,
-    former: tuple[Run, Overview] | None,
-    pulses: Mapping[str, Pulse],
-    now: float,
+    run: Run, former: tuple[Run, Overview] | None, pulses: Mapping[str, Pulse], now: float
 ) -> Overview:
-    """The line of a run; as long as its newest state is not judged, with the `former` story."""
-    of, line = former if former is not None else (None, None)
+    """The line of a run: the `former` one where nothing of it has changed."""
     stands, judged = condition(run, pulses, now), is_judged(run)
-    if line is not None and of is run and line.condition == stands and (line.health or not judged):
-        return line
-    if judged:
-        return overview_of(run, stands, story(run))
-    known = line.story if line is not None else None
-    return overview_of(run, stands, known, judged=line is not None and bool(line.health))
+    if former is not None and former[0] is run:
+        line = former[1]
+        if line.condition == stands and (line.health or not judged):
+            return line
+    return overview_of(run, stands, story(run), judged=judged)
 
 
 def alerts(run: Run) -> tuple[Alert, ...]:
@@ -131,7 +124,7 @@ def alerts_by_name(run: Run) -> Mapping[str, Alert]:
     return _alerts_by_name(run) if is_judged(run) else {}
 
 
-@once_a_run
+@OnceARun
 def _alerts_by_name(run: Run) -> Mapping[str, Alert]:
     worst: dict[str, Alert] = {}
     for alert in alerts(run):
@@ -271,7 +264,7 @@ def layer_history(run: Run, measure: Measure) -> LayerHistory | None:
     return kept[measure.name]
 
 
-@once_a_run
+@OnceARun
 def _histories(_: Run) -> dict[str, LayerHistory | None]:
     return {}
 

@@ -38,6 +38,12 @@ def path_of(logdir: Logdir, environment: Mapping[str, str] = os.environ) -> Path
     return Path(home, "tbgrad", "watch", f"{zlib.crc32(os.fsencode(named)):08x}.json")
 
 
+def forget(path: Path) -> None:
+    """Begin as if the runs had never been looked at."""
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
 def recall(app: WatchApp, path: Path | None) -> None:
     """Look at the runs as was kept; what this version does not know is left as it is."""
     if path is None:

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 
 from textual.message import Message
 
-from tbgrad.diagnosis.replay import Judge
+from tbgrad.diagnosis.replay import Judge, Judgement
 from tbgrad.reading.directory import Closer, LogDirectory
 from tbgrad.reading.places import Logdir
 from tbgrad.reading.run import Run
@@ -105,6 +105,7 @@ class Poller:
         self._stretch: tuple[str, int, int] | None = None
         self._closer: Closer | None = None
         self._judges: dict[str, Judge] = {}
+        self._found: dict[str, Judgement] = {}
         self._unjudged: dict[str, tuple[Run, Run]] = {}
         self._rests_until = 0.0
         self._stopped = threading.Event()
@@ -144,7 +145,7 @@ class Poller:
                 closer = self._look_closer(log)
                 shown = last is not None and bool(last.runs)
                 if shown:  # the first picture does not wait for what the rules say
-                    changed = self._judge(runs, changed) | changed
+                    changed = self._judge(runs) | changed
             except Exception as error:  # noqa: BLE001 - a thread that dies would freeze the screen
                 closer = None
                 changed, runs = set(), dict(last.runs) if last else {}
@@ -184,34 +185,40 @@ class Poller:
         return self._closer
 
     def _as_known(self, runs: Mapping[str, Run]) -> dict[str, Run]:
-        """Runs that are not judged yet as other objects: what is found of them is soon another."""
+        """Runs that are not judged yet as other objects, with what was found of them before.
+
+        What is computed of such an object does not hold for the run once that is judged.
+        """
         former, self._unjudged = self._unjudged, {}
-        known = {}
+        known = dict(runs)
         for name, run in runs.items():
-            known[name] = run
-            if facts.has_begun(run) and not facts.is_judged(run):
-                of, stand_in = former.get(name, (None, run))
-                self._unjudged[name] = run, stand_in if of is run else replace(run)
-                known[name] = self._unjudged[name][1]
+            if facts.is_judged(run) or not facts.has_begun(run):
+                continue
+            if name not in former or former[name][0] is not run:
+                former[name] = run, replace(run)
+                if name in self._found:
+                    facts.tell_judgement(former[name][1], self._found[name])
+            self._unjudged[name] = former[name]
+            known[name] = former[name][1]
         return known
 
-    def _judge(self, runs: Mapping[str, Run], changed: set[str]) -> set[str]:
+    def _judge(self, runs: Mapping[str, Run]) -> set[str]:
         """Look for the alerts of runs that are not judged, for as long as a look may take.
 
         Runs that were judged before, and have grown, wait for their share of the time; the one that
-        is looked at does not.
+        is looked at is the first, and does not.
         """
         begun = time.monotonic()
         rested = begun >= self._rests_until
         judged = set()
         self._judges = {name: judge for name, judge in self._judges.items() if name in runs}
-        for name, run in runs.items():
-            waits = name in self._judges and not rested
-            if name == self.watched:
-                waits = waits and name not in changed
+        self._found = {name: found for name, found in self._found.items() if name in runs}
+        for name, run in sorted(runs.items(), key=lambda item: item[0] != self.watched):
+            waits = name in self._judges and not rested and name != self.watched
             if waits or facts.is_judged(run) or not facts.has_begun(run):
                 continue
-            facts.judge_again(run, self._judges.setdefault(name, Judge()))
+            self._found[name] = self._judges.setdefault(name, Judge()).judge(run)
+            facts.tell_judgement(run, self._found[name])
             judged.add(name)
             if time.monotonic() - begun > POLL_SECONDS:
                 break

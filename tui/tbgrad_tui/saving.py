@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
-from tbgrad_tui.chart.canvas import Canvas
+from textual.app import App
+
+from tbgrad_tui.widgets.panel import Panel, frame
 
 
 def free_path(what: str, ending: str, now: float) -> Path:
@@ -39,11 +41,15 @@ def save(path: Path, write: Callable[[TextIO], object]) -> str:
     return f"saved as {path.absolute()}"
 
 
-def save_text(path: Path, drawn: Canvas) -> str:
-    """The cells of a screen as lines."""
-    return save(path, lambda file: file.writelines(f"{line.rstrip()}\n" for line in drawn.text()))
-
-
-def save_table(path: Path, rows: Iterable[Sequence[object]]) -> str:
-    """Rows as comma-separated values."""
+def save_screen(app: App[Any], ending: str, name: str, now: float) -> str:
+    """Save the screen as a picture ("svg") or as text, or the panel in front as a table ("csv")."""
+    path, panel = free_path(name, ending, now), app.screen.focused
+    if ending == "svg":
+        return save(path, lambda file: file.write(app.export_screenshot(title=name)))
+    if ending == "txt":
+        lines = frame(app.screen).text()
+        return save(path, lambda file: file.writelines(f"{line.rstrip()}\n" for line in lines))
+    rows = panel.table() if isinstance(panel, Panel) else []
+    if not rows:
+        return "nothing to save here as a table: Tab to a chart, the layers or the runs"
     return save(path, lambda file: csv.writer(file, lineterminator="\n").writerows(rows))

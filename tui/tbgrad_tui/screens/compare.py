@@ -104,9 +104,9 @@ class CompareScreen(Screen[None]):
             panel.log_axis = log
             panel.redraw()
 
-    def action_close(self) -> None:
+    async def action_close(self) -> None:
         """Back to where the user came from; first without the cursor."""
         if self._view.cursor is not None:
-            self.app.action_cursor_off()  # type: ignore[attr-defined]
+            await self.run_action("app.cursor_off")
         else:
             self.dismiss()

@@ -176,7 +176,7 @@ class RunScreen(PanelScreen):
         panel = distributions if distributions.display else self.query_one(LandscapePanel)
         panel.turn(by)
 
-    def action_show_all(self) -> None:
+    async def action_show_all(self) -> None:
         """End a search; no cursor; show all panels; where they are, all runs."""
         line = self.query_one(SearchLine)
         if line.display or self.table.view.text:
@@ -185,7 +185,7 @@ class RunScreen(PanelScreen):
             self.on_layers_panel_chosen()
             self.lay_out()
         elif self.table.seen.cursor is not None:
-            self.app.action_cursor_off()  # type: ignore[attr-defined]
+            await self.run_action("app.cursor_off")
         elif not self.zoomed and len(self.snapshot.runs) > 1:
             self.post_message(self.Left())
         else:

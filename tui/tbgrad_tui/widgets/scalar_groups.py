@@ -32,7 +32,7 @@ class Group:
     entries: tuple[tuple[str, str], ...]
 
 
-@facts.once_a_run
+@facts.OnceARun
 def tags_of(run: Run) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The tags of all scalars of a run, and of its histograms."""
     return tuple(facts.scalar_tags(run)), tuple(facts.histogram_tags(run))

@@ -53,7 +53,7 @@ class Plotted:
         return int(self.clock.steps[nearest(self.clock.steps, step)])
 
 
-@facts.once_a_run
+@facts.OnceARun
 def clock_of(run: Run) -> Clock:
     """When the steps of a run were, by its longest scalar, from its first step to its last."""
     scalars = [s for s in run.values() if s.kind is Kind.SCALAR and len(s)]
@@ -118,7 +118,7 @@ def _spliced(
     )
 
 
-@facts.once_a_run
+@facts.OnceARun
 def alert_steps(run: Run) -> tuple[tuple[int, str], ...]:
     """Where alerts began, closed ones too, with their severities: once each."""
     return tuple(sorted({(alert.first_step, alert.severity) for alert in facts.alerts(run)}))
