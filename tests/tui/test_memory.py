@@ -4,7 +4,7 @@ import json
 
 import pytest
 from tbgrad_tui.app import WatchApp
-from tbgrad_tui.memory import path_of
+from tbgrad_tui.memory import forget, path_of
 
 from tbgrad.reading.layer_history import MEASURES
 from tests.support.logs import EPOCH, write_run
@@ -67,6 +67,16 @@ async def test_a_place_that_cannot_be_written_does_no_harm(runs, tmp_path):
         await loaded(pilot)
         app.exit()
     assert app.return_code == 0
+
+
+def test_it_is_forgotten_where_it_can_be(tmp_path):
+    kept = tmp_path / "one.json"
+    kept.write_text("{}")
+    forget(kept / "one.json")  # below a file
+    assert kept.exists()
+    forget(kept)
+    assert not kept.exists()
+    forget(kept)
 
 
 def test_each_directory_has_its_own(tmp_path, monkeypatch):
