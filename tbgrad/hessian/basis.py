@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tbgrad.hessian.operator import SymmetricOperator
+from tbgrad.hessian.operator import SymmetricOperator, underflow
 from tbgrad.hessian.rows import Rows, Vector
 
 ASYMMETRIC = 1e-2
@@ -84,7 +84,8 @@ class Basis:
         # The rounding is largest where the products are large, which is what the basis spans: its
         # part in there was at least a third of all of it on networks compared with float64 twins.
         rounding = max(self._eps * scale, math.sqrt(self._largest_asymmetry))
-        return max(4 * rounding, self._error * scale)
+        lost = underflow(scale, self.size, self._operator.dtype)
+        return max(4 * rounding, self._error * scale) + lost
 
     def asymmetric(self, scale: float) -> bool:
         """Whether the operator is not symmetric by more than its products may be off."""

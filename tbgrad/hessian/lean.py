@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from tbgrad.hessian.errors import Interrupted
 from tbgrad.hessian.iteration import Iteration, Reason
+from tbgrad.hessian.operator import underflow
 from tbgrad.hessian.ritz import RitzPairs, Wanted
 from tbgrad.hessian.rows import Vector
 
@@ -81,7 +82,7 @@ class LeanBasis:
 
     def noise(self, scale: float) -> float:
         """Estimate from above of the rounding of a product with a unit vector (2-norm)."""
-        return 4 * self._eps * scale
+        return 4 * self._eps * scale + underflow(scale, self.size, self._dtype)
 
     def restart(self, values: NDArray[np.float64], s: NDArray[np.float64]) -> None:
         """Go on with the Ritz vectors of the coefficients `s` [count, kept] alone."""

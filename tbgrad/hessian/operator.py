@@ -15,6 +15,16 @@ from tbgrad.hessian.errors import HessianError, NotFiniteError
 from tbgrad.hessian.rows import HostRows, Rows, Vector
 
 
+def underflow(scale: float, size: int, dtype: np.dtype[np.floating]) -> float:
+    """Bound on the 2-norm by which a product of n rows is off for numbers that are too small.
+
+    Each of n summands in each of n entries is off by half the smallest number that there is. Of an
+    operator of `scale` zero, all of whose products are zero, nothing is.
+    """
+    smallest = float(np.finfo(dtype).smallest_subnormal)
+    return 0.5 * float(size) ** 1.5 * smallest if scale > 0 else 0.0
+
+
 class SymmetricOperator(ABC):
     """A symmetric matrix A [n, n] that is known by its products A v.
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tbgrad.hessian.iteration import Iteration, Reason
 from tbgrad.hessian.memory import vectors_in
-from tbgrad.hessian.operator import SymmetricOperator
+from tbgrad.hessian.operator import SymmetricOperator, underflow
 from tbgrad.hessian.rows import Rows, Vector
 
 NOISE_FACTOR = 4.0
@@ -147,6 +147,7 @@ class LanczosQuadrature(Iteration[Quadrature]):
         size = float(np.abs(nodes).max())
         rounding = max(self._eps * size, self._lost)
         noise = max(NOISE_FACTOR * rounding, self._operator.error * size)
+        noise += underflow(size, self._operator.size, self._operator.dtype)
         return Quadrature(diagonal, beside, noise, reason)
 
 
