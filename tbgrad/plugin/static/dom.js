@@ -43,29 +43,3 @@ export function fill(select, options, selected) {
 export function sentences(list, phrases) {
   list.replaceChildren(...phrases.map(({ text, look }) => element("li", { class: look }, clean(text))));
 }
-
-/** A titled box: heading, legend and controls above, content below. */
-export function panel(id, title, ...controls) {
-  const heading = element("h2", {}, title);
-  const hint = element("span", { class: "hint" });
-  const legend = element("span", { class: "legend" });
-  const head = element("header", {}, heading, hint, element("span", { class: "grow" }), legend, ...controls);
-  const body = element("div", { class: "body" });
-  const box = element("section", { class: "panel", id: id || undefined, "aria-label": title }, head, body);
-  return { box, body, heading, hint, legend };
-}
-
-/**
- * Says which line is which, above a chart instead of in it.
- * @param {HTMLElement} legend
- * @param {{label: string, color: string, look?: "line" | "dash" | "cross" | "box"}[]} entries
- */
-export function explain(legend, entries) {
-  legend.replaceChildren(
-    ...entries.map(({ label, color, look = "line" }) => {
-      const key = element("i", { class: look });
-      key.style.color = color;
-      return element("span", {}, key, label);
-    }),
-  );
-}

@@ -23,3 +23,6 @@ export function tally(alerts) {
     .filter(([, n]) => n > 0)
     .map(([name, n]) => [name, `${n.toLocaleString("en-US")} ${name}${n === 1 || name === "info" ? "" : "s"}`]);
 }
+
+/** What tells an alert from the others of its run. */
+export const keyOf = (alert) => `${alert.rule}@${alert.first_step}`;

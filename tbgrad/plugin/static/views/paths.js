@@ -1,7 +1,8 @@
 /** Where trainings went: all chosen runs on the two axes along which they moved most. */
 
 import { Chart, colors, logTicks } from "../chart.js";
-import { element, explain, fill, sentences } from "../dom.js";
+import { element, fill, sentences } from "../dom.js";
+import { explain } from "../panel.js";
 import { clean, number, plotText } from "../format.js";
 import * as model from "../model.js";
 import { runColors } from "../runcolors.js";

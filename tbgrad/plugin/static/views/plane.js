@@ -1,7 +1,8 @@
 /** The loss on a plane through the weights: as a map with contour lines, or as a surface. */
 
 import { Chart, colors, logTicks } from "../chart.js";
-import { element, explain, fill, sentences } from "../dom.js";
+import { element, fill, sentences } from "../dom.js";
+import { explain } from "../panel.js";
 import { number, plotText, shorten } from "../format.js";
 import { toNumber } from "../model.js";
 
