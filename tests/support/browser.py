@@ -123,12 +123,12 @@ class Tab:
         )
 
     def traces(self, panel: str) -> list[dict[str, Any]]:
-        """What the chart in the panel of this id shows: the full data of Plotly's traces."""
+        """What the chart in the panel of this id shows."""
         found: list[dict[str, Any]] = self.frame.evaluate(TRACES, panel)
         return found
 
     def layout(self, panel: str) -> dict[str, Any]:
-        """The layout of the chart in the panel of this id, as given to Plotly."""
+        """The axes of the chart in the panel of this id."""
         found: dict[str, Any] = self.frame.evaluate(LAYOUT, panel)
         return found
 
@@ -139,10 +139,9 @@ class Tab:
 
 LAYOUT = "panel => JSON.parse(JSON.stringify(document.querySelector(`#${panel} .chart`).layout))"
 TRACES = """panel => [...(document.querySelector(`#${panel} .chart`).data ?? [])].map((t) => ({
-  name: t.name, type: t.type, x: [...t.x], y: [...t.y],
+  name: t.name, type: t.type, x: [...(t.x ?? [])], y: [...(t.y ?? [])],
   z: t.z ? t.z.map((row) => [...row]) : null,
-  error: t.error_y ? [...t.error_y.array] : null,
-  symbols: t.marker && Array.isArray(t.marker.symbol) ? [...t.marker.symbol] : null,
+  error: t.errors ? [...t.errors] : null, hollow: t.hollow ? [...t.hollow] : null, color: t.color,
 }))"""
 
 

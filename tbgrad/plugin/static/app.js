@@ -38,6 +38,8 @@ export class App {
     this.parameter = null;
     this.mainTags = ["loss"];
     this.watched = false;
+    /** What could not be read, by the answers that say so. @type {Map<string, string[]>} */
+    this.problems = new Map();
     /** Rows of all runs, and the verdict of the one in front. @type {any} */
     this.runs = null;
     this.overviewRevision = "";
@@ -65,7 +67,15 @@ export class App {
     this.state = { ...this.state, ...of };
     host.setHash(toHash(host.hash(), this.state));
     this.apply();
-    return this.refresh();
+    // Of the run in front most is known already: no need to ask where it stands.
+    const known = this.status && this.run !== null && (this.state.run ?? this.run) === this.run;
+    return known ? this.guard(() => this.redo()) : this.refresh();
+  }
+
+  redo() {
+    this.header.draw(this);
+    this.show();
+    return this.fill();
   }
 
   /** Another axis of a chart than it would choose, or that again. @param {string} id */
@@ -113,9 +123,14 @@ export class App {
     return this.busy;
   }
 
-  async work() {
+  work() {
+    return this.guard(() => this.look());
+  }
+
+  /** Does something, and says in words what goes wrong. */
+  async guard(action) {
     try {
-      await this.look();
+      await action();
       this.header.say(null);
     } catch (error) {
       this.header.say(`${error.message}. Trying again every few seconds.`);
@@ -173,7 +188,7 @@ export class App {
   show() {
     const { shown } = this;
     this.board.dataset.view = this.run === null ? "nothing" : this.status?.gradients || !this.view.plain ? this.view.name : "plain";
-    for (const [name, { box, wanted = true }] of Object.entries(this.panels)) box.hidden = !shown.includes(name) || !wanted;
+    for (const [name, { box, absent = false }] of Object.entries(this.panels)) box.hidden = !shown.includes(name) || absent;
     this.strip.box.hidden = this.run === null || (this.view.name === "compare");
   }
 
@@ -196,6 +211,7 @@ export class App {
     }
     for (const name of shown) pending.push(this.drawPanel(panels[name], ensure, here, place));
     await Promise.all(pending);
+    if (run === this.run) this.header.drawNotes(this.notes, this.alerts, [...this.problems.values()].flat(), this.sampled);
     if (this.widened) {
       this.widened = false;
       this.timeline.redraw();
@@ -207,6 +223,7 @@ export class App {
     const found = await Promise.all(wants.map(([, question]) => ensure(question)));
     if (here !== place()) return void (this.again = true);
     const got = Object.fromEntries(wants.map(([name], i) => [name, found[i].data]));
+    for (const [name, { problems }] of Object.entries(got)) if (problems) this.problems.set(name, problems);
     for (const { estimates } of [got.curvature ?? {}]) if (estimates?.length) this.widen([estimates[0].step, estimates.at(-1).step]);
     const key = JSON.stringify([found.map(({ stamp }) => stamp), wants.map(([, question]) => question.key), panel.variant?.(this), themeName()]);
     if (panel.drawnAs === key) return undefined;
@@ -218,6 +235,7 @@ export class App {
   async drawStrip(main, ensure) {
     const alerts = this.view.ofRun || this.view.name === "overview" ? await ensure(this.ask.alerts()) : { data: { alerts: [], problems: [], not_judged: [], stories: [], rules: [] }, stamp: 0 };
     this.header.drawAlerts(alerts.data);
+    this.problems.set("alerts", alerts.data.problems);
     this.alerts = alerts.data;
     const chosen = this.chosenAlert;
     const bands = chosen ? [{ first: chosen.first_step, last: Math.max(chosen.last_step, chosen.first_step), severity: chosen.severity, chosen: true }] : [];
@@ -228,8 +246,8 @@ export class App {
     this.strip.draw(main.data.series[0], alerts.data.alerts);
     const findings = this.revisions.landscape ? (await ensure(this.ask.findings())).data : { findings: [], trajectories: "" };
     this.header.drawFindings(findings.findings.length + (findings.trajectories ? 1 : 0));
-    const notes = await ensure(this.ask.notes());
-    this.header.drawNotes(notes.data, alerts.data, main.data.series.some(({ sampled }) => sampled));
+    this.notes = (await ensure(this.ask.notes())).data;
+    this.sampled = alerts.data.sampled || main.data.series.some(({ sampled }) => sampled);
   }
 
   get chosenAlert() {
@@ -257,6 +275,7 @@ export class App {
     const steps = series.flatMap((one) => (one.steps.length ? [one.steps[0], one.steps.at(-1)] : []));
     const ends = extent([...steps, ...(this.status.last_step === null ? [] : [this.status.last_step])]) ?? { low: 0, high: 1 };
     const known = this.measured === this.run ? this.timeline.extent : [ends.low, ends.high];
+    if (this.measured !== this.run) this.problems.clear();
     this.measured = this.run;
     this.widen([ends.low, ends.high, ...known], true);
     const timed = series.find(({ wall_times: times }) => times?.length);

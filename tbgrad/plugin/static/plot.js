@@ -40,9 +40,10 @@ export class Plot {
   constructor(parent, { label }) {
     this.svg = svgElement("svg", { "aria-hidden": "true" });
     this.node = element("div", { class: "chart", role: "img", "aria-label": label }, this.svg);
-    this.facts = element("table", { class: "unseen" });
+    this.facts = element("table", {});
     this.empty = element("p", { class: "empty", hidden: true });
-    parent.append(this.node, this.facts, this.empty);
+    this.unseen = element("div", { class: "unseen" }, this.facts);
+    parent.append(this.node, this.unseen, this.empty);
     this.label = label;
     this.clip = `plot${(made += 1)}`;
     /** @type {Picture | null} */
@@ -58,7 +59,7 @@ export class Plot {
     this.picture = picture;
     this.empty.hidden = true;
     this.node.hidden = false;
-    this.facts.hidden = false;
+    this.unseen.hidden = false;
     /** What is drawn, for whoever looks from outside. */
     Object.assign(this.node, { data: picture.traces, layout: described(picture) });
     this.render();
@@ -67,7 +68,7 @@ export class Plot {
   say(words) {
     this.picture = null;
     this.node.hidden = true;
-    this.facts.hidden = true;
+    this.unseen.hidden = true;
     this.empty.hidden = false;
     this.empty.textContent = words;
   }

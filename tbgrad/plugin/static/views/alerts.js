@@ -54,8 +54,8 @@ export class AlertsView {
     this.list(alerts, layers?.parameters.map(({ name }) => name) ?? [], app.parameter);
     const whole = app.view.name === "alerts";
     this.hide.hidden = whole;
-    this.wanted = whole || (this.items.size > 0 && this.away !== app.run);
-    this.box.hidden = !this.wanted;
+    this.absent = !whole && (this.items.size === 0 || this.away === app.run);
+    this.box.hidden = this.absent;
     app.board.classList.toggle("alerted", !this.box.hidden);
     this.none.hidden = this.items.size > 0;
     this.none.textContent = `Nothing is wrong as far as the rules can tell. Watched for: ${alerts.rules.map((rule) => rule.replaceAll("_", " ")).join(", ")}.`;

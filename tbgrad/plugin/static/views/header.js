@@ -117,7 +117,7 @@ export class Header {
   drawVerdict(verdict) {
     const words = verdict?.words ?? [];
     this.verdict.hidden = words.length === 0 || this.app.view.name === "overview";
-    this.verdict.replaceChildren(...words.map(({ text, look }, i) => element("p", { class: look, title: clean(text) }, ...labelled(clean(text), i))));
+    this.verdict.replaceChildren(...words.map(({ label, text, look }) => element("p", { class: look }, ...(label ? [element("span", { class: "label" }, label)] : []), clean(text))));
   }
 
   /** How many alerts are open; says nothing where nobody looked for any. */
@@ -149,7 +149,7 @@ export class Header {
     if (this.updated.textContent !== words) this.updated.textContent = words;
   }
 
-  drawNotes({ notes, ended, stored }, { problems, not_judged: notJudged }, sampled) {
+  drawNotes({ notes, ended, stored }, { not_judged: notJudged }, problems, sampled) {
     this.ended.hidden = ended === null;
     this.ended.textContent = ended === null ? "" : `the monitoring ended at step ${count(ended)}`;
     const lines = [
@@ -167,13 +167,6 @@ export class Header {
     summary.textContent = lines.length === 1 ? lines[0] : `${lines.length} notes; the newest: ${lines.at(-1) ?? ""}`;
     list.replaceChildren(...lines.map((line) => element("li", {}, line)));
   }
-}
-
-/** A line of the verdict: what is before its colon is a label. */
-function labelled(text, i) {
-  const at = text.indexOf(": ");
-  if (i === 0 || at < 0 || at > 16) return [text];
-  return [element("span", { class: "label" }, text.slice(0, at + 2)), text.slice(at + 2)];
 }
 
 /** Loss, norm and stability of a row of the overview: [name, words, style, title]. */

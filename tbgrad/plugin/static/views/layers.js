@@ -22,7 +22,7 @@ export class LayersView {
     this.order.addEventListener("change", () => app.change({ order: this.order.value }));
     this.find = element("input", { type: "search", placeholder: "find /", "aria-label": "find layers by words in their names", class: "wide-only" });
     this.find.addEventListener("input", () => app.change({ find: this.find.value }));
-    const parts = panel("layers", "Layers", this.find, this.order, this.select);
+    const parts = panel("layers", "Layers", this.select, this.order, this.find);
     Object.assign(this, { box: parts.box, legend: parts.legend, hint: parts.hint, needsParameter: true });
     this.heat = new Heat(parts.body, {
       label: "Heat map of parameters by step", timeline: app.timeline,
@@ -33,7 +33,7 @@ export class LayersView {
     this.data = null;
     /** Folded branches; null as long as the user leaves it to the room that there is. @type {Set<string> | null} */
     this.folded = null;
-    new ResizeObserver(() => this.data && this.folded === null && this.arrange()).observe(parts.body);
+    new ResizeObserver(() => this.heat.map && this.folded === null && this.arrange()).observe(parts.body);
   }
 
   wants(app) {

@@ -130,14 +130,14 @@ export class OverviewView {
       const button = element("button", { type: "button", class: "plain" }, words);
       button.addEventListener("click", () => this.app.change({ sort: sort === now ? other : sort === other && name !== "worst" ? "worst" : now }));
       const way = sort.replace(/^-/, "") === name ? (sort.startsWith("-") ? "descending" : "ascending") : undefined;
-      return element("th", { scope: "col", "aria-sort": way, class: kind }, button);
+      return element("th", { scope: "col", "aria-sort": way, class: kind, "data-column": name }, button);
     };
     const key = JSON.stringify([sort, this.columns.map(({ title: words }) => words)]);
     if (key === this.headed) return;
     this.headed = key;
     this.head.replaceChildren(
       element("th", { scope: "col" }, element("span", { class: "unseen" }, "mark")), title("name", "run", "name", false),
-      ...this.columns.map(({ name, title: words, kind, down }) => (name === "trend" ? element("th", { scope: "col" }, words) : title(name, words, kind, down))),
+      ...this.columns.map(({ name, title: words, kind, down }) => (name === "trend" ? element("th", { scope: "col", "data-column": name }, words) : title(name, words, kind, down))),
     );
   }
 
@@ -168,7 +168,7 @@ export class OverviewView {
     if (row.severity) sign.dataset.severity = row.severity;
     const tr = element(
       "tr", { class: inFront ? "chosen" : undefined, "data-run": row.name, "aria-current": inFront ? "true" : undefined }, element("td", {}, box), element("th", { scope: "row" }, dot, sign, open),
-      ...this.columns.map(({ cell, style, kind }) => element("td", { class: [kind, style?.(row)].filter(Boolean).join(" ") || undefined }, ...cell(row))),
+      ...this.columns.map(({ name, cell, style, kind }) => element("td", { class: [kind, style?.(row)].filter(Boolean).join(" ") || undefined, "data-column": name }, ...cell(row))),
     );
     tr.addEventListener("click", (event) => {
       if (!(/** @type {Element} */ (event.target).closest("button, input"))) this.app.change({ run: row.name });
@@ -195,7 +195,7 @@ export class OverviewView {
       story.dataset.severity = severity;
       return story;
     });
-    const words = open.length ? [] : verdict.words.map(({ text, look }) => element("p", { class: look }, clean(text)));
+    const words = open.length ? [] : verdict.words.map(({ label, text, look }) => element("p", { class: look }, label, clean(text)));
     const state = row?.state ? element("p", { class: "quiet" }, `state: ${clean(row.state.words)}`) : "";
     return this.verdict.replaceChildren(head, ...told_, ...words, state);
   }
