@@ -10,13 +10,13 @@ import numpy as np
 from tbgrad.log.scalars import in_order, scalar_of
 from tbgrad.log.statistics import statistic_of
 from tbgrad.plugin.answer import numbers
+from tbgrad.plugin.overviews import Overviews
 from tbgrad.plugin.samples import NOTHING
 from tbgrad.plugin.source import SCALARS_PLUGIN, Snapshot
-from tbgrad.plugin.stored_run import described_runs
 from tbgrad.plugin.stored_steps import read_steps_ahead
 from tbgrad.plugin.views.layers import MAX_CELLS, Layers, read_layers, statistics_of
 from tbgrad.reading.compared import Difference, difference
-from tbgrad.reading.hparams import differing_hparams, hparams_of
+from tbgrad.reading.hparams import differing_of
 from tbgrad.reading.layer_history import MEASURES
 
 MOST_COLUMNS = 2000
@@ -109,9 +109,8 @@ def _layers(parameters: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _settings(snapshot: Snapshot, names: tuple[str, ...]) -> dict[str, Any]:
-    runs = described_runs(snapshot, names)
-    differing = differing_hparams(runs)
-    settings = [hparams_of(run) for run in runs]
+    settings = [snapshot.once(Overviews).hparams(snapshot, name) for name in names]
+    differing = differing_of(settings)
     return {
         "hparams": [
             {"name": name, "values": [each.get(name) for each in settings]} for name in differing
