@@ -20,6 +20,7 @@ from tbgrad.reading.hparams import differing_of
 from tbgrad.reading.layer_history import MEASURES
 
 MOST_COLUMNS = 2000
+MOST_CELLS = 10_000_000
 """Of each run, ahead of the columns that both are shown in."""
 
 MAX_ONLY = 200
@@ -34,15 +35,19 @@ def compare(
     columns: int = 300,
     first: int | None = None,
     last: int | None = None,
+    form: str = "json",
 ) -> dict[str, Any]:
     """Settings, newest scalars, and a statistic of every parameter that both runs have."""
     names = (run, other)
     read_steps_ahead(snapshot, names)
     # As fine as the log has them: they are brought to the same steps below.
-    sides = [read_layers(snapshot, name, statistic, MOST_COLUMNS, first, last) for name in names]
+    sides = [
+        read_layers(snapshot, name, statistic, MOST_COLUMNS, first, last, MOST_CELLS)
+        for name in names
+    ]
     rows, known, only = _rows(sides)
     log = _is_log(statistic)
-    most = max(1, min(columns, MAX_CELLS // max(1, len(rows))))
+    most = max(1, min(columns, MAX_CELLS[form] // max(1, len(rows))))
     found = difference(sides[0].history, sides[1].history, rows, log=log, most=most)
     order = found.order
     parameters = [_parameter(found, row, known[row], sides[0]) for row in order.tolist()]
