@@ -125,9 +125,8 @@ def _data_app(source: LogSource, name: str, route: Route, version: str) -> Any:
             etag = etag_of([version, name, sorted(arguments.items(), key=itemgetter(0)), revisions])
             if (same := unchanged(request, etag)) is not None:
                 return same
-        form = arguments.pop("form", "json")
         content = route.view(snapshot, **arguments)
-        if form == "binary":
+        if arguments.get("form") == "binary":
             body = binary.with_arrays(*binary.parted(content))
             return respond(request, body, binary.CONTENT_TYPE, etag=etag or "")
         return respond_json(request, content, etag=etag)

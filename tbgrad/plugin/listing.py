@@ -76,7 +76,7 @@ class Listings:
         """List anew what was asked for lately, until nothing was."""
         took = 0.0
         while True:
-            time.sleep(max(WATCH_SECONDS, SHARE * took))
+            time.sleep(min(max(WATCH_SECONDS, SHARE * took), UNASKED_SECONDS))
             began = time.monotonic()
             with self._lock:
                 late = [k for k, (at, _) in self._asked.items() if began - at > UNASKED_SECONDS]

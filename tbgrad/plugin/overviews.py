@@ -125,6 +125,14 @@ class Overviews:
         with self._lock:
             return {name: self._line(snapshot, name, p) for name, p in snapshot.places.items()}
 
+    def hparams(self, snapshot: Snapshot, name: str) -> Mapping[str, Hyperparameter]:
+        """The settings of a run, which is read for them where it is not known."""
+        with self._lock:
+            place = snapshot.place(name)
+            if place not in self._known:
+                self._read(snapshot, {name: place})
+            return self._known[place].hparams
+
     def _line(self, snapshot: Snapshot, name: str, place: Place) -> tuple[Overview, Known | None]:
         known = self._known.get(place)
         if known is None:

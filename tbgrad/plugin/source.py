@@ -34,7 +34,7 @@ from tbgrad.reading.state import Pulse
 
 SCALARS_PLUGIN = "scalars"
 
-ROOM = 96 * 2**20
+ROOM = 64 * 2**20
 """Bytes that are kept of what was read: all views of some runs, or one view of many."""
 
 Made = TypeVar("Made")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from operator import itemgetter
@@ -111,19 +111,6 @@ def manifests_ahead(snapshot: Snapshot, places: Iterable[Place]) -> None:
     found = snapshot.together(missing, PLUGIN_NAME, MANIFEST)
     for place, samples in zip(missing, found, strict=True):
         snapshot.kept(place, ("manifests",), revisions[place], partial(_same, samples))
-
-
-def described_runs(snapshot: Snapshot, names: Sequence[str]) -> list[Run]:
-    """Runs with their manifests and states alone, and no series."""
-    places = [snapshot.place(name) for name in names]
-    manifests_ahead(snapshot, places)
-    states = snapshot.read(places, STATE_PLUGIN_NAME, (STATE, HEARTBEAT))
-    runs = []
-    for name, place, told in zip(names, places, states, strict=True):
-        values = [*decoded({MANIFEST: manifests(snapshot, place)}, []), *decoded(told, [])]
-        run = put_together(name, values, [], {}, Limits(merging=False), tell_misfits=False).run
-        runs.append(run)
-    return runs
 
 
 def _same(samples: Samples) -> Samples:

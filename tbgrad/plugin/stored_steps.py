@@ -63,8 +63,8 @@ def read_steps(
 def read_steps_ahead(snapshot: Snapshot, names: Sequence[str]) -> None:
     """Read what `read_steps` needs of several runs in few calls, as far as a reply has room."""
     places = [snapshot.place(name) for name in names]
-    places = [p for p in places if STEPS in snapshot.extents(STEPS_PLUGIN_NAME, p)]
     manifests_ahead(snapshot, places)
+    places = [p for p in places if STEPS in snapshot.extents(STEPS_PLUGIN_NAME, p)]
     told = [list(decoded({MANIFEST: manifests(snapshot, place)}, [])) for place in places]
     read_ahead(snapshot, [Levels(snapshot, *pair) for pair in zip(places, told, strict=True)])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tbgrad.log.state import Hyperparameter
@@ -27,6 +27,10 @@ def differing_hparams(runs: Sequence[Run]) -> list[str]:
     >>> differing_hparams([runs["a"], runs["b"]])
     ['learning_rate']
     """
-    known = [hparams_of(run) for run in runs]
+    return differing_of([hparams_of(run) for run in runs])
+
+
+def differing_of(known: Sequence[Mapping[str, Hyperparameter]]) -> list[str]:
+    """The same of what is known of each run."""
     names = dict.fromkeys(name for hparams in known for name in hparams)
     return [name for name in names if len({repr(hparams.get(name)) for hparams in known}) > 1]

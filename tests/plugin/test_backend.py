@@ -164,15 +164,15 @@ def test_equal_names_are_told_apart(api: Api) -> None:
     assert second["statistics"]["norm"][0] == 5.0
 
 
-def test_alerts_are_told_once_in_their_newest_state_open_ones_first(api: Api) -> None:
+def test_alerts_are_told_once_in_their_newest_state_by_their_causes(api: Api) -> None:
     answer = api.get("alerts", run=logs.ALERTS)
     assert [(a["severity"], a["state"], a["first_step"]) for a in answer["alerts"]] == [
-        ("warning", "open", 40), ("error", "open", 300), ("info", "closed", 20),
+        ("info", "closed", 20), ("warning", "open", 40), ("error", "open", 300),
     ]  # fmt: skip
     assert answer["stored"] == 3
     assert not answer["sampled"]
     assert answer["rules"] == list(RULE_NAMES)
-    warning, error, _ = answer["alerts"]
+    _, warning, error = answer["alerts"]
     assert error == to_jsonable(asdict(logs.alert("nonfinite", "error", 300, last=320)))
     assert warning["last_step"] == 700
     assert warning["causes"] == ["the first cause", "the second cause"]

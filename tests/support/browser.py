@@ -65,7 +65,7 @@ def tensorboard(logdir: Path, scratch: Path, *arguments: str) -> Iterator[Tensor
             command, stdout=sink, stderr=subprocess.STDOUT, text=True, env=environment
         )
     try:
-        yield TensorBoard(_wait_for_url(process, log), process, log)
+        yield TensorBoard(wait_for_url(process, log), process, log)
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -75,7 +75,8 @@ def tensorboard(logdir: Path, scratch: Path, *arguments: str) -> Iterator[Tensor
             process.wait(10)
 
 
-def _wait_for_url(process: subprocess.Popen[str], log: Path) -> str:
+def wait_for_url(process: subprocess.Popen[str], log: Path) -> str:
+    """The address of a TensorBoard that prints to `log`, once it has started."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         found = re.search(r"at (http://127\.0\.0\.1:\d+/)", log.read_text(errors="replace"))

@@ -10,16 +10,17 @@ import numpy as np
 from tbgrad.log.scalars import in_order, scalar_of
 from tbgrad.log.statistics import statistic_of
 from tbgrad.plugin.answer import numbers
+from tbgrad.plugin.overviews import Overviews
 from tbgrad.plugin.samples import NOTHING
 from tbgrad.plugin.source import SCALARS_PLUGIN, Snapshot
-from tbgrad.plugin.stored_run import described_runs
 from tbgrad.plugin.stored_steps import read_steps_ahead
 from tbgrad.plugin.views.layers import MAX_CELLS, Layers, read_layers, statistics_of
 from tbgrad.reading.compared import Difference, difference
-from tbgrad.reading.hparams import differing_hparams, hparams_of
+from tbgrad.reading.hparams import differing_of
 from tbgrad.reading.layer_history import MEASURES
 
 MOST_COLUMNS = 2000
+MOST_CELLS = 10_000_000
 """Of each run, ahead of the columns that both are shown in."""
 
 MAX_ONLY = 200
@@ -34,15 +35,19 @@ def compare(
     columns: int = 300,
     first: int | None = None,
     last: int | None = None,
+    form: str = "json",
 ) -> dict[str, Any]:
     """Settings, newest scalars, and a statistic of every parameter that both runs have."""
     names = (run, other)
     read_steps_ahead(snapshot, names)
     # As fine as the log has them: they are brought to the same steps below.
-    sides = [read_layers(snapshot, name, statistic, MOST_COLUMNS, first, last) for name in names]
+    sides = [
+        read_layers(snapshot, name, statistic, MOST_COLUMNS, first, last, MOST_CELLS)
+        for name in names
+    ]
     rows, known, only = _rows(sides)
     log = _is_log(statistic)
-    most = max(1, min(columns, MAX_CELLS // max(1, len(rows))))
+    most = max(1, min(columns, MAX_CELLS[form] // max(1, len(rows))))
     found = difference(sides[0].history, sides[1].history, rows, log=log, most=most)
     order = found.order
     parameters = [_parameter(found, row, known[row], sides[0]) for row in order.tolist()]
@@ -109,9 +114,8 @@ def _layers(parameters: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _settings(snapshot: Snapshot, names: tuple[str, ...]) -> dict[str, Any]:
-    runs = described_runs(snapshot, names)
-    differing = differing_hparams(runs)
-    settings = [hparams_of(run) for run in runs]
+    settings = [snapshot.once(Overviews).hparams(snapshot, name) for name in names]
+    differing = differing_of(settings)
     return {
         "hparams": [
             {"name": name, "values": [each.get(name) for each in settings]} for name in differing

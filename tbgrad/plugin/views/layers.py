@@ -20,8 +20,8 @@ from tbgrad.reading.parameter_tree import Node, tree_of
 from tbgrad.reading.run import Run
 from tbgrad.reading.series import one_each
 
-MAX_CELLS = 60_000
-"""Of the map: less than 300 kB."""
+MAX_CELLS = {"binary": 60_000, "json": 40_000}
+"""Of the map, by how it is written: less than 300 kB."""
 
 NORMS = ("norm", "norm_max")
 
@@ -59,9 +59,10 @@ def layers(
     columns: int = 300,
     first: int | None = None,
     last: int | None = None,
+    form: str = "json",
 ) -> dict[str, Any]:
     """One statistic of every parameter over time, [P][T] in at most so many columns."""
-    found = read_layers(snapshot, run, statistic, columns, first, last)
+    found = read_layers(snapshot, run, statistic, columns, first, last, MAX_CELLS[form])
     read = found.run
     return {
         "run": run,
@@ -94,6 +95,7 @@ def read_layers(
     columns: int,
     first: int | None,
     last: int | None,
+    cells: int,
 ) -> Layers:
     """The same as arrays.
 
@@ -102,7 +104,7 @@ def read_layers(
     """
     every = read_steps(snapshot, run, first, last) if statistic in NORMS else None
     if every is not None and STEPS in every:
-        return _peaks(every, columns, first, last)
+        return _peaks(every, min(columns, _columns(every, cells)), first, last)
     stored = read_run(snapshot, run, (MANIFEST, PARAMETERS))
     read = stored.run
     if read.manifest and statistic not in statistics_of(read):
@@ -114,7 +116,7 @@ def read_layers(
     values, bad = values[inside], bad[inside]
     steps = packed.steps[inside] if packed else np.zeros(0, np.int64)
     wall_times = packed.wall_times[inside] if packed else np.zeros(0)
-    starts = thinning.buckets(len(steps), _columns(read, columns))
+    starts = thinning.buckets(len(steps), min(columns, _columns(read, cells)))
     ends = np.append(starts[1:], len(steps))[: len(starts)] - 1
     return Layers(
         read,
@@ -140,8 +142,9 @@ def _values(run: Run, statistic: str) -> tuple[NDArray[np.float32], NDArray[np.f
     return history.values, history.nonfinite.astype(np.float32)
 
 
-def _columns(run: Run, columns: int) -> int:
-    return max(1, min(columns, MAX_CELLS // max(1, len(run.names))))
+def _columns(run: Run, cells: int) -> int:
+    """As many as a map of so many cells may have."""
+    return max(1, cells // max(1, len(run.names)))
 
 
 def _peaks(every: Run, columns: int, first: int | None, last: int | None) -> Layers:
@@ -160,7 +163,7 @@ def _peaks(every: Run, columns: int, first: int | None, last: int | None) -> Lay
         return Layers(
             every, nothing, nothing, np.zeros(0), none, none > 0, series.total, sampled=False
         )
-    start, width, lows, highs = thinning.columns(firsts, lasts, _columns(every, columns))
+    start, width, lows, highs = thinning.columns(firsts, lasts, columns)
     values = thinning.over(peaks, lows, highs)
     begins = start + width * np.arange(len(lows))
     newest = np.maximum(highs - 1, 0)

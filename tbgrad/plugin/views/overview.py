@@ -15,6 +15,7 @@ from tbgrad.plugin.arguments import BadRequestError
 from tbgrad.plugin.overviews import Known, Overviews
 from tbgrad.plugin.source import Snapshot
 from tbgrad.plugin.views.alerts import told_stories
+from tbgrad.reading.hparams import differing_of
 from tbgrad.reading.run_filter import run_filter
 
 MAX_ROWS = 1000
@@ -41,7 +42,7 @@ def overview(snapshot: Snapshot, run: str = "", filter: str = "") -> dict[str, A
     shown = worst_first(row for row in rows if chosen(row.name, row.hparams))[:MAX_ROWS]
     hparams = {name: known.hparams if known else {} for name, (_, known) in lines.items()}
     names = [row.name for row in shown]
-    differing = _differing([hparams[name] for name in names])
+    differing = differing_of([hparams[name] for name in names])[:MAX_HPARAMS]
     short = short_names(names)
     return {
         "complete": complete,
@@ -99,10 +100,3 @@ def _verdict(row: Overview, known: Known | None) -> dict[str, Any] | None:
         **told_stories(row.story),
         "hparams": dict(known.hparams),
     }
-
-
-def _differing(hparams: list[Any]) -> list[str]:
-    """The names of those in which these runs differ."""
-    names = dict.fromkeys(name for each in hparams for name in each)
-    differing = [n for n in names if len({repr(each.get(n)) for each in hparams}) > 1]
-    return differing[:MAX_HPARAMS]
