@@ -40,12 +40,12 @@ def test_alerts_are_listed_with_what_to_do_and_counted_at_the_top(
     tab.wait("document.querySelectorAll('.alert').length === 3")
     found = tab.frame.evaluate(ALERT_HEADS)
     assert found == [
-        "error nonfinite open, steps 300 to 320",
         "warning no_gradient open, steps 40 to 700",
+        "error nonfinite open, steps 300 to 320",
         "info edge_of_stability closed, steps 20 to 50",
     ]
     assert tab.text("#tally").split("\n") == ["1 error", "1 warning"]
-    first = ".alert:first-child"
+    first = "#alerts ul:first-of-type .alert:nth-child(2)"
     assert "what was measured at step 300" in tab.text(f"{first} .evidence")
     assert not tab.frame.is_visible(f"{first} ol")
     tab.frame.click(f"{first} details summary")

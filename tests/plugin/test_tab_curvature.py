@@ -22,7 +22,7 @@ from tests.support.logs import manifest, write_run
 pytestmark = pytest.mark.browser
 
 IN_JAVASCRIPT = """async (cases) => {
-  const base = new URL("plugin/tbgrad/static/format.js", new URL(".", location.href));
+  const base = new URL("format.js", document.querySelector("link[rel=stylesheet]").href);
   const { measured } = await import(base);
   return cases.map(([value, error]) => measured(Number(value), Number(error)));
 }"""
@@ -88,7 +88,7 @@ def test_what_the_tab_says_of_eigenvalues(browser: Any, tmp_path: Path) -> None:
 
 
 SHARES_IN_JAVASCRIPT = """async (cases) => {
-  const base = new URL("plugin/tbgrad/static/format.js", new URL(".", location.href));
+  const base = new URL("format.js", document.querySelector("link[rel=stylesheet]").href);
   const { percentBetween } = await import(base);
   return cases.map((share) => percentBetween(share));
 }"""

@@ -16,7 +16,7 @@ from tests.support.logs import write_run
 
 pytestmark = pytest.mark.browser
 
-CHOOSER = "#landscape > header > select"
+CHOOSER = "#landscape > header > .controls > select"
 SHOWN = "#landscape .finding:not([hidden])"
 TRACES = """shown => [...document.querySelectorAll(`${shown} .chart:not([hidden])`)].map((chart) =>
   [...(chart.data ?? [])].map((t) => ({

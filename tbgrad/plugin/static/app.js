@@ -95,7 +95,7 @@ export class App {
   /** Brings what charts share in line with the state. */
   apply() {
     const { state, timeline } = this;
-    const key = JSON.stringify([state.range, state.axis, state.logx, state.smoothing, state.outliers, themeName(), this.alertKey]);
+    const key = JSON.stringify([state.range, state.axis, state.logx, state.smoothing, state.outliers, themeName()]);
     for (const chart of timeline.charts) chart.flip?.(state.flipped.includes(chart.id));
     Object.assign(timeline, { axis: state.axis, logx: state.logx, smoothing: state.smoothing, outliers: state.outliers, range: state.range });
     const moved = timeline.cursor !== state.cursor;

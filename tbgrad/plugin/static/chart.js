@@ -57,7 +57,8 @@ export class Chart {
     if (this.drawn && clientWidth > 0 && clientHeight > 0) loadPlotly().then((Plotly) => Plotly.Plots.resize(this.node));
   }
 
-  layout({ xaxis = {}, yaxis = {}, margin, ...rest }, revision) {
+  /** @param {any} layout */
+  layout({ xaxis = {}, yaxis = {}, margin = undefined, ...rest }, revision) {
     const c = colors();
     const u = unit();
     const axis = {

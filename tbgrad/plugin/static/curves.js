@@ -41,7 +41,8 @@ export class Curves extends StepPlot {
   /** @param {Drawing} drawing @param {string} key of what is shown: of something else the zoom of the values is forgotten */
   draw(drawing, key = "") {
     if (key !== this.key) this.upright = null;
-    Object.assign(this, { drawing, key });
+    this.drawing = drawing;
+    this.key = key;
     this.redraw();
   }
 
@@ -65,7 +66,8 @@ export class Curves extends StepPlot {
   /** Its logarithmic axis, where it can have one. */
   flip(flipped) {
     if (flipped === this.flipped) return;
-    Object.assign(this, { flipped, upright: null });
+    this.flipped = flipped;
+    this.upright = null;
     this.redraw();
   }
 
@@ -76,6 +78,7 @@ export class Curves extends StepPlot {
     const { curves, scale = "linear", smooth = false, thresholds = [], second, zero = false } = this.drawing;
     const [first, last] = timeline.seen;
     const finite = (v) => (Number.isFinite(v) ? v : null);
+    /** @type {(Curve & {y: (number | null)[], smooth?: (number | null)[]})[]} */
     this.shown = curves.map((curve) => ({ ...curve, y: curve.values.map(finite) }));
     const inView = (of) => of.flatMap(({ steps, y }) => y.filter((_, i) => steps[i] >= first && steps[i] <= last));
     const mine = this.shown.filter((curve) => !curve.second);
@@ -119,6 +122,7 @@ export class Curves extends StepPlot {
       const held = [...values, ...thresholds.filter((v) => v > 0)];
       const [low, high] = fixed ?? logAxis(held).range.map((e) => 10 ** e);
       const only = constant(values.filter((v) => v !== null && v > 0));
+      /** @type {import("./plot.js").Axis["ticks"]} */
       const ticks = only !== null && !fixed && !thresholds.length ? () => [[only, number(only)]] : (a, b, most) => logTicks(Math.log10(a), Math.log10(b), most).map(([at, label]) => [10 ** at, label]);
       return { low, high, log: true, ticks };
     }

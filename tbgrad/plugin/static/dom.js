@@ -3,10 +3,11 @@
 import { clean } from "./format.js";
 
 /**
- * @param {string} tag
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
  * @param {Record<string, string | boolean | undefined>} [attributes]
  * @param {...(Node | string)} children
- * @returns {HTMLElement}
+ * @returns {HTMLElementTagNameMap[Tag]}
  */
 export function element(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
@@ -18,6 +19,9 @@ export function element(tag, attributes = {}, ...children) {
   return node;
 }
 
+/** @type {WeakMap<HTMLSelectElement, string>} */
+const filledWith = new WeakMap();
+
 /**
  * Fills a <select> unless it already holds these options.
  * @param {HTMLSelectElement} select
@@ -26,8 +30,8 @@ export function element(tag, attributes = {}, ...children) {
  */
 export function fill(select, options, selected) {
   const key = JSON.stringify(options);
-  if (select.filledWith !== key) {
-    select.filledWith = key;
+  if (filledWith.get(select) !== key) {
+    filledWith.set(select, key);
     select.replaceChildren(
       ...options.map(({ value, label, title }) => element("option", { value, title }, label)),
     );

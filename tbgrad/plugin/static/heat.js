@@ -13,7 +13,7 @@ import { colors, labelWidth, SEVERITY_COLORS, unit } from "./theme.js";
 /**
  * One row: `values` of the columns, those in `lost` are not finite. `flag` is the severity of its
  * worst open alert, `block` says that it can be folded or opened.
- * @typedef {{key: string, label: string, depth: number, values: ArrayLike<number>, lost: Set<number>, flag?: string, block?: "open" | "folded"}} Row
+ * @typedef {{key: string, label: string, depth: number, values: number[] | Float32Array, lost: Set<number>, flag?: string, block?: "open" | "folded"}} Row
  */
 /** @typedef {{rows: Row[], firsts: number[], steps: number[], scale: import("./pure/colormap.js").Scale, selected: string | null}} Map */
 
@@ -26,7 +26,10 @@ export class Heat extends StepPlot {
   /** @param {HTMLElement} parent @param {any} options `onRow` is told which row was chosen, `onFold` of a click beside a block */
   constructor(parent, options) {
     super(parent, options);
-    Object.assign(this, { onRow: options.onRow, onFold: options.onFold, words: options.words, least: options.least });
+    this.onRow = options.onRow;
+    this.onFold = options.onFold;
+    this.words = options.words;
+    this.least = options.least;
     this.canvas = element("canvas", { class: "cells" });
     this.spacer = element("div", {});
     this.scroller = element("div", { class: "scroller", tabindex: "0", role: "group", "aria-label": `${options.label}: arrow up and down select a row` }, this.spacer);
@@ -90,8 +93,8 @@ export class Heat extends StepPlot {
       bands: [], bare: true,
     });
     const { rows, scale } = this.map;
-    this.node.data = [{ type: "heatmap", name: "cells", x: this.edges, y: rows.map((_, i) => i), z: rows.map(({ values }) => Array.from(values)), rows: rows.map(({ label }) => label) }];
-    Object.assign(this.node.layout, { scale: [scale.low, scale.high] });
+    /** @type {any} */ (this.node).data = [{ type: "heatmap", name: "cells", x: this.edges, y: rows.map((_, i) => i), z: rows.map(({ values }) => Array.from(values)), rows: rows.map(({ label }) => label) }];
+    Object.assign(/** @type {any} */ (this.node).layout, { scale: [scale.low, scale.high] });
   }
 
   short(label) {

@@ -73,7 +73,7 @@ function download(name, blob) {
 /**
  * Says which line is which, above a chart instead of in it.
  * @param {HTMLElement} legend
- * @param {{label: string, color: string, look?: "line" | "dash" | "cross" | "box" | "zero" | "none"}[]} entries
+ * @param {{label: string, color: string, look?: string}[]} entries `look` is "line", "dash", "cross", "box", "zero" or "none"
  */
 export function explain(legend, entries) {
   const key = JSON.stringify(entries);

@@ -261,7 +261,9 @@ function fitting(axis, width, u) {
   return axis.ticks(axis.low, axis.high, 1).slice(0, 1);
 }
 
+/** @param {Picture} picture */
 function described({ x, y, y2 }) {
+  /** @param {Axis} axis */
   const axis = ({ low, high, log }) => ({ range: [low, high], type: log ? "log" : "linear" });
   return { xaxis: axis(x), yaxis: axis(y), ...(y2 ? { yaxis2: axis(y2) } : {}) };
 }

@@ -34,7 +34,7 @@ export function listen(plot, surface) {
     if (start) return drawBox(plot, start, { x, y });
     if (!inside(x, y)) {
       leave();
-      return plot.outside?.(event, { x, y });
+      return plot.outside(event);
     }
     const step = plot.nearest(timeline.stepAt(plot.fromX(x)));
     timeline.hover(step);

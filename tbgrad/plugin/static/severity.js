@@ -6,7 +6,7 @@ const rank = ({ severity }) => SEVERITIES.indexOf(severity);
 
 /**
  * The open alerts of every parameter that has some, the worst first.
- * @returns {Map<string, {rule: string, severity: string}[]>}
+ * @returns {Map<string, any[]>}
  */
 export function openByParameter(alerts) {
   const byParameter = new Map();

@@ -46,6 +46,11 @@ export class StepPlot extends Plot {
 
   tip(event, step, y) {}
 
+  /** The mouse is beside the axes. @param {PointerEvent} event */
+  outside(event) {
+    void event;
+  }
+
   clicked(event, step, y) {
     this.timeline.onCursor(step);
   }

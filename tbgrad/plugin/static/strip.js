@@ -42,7 +42,8 @@ export class Strip {
   /** @param {any} series the loss @param {any[]} alerts */
   draw(series, alerts) {
     const key = `${series?.steps.at(-1)} ${series?.steps.length} ${JSON.stringify(alerts.map((a) => [keyOf(a), a.last_step, a.state]))} ${this.app.run}`;
-    Object.assign(this, { series, alerts });
+    this.series = series;
+    this.alerts = alerts;
     if (key !== this.key_) this.render();
     this.key_ = key;
   }

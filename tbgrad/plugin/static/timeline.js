@@ -10,8 +10,9 @@ import { colors, SEVERITY_COLORS } from "./theme.js";
 export class Timeline {
   /** @param {{onRange: (range: [number, number] | null) => void, onCursor: (step: number | null) => void}} events */
   constructor({ onRange, onCursor }) {
-    Object.assign(this, { onRange, onCursor });
-    /** Charts along the steps. @type {Set<{redraw: () => void, moved: () => void, unzoom: () => void, inSight: () => boolean, stale: boolean}>} */
+    this.onRange = onRange;
+    this.onCursor = onCursor;
+    /** Charts along the steps. @type {Set<any>} */
     this.charts = new Set();
     /** The first and the last step there is. @type {[number, number]} */
     this.extent = [0, 1];

@@ -30,13 +30,14 @@ export class XYPlot extends Plot {
   nearest(event) {
     if (!this.picture) return null;
     const x = event.clientX - this.node.getBoundingClientRect().left;
+    /** @type {{far: number, index: number, place: number} | null} */
     let best = null;
-    this.picture.traces.forEach((trace, t) => {
+    for (const trace of this.picture.traces) {
       for (let i = 0; i < trace.x.length; i += 1) {
         const far = Math.abs(this.toX(trace.x[i]) - x);
-        if (trace.y[i] !== null && !trace.silent && (!best || far < best.far)) best = { far, index: i, place: trace.x[i], trace: t };
+        if (trace.y[i] !== null && !trace.silent && (!best || far < best.far)) best = { far, index: i, place: trace.x[i] };
       }
-    });
+    }
     return best && best.far < 60 ? best : null;
   }
 

@@ -2,7 +2,7 @@
 
 import { count, number, percent, powerOfTen } from "../format.js";
 
-/** First and last magnitude bin that holds anything at any step, so that the axis stays put. */
+/** First and last magnitude bin that holds anything at any step, so that the axis stays put. @returns {[number, number]} */
 export function usedRange({ edges, counts }) {
   const bins = edges.length - 1;
   let low = bins;

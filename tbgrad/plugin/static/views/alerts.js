@@ -17,7 +17,9 @@ export class AlertsView {
     this.app = app;
     const hide = element("button", { type: "button", class: "plain", title: "put the list away in the view of the run" }, "hide");
     const { box, body, hint } = panel("alerts", "Alerts", hide);
-    Object.assign(this, { box, hint, hide });
+    this.box = box;
+    this.hint = hint;
+    this.hide = hide;
     this.stories = element("div", { class: "stories" });
     this.open = element("ul", {});
     this.closed = element("ul", {});
@@ -30,6 +32,9 @@ export class AlertsView {
     /** @type {Map<string, Item>} */
     this.items = new Map();
     this.many = null;
+    /** Names of the parameters that can be selected. @type {Set<string>} */
+    this.known = new Set();
+    this.names = "";
     /** Of which run the user has put the list away. */
     this.away = null;
     hide.addEventListener("click", () => {
@@ -48,7 +53,8 @@ export class AlertsView {
 
   draw(app, { alerts, layers }) {
     if (app.run !== this.run) {
-      Object.assign(this, { run: app.run, many: null });
+      this.run = app.run;
+      this.many = null;
       this.items.clear();
     }
     this.list(alerts, layers?.parameters.map(({ name }) => name) ?? [], app.parameter);
@@ -178,7 +184,7 @@ class Item {
         this.all = true;
         this.list();
         this.mark(this.selected);
-        this.parameters.children[LISTED].focus();
+        /** @type {HTMLElement} */ (this.parameters.children[LISTED]).focus();
       });
       nodes.push(more);
     }
@@ -196,7 +202,7 @@ class Item {
 
   mark(selected) {
     this.selected = selected;
-    for (const node of this.parameters.children) {
+    for (const node of /** @type {Iterable<HTMLElement>} */ (this.parameters.children)) {
       if (node.dataset.parameter !== undefined) node.setAttribute("aria-pressed", String(node.dataset.parameter === selected));
     }
   }

@@ -8,7 +8,7 @@ import { colors } from "../theme.js";
 
 const NOTHING = "No curvature in this run. Give GradientMonitor curvature=tbgrad.Curvature(data=(x, y), every=500).";
 
-/** A curve of estimates: bars of error, crosses where they have not converged. */
+/** A curve of estimates: bars of error, crosses where they have not converged. @returns {import("../curves.js").Curve} */
 export function estimated(name, color, steps, values, errors, converged) {
   return {
     name, color, steps, values, errors, look: "marked", width: 1.5, hollow: converged.map((yes) => !yes),
@@ -20,7 +20,10 @@ export class CurvatureView {
   /** @param {any} app */
   constructor(app) {
     const parts = panel("curvature", "Curvature");
-    Object.assign(this, { box: parts.box, legend: parts.legend, heading: parts.heading, hint: parts.hint });
+    this.box = parts.box;
+    this.legend = parts.legend;
+    this.heading = parts.heading;
+    this.hint = parts.hint;
     this.chart = new Curves(parts.body, { label: "Extreme Hessian eigenvalues over the steps", timeline: app.timeline, readout: parts.hint, id: "curvature", onFlip: app.flip });
     controlsOf(parts.box).append(this.chart.switch);
     addTools(parts, { name: () => `${app.state.run} curvature`, table: () => this.chart.table() });

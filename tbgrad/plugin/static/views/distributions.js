@@ -26,7 +26,10 @@ export class RidgesView {
     fill(this.look, [{ value: "map", label: "map" }, { value: "ridges", label: "ridges" }], "map");
     const parts = panel("ridges", "Distributions", this.look);
     parts.heading.replaceChildren(this.select);
-    Object.assign(this, { box: parts.box, hint: parts.hint, legend: parts.legend, needsParameter: true });
+    this.box = parts.box;
+    this.hint = parts.hint;
+    this.legend = parts.legend;
+    this.needsParameter = true;
     this.mapBody = element("div", { class: "body" });
     this.ridgeBody = element("div", { class: "body", hidden: true });
     parts.body.append(this.mapBody, this.ridgeBody);
@@ -120,7 +123,10 @@ export class OverlayView {
     this.add = element("button", { type: "button", title: "keep the histogram at the cursor beside the others" }, "keep this step");
     this.clear = element("button", { type: "button", class: "plain" }, "clear");
     const parts = panel("overlay", "Chosen steps", this.add, this.clear);
-    Object.assign(this, { box: parts.box, legend: parts.legend, hint: parts.hint, needsParameter: true });
+    this.box = parts.box;
+    this.legend = parts.legend;
+    this.hint = parts.hint;
+    this.needsParameter = true;
     this.plot = new XYPlot(parts.body, { label: "Histograms of chosen steps" });
     this.slider = /** @type {HTMLInputElement} */ (element("input", { type: "range", min: "0", step: "1", "aria-label": "step of the histogram", class: "below" }));
     this.words = element("p", { class: "words" });

@@ -17,7 +17,9 @@ export class FlowView {
   constructor(app) {
     this.app = app;
     const parts = panel("flow", "Flow");
-    Object.assign(this, { box: parts.box, hint: parts.hint, legend: parts.legend });
+    this.box = parts.box;
+    this.hint = parts.hint;
+    this.legend = parts.legend;
     this.plot = new XYPlot(parts.body, { label: "Statistic against depth", onPoint: (i) => app.change({ parameter: this.data.parameters[i].name }) });
     this.play = element("button", { type: "button", title: "play from here, or stop" }, "▶");
     this.play.setAttribute("aria-label", "play");
@@ -70,18 +72,22 @@ export class FlowView {
     const now = column(at);
     const c = colors();
     const log = (data.measure?.scale ?? scale) === "log" && canBeLog(Array.from(values));
+    /** @returns {any} */
     const drawable = (list) => list.map((v) => (Number.isFinite(v) && !(log && v <= 0) ? v : null));
     const named = (k) => `step ${count(steps[k])}`;
+    /** @returns {import("../plot.js").Trace} */
     const line = (k, color, width) => ({ name: named(k), x, y: drawable(column(k)), color, width });
     const chosen = parameters.findIndex(({ name }) => name === parameter);
+    /** @type {import("../plot.js").Trace[]} */
     const traces = [
       ...(at > 0 ? [{ ...line(0, c.faint, 1.2), silent: true }] : []),
       { ...line(at, c.blue, 2), look: "marked", size: x.length > 80 ? 1.5 : 3, words: x.map((row) => `${clean(parameters[row].name)}: ${number(now[row], 4)}`) },
-      ...(chosen < 0 ? [] : [{ name: "selected", x: [chosen], y: drawable([now[chosen]]), color: c.selected, look: "points", size: 5, silent: true }]),
+      ...(chosen < 0 ? [] : [{ name: "selected", x: [chosen], y: drawable([now[chosen]]), color: c.selected, look: /** @type {"points"} */ ("points"), size: 5, silent: true }]),
     ];
     this.hint.textContent = `${clean(label)} by depth at ${named(at)}`;
     explain(this.legend, [{ label: named(at), color: c.blue }, ...(at > 0 ? [{ label: `${named(0)}, the first`, color: c.faint }] : [])]);
     const all = extent(log ? values.filter((v) => v > 0) : values) ?? { low: 0, high: 1 };
+    /** @type {import("../plot.js").Axis} */
     const y = log
       ? { low: all.low / 1.5, high: all.high * 1.5, log, ticks: (a, b, most) => logTicks(Math.log10(a), Math.log10(b), most).map(([e, words]) => [10 ** e, words]) }
       : { low: Math.min(0, all.low), high: all.high * 1.05 || 1, ticks: (a, b, most) => plainTicks(a, b, most).map((v) => [v, number(v, 3)]) };

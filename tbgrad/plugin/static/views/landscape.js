@@ -24,10 +24,14 @@ export class LandscapeView {
     const parts = panel("landscape", "Landscape", this.select);
     const { box, body, hint, legend } = parts;
     addTools(parts);
-    Object.assign(this, { box, body, hint, legend });
+    this.box = box;
+    this.body = body;
+    this.hint = hint;
+    this.legend = legend;
     const again = () => this.show();
     this.paths = new PathsView({ onChange: again });
     this.points = new PointsView({ onPoint: (number) => this.choosePoint(number) });
+    /** @type {Record<string, any>} */
     this.kinds = {
       plane: new PlaneView(), line: new LineView(), "critical points": this.points,
       "gradient check": new CheckView(), [TRAJECTORIES]: this.paths,
@@ -68,7 +72,8 @@ export class LandscapeView {
    */
   update(run, data) {
     if (run !== this.run) this.paths.clear();
-    Object.assign(this, { run, data });
+    this.run = run;
+    this.data = data;
     const items = data.findings.map(({ name, kind }) => ({ value: chosenFinding(name), label: clean(name), title: kind }));
     if (data.trajectories) items.push({ value: TRAJECTORIES, label: TRAJECTORIES, title: "of this run beside others" });
     this.select.hidden = items.length === 0;

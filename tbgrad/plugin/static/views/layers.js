@@ -23,7 +23,10 @@ export class LayersView {
     this.find = element("input", { type: "search", placeholder: "find /", "aria-label": "find layers by words in their names", class: "wide-only" });
     this.find.addEventListener("input", () => app.change({ find: this.find.value }));
     const parts = panel("layers", "Layers", this.select, this.order, this.find);
-    Object.assign(this, { box: parts.box, legend: parts.legend, hint: parts.hint, needsParameter: true });
+    this.box = parts.box;
+    this.legend = parts.legend;
+    this.hint = parts.hint;
+    this.needsParameter = true;
     this.heat = new Heat(parts.body, {
       label: "Heat map of parameters by step", timeline: app.timeline,
       onRow: (key) => this.choose(key), onFold: (key) => this.fold(key),
@@ -45,7 +48,10 @@ export class LayersView {
   }
 
   draw({ state, run }, { layers: data, alerts }) {
-    if (run !== this.run) Object.assign(this, { folded: null, run });
+    if (run !== this.run) {
+      this.folded = null;
+      this.run = run;
+    }
     this.flags = openByParameter(alerts.alerts);
     if (data !== this.data) this.read(data);
     const options = data.statistics.map((name) => {
@@ -87,7 +93,8 @@ export class LayersView {
     const { state } = this.app;
     const nodes = this.sorted(matching(this.tree, state.find));
     const folded = this.folded ?? foldedToFit(nodes, this.heat.room);
-    Object.assign(this, { nodes, shownFolded: folded });
+    this.nodes = nodes;
+    this.shownFolded = folded;
     this.lines = linesOf(nodes, folded);
     if (this.lines.length === 0) return this.heat.say(`No layer has “${clean(state.find)}” in its name.`);
     const rows = this.lines.map((line) => this.row(line));
@@ -171,7 +178,7 @@ export class LayersView {
   }
 }
 
-/** An open alert in the words of a tip. */
+/** An open alert in the words of a tip. @param {any} alert */
 function flagged({ severity, rule, first_step: first }) {
   const line = element("span", { class: "flag" }, `${severity}: ${clean(rule)} since step ${count(first)}`);
   line.dataset.severity = severity;

@@ -29,6 +29,7 @@ export class LineView {
       };
     };
     const norms = data.gradient_norm;
+    /** @type {any[]} */
     const traces = [...(norms ? [curve(norms, "gradient norm", c.orange, "y2")] : []), curve(data.loss, "loss", c.blue, "y")];
     const chord = data.barrier === null ? null : between(x, data.loss.map(toNumber));
     if (chord) {

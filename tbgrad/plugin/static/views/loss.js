@@ -14,7 +14,8 @@ export class LossView {
     this.select = element("select", { "aria-label": "scalar" });
     const parts = panel("scalar", "Loss");
     parts.heading.replaceChildren(this.select);
-    Object.assign(this, { box: parts.box, legend: parts.legend });
+    this.box = parts.box;
+    this.legend = parts.legend;
     this.chart = new Curves(parts.body, { label: "Scalar over the steps", timeline: app.timeline, readout: parts.hint, id: "scalar", onFlip: app.flip });
     controlsOf(parts.box).append(this.chart.switch);
     addTools(parts, { name: () => `${app.state.run} ${this.tag}`, table: () => this.chart.table() });

@@ -11,7 +11,9 @@ export class NormView {
   /** @param {any} app */
   constructor(app) {
     const parts = panel("norm", "Gradient norm");
-    Object.assign(this, { box: parts.box, hint: parts.hint, legend: parts.legend });
+    this.box = parts.box;
+    this.hint = parts.hint;
+    this.legend = parts.legend;
     this.chart = new Curves(parts.body, { label: "Norm of the whole gradient over the steps", timeline: app.timeline, readout: parts.hint, id: "norm", onFlip: app.flip });
     parts.heading.title = scalar("gradient/norm").meaning;
     controlsOf(parts.box).append(this.chart.switch);

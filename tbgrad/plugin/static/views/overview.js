@@ -97,7 +97,8 @@ export class OverviewView {
       cell: (r) => [name in r.hparams ? clean(typeof r.hparams[name] === "number" ? number(r.hparams[name], 4) : r.hparams[name]) : "–"],
     }));
     const columns = [...COLUMNS, ...hparams].filter((column) => shown.some((r) => !["–", "", "…"].includes(String(column.cell(r)[0] ?? ""))) || column.name === "loss");
-    Object.assign(this, { columns, sorted: this.order(shown, columns, state.sort) });
+    this.columns = columns;
+    this.sorted = this.order(shown, columns, state.sort);
     const ill = Object.entries(all.ill).filter(([, n]) => n > 0).map(([severity, n]) => `${count(n)} with ${severity}s`);
     const known = all.complete ? "" : `, ${count(all.judged)} of ${count(all.stored)} judged so far`;
     this.said.textContent = chosen?.error ?? `${count(shown.length)}${kept ? ` of ${count(all.stored)}` : ""} runs${ill.length ? `, ${ill.join(", ")}` : ""}${known}`;

@@ -19,7 +19,9 @@ export class ParameterView {
     this.select.addEventListener("change", () => app.change({ parameter: this.select.value }));
     const parts = panel("parameter", "Parameter");
     parts.heading.replaceChildren(this.select);
-    Object.assign(this, { box: parts.box, hint: parts.hint, needsParameter: true });
+    this.box = parts.box;
+    this.hint = parts.hint;
+    this.needsParameter = true;
     const left = element("div", { class: "half" });
     const right = element("div", { class: "half", id: "histogram" });
     parts.body.append(left, right);
@@ -62,7 +64,9 @@ export class ParameterView {
     this.hint.textContent = [clean(role), `${shown}${count(size)} values`, clean(dtype)].filter(Boolean).join(" · ");
     const key = `${app.run} ${app.parameter}`;
     if (this.drawn !== parameter || this.statistic !== app.state.statistic || this.theme !== colors()) this.drawCurve(parameter, app.state.statistic, key);
-    Object.assign(this, { drawn: parameter, statistic: app.state.statistic, theme: colors() });
+    this.drawn = parameter;
+    this.statistic = app.state.statistic;
+    this.theme = colors();
     this.drawHistogram(histogram, app.state.cursor);
   }
 
@@ -120,7 +124,7 @@ export function histogramPicture(bins) {
   };
 }
 
-/** Ticks about the middle, the same on both sides of it. */
+/** Ticks about the middle, the same on both sides of it. @param {[number, string][]} ticks @param {number} most */
 export function thinned(ticks, most) {
   const right = ticks.filter(([at]) => at > 0).sort(([a], [b]) => a - b);
   const each = Math.max(1, Math.ceil(right.length / Math.max(1, (most - 1) / 2)));

@@ -42,7 +42,7 @@ export class PointsView {
     });
     const focused = this.table.contains(document.activeElement);
     this.table.replaceChildren(element("thead", {}, head), element("tbody", {}, ...body));
-    if (focused) this.table.querySelector("[aria-pressed='true']")?.focus();
+    if (focused) /** @type {HTMLElement | null} */ (this.table.querySelector("[aria-pressed='true']"))?.focus();
     this.rest.hidden = stored <= rows.length;
     this.rest.textContent = `${count(stored - rows.length)} more are in the log.`;
   }

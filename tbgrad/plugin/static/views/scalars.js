@@ -24,7 +24,9 @@ export class ScalarsView {
     this.weight = element("output", { for: "smoothing" });
     const outliers = /** @type {HTMLInputElement} */ (element("input", { type: "checkbox" }));
     outliers.addEventListener("change", () => app.change({ outliers: !outliers.checked }));
-    Object.assign(this, { find, smooth, outliers });
+    this.find = find;
+    this.smooth = smooth;
+    this.outliers = outliers;
     this.legend = element("span", { class: "legend" });
     const bar = element(
       "div", { class: "toolbar" }, element("h2", {}, "Scalars"), find,

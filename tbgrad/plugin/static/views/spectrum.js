@@ -15,7 +15,9 @@ export class DensityView {
   /** @param {any} app */
   constructor(app) {
     const parts = panel("density", "Spectral density");
-    Object.assign(this, { box: parts.box, legend: parts.legend, hint: parts.hint });
+    this.box = parts.box;
+    this.legend = parts.legend;
+    this.hint = parts.hint;
     this.slider = /** @type {HTMLInputElement} */ (element("input", { type: "range", min: "0", step: "1", "aria-label": "step of the density", class: "below" }));
     this.plot = new XYPlot(parts.body, { label: "Density of the Hessian's eigenvalues" });
     parts.body.after(this.slider);
@@ -57,6 +59,7 @@ export class DensityView {
       const x = d.grid.map(toNumber);
       return { name: `step ${count(d.step)}`, x, y, ...looks[i], words: x.map((v, k) => `step ${count(d.step)}: density ${number(y[k] ?? 0, 3)} at ${number(v, 4)}`) };
     });
+    /** @type {{label: string, color: string, look?: string}[]} */
     const legend = shown.map((d, i) => ({ label: `step ${count(d.step)}${i ? "" : shown.length > 1 ? ", the first" : ""}`, color: looks[i].color }));
     const counted = estimates.findLast((e) => e.minimum_ratio && e.step <= densities[at].step) ?? estimates.findLast((e) => e.minimum_ratio);
     if (counted) {
@@ -81,7 +84,10 @@ export class DensityView {
 class EstimatesView {
   constructor(app, id, title, label, nothing) {
     const parts = panel(id, title);
-    Object.assign(this, { box: parts.box, legend: parts.legend, hint: parts.hint, nothing });
+    this.box = parts.box;
+    this.legend = parts.legend;
+    this.hint = parts.hint;
+    this.nothing = nothing;
     this.chart = new Curves(parts.body, { label, timeline: app.timeline, readout: parts.hint, id, onFlip: app.flip });
     controlsOf(parts.box).append(this.chart.switch);
     addTools(parts, { name: () => `${app.state.run} ${title}`, table: () => this.chart.table() });
