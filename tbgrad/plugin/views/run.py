@@ -95,11 +95,17 @@ def status(snapshot: Snapshot, run: str) -> dict[str, Any]:
 
 def _all(snapshot: Snapshot) -> str:
     """Changes whenever any run has gone on, or there is another."""
-    return digest(
-        f"{run} {tag} {extent.revision}"
-        for plugin in (PLUGIN_NAME, SCALARS_PLUGIN, STEPS_PLUGIN_NAME, ALERT_PLUGIN_NAME)
-        for run, extents in snapshot.series(plugin).items()
-        for tag, extent in extents.items()
+    plugins = (PLUGIN_NAME, SCALARS_PLUGIN, STEPS_PLUGIN_NAME, ALERT_PLUGIN_NAME)
+    listed = tuple(map(snapshot.series, plugins))
+    return snapshot.derived(
+        "revision",
+        listed,
+        lambda: digest(
+            f"{run} {tag} {extent.revision}"
+            for series in listed
+            for run, extents in series.items()
+            for tag, extent in extents.items()
+        ),
     )
 
 
