@@ -48,7 +48,7 @@ class LogSource:
 
     def __init__(self, provider: Any, limits: Mapping[str, int] | None = None) -> None:
         self.provider = provider
-        self._limits = dict(limits or {})
+        self.limits = dict(limits or {})
         self.kept = Kept(ROOM)
         self.listings = Listings()
         self._pulses: dict[tuple[str, Place], Pulse] = {}
@@ -62,12 +62,12 @@ class LogSource:
 
     def sampled(self, plugin: str, count: int) -> bool:
         """Whether TensorBoard may have dropped records of a series of which it kept `count`."""
-        limit = self._limits.get(plugin, 0)
+        limit = self.limits.get(plugin, 0)
         return 0 < limit <= count
 
     def bytes_of(self, plugin: str, record_bytes: int) -> float:
         """What a series of records of this size may take at most; infinite where all are kept."""
-        return self._limits.get(plugin, 0) * record_bytes or math.inf
+        return self.limits.get(plugin, 0) * record_bytes or math.inf
 
     def derived(self, key: tuple[str, str], of: tuple[Any, ...], make: Callable[[], Made]) -> Made:
         """What `make` makes of listings, or has made of the very same ones."""

@@ -125,13 +125,16 @@ def _state(snapshot: Snapshot, place: Place, last_wall_time: float) -> dict[str,
 
 
 def tables(
-    scalars: Mapping[str, Scalar] = SCALARS, statistics: Mapping[str, Statistic] = STATISTICS
+    scalars: Mapping[str, Scalar] = SCALARS,
+    statistics: Mapping[str, Statistic] = STATISTICS,
+    samples: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """What every face calls the numbers of a log, and where one is too vague to be shown."""
     return {
         "scalars": [asdict(scalar) for scalar in scalars.values()],
         "statistics": [asdict(statistic) for statistic in statistics.values()],
         "vague": VAGUE,
+        "samples": dict(samples or {}),
     }
 
 
