@@ -64,7 +64,9 @@ class Listings:
         return made
 
     def _list(self, key: Any, make: Callable[[], Any]) -> _Listing:
-        made = make()
+        made, before = make(), self._listed.get(key)
+        # Where nothing is new it is the same object, so that nobody has to look through it again.
+        made = before.made if before is not None and before.made == made else made
         self._listed[key] = _Listing(made, time.monotonic())
         return self._listed[key]
 
