@@ -98,5 +98,3 @@ def test_letters_grow_with_a_wide_screen(tab: Tab) -> None:
         sizes[width] = tab.wait(f"{label} > {15 if width > 2000 else 10} && {label}")
     assert sizes[1280] == 11
     tab.page.set_viewport_size({"width": 1280, "height": 800})
-
-

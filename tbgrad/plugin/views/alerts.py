@@ -32,9 +32,7 @@ def alerts(snapshot: Snapshot, run: str) -> dict[str, Any]:
         "rules": list(RULE_NAMES),
         "watched": not unwatched(stored.run.manifest, ()),
         **told_stories(judgement.story),
-        "alerts": [
-            asdict(alert) | {"shows": SHOWS.get(alert.rule, "")} for alert in _some(judged)
-        ],
+        "alerts": [asdict(alert) | {"shows": SHOWS.get(alert.rule, "")} for alert in _some(judged)],
         "not_judged": list(judgement.not_judged),
         "stored": len(judged),
         "sampled": any(

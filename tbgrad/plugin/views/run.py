@@ -27,6 +27,7 @@ from tbgrad.plugin.answer import digest
 from tbgrad.plugin.samples import Extent, Place
 from tbgrad.plugin.source import SCALARS_PLUGIN, Snapshot
 from tbgrad.plugin.stored_run import state_of
+from tbgrad.reading.layer_history import MEASURES
 from tbgrad.reading.state import condition, resources_line
 
 MAX_TAGS = 500
@@ -133,6 +134,11 @@ def tables(
     return {
         "scalars": [asdict(scalar) for scalar in scalars.values()],
         "statistics": [asdict(statistic) for statistic in statistics.values()],
+        "measures": [
+            {"name": name, "label": measure.label, "scale": measure.scale}
+            for name, measure in MEASURES.items()
+            if name not in statistics
+        ],
         "vague": VAGUE,
         "samples": dict(samples or {}),
     }

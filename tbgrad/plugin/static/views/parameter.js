@@ -73,7 +73,8 @@ export class ParameterView {
 
   drawCurve(data, name, key) {
     const { label, scale } = statistic(name);
-    const column = (of) => (data.statistics[of] ?? []).map(toNumber);
+    const logged = (of) => (data.statistics[of] ?? []).map(toNumber);
+    const column = (of) => (of === "update_ratio" ? ratio(logged("update_norm"), logged("weight_norm")) : logged(of));
     const every = name === "norm" && data.norms.steps.length > 0;
     const values = every ? data.norms.values.map(toNumber) : column(name);
     this.curveTitle.textContent = clean(label);
@@ -111,6 +112,8 @@ export class ParameterView {
     return undefined;
   }
 }
+
+const ratio = (above, below) => above.map((v, i) => (below[i] > 0 ? v / below[i] : NaN));
 
 /** Bars over a signed logarithmic axis. @returns {import("../plot.js").Picture} */
 export function histogramPicture(bins) {
