@@ -260,7 +260,10 @@ export class App {
     this.measured = this.run;
     this.widen([ends.low, ends.high, ...known], true);
     const timed = series.find(({ wall_times: times }) => times?.length);
-    if (timed) this.timeline.clock = new Clock(timed.steps, timed.wall_times);
+    if (!timed || timed === this.timed) return;
+    this.timed = timed;
+    this.timeline.clock = new Clock(timed.steps, timed.wall_times);
+    if (this.state.axis !== "step") this.timeline.redraw();
   }
 
   widen(steps, anew = false) {
