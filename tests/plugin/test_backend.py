@@ -196,6 +196,7 @@ def test_what_the_writer_did_not_watch_is_looked_for_here(api: Api) -> None:
         assert api.get("alerts", run=run) == {
             "run": run, "rules": list(RULE_NAMES), "alerts": [], "stored": 0, "sampled": False,
             "problems": [], "not_judged": [], "stories": [], "headlined": None, "watched": False,
+            "names_left_out": 0,
         }  # fmt: skip
     assert api.get("alerts", run=logs.ALERTS)["watched"]
 

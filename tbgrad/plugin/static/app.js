@@ -130,12 +130,16 @@ export class App {
 
   /** Does something, and says in words what goes wrong. */
   async guard(action) {
+    const { dataset } = document.documentElement;
+    dataset.busy = String(Number(dataset.busy ?? 0) + 1);
     try {
       await action();
       this.header.say(null);
     } catch (error) {
       this.header.say(`${error.message}. Trying again every few seconds.`);
       if (!(error instanceof Error) || error.name !== "Error") console.error(error);
+    } finally {
+      dataset.busy = String(Number(dataset.busy) - 1);
     }
   }
 
