@@ -195,7 +195,9 @@ def test_runs_become_known_a_few_a_look_the_one_in_front_first(
     api.get("runs"), api.get("status", run="good")
     known = []
     for answer in complete(api, run=EVERY_STEP):
+        rows = {row["name"]: row for row in answer["runs"]}
         known.append(sum(row["loss"] is not None for row in answer["runs"]))
+        assert rows[EVERY_STEP]["loss"] is not None
         assert len(answer["runs"]) == 9
         if answer["verdict"] is None:
             assert not answer["complete"]
