@@ -10,6 +10,7 @@ import pytest
 
 from tests.plugin import logs
 from tests.plugin.tabs import choose_run, healthy, show_view
+from tests.plugin.test_tab_looks import violations
 from tests.support import findings
 from tests.support.browser import Tab, open_tab, tensorboard
 from tests.support.logs import write_run
@@ -97,6 +98,7 @@ def test_critical_points_are_a_table_with_the_spectrum_of_one(tab: Tab) -> None:
         assert said in words
     _, scatter = drawn(tab)
     np.testing.assert_allclose(scatter[0]["y"], [0.012, 0.25, 0.02, 0.31])
+    assert violations(tab) == []
     tab.frame.click("#landscape tbody tr:nth-child(2) button")
     tab.wait("document.querySelector('#landscape h3').innerText.startsWith('|eigenvalues| of 2')")
     spectrum = {trace["name"]: trace["y"] for trace in drawn(tab)[0]}
@@ -122,6 +124,7 @@ def test_trajectories_of_chosen_runs_have_tensorboards_colours(tab: Tab) -> None
         assert said in words
     axes = f"document.querySelector('{SHOWN} .chart').layout"
     assert tab.frame.evaluate(f"{axes}.xaxis.title.text") == "first axis, 51 % of the variance"
+    assert violations(tab) == []
     order = tab.frame.evaluate("fetch('../../runs').then((answer) => answer.json())")
     (traces,) = drawn(tab)
     colors = {trace["name"]: trace["color"] for trace in traces if len(trace["x"]) > 2}
