@@ -57,6 +57,9 @@ JUDGING_SHARE = 0.1
 JUDGING_SECONDS = 0.5
 """After so long a look judges no other run."""
 
+WAITING_SECONDS = 0.5
+"""A look that finds another one under way waits so long for it, and tells what is known then."""
+
 PLAIN = 16
 """Runs of scalars alone that are read at once for the rules."""
 
@@ -103,34 +106,42 @@ class Overviews:
 
     def look(self, snapshot: Snapshot, ahead: str = "") -> bool:
         """Find out more, of the run `ahead` first; whether all is known that can be now."""
-        with self._lock:
-            seen = (snapshot.places, *map(snapshot.series, _LISTED))
-            if self._seen and all(a is b for a, b in zip(seen, self._seen, strict=True)):
-                self._read(snapshot, {})
-                return True
-            places = dict(sorted(snapshot.places.items(), key=lambda item: item[0] != ahead))
-            there = set(places.values())
-            self._known = {place: known for place, known in self._known.items() if place in there}
-            grown = {name: p for name, p in places.items() if self._has_grown(snapshot, p)}
-            calls = self._read(snapshot, dict(list(grown.items())[:BATCH]))
-            waiting = {name: p for name, p in places.items() if self._waits(snapshot, p)}
-            judged = self._judge(snapshot, waiting, CALLS - calls, grown)
-            all_read = len(grown) <= BATCH
-            self._seen = seen if judged and all_read else ()
-            return all_read and (judged or time.monotonic() < self._rests_until)
+        if not self._lock.acquire(timeout=WAITING_SECONDS):
+            return False  # another request finds out more
+        try:
+            return self._look(snapshot, ahead)
+        finally:
+            self._lock.release()
 
     def lines(self, snapshot: Snapshot) -> dict[str, tuple[Overview, Known | None]]:
         """The line of every run as of now, and what is known of it; None of one not read yet."""
-        with self._lock:
-            return {name: self._line(snapshot, name, p) for name, p in snapshot.places.items()}
+        return {name: self._line(snapshot, name, p) for name, p in snapshot.places.items()}
 
     def hparams(self, snapshot: Snapshot, name: str) -> Mapping[str, Hyperparameter]:
         """The settings of a run, which is read for them where it is not known."""
-        with self._lock:
-            place = snapshot.place(name)
-            if place not in self._known:
+        place = snapshot.place(name)
+        known = self._known.get(place)
+        if known is None:
+            with self._lock:
                 self._read(snapshot, {name: place})
-            return self._known[place].hparams
+                known = self._known[place]
+        return known.hparams
+
+    def _look(self, snapshot: Snapshot, ahead: str) -> bool:
+        seen = (snapshot.places, *map(snapshot.series, _LISTED))
+        if self._seen and all(a is b for a, b in zip(seen, self._seen, strict=True)):
+            self._read(snapshot, {})
+            return True
+        places = dict(sorted(snapshot.places.items(), key=lambda item: item[0] != ahead))
+        there = set(places.values())
+        self._known = {place: known for place, known in self._known.items() if place in there}
+        grown = {name: p for name, p in places.items() if self._has_grown(snapshot, p)}
+        calls = self._read(snapshot, dict(list(grown.items())[:BATCH]))
+        waiting = {name: p for name, p in places.items() if self._waits(snapshot, p)}
+        judged = self._judge(snapshot, waiting, CALLS - calls, grown)
+        all_read = len(grown) <= BATCH
+        self._seen = seen if judged and all_read else ()
+        return all_read and (judged or time.monotonic() < self._rests_until)
 
     def _line(self, snapshot: Snapshot, name: str, place: Place) -> tuple[Overview, Known | None]:
         known = self._known.get(place)

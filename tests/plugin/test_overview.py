@@ -238,3 +238,17 @@ def test_a_run_is_read_again_when_it_has_gone_on(
         (row,) = (row for row in answer["runs"] if row["name"] == "live")
         assert (row["step"], row["loss"], row["health"]) == (2, None, "nonfinite")
         assert counting.calls["read_scalars scalars"] <= 2
+
+
+def test_nobody_waits_for_another_look_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overviews, "WAITING_SECONDS", 0.05)
+    write_run(tmp_path / "a")
+    api = Api(PROVIDERS["python"](tmp_path))
+    looks = api.plugin._source.once("", overviews.Overviews)
+    with looks._lock:
+        answer = api.get("overview")
+    assert not answer["complete"]
+    assert [row["step"] for row in answer["runs"]] == [1000]
+    assert whole(api)["runs"][0]["health"] == "healthy"
