@@ -17,6 +17,8 @@ import { foldedToFit, linesOf, matching, ordered } from "../../../tbgrad/plugin/
 
 test("names are in the order in which people count", () => {
   const names = ["10", "1", "0", "2", "11", "run-9", "run-10", "run", "b2c10", "b2c9"];
+  const rates = ["lr0.1", "lr0.03", "lr0.3-b64", "lr1e-4", "lr0.03-b8"];
+  assert.deepEqual(rates.sort(natural), ["lr1e-4", "lr0.03", "lr0.03-b8", "lr0.1", "lr0.3-b64"]);
   assert.deepEqual([...names].sort(natural), ["0", "1", "2", "10", "11", "b2c9", "b2c10", "run", "run-9", "run-10"]);
 });
 

@@ -1,12 +1,15 @@
 /** Names in the order in which people count: 0, 1, 2 … 10. */
 
+/** A number as run names have it, "0.03" and "1e-4" too; or what is between two of them. */
+const PART = /\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|\D+/g;
+
 /**
- * Compares two names; digits in them as numbers, and without regard to the locale of the reader.
+ * Compares two names; numbers in them by their size, and without regard to the locale of the reader.
  * @param {string} a
  * @param {string} b
  */
 export function natural(a, b) {
-  const [left, right] = [a, b].map((name) => name.match(/\d+|\D+/g) ?? []);
+  const [left, right] = [a, b].map((name) => name.match(PART) ?? []);
   for (let i = 0; i < Math.min(left.length, right.length); i += 1) {
     if (left[i] === right[i]) continue;
     const [m, n] = [Number(left[i]), Number(right[i])];

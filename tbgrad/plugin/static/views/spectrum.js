@@ -98,8 +98,9 @@ class EstimatesView {
   }
 
   show(app, curves, legend, drawing) {
-    explain(this.legend, legend);
-    if (curves.every(({ values }) => !values.some(Number.isFinite))) return this.chart.say(this.nothing);
+    const nothing = curves.every(({ values }) => !values.some(Number.isFinite));
+    explain(this.legend, nothing ? [] : legend);
+    if (nothing) return this.chart.say(this.nothing);
     this.chart.draw({ curves, ...drawing }, app.run);
     return undefined;
   }
