@@ -294,7 +294,7 @@ def test_lines_planes_and_critical_points_are_a_panel_each_with_axes_of_their_ow
         np.testing.assert_allclose(centres, axis.coordinates, atol=1e-12)
     assert len(plane.heat.levels) == plane.heat.contours > 0
     path = plane.lines[0]
-    assert (path.x[0], path.y[0]) == logged.path[0].place
+    assert (path.x[0], path.y[0]) == pytest.approx(logged.path[0].place)
     points = panels["seed0: critical points"]
     assert [line.label for line in points.lines] == ["minimum", "saddle", "degenerate"]
     saddles = [point for point in findings.critical_points() if point.kind == "saddle"]
