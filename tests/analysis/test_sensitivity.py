@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tensorboard.plugin_util import markdown_to_safe_html
 
 import tbgrad
 from tbgrad.analysis import randomisation_check, sensitivity
@@ -236,6 +235,8 @@ def test_bad_arguments(linear):
 
 @pytest.mark.filterwarnings("ignore:html5lib's sanitizer is deprecated:DeprecationWarning")
 def test_features_by_name_have_bars(tmp_path):
+    from tensorboard.plugin_util import markdown_to_safe_html
+
     model = compiled(keras.Input((4,)), keras.layers.Dense(3), loss=from_logits())
     names = ["age", "b|_<i>", "c", "d"]
     settings = tbgrad.Sensitivity((FEW, CLASSES), features=names, budget=None)
