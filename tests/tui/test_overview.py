@@ -11,7 +11,7 @@ from tbgrad_tui.widgets.overview_columns import trend_bars
 from tbgrad.log import encode
 from tbgrad.log.append import EventFileWriter
 from tests.support.logs import EPOCH, write_run
-from tests.tui.support import app_on, shown, until
+from tests.tui.support import SIZES, app_on, shown, until
 
 
 def write_sweep(directory):
@@ -133,7 +133,7 @@ async def test_a_click_chooses_and_two_open(tmp_path):
         assert app.run_name == panel.rows[2].name
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
+@pytest.mark.parametrize("size", SIZES, ids="{0[0]}x{0[1]}".format)
 def test_what_it_looks_like(size, tmp_path, snap_compare):
     write_sweep(tmp_path)
 
