@@ -36,6 +36,7 @@ from tbgrad_tui.screens.compare import CompareScreen
 from tbgrad_tui.screens.overview import OverviewScreen
 from tbgrad_tui.screens.page import HelpPage, Page, note_lines, unread_lines
 from tbgrad_tui.screens.run import RunScreen
+from tbgrad_tui.start import loaded
 from tbgrad_tui.terminal import (
     NETWORK_SECONDS,
     forget_cells,
@@ -111,13 +112,13 @@ class WatchApp(ChartKeys, App[None]):
 
     def on_ready(self) -> None:
         """Start to read the log and to tell the time."""
-        self.run_screen.query_one(LayersPanel).shades = self.shades
-        self.run_screen.query_one(DistributionsPanel).shades = self.shades
-        self.run_screen.query_one(LandscapePanel).shades = self.shades
+        for panel in (LayersPanel, DistributionsPanel, LandscapePanel):
+            self.run_screen.query_one(panel).shades = self.shades
         self.run_screen.query_one(RunsPanel).logdir = self.logdir
         recall(self, self._memory)
         self._poller.start()
         self.set_interval(1.0, self._each_second)
+        self.set_timer(1.0, loaded)
         quit_on_signals(self.exit)
 
     def on_resize(self) -> None:
