@@ -89,11 +89,10 @@ class WatchApp(ChartKeys, App[None]):
         self.snapshot = Snapshot()
         self.run_name = ""
         self.marks = Marks()
-        self._chosen = False
+        self._chosen = self._greeted = False
         self.run_screen = RunScreen(self.marks)
         self.overview_screen = OverviewScreen(self.marks)
         self.compare_screen = CompareScreen()
-        self._greeted = False
         self._alarms, self._bell, self._memory = Alarms(), bell, memory
         self.theme = "textual-light" if self.appearance.light else "textual-dark"
         self._pace = Pace(self.show_everything, self.set_timer)
@@ -112,13 +111,14 @@ class WatchApp(ChartKeys, App[None]):
 
     def on_ready(self) -> None:
         """Start to read the log and to tell the time."""
-        for panel in (LayersPanel, DistributionsPanel, LandscapePanel):
-            self.run_screen.query_one(panel).shades = self.shades
+        self.run_screen.query_one(LayersPanel).shades = self.shades
+        self.run_screen.query_one(DistributionsPanel).shades = self.shades
+        self.run_screen.query_one(LandscapePanel).shades = self.shades
         self.run_screen.query_one(RunsPanel).logdir = self.logdir
         recall(self, self._memory)
         self._poller.start()
-        self.set_interval(1.0, self._each_second)
         self.set_timer(1.0, loaded)
+        self.set_interval(1.0, self._each_second)
         quit_on_signals(self.exit)
 
     def on_resize(self) -> None:
