@@ -234,7 +234,7 @@ class WatchApp(ChartKeys, App[None]):
     def action_overview(self) -> None:
         """Show all runs, the worst first."""
         self.push_screen(self.overview_screen)
-        self.overview_screen.panel.selected = self.run_name
+        self.overview_screen.panel.choose(self.run_name)
         self.show_time()
 
     on_run_screen_left = action_overview
