@@ -15,18 +15,19 @@ demo: $(VENV)/installed
 	$(BIN)/tbgrad demo
 
 # In two processes, as most tests keep one core busy; a process stays below 4 GB.
-test: $(VENV)/installed-for-tests
+test: $(VENV)/installed-for-tests $(if $(shell command -v npm),node_modules/installed)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 # The tests that need neither TensorFlow nor a browser: seconds.
 quick: $(VENV)/installed-for-tests
 	$(BIN)/python -m pytest -m "not tensorflow and not browser"
 
-lint: $(VENV)/installed-for-tests
+lint: $(VENV)/installed-for-tests $(if $(shell command -v npm),node_modules/installed)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(if $(shell command -v npm),npm run --silent types && npm run --silent test)
 
 # The pictures of the README, from a real training.
 pictures: $(VENV)/installed-for-tests
@@ -42,5 +43,10 @@ $(VENV)/installed-for-tests: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --group dev
 	touch $@
 
+# Tools that check the tab's modules: nothing of them is shipped, and nothing is built.
+node_modules/installed: package.json
+	npm install --silent --no-audit --no-fund --no-package-lock
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) node_modules build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

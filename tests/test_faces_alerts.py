@@ -121,7 +121,8 @@ async def test_all_faces_list_the_same_alerts(
     write, least = WRITERS[name]
     write(tmp_path / name)
     assert main(["report", str(tmp_path), "--json"]) == 0
-    reported = json.loads(capsys.readouterr().out)["runs"][name]["alerts"]
+    report = json.loads(capsys.readouterr().out)["runs"][name]
+    reported = report["alerts"]
     answer = Api(python_provider(tmp_path)).get("alerts", run=name)
     app = app_on(tmp_path)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -130,9 +131,10 @@ async def test_all_faces_list_the_same_alerts(
         await until(pilot, lambda: isinstance(app.screen, AlertsPage))
         listed = [to_jsonable(asdict(alert)) for alert in app.screen.panel.alerts]
     assert len(reported) >= least
-    arranged = by_cause(story_of(app.run_shown.alerts))  # the list has effects below their cause
+    arranged = by_cause(story_of(app.run_shown.alerts))
     assert listed == [to_jsonable(asdict(alert)) for alert, _ in arranged]
-    key = itemgetter("rule", "first_step")
-    assert sorted(listed, key=key) == sorted(reported, key=key)
-    assert answer["alerts"] == reported
+    assert answer["alerts"] == reported == listed
+    told = [tuple(key) for story in answer["stories"] for key in story["alerts"]]
+    assert told == list(map(itemgetter("rule", "first_step"), listed))[: len(told)]
+    assert answer["stories"][answer["headlined"]]["headline"] == report["story"]["headline"]
     assert not any("nan" in alert["evidence"] for alert in reported if alert["rule"] != "nonfinite")

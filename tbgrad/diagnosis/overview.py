@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, takewhile
 
 import numpy as np
@@ -16,7 +16,7 @@ from tbgrad.diagnosis.stability import STANDINGS, standing
 from tbgrad.diagnosis.story import Story
 from tbgrad.log.brief import count, number
 from tbgrad.log.records import SEVERITIES
-from tbgrad.log.state import FAILED, Hyperparameter
+from tbgrad.log.state import FAILED, Hyperparameter, RunState
 from tbgrad.log.tags import CURVATURE, GRADIENT_NORM, LOSS, UPDATE_RATIO, VALIDATION_LOSS, Kind
 from tbgrad.reading.estimates import age_of_estimate
 from tbgrad.reading.run import Run
@@ -85,26 +85,14 @@ def overview_of(
     run: Run, condition: Condition | None, story: Story | None, *, judged: bool = True
 ) -> Overview:
     """The line of a run; `judged` says whether its `story` is known."""
-    state = run.state
-    step, steps = run.last_step, state.steps if state is not None else 0
-    alive = condition is not None and condition.alive
-    recent = state.recent if state is not None else math.nan
-    if not recent > 0 and state is not None:
-        recent = state.pace
     age = age_of_estimate(run)
-    is_open = story is not None and story.is_open
-    severity = story.severity if story is not None and is_open else ""
-    health = _health(story, judged)
-    since = story.root.first_step if story is not None and is_open else None
-    if health == HEALTHY and (ended := run.monitoring_ended) is not None:
-        severity, health, since = severity or "warning", UNWATCHED, ended
-    return Overview(
+    row = Overview(
         name=run.name,
-        condition=condition,
-        step=step,
-        steps=steps,
-        seconds_left=recent * max(0, steps - step) if alive and steps else math.nan,
-        pace=1 / recent if alive and recent > 0 else math.nan,
+        condition=None,
+        step=run.last_step,
+        steps=0,
+        seconds_left=math.nan,
+        pace=math.nan,
         loss=_newest(run, LOSS),
         validation_loss=_newest(run, VALIDATION_LOSS),
         losses=_trend(run),
@@ -114,14 +102,42 @@ def overview_of(
         stability_age=age.steps if age is not None else 0,
         stale=age is not None and age.stale,
         update_ratio=_newest(run, UPDATE_RATIO),
-        severity=severity,
-        health=health,
-        since=since,
-        story=story,
-        hparams=state.hparams if state is not None else {},
+        severity="",
+        health="",
+        since=None,
+        story=None,
+        hparams=run.state.hparams if run.state is not None else {},
         last_sign=run.last_sign,
         monitoring_ended=run.monitoring_ended,
     )
+    return as_judged(as_of(row, run.state, condition), story, judged=judged)
+
+
+def as_of(row: Overview, state: RunState | None, condition: Condition | None) -> Overview:
+    """The same line, of a run that its writer says is in this state, and that stands so now."""
+    alive = condition is not None and condition.alive
+    steps = state.steps if state is not None else 0
+    recent = state.recent if state is not None else math.nan
+    if not recent > 0 and state is not None:
+        recent = state.pace
+    return replace(
+        row,
+        condition=condition,
+        steps=steps,
+        seconds_left=recent * max(0, steps - row.step) if alive and steps else math.nan,
+        pace=1 / recent if alive and recent > 0 else math.nan,
+    )
+
+
+def as_judged(row: Overview, story: Story | None, *, judged: bool = True) -> Overview:
+    """The same line, of a run that has this story."""
+    is_open = story is not None and story.is_open
+    severity = story.severity if story is not None and is_open else ""
+    health = _health(story, judged)
+    since = story.root.first_step if story is not None and is_open else None
+    if health == HEALTHY and row.monitoring_ended is not None:
+        severity, health, since = severity or "warning", UNWATCHED, row.monitoring_ended
+    return replace(row, severity=severity, health=health, since=since, story=story)
 
 
 def healthy_words(row: Overview) -> str:

@@ -15,7 +15,7 @@ from tbgrad.diagnosis.record import RULE_SCALARS, Record
 from tbgrad.diagnosis.rule import Rule
 from tbgrad.diagnosis.rules import RULE_NAMES, RULES
 from tbgrad.diagnosis.settings import AlertSettings
-from tbgrad.diagnosis.story import Story, in_order, story_of
+from tbgrad.diagnosis.story import Story, by_cause, story_of
 from tbgrad.log.records import SEVERITIES, Alert, Manifest
 from tbgrad.log.tags import ALERTS, CURVATURE, PARAMETERS, STEPS, Kind
 from tbgrad.reading.run import Run
@@ -34,8 +34,8 @@ class Judgement:
 
     @property
     def alerts(self) -> tuple[Alert, ...]:
-        """All of them: open ones first, each fault ahead of what it brought about."""
-        return in_order(self.story)
+        """All of them by their causes, each fault ahead of what it brought about."""
+        return tuple(alert for alert, _ in by_cause(self.story))
 
 
 def alerts_of(run: Run, settings: AlertSettings | None = None) -> tuple[Alert, ...]:

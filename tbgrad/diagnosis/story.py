@@ -138,31 +138,28 @@ class Story:
         return any(alert.state == "open" for alert in self.alerts)
 
 
-def in_order(story: Story | None) -> tuple[Alert, ...]:
-    """All alerts of a run as faces list them.
+def stories_by_cause(story: Story | None) -> tuple[Story, ...]:
+    """All stories of a run as faces list them, the oldest first.
 
-    Those that are open come first, each fault ahead of its effects, then the closed ones by their
-    severity, the newest first.
+    Those that are open come first, then those that are over, then what is a mere hint.
     """
-    if story is None:
-        return ()
-    told = story.every
-    over = [alert for alert in told if alert.state != "open"]
-    over.sort(key=lambda alert: (SEVERITIES.index(alert.severity), -alert.first_step))
-    return (*(alert for alert in told if alert.state == "open"), *over)
+    told = (story, *story.further) if story is not None else ()
+    return tuple(sorted(told, key=_age))
+
+
+def _age(story: Story) -> tuple[bool, bool, int]:
+    return story.severity == "info", not story.is_open, story.root.first_step
 
 
 def by_cause(story: Story | None) -> tuple[tuple[Alert, bool], ...]:
-    """All alerts of a run, each fault ahead of what it brought about, and whether it is an effect.
+    """All alerts of a run as faces list them, and whether each is an effect of one before it.
 
-    Of the faults the oldest comes first: those that are open, then those that are over, then what
-    is a mere hint.
+    By their stories, each fault ahead of what it brought about.
 
     >>> for alert, effect in by_cause(story_of(run.alerts)):
     ...     print("  " * effect + alert.rule)
     """
-    told = list((story, *story.further) if story is not None else ())
-    told.sort(key=lambda each: (each.severity == "info", not each.is_open, each.root.first_step))
+    told = stories_by_cause(story)
     return tuple((alert, alert is not each.root) for each in told for alert in each.alerts)
 
 

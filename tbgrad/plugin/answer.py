@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,13 @@ def numbers(values: NDArray[Any]) -> list[Any]:
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         return list(to_jsonable(values.tolist()))
     return list(values.tolist())
+
+
+def part_of(steps: NDArray[np.int64], first: int | None, last: int | None) -> slice:
+    """Where in rising steps those from `first` to `last` are, both included; None is no bound."""
+    start = 0 if first is None else int(np.searchsorted(steps, first))
+    end = len(steps) if last is None else int(np.searchsorted(steps, last, side="right"))
+    return slice(start, end)
 
 
 def listed(sentences: Sequence[str]) -> list[str]:
@@ -54,5 +61,17 @@ def described(names: Sequence[str], parameters: Sequence[Parameter]) -> list[dic
 
 
 def as_json(content: Any) -> str:
-    """`content`, whose numbers went through `numbers` or are finite, as JSON text."""
-    return json.dumps(to_jsonable(content), separators=(",", ":"), allow_nan=False)
+    """`content` as JSON text; arrays in it as `numbers` writes them."""
+    try:
+        return json.dumps(content, separators=(",", ":"), allow_nan=False, default=_plain)
+    except ValueError:  # some number is not finite: rare, and all of it has to be looked at
+        plain = json.loads(json.dumps(content, default=_plain))
+        return json.dumps(to_jsonable(plain), separators=(",", ":"), allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return numbers(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} is not what an answer is made of")

@@ -4,28 +4,49 @@ from __future__ import annotations
 
 import functools
 import gzip
+import hashlib
 import mimetypes
+from dataclasses import dataclass
 from importlib import metadata, resources, util
 from pathlib import Path
 
 _TYPES = {".js": "text/javascript", ".css": "text/css"}
 
 
-def static_files() -> dict[str, str]:
-    """Content type of every file below `static/`, by its path there ("views/heatmap.js")."""
+@dataclass(frozen=True)
+class Static:
+    """A file below `static/`: its content, its content type, and a hash of it."""
+
+    content: bytes
+    content_type: str
+
+    @property
+    def etag(self) -> str:
+        """The hash of the content."""
+        return hashlib.blake2s(self.content, digest_size=16).hexdigest()
+
+
+def static_files() -> dict[str, Static]:
+    """Every file below `static/` as it is now, by its path there ("views/heatmap.js")."""
     root = Path(str(resources.files("tbgrad.plugin") / "static"))
     return {
-        path.relative_to(root).as_posix(): _TYPES.get(path.suffix)
-        or mimetypes.guess_type(path.name)[0]
-        or "application/octet-stream"
+        path.relative_to(root).as_posix(): Static(path.read_bytes(), _type_of(path))
         for path in sorted(root.rglob("*"))
         if path.is_file()
     }
 
 
-def read_static(name: str) -> bytes:
-    """Content of one of `static_files`."""
-    return (resources.files("tbgrad.plugin") / "static" / name).read_bytes()
+def hash_of(files: dict[str, Static]) -> str:
+    """A short hash of all of them and of their names."""
+    told = hashlib.blake2s(digest_size=8)
+    for name, file in files.items():
+        told.update(f"{name}\0{len(file.content)}\0".encode() + file.content)
+    return told.hexdigest()
+
+
+def _type_of(path: Path) -> str:
+    kind = _TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0]
+    return f"{kind}; charset=utf-8" if path.suffix in _TYPES else kind or "application/octet-stream"
 
 
 def plotly_version() -> str | None:

@@ -9,76 +9,35 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from operator import attrgetter
 from typing import Any, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
 from tensorboard.data.provider import RunTagFilter
 
 from tbgrad.log.tags import PLUGIN_NAME, group_name, in_group, plugin_names, split_group, within
-from tbgrad.log.wall_time import all_seconds, seconds
+from tbgrad.log.wall_time import seconds
+from tbgrad.plugin.kept import Kept
+from tbgrad.plugin.listing import Listings
+from tbgrad.plugin.samples import (
+    EVERYTHING,
+    MAX_REPLY,
+    NOTHING,
+    Extent,
+    Place,
+    Samples,
+    UnknownNameError,
+    samples_of,
+)
 from tbgrad.reading.state import Pulse
 
 SCALARS_PLUGIN = "scalars"
-EVERYTHING = 2**31 - 1
-"""`downsample` is required and random: ask for more than is stored and choose afterwards."""
 
-MAX_REPLY = 128 * 2**20
-"""The data server gives up at replies of 256 MiB; larger series are asked for in part."""
-
-FRESH_SECONDS = 1.0
-"""So long a listing serves: the tab looks every three seconds, with up to nine requests at once."""
-
-CACHED = 12
-"""Answers that are kept: of several runs, or of several views of one."""
+ROOM = 64 * 2**20
+"""Bytes that are kept of what was read: all views of some runs, or one view of many."""
 
 Made = TypeVar("Made")
-
-
-class UnknownNameError(LookupError):
-    """The request names a run, statistic or parameter that the log does not have."""
-
-
-@dataclass(frozen=True)
-class Extent:
-    """Where a series ends, without its values."""
-
-    last_step: int
-    last_wall_time: float
-
-    @property
-    def revision(self) -> str:
-        """Changes whenever a record was added."""
-        return f"{self.last_step}@{self.last_wall_time!r}"
-
-
-@dataclass(frozen=True)
-class Samples:
-    """The stored records of one series: steps strictly rising, the newest of equal steps."""
-
-    steps: NDArray[np.int64]
-    wall_times: NDArray[np.float64]
-    values: list[Any]
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-
-NOTHING = Samples(np.zeros(0, np.int64), np.zeros(0), [])
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where the series of a run of the tab lie: in a run of TensorBoard, or a group of one."""
-
-    run: str
-    group: str = ""
-    groups: tuple[str, ...] = ()
 
 
 class LogSource:
@@ -90,10 +49,11 @@ class LogSource:
     def __init__(self, provider: Any, limits: Mapping[str, int] | None = None) -> None:
         self.provider = provider
         self._limits = dict(limits or {})
-        self._cache: OrderedDict[tuple[Any, ...], tuple[str, Any]] = OrderedDict()
-        self._listings: dict[tuple[str, str], tuple[float, Any]] = {}
+        self.kept = Kept(ROOM)
+        self.listings = Listings()
         self._pulses: dict[tuple[str, Place], Pulse] = {}
-        self._lock = threading.RLock()
+        self._once: dict[tuple[str, Callable[[], Any]], Any] = {}
+        self._lock = threading.Lock()
 
     def snapshot(self, context: Any, experiment: str) -> Snapshot:
         """What there is now, for one request about an experiment."""
@@ -108,16 +68,13 @@ class LogSource:
         """What a series of records of this size may take at most; infinite where all are kept."""
         return self._limits.get(plugin, 0) * record_bytes or math.inf
 
-    def listing(self, experiment: str, plugin: str, make: Callable[[], Made]) -> Made:
-        """What `make` lists of a plugin ("": the runs), or has listed FRESH_SECONDS ago at most."""
-        with self._lock:  # two views that ask for the same list it once
-            key = experiment, plugin
-            if key not in self._listings or not _fresh(self._listings[key][0]):
-                made = make()
-                fresh = {k: v for k, v in self._listings.items() if _fresh(v[0])}
-                self._listings = {**fresh, key: (time.monotonic(), made)}
-            listed: Made = self._listings[key][1]
-        return listed
+    def once(self, experiment: str, make: Callable[[], Made]) -> Made:
+        """What `make` has made of an experiment when this was first asked for."""
+        with self._lock:
+            if (experiment, make) not in self._once:
+                self._once[experiment, make] = make()
+            made: Made = self._once[experiment, make]
+            return made
 
     def silence(self, experiment: str, place: Place, heard: float) -> float:
         """Seconds since a run was heard of, of which the newest was written at `heard`."""
@@ -126,19 +83,6 @@ class LogSource:
             pulse = self._pulses.setdefault((experiment, place), Pulse())
             pulse.look(heard, now)
             return pulse.silence(now)
-
-    def kept(self, key: tuple[Any, ...], revision: str, make: Callable[[], Made]) -> Made:
-        """What was made for this key at this revision, or else what `make` makes now."""
-        with self._lock:  # two views that ask for the same read it once
-            before, value = self._cache.get(key, ("", None))
-            if value is None or before != revision:
-                value = make()
-                self._cache[key] = (revision, value)
-            self._cache.move_to_end(key)
-            while len(self._cache) > CACHED:
-                self._cache.popitem(last=False)
-        made: Made = value
-        return made
 
 
 class Snapshot:
@@ -155,7 +99,10 @@ class Snapshot:
     @cached_property
     def places(self) -> dict[str, Place]:
         """Where each run of the tab lies, in TensorBoard's order; a group is a run of its own."""
-        names = self.source.listing(self._experiment, "", self._list_runs)
+        provider, context, experiment = self.source.provider, self._context, self._experiment
+        names = self.source.listings.get(
+            (experiment, ""), lambda: _list_runs(provider, context, experiment)
+        )
         places: dict[str, Place] = {}
         for run in names:
             groups = self._groups(run)
@@ -187,32 +134,11 @@ class Snapshot:
     def series(self, plugin: str) -> dict[str, dict[str, Extent]]:
         """Where every series of a plugin ends, by TensorBoard's run and tag."""
         if plugin not in self._listed:
-            self._listed[plugin] = self.source.listing(
-                self._experiment, plugin, lambda: self._list(plugin)
+            provider, context, experiment = self.source.provider, self._context, self._experiment
+            self._listed[plugin] = self.source.listings.get(
+                (experiment, plugin), lambda: _list(provider, context, experiment, plugin)
             )
         return self._listed[plugin]
-
-    def _list_runs(self) -> list[str]:
-        runs = self.source.provider.list_runs(self._context, experiment_id=self._experiment)
-        return [run.run_name for run in runs]
-
-    def _list(self, plugin: str) -> dict[str, dict[str, Extent]]:
-        provider = self.source.provider
-        listing = provider.list_scalars if plugin == SCALARS_PLUGIN else provider.list_tensors
-        listed = listing(
-            self._context,
-            experiment_id=self._experiment,
-            plugin_name=plugin,
-            run_tag_filter=RunTagFilter(),
-        )
-        return {
-            run: {
-                tag: Extent(int(series.max_step), seconds(float(series.max_wall_time)))
-                for tag, series in by_tag.items()
-                if series.max_step is not None
-            }
-            for run, by_tag in (listed or {}).items()
-        }
 
     def extents(self, plugin: str, place: Place) -> dict[str, Extent]:
         """Where the series of a plugin end that lie in a place, by their tags there."""
@@ -234,20 +160,24 @@ class Snapshot:
 
     def scalars(self, place: Place, tags: Iterable[str]) -> dict[str, Samples]:
         """The stored points of scalar series."""
-        return self._read([place], SCALARS_PLUGIN, tags, EVERYTHING)[0]
+        return self.read([place], SCALARS_PLUGIN, tags, EVERYTHING)[0]
 
     def tensors(
         self, place: Place, plugin: str, tags: Iterable[str], record_bytes: int = 0
     ) -> dict[str, Samples]:
         """The stored records of tensor series; `record_bytes` is the size of one of them."""
         most = max(1, MAX_REPLY // record_bytes) if record_bytes else EVERYTHING
-        return self._read([place], plugin, tags, most)[0]
+        return self.read([place], plugin, tags, most)[0]
 
     def together(
         self, places: Sequence[Place], plugin: str, tag: str, most: int = EVERYTHING
     ) -> list[Samples]:
-        """One series of several places, in one call: of more than `most` some, and the newest."""
-        return [read.get(tag, NOTHING) for read in self._read(places, plugin, [tag], most)]
+        """One series of several places, as `read` says."""
+        return [read.get(tag, NOTHING) for read in self.read(places, plugin, [tag], most)]
+
+    def once(self, make: Callable[[], Made]) -> Made:
+        """As `LogSource.once` says, of the experiment of this request."""
+        return self.source.once(self._experiment, make)
 
     def silence(self, place: Place, heard: float) -> float:
         """As `LogSource.silence` says."""
@@ -256,13 +186,18 @@ class Snapshot:
     def kept(
         self, place: Place, what: tuple[Any, ...], revision: str, make: Callable[[], Made]
     ) -> Made:
-        """As `LogSource.kept` says, for what is made of the series of a place."""
+        """As `Kept.get` says, for what is made of the series of a place."""
         key = (self._experiment, place.run, place.group, *what)
-        return self.source.kept(key, revision, make)
+        return self.source.kept.get(key, revision, make)
 
-    def _read(
-        self, places: Sequence[Place], plugin: str, tags: Iterable[str], most: int
+    def is_kept(self, place: Place, what: tuple[Any, ...], revision: str) -> bool:
+        """Whether that is kept, so that it takes no time."""
+        return self.source.kept.has((self._experiment, place.run, place.group, *what), revision)
+
+    def read(
+        self, places: Sequence[Place], plugin: str, tags: Iterable[str], most: int = EVERYTHING
     ) -> list[dict[str, Samples]]:
+        """Series of several places, in one call: of more than `most` some, and the newest."""
         provider, own = self.source.provider, list(tags)
         scalars = plugin == SCALARS_PLUGIN
         data = (provider.read_scalars if scalars else provider.read_tensors)(
@@ -278,7 +213,7 @@ class Snapshot:
         value = attrgetter("value" if scalars else "numpy")
         return [
             {
-                tag: _samples(stored, [value(datum) for datum in stored])
+                tag: samples_of(stored, [value(datum) for datum in stored])
                 for tag in own
                 if (stored := (data or {}).get(place.run, {}).get(in_group(place.group, tag)))
             }
@@ -286,14 +221,25 @@ class Snapshot:
         ]
 
 
-def _fresh(made: float) -> bool:
-    return time.monotonic() - made < FRESH_SECONDS
+def _list_runs(provider: Any, context: Any, experiment: str) -> list[str]:
+    return [run.run_name for run in provider.list_runs(context, experiment_id=experiment)]
 
 
-def _samples(data: Iterable[Any], values: list[Any]) -> Samples:
-    steps = np.array([datum.step for datum in data], dtype=np.int64)
-    wall_times = all_seconds(np.array([datum.wall_time for datum in data], dtype=np.float64))
-    order = np.argsort(steps, kind="stable")
-    last = np.append(steps[order][1:] != steps[order][:-1], True) if len(steps) else order
-    order = order[last] if len(steps) else order
-    return Samples(steps[order], wall_times[order], [values[i] for i in order])
+def _list(
+    provider: Any, context: Any, experiment: str, plugin: str
+) -> dict[str, dict[str, Extent]]:
+    listing = provider.list_scalars if plugin == SCALARS_PLUGIN else provider.list_tensors
+    listed = listing(
+        context,
+        experiment_id=experiment,
+        plugin_name=plugin,
+        run_tag_filter=RunTagFilter(),
+    )
+    return {
+        run: {
+            tag: Extent(int(series.max_step), seconds(float(series.max_wall_time)))
+            for tag, series in by_tag.items()
+            if series.max_step is not None
+        }
+        for run, by_tag in (listed or {}).items()
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -16,12 +17,14 @@ from tbgrad.log.tags import (
     HISTOGRAMS,
     MANIFEST,
     PARAMETERS,
+    PLUGIN_NAME,
     STATE,
     STATE_PLUGIN_NAME,
     FormatError,
     Kind,
 )
-from tbgrad.plugin.source import MAX_REPLY, NOTHING, Place, Samples, Snapshot
+from tbgrad.plugin.samples import MAX_REPLY, NOTHING, Place, Samples
+from tbgrad.plugin.source import Snapshot
 from tbgrad.reading.columns import Limits
 from tbgrad.reading.run import Run
 from tbgrad.reading.state import Heard, heard
@@ -93,6 +96,25 @@ def manifests(snapshot: Snapshot, place: Place) -> Samples:
         revision,
         lambda: snapshot.tensors(place, plugin, [MANIFEST]).get(MANIFEST, NOTHING),
     )
+
+
+def manifests_ahead(snapshot: Snapshot, places: Iterable[Place]) -> None:
+    """Read the manifests of several runs in one call, those that are not kept."""
+    revisions = {
+        place: snapshot.extents(PLUGIN_NAME, place)[MANIFEST].revision
+        for place in places
+        if snapshot.stored_under(place, MANIFEST) == PLUGIN_NAME
+    }
+    missing = [p for p, r in revisions.items() if not snapshot.is_kept(p, ("manifests",), r)]
+    if len(missing) < 2:
+        return
+    found = snapshot.together(missing, PLUGIN_NAME, MANIFEST)
+    for place, samples in zip(missing, found, strict=True):
+        snapshot.kept(place, ("manifests",), revisions[place], partial(_same, samples))
+
+
+def _same(samples: Samples) -> Samples:
+    return samples
 
 
 def read_samples(snapshot: Snapshot, place: Place, tags: Iterable[str]) -> dict[str, Samples]:

@@ -7,19 +7,27 @@ on until one is as fine as a screen can show. What it does not reach yet comes f
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from operator import attrgetter
 
 from tbgrad.log.step_blocks import StepBlock, after, windows_in
 from tbgrad.log.tags import (
     MANIFEST,
     STEP_LEVELS,
-    STEP_LEVELS_PLUGIN_NAME,
     STEPS,
     STEPS_PLUGIN_NAME,
     Kind,
 )
-from tbgrad.plugin.source import MAX_REPLY, NOTHING, Place, Samples, Snapshot
-from tbgrad.plugin.stored_run import Stored, decoded, manifests, put_together
+from tbgrad.plugin.samples import MAX_REPLY, Place
+from tbgrad.plugin.source import Snapshot
+from tbgrad.plugin.stored_levels import (
+    BLOCK_BYTES,
+    Levels,
+    begins_of,
+    in_order,
+    read_ahead,
+    revision_of_steps,
+    rows_of_manifests,
+)
+from tbgrad.plugin.stored_run import Stored, decoded, manifests, manifests_ahead, put_together
 from tbgrad.reading.columns import Limits
 from tbgrad.reading.run import Run
 
@@ -27,41 +35,56 @@ ENOUGH_WINDOWS = 280
 """As many as a heat map has columns; scalars are finer by four. TensorBoard keeps enough for all of
 a level until there are four times as many."""
 
-BLOCK_BYTES = {STEPS: 512, **dict.fromkeys(STEP_LEVELS, 24)}
-"""Of one parameter in a block."""
 
-TOGETHER_BYTES = 32 * 2**20
-"""All levels are read in one call where they take no more: those of some 650 parameters."""
-
-
-def read_steps(snapshot: Snapshot, name: str) -> Run | None:
+def read_steps(
+    snapshot: Snapshot, name: str, first: int | None = None, last: int | None = None
+) -> Run | None:
     """A run with the series of every step, in windows where it is long; None where it has none.
+
+    With `first` or `last` of what lies between them, and at either end up to a block more: the
+    fewer steps these are, the finer.
 
     Raises:
         UnknownNameError: TensorBoard knows no such run.
     """
     place = snapshot.place(name)
-    extents = snapshot.extents(STEPS_PLUGIN_NAME, place)
-    if STEPS not in extents:
+    if STEPS not in snapshot.extents(STEPS_PLUGIN_NAME, place):
         return None
 
     def read() -> Run:
         told = list(decoded({MANIFEST: manifests(snapshot, place)}, []))
-        values = step_values(snapshot, place, told, ENOUGH_WINDOWS)
+        values = step_values(snapshot, place, told, ENOUGH_WINDOWS, (first, last))
         limits = Limits(merging=False)
         return put_together(name, [*told, *values], [], {}, limits, tell_misfits=False).run
 
-    return snapshot.kept(place, ("steps",), extents[STEPS].revision, read)
+    return snapshot.kept(place, ("steps", first, last), revision_of_steps(snapshot, place), read)
+
+
+def read_steps_ahead(snapshot: Snapshot, names: Sequence[str]) -> None:
+    """Read what `read_steps` needs of several runs in few calls, as far as a reply has room."""
+    places = [snapshot.place(name) for name in names]
+    manifests_ahead(snapshot, places)
+    places = [p for p in places if STEPS in snapshot.extents(STEPS_PLUGIN_NAME, p)]
+    told = [list(decoded({MANIFEST: manifests(snapshot, place)}, [])) for place in places]
+    read_ahead(snapshot, [Levels(snapshot, *pair) for pair in zip(places, told, strict=True)])
+
+
+Between = tuple[int | None, int | None]
+"""The first and the last of some steps, None where there is no bound."""
 
 
 def step_values(
-    snapshot: Snapshot, place: Place, told: list[Stored], enough: int | None = None
+    snapshot: Snapshot,
+    place: Place,
+    told: list[Stored],
+    enough: int | None = None,
+    between: Between = (None, None),
 ) -> list[Stored]:
     """Every step of a run whose manifests are `told`, as blocks of the coarsest level that has
     `enough` windows, without that of the finest that is whole."""
     if STEPS not in snapshot.extents(STEPS_PLUGIN_NAME, place):
         return []
-    return _as_values(_chosen(_Levels(snapshot, place, told), enough))
+    return _as_values(_chosen(Levels(snapshot, place, told), enough, between))
 
 
 def newest_steps(
@@ -71,10 +94,10 @@ def newest_steps(
     there = [STEPS in snapshot.extents(STEPS_PLUGIN_NAME, place) for place in places]
     if not any(there):
         return [[] for _ in places]
-    size = sum(_rows(told) * BLOCK_BYTES[STEPS] for told in manifests)
+    size = sum(rows_of_manifests(told) * BLOCK_BYTES[STEPS] for told in manifests)
     read = snapshot.together(places, STEPS_PLUGIN_NAME, STEPS, max(1, MAX_REPLY // size))
     return [
-        _as_values(_in_order({STEPS: samples}, _begins(told)))
+        _as_values(in_order({STEPS: samples}, begins_of(told)))
         for samples, told in zip(read, manifests, strict=True)
     ]
 
@@ -83,82 +106,49 @@ def _as_values(blocks: Iterable[StepBlock]) -> list[Stored]:
     return [(block.first_step, block.end, STEPS, Kind.STEPS, block) for block in blocks]
 
 
-def _begins(told: list[Stored]) -> list[tuple[int, float]]:
-    return [(step, wall_time) for step, wall_time, *_ in told]
-
-
-def _rows(told: list[Stored]) -> int:
-    return max((len(manifest.parameters) for *_, manifest in told), default=1)
-
-
-def _in_order(samples: dict[str, Samples], begins: list[tuple[int, float]]) -> list[StepBlock]:
-    """The blocks of a level by their steps; where some overlap, what was written last."""
-    read = [value for *_, kind, value in decoded(samples, []) if kind is Kind.STEPS]
-    kept: list[StepBlock] = []
-    for block in sorted(read, key=attrgetter("end")):
-        if any(block.end < at and step <= block.last_step for step, at in begins):
-            continue
-        while kept and kept[-1].first_step >= block.first_step:
-            kept.pop()
-        kept.append(block)
-    return kept
-
-
-class _Levels:
-    """The stored blocks of the levels of a run, of which `told` are the manifests.
-
-    A session begins with a manifest: it took the place of what had been written of its steps until
-    then, also where a level of it holds nothing yet.
-    """
-
-    def __init__(self, snapshot: Snapshot, place: Place, told: list[Stored]) -> None:
-        self._snapshot, self._place = snapshot, place
-        self._begins, self._rows = _begins(told), _rows(told)
-        self._read: dict[str, Samples] = {}
-
-    def blocks(self, tag: str) -> list[StepBlock]:
-        """Those of a level by their steps; where some overlap, what was written last."""
-        return _in_order({tag: self._samples(tag)}, self._begins)
-
-    def _samples(self, tag: str) -> Samples:
-        """The records of a level, read with those of all others where they take little."""
-        if tag not in self._read:
-            plugin = STEPS_PLUGIN_NAME if tag == STEPS else STEP_LEVELS_PLUGIN_NAME
-            size = self._rows * BLOCK_BYTES[tag]
-            tags = [tag]
-            most = len(STEP_LEVELS) * self._snapshot.source.bytes_of(plugin, size)
-            if tag != STEPS and most <= TOGETHER_BYTES:
-                tags = list(STEP_LEVELS)
-            read = self._snapshot.tensors(self._place, plugin, tags, size)
-            self._read |= {tag: read.get(tag, NOTHING) for tag in tags}
-        return self._read[tag]
-
-
-def _chosen(levels: _Levels, enough: int | None) -> list[StepBlock]:
+def _chosen(levels: Levels, enough: int | None, between: Between) -> list[StepBlock]:
     """The blocks of the finest level that is whole and needed, then what finer ones have later."""
+    if levels.has_all:
+        return _inside(levels.blocks(STEPS), between)
     chosen: list[StepBlock] = []
     finer: list[StepBlock] = []
     for tag in (*reversed(STEP_LEVELS), STEPS):
-        finer = levels.blocks(tag)
+        finer = _inside(levels.blocks(tag), between)
         if not finer:
             continue  # it is not written, or what a former session wrote is gone
-        if not _whole(finer, chosen):
+        if not _whole(finer, chosen, between):
             break
         windows = sum(windows_in(block.count, block.norm_width) for block in chosen)
         if enough is not None and windows >= enough:
             break
         chosen = finer
-    fine = finer if finer is chosen or tag == STEPS else levels.blocks(STEPS)
+    same = finer is chosen or tag == STEPS
+    fine = finer if same else _inside(levels.blocks(STEPS), between)
     return _with_tail(chosen, finer, fine)
 
 
-def _whole(blocks: list[StepBlock], coarser: list[StepBlock]) -> bool:
+def _inside(blocks: list[StepBlock], between: Between) -> list[StepBlock]:
+    """Those that have steps between the two."""
+    return [block for block in blocks if _count(block, between) > 0]
+
+
+def _count(block: StepBlock, between: Between) -> int:
+    """How many of its steps lie between the two."""
+    first = block.first_step if between[0] is None else max(between[0], block.first_step)
+    last = block.last_step if between[1] is None else min(between[1], block.last_step)
+    return last - first + 1
+
+
+def _whole(blocks: list[StepBlock], coarser: list[StepBlock], between: Between) -> bool:
     """Whether none of its blocks is missing between those of the coarser level."""
     if not blocks or not coarser:
         return bool(blocks)
-    covered = sum(block.count for block in blocks if block.last_step <= coarser[-1].last_step)
-    reaching = sum(block.count for block in coarser)
-    return covered >= reaching - 2 * max(block.count for block in blocks)
+    reach = coarser[-1].last_step
+    ends = between[0], reach if between[1] is None else min(reach, between[1])
+    covered = sum(max(0, _count(block, ends)) for block in blocks)
+    reaching = sum(_count(block, ends) for block in coarser)
+    slack = 0 if any(end is not None for end in between) else 2 * max(b.count for b in blocks)
+    return covered >= reaching - slack
 
 
 def _with_tail(blocks: list[StepBlock], *finer: Iterable[StepBlock]) -> list[StepBlock]:

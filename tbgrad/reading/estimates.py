@@ -29,8 +29,10 @@ class EstimateAge(NamedTuple):
     stale: bool
 
 
-def age_of_estimate(run: Run) -> EstimateAge | None:
+def age_of_estimate(run: Run, last_step: int | None = None) -> EstimateAge | None:
     """How old the newest estimate of the curvature is; None of a run without any.
+
+    `last_step` is that of the run where not all of its series are at hand.
 
     >>> age_of_estimate(runs["a"])
     EstimateAge(steps=200, stale=False)
@@ -38,10 +40,11 @@ def age_of_estimate(run: Run) -> EstimateAge | None:
     series = run.series.get(CURVATURE)
     if series is None or series.kind is not Kind.CURVATURE or not len(series):
         return None
-    age = run.last_step - int(series.steps[-1])
+    last_step = run.last_step if last_step is None else last_step
+    age = last_step - int(series.steps[-1])
     planned = run.manifest.cadences.get("curvature_every", 0) if run.manifest is not None else 0
     interval = max(planned, usual_interval(series.steps))
-    overdue = age > OVERDUE * interval if interval > 1 else age > max(50, run.last_step // 5)
+    overdue = age > OVERDUE * interval if interval > 1 else age > max(50, last_step // 5)
     lost = any(
         not np.isfinite(of.values[-1])
         for tag in (LOSS, GRADIENT_NORM)

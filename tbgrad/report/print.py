@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import IO
 
 from tbgrad.diagnosis import STANDINGS, standing
+from tbgrad.diagnosis.story import stories_by_cause
 from tbgrad.log.records import SEVERITIES
 from tbgrad.log.scalars import in_order, scalar_of
 from tbgrad.log.statistics import statistic_of
@@ -103,8 +104,7 @@ def _print_rest(output: Output, count: int) -> None:
 
 
 def _print_alerts(output: Output, report: RunReport) -> None:
-    stories = (report.story, *report.story.further) if report.story is not None else ()
-    for story in stories:
+    for story in stories_by_cause(report.story):
         style = _SEVERITY_STYLES.get(story.severity, "") if story.is_open else "dim"
         over = "" if story.is_open else " (closed)"
         output.line(printable(f"{story.severity}{over}: {story.headline}", 1000), style)

@@ -71,7 +71,7 @@ class RunReport:
     `first_step` and `last_step` are None where nothing was logged. `others` counts the series that
     are no scalars, by what they hold; `left_out` says what is in no series, and `not_judged` what
     the rules did not look at, as `blind` does of rules that the run logs nothing for. `alerts` are
-    those of the `story`, open ones first.
+    those of the `story`, by their causes.
     `seconds` is the time between the first and the last value. `scalars` holds every scalar series
     of the run. `findings` are what was found around the weights. `parameters` come
     in the order of the model, `layers` likewise. `state` is what the writer said of the run, and

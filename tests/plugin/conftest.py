@@ -19,7 +19,7 @@ from tensorboard.util import grpc_util
 from werkzeug.test import Client
 
 from tbgrad.plugin import Loader
-from tbgrad.plugin.loader import SAMPLES
+from tbgrad.plugin.sampling import SAMPLES
 from tests.plugin import logs
 from tests.support.browser import CHROMIUM, TensorBoard, chromium, tensorboard
 from tests.support.logs import write_run

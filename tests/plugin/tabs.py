@@ -25,7 +25,31 @@ def healthy(tab: Tab) -> None:
     assert not tab.frame.evaluate("'hacked' in window || 'hacked' in window.parent")
 
 
+def show_view(tab: Tab, name: str) -> None:
+    """Go to another view of the tab."""
+    tab.frame.click(f"nav [data-view={name}]")
+    tab.wait("name => document.querySelector('#board').dataset.view === name", name)
+
+
+def area(tab: Tab, panel: str) -> dict[str, float]:
+    """The rectangle between the axes of the chart in a panel, in pixels of the page."""
+    tab.wait(f"document.querySelector('#{panel} .chart clipPath rect')")
+    box: dict[str, float] = tab.frame.query_selector(f"#{panel} .chart").bounding_box()
+    rect = tab.frame.evaluate(
+        "panel => { const r = document.querySelector(`#${panel} .chart clipPath rect`);"
+        " return ['x', 'y', 'width', 'height'].map((name) => Number(r.getAttribute(name))); }",
+        panel,
+    )
+    return {
+        "x": box["x"] + rect[0],
+        "y": box["y"] + rect[1],
+        "width": rect[2],
+        "height": rect[3],
+    }
+
+
 def choose_run(tab: Tab, name: str) -> None:
+    """Show a run in the view of one run, or in the view of it that is in front."""
     tab.wait(
         "name => [...document.querySelectorAll('#run option')].some((o) => o.value === name)", name
     )

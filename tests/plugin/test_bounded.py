@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing import data_provider, plugin_event_mul
 
 from tbgrad.log import encode
 from tbgrad.plugin.answer import MAX_SENTENCES
-from tbgrad.plugin.loader import SAMPLES
+from tbgrad.plugin.sampling import SAMPLES
 from tbgrad.plugin.views.alerts import MAX_ALERTS, MAX_NOTES, MAX_STORIES
 from tbgrad.plugin.views.curvature import MAX_ESTIMATES
 from tbgrad.plugin.views.parameter import MAX_HISTOGRAMS

@@ -15,7 +15,7 @@ from tbgrad.log.append import EventFileWriter
 from tbgrad.log.gradient_check import GradientCheck
 from tbgrad.log.landscape import Axis, Landscape, PathPoint
 from tbgrad.log.tags import LOSS
-from tbgrad.plugin import source
+from tbgrad.plugin import listing
 from tbgrad.plugin.views.landscape import MAX_LINE, MAX_ROWS, MAX_SIDE
 from tbgrad.plugin.views.paths import MAX_RUNS
 from tests.plugin import logs
@@ -166,15 +166,15 @@ def test_losses_come_from_every_step_where_the_log_has_them(api: Api) -> None:
         ("findings", {}, 400, "the argument 'run' is missing"),
         ("finding", {"run": "seed0"}, 400, "the argument 'name' is missing"),
         ("finding", {"run": "seed0", "name": "x"}, 404, "no finding 'x'; it has critical points"),
-        ("finding", {"run": "seed0", "name": "x" * 99_999}, 404, "no finding"),
+        ("finding", {"run": "seed0", "name": "x" * 3999}, 404, "no finding"),
         ("finding", {"run": "seed0", "name": "critical points", "point": "0"}, 400, "'point' must"),
         ("finding", {"run": "seed0", "name": "critical points", "point": "9" * 9999}, 400, "'poi"),
         ("finding", {"run": "seed0", "name": "critical points", "point": "6"}, 404, "5 points"),
         ("trajectories", {}, 400, "the argument 'run' is missing"),
         ("trajectories", {"run": "a", "layer": "x\n"}, 400, "no layer 'x\\n'; there are a, b"),
-        ("trajectories", {"run": "a", "layer": "x" * 99_999}, 400, "no layer"),
+        ("trajectories", {"run": "a", "layer": "x" * 3999}, 400, "no layer"),
         ("trajectories", {"run": "a", "with": "gone"}, 404, "no run 'gone'"),
-        ("trajectories", {"run": "a", "with": ["a"] * 99}, 400, "at most 40 runs, not 99"),
+        ("trajectories", {"run": "a", "with": list(map(str, range(99)))}, 400, "40 times, not 99"),
         ("trajectories", {"run": "plain", "with": "plain"}, 400, "No run has a trajectory"),
         *[(route, {"run": "gone", "name": "x"}, 404, "no run 'gone'")
           for route in ("findings", "finding", "trajectories")],
@@ -189,7 +189,7 @@ def test_bad_requests_get_one_clear_sentence(
 
 
 def test_a_look_at_paths_takes_few_calls(logdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "FRESH_SECONDS", math.inf)
+    monkeypatch.setattr(listing, "FRESH_SECONDS", math.inf)
     counting = Counting(python_provider(logdir))
     api = Api(counting)
     for run in ("seed0", "every step"):

@@ -15,7 +15,7 @@ import pytest
 
 from tbgrad.log import encode
 from tbgrad.log.append import EventFileWriter
-from tbgrad.plugin import source
+from tbgrad.plugin import listing
 from tests.plugin import logs
 from tests.plugin.conftest import PROVIDERS, Api, poll
 from tests.support.logs import manifest, write_groups, write_run
@@ -31,23 +31,23 @@ LOOK = (
 )  # fmt: skip
 """What the tab asks for, in its order."""
 
-ALONE = {
-    "runs": 4,
-    "status": 7,  # a listing for each plugin name, and how the run goes
-    "scalars": 6,
-    "layers": 5,
-    "parameter": 6,
-    "histogram": 4,
-    "curvature": 2,
-    "findings": 2,
-    "alerts": 6,
-    "notes": 2,
-    "tables": 0,
-}
-"""Calls of a request that finds nothing listed and nothing read."""
+READS = {
+    "runs": 0, "tables": 0, "status": 1, "overview": 4, "scalars": 4, "layers": 3, "parameter": 4,
+    "histogram": 2, "curvature": 3, "findings": 1, "alerts": 3, "notes": 1, "compare": 5,
+}  # fmt: skip
+"""How often each reads of a log that it knows nothing of; of one whose writer did not watch all
+rules `/alerts` reads all that they look at."""
+
+ALERTS_REPLAYED = 6
 
 OLDER = "a version that did not have all rules"
 RUNS = ("every step", OLDER, logs.ALERTS, "good", "plain")
+
+
+@pytest.fixture(autouse=True)
+def unwatched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No other thread lists anything."""
+    monkeypatch.setattr(listing, "WATCH_SECONDS", math.inf)
 
 
 class Counting:
@@ -89,7 +89,8 @@ def provider(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 def calls(api: Api, counting: Counting, route: str, run: str) -> Counter[str]:
     """What a request asks for; where it answers that there is no such parameter, too."""
     counting.calls.clear()
-    assert api.raw(route, run=run, parameter=PARAMETER).status_code in (200, 404)
+    query = {"run": run, "parameter": PARAMETER, "with": "good"}
+    assert api.raw(route, **query).status_code in (200, 404)
     return counting.calls.copy()
 
 
@@ -97,7 +98,7 @@ def calls(api: Api, counting: Counting, route: str, run: str) -> Counter[str]:
 def test_the_requests_of_a_look_share_what_is_listed_and_read(
     provider: Any, run: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source, "FRESH_SECONDS", math.inf)
+    monkeypatch.setattr(listing, "FRESH_SECONDS", math.inf)
     counting = Counting(provider)
     api = Api(counting)
     whole: Counter[str] = Counter()
@@ -114,34 +115,37 @@ def test_the_requests_of_a_look_share_what_is_listed_and_read(
     assert again.total() <= 6, again
 
 
-@pytest.mark.parametrize("route", ALONE)
-def test_a_request_by_itself_lists_once_what_it_needs(
+@pytest.mark.parametrize("route", READS)
+def test_a_request_by_itself_lists_once_what_it_needs_and_reads_little(
     provider: Any, route: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source, "FRESH_SECONDS", 0.0)
-    for run in ("every step", logs.ALERTS):
+    monkeypatch.setattr(listing, "FRESH_SECONDS", 0.0)
+    for run in ("every step", logs.ALERTS, OLDER):
         counting = Counting(provider)
         api = Api(counting)
+        if route == "compare":  # the settings of runs are known from the table of all
+            calls(api, counting, "overview", run)
+        most = ALERTS_REPLAYED if (run, route) == (OLDER, "alerts") else READS[route]
         for _ in range(2):
             made = calls(api, counting, route, run)
-            assert all(n == 1 for name, n in made.items() if name.startswith("list"))
-            assert made.total() <= ALONE[route], (run, made)
+            assert all(n == 1 for name, n in made.items() if name.startswith("list")), made
+            assert sum(n for name, n in made.items() if "read" in name) <= most, (run, made)
 
 
 def test_a_log_that_is_not_ours_is_asked_little(
     provider: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(listing, "FRESH_SECONDS", 0.0)
     counting = Counting(provider)
     api = Api(counting)
     assert api.plugin.is_active()
-    assert calls(api, counting, "status", "plain").total() <= 3
+    assert calls(api, counting, "status", "plain").total() <= MOST
 
 
 def test_what_is_listed_is_listed_anew_at_the_next_look(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source, "FRESH_SECONDS", math.inf)
+    monkeypatch.setattr(listing, "FRESH_SECONDS", math.inf)
     with EventFileWriter(tmp_path / "a", start_step=0) as writer:
         writer.add(1, [encode.scalar("loss", 1.0)])
         writer.flush()
@@ -152,14 +156,14 @@ def test_what_is_listed_is_listed_anew_at_the_next_look(
         writer.flush()
         multiplexer._multiplexer.Reload()
         assert api.get("status", run="a")["last_step"] == 1
-        monkeypatch.setattr(source, "FRESH_SECONDS", 0.0)
+        monkeypatch.setattr(listing, "FRESH_SECONDS", 0.0)
         assert api.get("status", run="a")["last_step"] == 2
 
 
 def test_groups_cost_one_listing_of_the_runs_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(listing, "FRESH_SECONDS", 0.0)
     write_groups(tmp_path / "gan")
     counting = Counting(PROVIDERS["python"](tmp_path))
-    assert calls(Api(counting), counting, "scalars", "gan/critic").total() == 4
+    assert calls(Api(counting), counting, "scalars", "gan/critic").total() == 5

@@ -12,7 +12,7 @@ from tbgrad.log.norm_codes import MAX_ERROR
 from tbgrad.log.steps import Steps
 from tbgrad.log.tags import GRADIENT_NORM, LOSS, STEP_LEVELS, in_group
 from tbgrad.monitoring.step_log import StepLog
-from tbgrad.plugin.loader import SAMPLES
+from tbgrad.plugin.sampling import SAMPLES
 from tests.plugin.conftest import PROVIDERS, Api, poll
 from tests.support.logs import manifest
 from tests.support.steps import StepWriter, part, synthetic

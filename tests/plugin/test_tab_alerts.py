@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 from tbgrad.log import encode
 from tbgrad.log.append import EventFileWriter
 from tests.plugin import logs
-from tests.plugin.tabs import SELECTED, choose_run, healthy, live_values
+from tests.plugin.tabs import SELECTED, area, choose_run, healthy, live_values, show_view
 from tests.support.browser import Tab, TensorBoard, open_tab, tensorboard
 from tests.support.logs import manifest
 
@@ -25,13 +24,12 @@ ALERT_HEADS = """[...document.querySelectorAll('.alert .head')]
 
 def marked(tab: Tab) -> dict[str, list[int]]:
     """The rows of the heat map that are marked, by severity."""
-    return {
-        shape["name"]: [
-            round(float(y) + 0.4) for y in re.findall(r"M-10,([-.\d]+)H", shape["path"])
-        ]
-        for shape in tab.layout("layers")["shapes"]
-        if shape["type"] == "path"
-    }
+    found: dict[str, list[int]] = {}
+    for severity, row in tab.frame.eval_on_selector_all(
+        "#layers .flag", "all => all.map((f) => [f.dataset.severity, Number(f.dataset.row)])"
+    ):
+        found.setdefault(severity, []).append(row)
+    return found
 
 
 def test_alerts_are_listed_with_what_to_do_and_counted_at_the_top(
@@ -42,12 +40,12 @@ def test_alerts_are_listed_with_what_to_do_and_counted_at_the_top(
     tab.wait("document.querySelectorAll('.alert').length === 3")
     found = tab.frame.evaluate(ALERT_HEADS)
     assert found == [
-        "error nonfinite open, steps 300 to 320",
         "warning no_gradient open, steps 40 to 700",
+        "error nonfinite open, steps 300 to 320",
         "info edge_of_stability closed, steps 20 to 50",
     ]
     assert tab.text("#tally").split("\n") == ["1 error", "1 warning"]
-    first = ".alert:first-child"
+    first = "#alerts ul:first-of-type .alert:nth-child(2)"
     assert "what was measured at step 300" in tab.text(f"{first} .evidence")
     assert not tab.frame.is_visible(f"{first} ol")
     tab.frame.click(f"{first} details summary")
@@ -57,10 +55,12 @@ def test_alerts_are_listed_with_what_to_do_and_counted_at_the_top(
     tab.wait("document.querySelector('#alerts').hidden")
     tab.frame.click("#tally")
     tab.wait("!document.querySelector('#alerts').hidden")
+    assert tab.frame.evaluate("document.querySelector('#board').dataset.view") == "alerts"
+    show_view(tab, "run")
     choose_run(tab, "good")
     tab.wait("document.querySelector('#alerts').hidden")
     tab.wait("document.querySelector('#tally').innerText === 'no alerts'")
-    tab.wait("document.querySelector('#layers .chart').layout.shapes.length === 1")
+    tab.wait("!document.querySelector('#layers .flag')")
     healthy(tab)
     tab.page.context.close()
 
@@ -71,26 +71,25 @@ def test_the_parameter_of_an_alert_can_be_selected_and_its_row_is_marked(
     tab = open_tab(browser, server.url, size=(700, 600))
     choose_run(tab, logs.ALERTS)
     tab.wait("document.querySelectorAll('.alert').length === 3")
-    tab.wait("document.querySelector('#layers .chart').layout?.shapes.length === 3")
+    tab.wait("document.querySelectorAll('#layers .flag').length === 3")
     assert marked(tab) == {"error": [4], "warning": [2, 3]}
     tab.frame.click(".alert button >> text=dense_2/kernel")
     tab.wait(f"{SELECTED} === 'dense_2/kernel'")
-    shapes = tab.layout("layers")["shapes"]
-    assert [(s["y0"], s["y1"]) for s in shapes if s["name"] == "selected"] == [(3.5, 4.5)]
+    tab.wait("document.querySelector('#layers .selected').dataset.row === '4'")
     pressed = "[...document.querySelectorAll('.alert [aria-pressed=true]')].map((b) => b.innerText)"
     assert tab.frame.evaluate(pressed) == ["dense_2/kernel"]
-    heat_map = tab.frame.query_selector("#layers .nsewdrag").bounding_box()
-    assert heat_map["y"] + heat_map["height"] < 600
+    tab.frame.eval_on_selector("#layers", "box => box.scrollIntoView({ block: 'center' })")
+    heat_map = area(tab, "layers")
     assert tab.frame.is_disabled(".alert button >> text=gone")
     row = heat_map["y"] + heat_map["height"] * 2.5 / 8
     for x in (heat_map["x"] - 7, heat_map["x"] + 50):
         tab.page.mouse.move(x, row)
         tab.wait(
-            "document.querySelector('#layers .tip:not([hidden])')?.innerText.includes('since')"
+            "document.querySelector('.tip:not([hidden])')?.innerText.includes('since')"
         )
-        assert "warning: no_gradient since step 40" in tab.text("#layers .tip")
+        assert "warning: no_gradient since step 40" in tab.text(".tip")
     tab.page.mouse.move(heat_map["x"] + 50, heat_map["y"] + 5)
-    tab.wait("!document.querySelector('#layers .tip').innerText.includes('since')")
+    tab.wait("!document.querySelector('.tip').innerText.includes('since')")
     healthy(tab)
     tab.page.context.close()
 
@@ -105,21 +104,21 @@ def test_an_alert_made_of_markup_is_inert_text(server: TensorBoard, browser: Any
     tab.frame.click(f"{evil} summary")
     assert f"mend {logs.EVIL}" in tab.text(f"{evil} details")
     assert f"for {logs.EVIL}" in tab.text(f"{evil} ol")
-    tab.wait("document.querySelector('#layers .chart').layout?.shapes.length === 2")
+    tab.wait("document.querySelectorAll('#layers .flag').length > 0")
     assert 3 in marked(tab)["error"]
     tab.frame.click(".alert button >> text=same (2)")
     tab.wait(f"{SELECTED} === 'same (2)'")
     tab.frame.click(f"{evil} .parameters button >> nth=0")
     tab.wait(f"name => {SELECTED} === name", logs.EVIL_PARAMETERS[0].path)
     deadline = time.monotonic() + 30
-    while not tab.frame.query_selector("#layers .tip:not([hidden]) .flag"):
+    while not tab.frame.query_selector(".tip:not([hidden]) .flag"):
         assert time.monotonic() < deadline, "the mark says nothing"
         # Where it is may change until all is drawn.
-        box = tab.frame.query_selector("#layers .nsewdrag").bounding_box()
+        box = area(tab, "layers")
         for x in (8, 7):
             tab.page.mouse.move(box["x"] - x, box["y"] + box["height"] / 8)
         tab.page.wait_for_timeout(100)
-    assert f"error: {logs.EVIL} since step 5" in tab.text("#layers .tip")
+    assert f"error: {logs.EVIL} since step 5" in tab.text(".tip")
     assert "Could not be read: step 10: 'tbgrad/alerts'" in str(tab.frame.text_content(".notes"))
     assert tab.frame.evaluate("document.querySelectorAll('img, #board script, a').length") == 0
     healthy(tab)
@@ -159,7 +158,7 @@ def test_an_alert_opens_and_closes_live_and_what_was_unfolded_stays_so(
         tab.wait("document.querySelector('.alert').dataset.state === 'closed'")
         assert tab.frame.evaluate(ALERT_HEADS) == ["error nonfinite closed, steps 2 to 3"]
         assert tab.text("#tally") == "no open alerts"
-        tab.wait("document.querySelector('#layers .chart').layout.shapes.length === 1")
+        tab.wait("!document.querySelector('#layers .flag')")
         assert marked(tab) == {}
         many = [replace(over, first_step=step, last_step=step) for step in range(4)]
         writer.add(5, [*live_values(5, rows), encode.alerts(many)])

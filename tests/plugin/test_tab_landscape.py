@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from tests.plugin import logs
-from tests.plugin.tabs import choose_run, healthy
+from tests.plugin.tabs import choose_run, healthy, show_view
 from tests.support import findings
 from tests.support.browser import Tab, open_tab, tensorboard
 from tests.support.logs import write_run
 
 pytestmark = pytest.mark.browser
 
-CHOOSER = "#landscape > header > select"
+CHOOSER = "#landscape > header > .controls > select"
 SHOWN = "#landscape .finding:not([hidden])"
 TRACES = """shown => [...document.querySelectorAll(`${shown} .chart:not([hidden])`)].map((chart) =>
   [...(chart.data ?? [])].map((t) => ({
@@ -34,6 +34,7 @@ def tab(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]
     with tensorboard(root / "runs", root) as server:
         opened = open_tab(browser, server.url)
         choose_run(opened, "seed0")
+        show_view(opened, "landscape")
         opened.wait(f"document.querySelectorAll('{CHOOSER} option').length === 5")
         yield opened
         opened.page.context.close()

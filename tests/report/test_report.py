@@ -186,8 +186,8 @@ def test_alerts_stand_at_the_top_in_their_newest_state(tmp_path):
     assert report.story is not None
     assert [(a.rule, a.state) for a in report.alerts] == [
         ("nonfinite", "open"),  # what began it
+        ("dead_units", "closed"),  # what followed
         ("loss_stuck", "open"),
-        ("dead_units", "closed"),
     ]
     lines = text_of(report).splitlines()
     assert lines[0] == "run ."

@@ -65,7 +65,7 @@ def tensorboard(logdir: Path, scratch: Path, *arguments: str) -> Iterator[Tensor
             command, stdout=sink, stderr=subprocess.STDOUT, text=True, env=environment
         )
     try:
-        yield TensorBoard(_wait_for_url(process, log), process, log)
+        yield TensorBoard(wait_for_url(process, log), process, log)
     finally:
         process.send_signal(signal.SIGTERM)
         try:
@@ -75,7 +75,8 @@ def tensorboard(logdir: Path, scratch: Path, *arguments: str) -> Iterator[Tensor
             process.wait(10)
 
 
-def _wait_for_url(process: subprocess.Popen[str], log: Path) -> str:
+def wait_for_url(process: subprocess.Popen[str], log: Path) -> str:
+    """The address of a TensorBoard that prints to `log`, once it has started."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         found = re.search(r"at (http://127\.0\.0\.1:\d+/)", log.read_text(errors="replace"))
@@ -123,12 +124,12 @@ class Tab:
         )
 
     def traces(self, panel: str) -> list[dict[str, Any]]:
-        """What the chart in the panel of this id shows: the full data of Plotly's traces."""
+        """What the chart in the panel of this id shows."""
         found: list[dict[str, Any]] = self.frame.evaluate(TRACES, panel)
         return found
 
     def layout(self, panel: str) -> dict[str, Any]:
-        """The layout of the chart in the panel of this id, as given to Plotly."""
+        """The axes of the chart in the panel of this id."""
         found: dict[str, Any] = self.frame.evaluate(LAYOUT, panel)
         return found
 
@@ -139,10 +140,9 @@ class Tab:
 
 LAYOUT = "panel => JSON.parse(JSON.stringify(document.querySelector(`#${panel} .chart`).layout))"
 TRACES = """panel => [...(document.querySelector(`#${panel} .chart`).data ?? [])].map((t) => ({
-  name: t.name, type: t.type, x: [...t.x], y: [...t.y],
+  name: t.name, type: t.type, x: [...(t.x ?? [])], y: [...(t.y ?? [])],
   z: t.z ? t.z.map((row) => [...row]) : null,
-  error: t.error_y ? [...t.error_y.array] : null,
-  symbols: t.marker && Array.isArray(t.marker.symbol) ? [...t.marker.symbol] : null,
+  error: t.errors ? [...t.errors] : null, hollow: t.hollow ? [...t.hollow] : null, color: t.color,
 }))"""
 
 

@@ -110,7 +110,7 @@ def overview(
 
 
 def alerts(run: Run) -> tuple[Alert, ...]:
-    """Every alert: open ones first, each fault ahead of what it brought about."""
+    """Every alert by its cause, each fault ahead of what it brought about."""
     return judgement(run).alerts
 
 

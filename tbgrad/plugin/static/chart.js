@@ -1,80 +1,27 @@
-/** Plotly with our look: one drawing surface a chart, zoom kept and shared along the steps. */
+/** A chart that Plotly draws, which is loaded when the first is needed: maps and surfaces. */
 
 import { element } from "./dom.js";
-import { number, powerOfTen } from "./format.js";
 
-const THEMES = {
-  light: {
-    text: "#202124", muted: "#5f6368", grid: "#e4e6ea", panel: "#ffffff",
-    blue: "#1967d2", orange: "#d9610b", faint: "#f0b27f", purple: "#7b3fc4", teal: "#0b8378",
-    red: "#c5221f", amber: "#a15c00", bars: "#4a86e0", zero: "#80868b", selected: "#ff6d00",
-  },
-  dark: {
-    text: "#e8eaed", muted: "#a8adb4", grid: "#3d4147", panel: "#25282c",
-    blue: "#8ab4f8", orange: "#ffa657", faint: "#8f6238", purple: "#c58af9", teal: "#5ed1c4",
-    red: "#ff7b72", amber: "#f2b84b", bars: "#6ea0ee", zero: "#9aa0a6", selected: "#ff8f3d",
-  },
-};
+import { loadPlotly } from "./model.js";
+import { logTicks as ticksOf } from "./pure/axes.js";
+import { colors, FONT, unit } from "./theme.js";
 
-let theme = "light";
+export { colors };
 
-export const setTheme = (name) => {
-  theme = name;
-};
-export const colors = () => THEMES[theme];
-
-/** Charts along the steps, which zoom together. @type {Set<Chart>} */
-const linked = new Set();
-let stepRange = null;
-let extent = [0, 1];
-let following = false;
-
-/** Forgets the zoom, as when another run is chosen. */
-export const resetZoom = () => {
-  stepRange = null;
-};
-
-/** Says which steps the run has; every chart along the steps shows them all unless zoomed. */
-export function setExtent(first, last) {
-  const room = Math.max(0.5, 0.012 * (last - first));
-  extent = [first - room, last + room];
-}
-
-/** Brings every chart along the steps to the same range. */
-export async function alignSteps() {
-  const [low, high] = stepRange ?? extent;
-  const astray = [...linked].filter(({ drawn, node }) => {
-    if (!drawn || node.hidden || !node.isConnected) return false;
-    const [a, b] = node.layout.xaxis.range ?? [];
-    return a !== low || b !== high;
-  });
-  following = true;
-  try {
-    await Promise.all(astray.map(({ node }) => Plotly.relayout(node, { "xaxis.range": [low, high] })));
-  } finally {
-    following = false;
-  }
-}
-
-const CONFIG = {
-  displaylogo: false,
-  displayModeBar: false,
-  doubleClick: false,
-  showTips: false,
-};
+const CONFIG = { displaylogo: false, displayModeBar: false, showTips: false };
 
 export class Chart {
   /**
    * @param {HTMLElement} parent
    * @param {{label: string, alongSteps?: boolean}} options
    */
-  constructor(parent, { label, alongSteps = true }) {
+  constructor(parent, { label }) {
     this.node = element("div", { class: "chart", role: "img", "aria-label": label });
     this.empty = element("p", { class: "empty", hidden: true });
     parent.append(this.node, this.empty);
-    this.alongSteps = alongSteps;
     this.drawn = false;
-    if (alongSteps) linked.add(this);
+    /** @type {(() => void)[]} */
+    this.waiting = [];
     new ResizeObserver(() => this.fit()).observe(this.node);
   }
 
@@ -82,18 +29,21 @@ export class Chart {
   draw(traces, layout = {}, revision = "") {
     this.empty.hidden = true;
     this.node.hidden = false;
-    const full = this.layout(layout, revision);
-    const first = !this.drawn;
-    this.drawn = true;
-    this.ready = Plotly.react(this.node, traces, full, CONFIG);
-    if (first && this.alongSteps) {
-      this.node.on("plotly_relayout", (change) => zoomed(change));
-      this.node.on("plotly_doubleclick", () => {
-        stepRange = null;
-        Plotly.relayout(this.node, { "yaxis.autorange": true }).then(alignSteps);
-      });
-    }
-    return first;
+    const turn = (this.turn = (this.turn ?? 0) + 1);
+    loadPlotly().then(
+      (Plotly) => {
+        if (turn !== this.turn) return;
+        this.drawn = true;
+        Plotly.react(this.node, traces, this.layout(layout, revision), CONFIG);
+        for (const action of this.waiting.splice(0)) action();
+      },
+      (error) => this.say(error.message),
+    );
+  }
+
+  /** Calls back when a point is clicked. */
+  onClick(listener) {
+    this.waiting.push(() => /** @type {any} */ (this.node).on("plotly_click", listener));
   }
 
   say(words) {
@@ -104,86 +54,35 @@ export class Chart {
 
   fit() {
     const { clientWidth, clientHeight } = this.node;
-    if (this.drawn && clientWidth > 0 && clientHeight > 0) Plotly.Plots.resize(this.node);
+    if (this.drawn && clientWidth > 0 && clientHeight > 0) loadPlotly().then((Plotly) => Plotly.Plots.resize(this.node));
   }
 
-  layout({ xaxis = {}, yaxis = {}, ...rest }, revision) {
+  /** @param {any} layout */
+  layout({ xaxis = {}, yaxis = {}, margin = undefined, ...rest }, revision) {
     const c = colors();
+    const u = unit();
     const axis = {
       gridcolor: c.grid, linecolor: c.grid, zerolinecolor: c.grid, tickcolor: c.grid,
       automargin: false, ticks: "outside", ticklen: 3,
     };
-    const steps = this.alongSteps
-      ? {
-          title: { text: "step", standoff: 0, font: { size: 11 } }, tickformat: ",d", nticks: 7,
-          unifiedhovertitle: { text: "<b>step %{x:,d}</b>" },
-        }
-      : {};
-    if (this.alongSteps) Object.assign(steps, { range: [...(stepRange ?? extent)], autorange: false });
+    const scaled = Object.fromEntries(Object.entries(margin ?? { l: 52, r: 20, t: 8, b: 32 }).map(([side, room]) => [side, room * u]));
     return {
-      margin: { l: 52, r: 20, t: 8, b: 32 },
+      margin: scaled,
       paper_bgcolor: "rgba(0,0,0,0)",
       plot_bgcolor: "rgba(0,0,0,0)",
-      font: { family: "Roboto, system-ui, sans-serif", size: 11, color: c.muted },
-      hoverlabel: { bgcolor: c.panel, bordercolor: c.grid, font: { color: c.text, size: 12 } },
-      hovermode: "x unified",
+      font: { family: FONT, size: 11 * u, color: c.muted },
+      hoverlabel: { bgcolor: c.panel, bordercolor: c.grid, font: { color: c.text, size: 12 * u } },
+      hovermode: "closest",
       showlegend: false,
       uirevision: revision,
       ...rest,
-      xaxis: { ...axis, zeroline: false, ...steps, ...xaxis },
+      xaxis: { ...axis, zeroline: false, ...xaxis },
       yaxis: { ...axis, exponentformat: "power", showexponent: "all", ...yaxis },
     };
   }
 }
 
-/** A user has chosen a range of steps in one chart: show it in all. */
-function zoomed(change) {
-  if (following || !("xaxis.range[0]" in change)) return;
-  stepRange = [change["xaxis.range[0]"], change["xaxis.range[1]"]];
-  alignSteps();
-}
-
-const ruler = document.createElement("canvas").getContext("2d");
-
-/** Width in pixels of a tick label. */
-export function labelWidth(text) {
-  ruler.font = "bold 11px Roboto, system-ui, sans-serif";
-  return ruler.measureText(text).width;
-}
-
-/** A logarithmic axis, with plain numbers where those are short and no more than there is room for. */
-export function logAxis(values, height) {
-  const sizes = values.filter((v) => Number.isFinite(v) && v > 0);
-  const readable = sizes.every((v) => v >= 1e-3 && v < 1e5);
-  const nticks = Math.max(3, Math.round(height / 60));
-  return readable ? { type: "log", nticks, tickformat: "~g" } : { type: "log", nticks };
-}
-
-/** A trace of red crosses at the top of a chart, for steps whose value cannot be drawn. */
-export function notFinite(steps, label = "not finite") {
-  return {
-    type: "scatter", mode: "markers", name: label, x: steps, y: steps.map(() => 0.96),
-    yaxis: "y2", marker: { symbol: "x", size: 8, color: colors().red }, cliponaxis: false,
-    hovertemplate: `<b>${label}</b><extra></extra>`,
-  };
-}
-
-/** The axis those crosses live on. */
-export const MARKS_AXIS = { overlaying: "y", range: [0, 1], visible: false, fixedrange: true };
-
 /** Places, in powers of ten, and labels of a logarithmic scale of colours. */
-export function logTicks(low, high) {
-  const ticks = [];
-  const span = high - low;
-  const every = Math.max(1, Math.ceil(span / 8));
-  for (let e = Math.ceil(low); e <= high; e += 1) if (e % every === 0) ticks.push([e, powerOfTen(e)]);
-  if (ticks.length >= 3) return ticks;
-  const fine = [];
-  for (let e = Math.floor(low); e <= high; e += 1) {
-    for (const m of span < 0.8 ? [1, 1.5, 2, 3, 4, 5, 7] : [1, 2, 5]) {
-      const at = e + Math.log10(m);
-      if (at >= low && at <= high) fine.push([at, number(m * 10 ** e, 2)]);
-    }
-  }
-  return fine;
-}
+export const logTicks = (low, high) => ticksOf(low, high, 8);
+
+

@@ -3,10 +3,11 @@
 import { clean } from "./format.js";
 
 /**
- * @param {string} tag
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
  * @param {Record<string, string | boolean | undefined>} [attributes]
  * @param {...(Node | string)} children
- * @returns {HTMLElement}
+ * @returns {HTMLElementTagNameMap[Tag]}
  */
 export function element(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
@@ -18,6 +19,9 @@ export function element(tag, attributes = {}, ...children) {
   return node;
 }
 
+/** @type {WeakMap<HTMLSelectElement, string>} */
+const filledWith = new WeakMap();
+
 /**
  * Fills a <select> unless it already holds these options.
  * @param {HTMLSelectElement} select
@@ -26,8 +30,8 @@ export function element(tag, attributes = {}, ...children) {
  */
 export function fill(select, options, selected) {
   const key = JSON.stringify(options);
-  if (select.filledWith !== key) {
-    select.filledWith = key;
+  if (filledWith.get(select) !== key) {
+    filledWith.set(select, key);
     select.replaceChildren(
       ...options.map(({ value, label, title }) => element("option", { value, title }, label)),
     );
@@ -42,30 +46,4 @@ export function fill(select, options, selected) {
  */
 export function sentences(list, phrases) {
   list.replaceChildren(...phrases.map(({ text, look }) => element("li", { class: look }, clean(text))));
-}
-
-/** A titled box: heading, legend and controls above, content below. */
-export function panel(id, title, ...controls) {
-  const heading = element("h2", {}, title);
-  const hint = element("span", { class: "hint" });
-  const legend = element("span", { class: "legend" });
-  const head = element("header", {}, heading, hint, element("span", { class: "grow" }), legend, ...controls);
-  const body = element("div", { class: "body" });
-  const box = element("section", { class: "panel", id: id || undefined, "aria-label": title }, head, body);
-  return { box, body, heading, hint, legend };
-}
-
-/**
- * Says which line is which, above a chart instead of in it.
- * @param {HTMLElement} legend
- * @param {{label: string, color: string, look?: "line" | "dash" | "cross" | "box"}[]} entries
- */
-export function explain(legend, entries) {
-  legend.replaceChildren(
-    ...entries.map(({ label, color, look = "line" }) => {
-      const key = element("i", { class: look });
-      key.style.color = color;
-      return element("span", {}, key, label);
-    }),
-  );
 }

@@ -1,6 +1,7 @@
 /**
- * Talks to the TensorBoard page around this frame: four messages over a MessageChannel, and its
- * theme, which it tells nobody but shows as a class on its body (the frame is same-origin).
+ * Talks to the TensorBoard page around this frame: four messages over a MessageChannel, its theme,
+ * which it tells nobody but shows as a class on its body, and its address bar (the frame is
+ * same-origin).
  */
 
 /** @typedef {(payload: unknown) => void} Listener */
@@ -33,6 +34,31 @@ export class Host {
     this.port.postMessage(JSON.stringify(reply));
   }
 }
+
+/** The window with the address bar; this one where it is of another origin. */
+function outer() {
+  try {
+    void window.parent.location.hash;
+    return window.parent;
+  } catch {
+    return window;
+  }
+}
+
+export const hash = () => outer().location.hash;
+
+/** Shows another hash, without a step in the history of the browser. @param {string} next */
+export function setHash(next) {
+  const page = outer();
+  if (page.location.hash === next) return;
+  page.history.replaceState(page.history.state, "", next);
+}
+
+/** Calls when somebody goes to another address in this page. @param {() => void} listener */
+export const onHash = (listener) => outer().addEventListener("hashchange", listener);
+
+/** The whole address with a hash. @param {string} next */
+export const link = (next) => new URL(next, outer().location.href).href;
 
 /**
  * Calls `changed` with "dark" or "light", now and whenever TensorBoard switches.

@@ -4,20 +4,27 @@ const BASE = new URL("../", import.meta.url);
 
 /**
  * @param {string} route
- * @param {Record<string, string | number>} [query]
- * @returns {Promise<any>}
+ * @param {Record<string, string | number | (string | number)[]>} query
  */
-async function get(route, query = {}) {
+async function ask(route, query) {
   const url = new URL(route, BASE);
   for (const [name, value] of Object.entries(query)) {
     for (const item of [value].flat()) url.searchParams.append(name, String(item));
   }
-  let response;
   try {
-    response = await fetch(url);
+    return await fetch(url);
   } catch {
     throw new Error("TensorBoard does not answer; it may have been stopped");
   }
+}
+
+/**
+ * @param {string} route
+ * @param {Record<string, string | number | (string | number)[]>} [query]
+ * @returns {Promise<any>}
+ */
+async function get(route, query = {}) {
+  const response = await ask(route, query);
   const text = await response.text();
   let content = null;
   try {
@@ -29,13 +36,26 @@ async function get(route, query = {}) {
   return content;
 }
 
+/** An answer whose large arrays are float32 behind its JSON: `values` is flat, row by row. */
+async function binary(route, query) {
+  const response = await ask(route, { ...query, format: "binary" });
+  if (!response.ok) return get(route, query);
+  const buffer = await response.arrayBuffer();
+  const size = new DataView(buffer).getUint32(0, true);
+  const head = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, size)));
+  for (const { name, shape, offset } of head.arrays) head[name] = new Float32Array(buffer, offset, shape[0] * shape[1]);
+  return head;
+}
+
 export const tables = () => get("tables");
 export const runs = () => get("runs").then((answer) => answer.runs);
+export const overview = (run, filter) => get("overview", { ...(run === null ? {} : { run }), ...(filter ? { filter } : {}) });
 export const status = (run) => get("status", { run });
-export const scalars = (run, tags = []) => get("scalars", { run, tag: tags });
-export const layers = (run, statistic) => get("layers", { run, statistic });
-export const parameter = (run, name) => get("parameter", { run, parameter: name });
-export const histogram = (run, name) => get("histogram", { run, parameter: name });
+export const scalars = (runs, tags, more = {}) => get("scalars", { run: runs, tag: tags, ...more });
+export const layers = (run, statistic, more = {}) => binary("layers", { run, statistic, ...more });
+export const compare = (run, other, statistic) => binary("compare", { run, with: other, statistic });
+export const parameter = (run, name, more = {}) => get("parameter", { run, parameter: name, ...more });
+export const histogram = (run, name, more = {}) => get("histogram", { run, parameter: name, ...more });
 export const curvature = (run) => get("curvature", { run });
 export const findings = (run) => get("findings", { run });
 export const finding = (run, name, point) => get("finding", { run, name, point });
@@ -53,20 +73,30 @@ export function toNumber(value) {
   return NaN;
 }
 
-/** Loads Plotly from the plugin itself; rejects with a sentence for the user. */
-export async function loadPlotly() {
-  const { version } = await get("plotly");
-  if (version === null) {
-    throw new Error(
-      "The charts need the Python package plotly, which is not installed where TensorBoard runs. " +
-        "Install it (pip install plotly) and restart TensorBoard.",
-    );
-  }
-  await new Promise((resolve, reject) => {
-    const script = document.createElement("script");
-    script.src = new URL(`plotly.min.js?version=${encodeURIComponent(version)}`, BASE).href;
-    script.onload = resolve;
-    script.onerror = () => reject(new Error("Plotly could not be loaded from TensorBoard."));
-    document.head.append(script);
+/** @type {Promise<any> | null} */
+let plotly = null;
+
+/** Loads Plotly from the plugin itself, once; rejects with a sentence for the user. */
+export function loadPlotly() {
+  plotly ??= (async () => {
+    const { version } = await get("plotly");
+    if (version === null) {
+      throw new Error(
+        "This picture needs the Python package plotly, which is not installed where TensorBoard runs. " +
+          "Install it (pip install plotly) and restart TensorBoard.",
+      );
+    }
+    await new Promise((resolve, reject) => {
+      const script = document.createElement("script");
+      script.src = new URL(`plotly.min.js?version=${encodeURIComponent(version)}`, BASE).href;
+      script.onload = resolve;
+      script.onerror = () => reject(new Error("Plotly could not be loaded from TensorBoard."));
+      document.head.append(script);
+    });
+    return /** @type {any} */ (window).Plotly;
+  })();
+  plotly.catch(() => {
+    plotly = null; // ask again where it failed
   });
+  return plotly;
 }

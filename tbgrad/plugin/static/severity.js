@@ -6,7 +6,7 @@ const rank = ({ severity }) => SEVERITIES.indexOf(severity);
 
 /**
  * The open alerts of every parameter that has some, the worst first.
- * @returns {Map<string, {rule: string, severity: string}[]>}
+ * @returns {Map<string, any[]>}
  */
 export function openByParameter(alerts) {
   const byParameter = new Map();
@@ -23,3 +23,6 @@ export function tally(alerts) {
     .filter(([, n]) => n > 0)
     .map(([name, n]) => [name, `${n.toLocaleString("en-US")} ${name}${n === 1 || name === "info" ? "" : "s"}`]);
 }
+
+/** What tells an alert from the others of its run. */
+export const keyOf = (alert) => `${alert.rule}@${alert.first_step}`;

@@ -24,6 +24,13 @@ export function setTables(tables) {
 export const scalar = (tag) =>
   scalars.get(tag) ?? { tag, label: tag, unit: "", scale: "linear", meaning: "" };
 
+/** Tags in the order of the table, those that it does not know behind them as they are. @param {string[]} tags */
+export function inOrder(tags) {
+  const order = new Map([...scalars.keys()].map((tag, place) => [tag, place]));
+  const place = (tag) => order.get(tag) ?? order.size;
+  return [...tags].sort((a, b) => place(a) - place(b));
+}
+
 /** @returns {Statistic} */
 export const statistic = (name) =>
   statistics.get(name) ?? { name, label: name, meaning: "a statistic this version does not know", scale: "signed" };

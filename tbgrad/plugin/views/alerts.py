@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from tbgrad.diagnosis import RULE_NAMES
-from tbgrad.diagnosis.replay import judge, unwatched
-from tbgrad.diagnosis.story import Story
+from tbgrad.diagnosis.replay import unwatched
+from tbgrad.diagnosis.story import Story, stories_by_cause
 from tbgrad.log.decode import ended_at
+from tbgrad.log.records import Alert
 from tbgrad.log.tags import GRADIENT_NORM, NOTES, PLUGINS
 from tbgrad.plugin.answer import listed
-from tbgrad.plugin.judged import read_judged
+from tbgrad.plugin.judged import judgement_of
 from tbgrad.plugin.source import SCALARS_PLUGIN, Snapshot
 from tbgrad.plugin.stored_run import read_run
 
@@ -22,17 +24,14 @@ MAX_NOTES = 200
 
 def alerts(snapshot: Snapshot, run: str) -> dict[str, Any]:
     """Alerts by the log of a run, and by the rules that its writer did not watch."""
-    stored = read_judged(snapshot, run)
-    judgement = judge(stored.run)
-    story = judgement.story
-    stories = (story, *story.further) if story is not None else ()
-    judged = [asdict(alert) for alert in judgement.alerts]
+    stored, judgement = judgement_of(snapshot, run)
+    judged = judgement.alerts
     return {
         "run": run,
         "rules": list(RULE_NAMES),
         "watched": not unwatched(stored.run.manifest, ()),
-        "stories": [_told(story) for story in stories[:MAX_STORIES]],
-        "alerts": judged[:MAX_ALERTS],
+        **told_stories(judgement.story),
+        "alerts": [asdict(alert) for alert in _some(judged)],
         "not_judged": list(judgement.not_judged),
         "stored": len(judged),
         "sampled": any(
@@ -42,6 +41,26 @@ def alerts(snapshot: Snapshot, run: str) -> dict[str, Any]:
         ),
         "problems": listed(stored.problems),
     }
+
+
+def told_stories(story: Story | None) -> dict[str, Any]:
+    """The stories of a run as faces list them, and which of them is the one they headline."""
+    if story is None:
+        return {"stories": [], "headlined": None}
+    stories = [*stories_by_cause(story)[:MAX_STORIES]]
+    if all(each.root is not story.root for each in stories):
+        stories[-1] = story
+    at = next(i for i, each in enumerate(stories) if each.root is story.root)
+    return {"stories": [_told(each) for each in stories], "headlined": at}
+
+
+def _some(alerts: Sequence[Alert]) -> list[Alert]:
+    """As many as an answer has room for, without the oldest of those that are over."""
+    if len(alerts) <= MAX_ALERTS:
+        return list(alerts)
+    newest = sorted(alerts, key=lambda alert: (alert.state != "open", -alert.first_step))
+    kept = {alert.key for alert in newest[:MAX_ALERTS]}
+    return [alert for alert in alerts if alert.key in kept]
 
 
 def _told(story: Story) -> dict[str, Any]:

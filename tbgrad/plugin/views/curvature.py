@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
+
+import numpy as np
 
 from tbgrad.diagnosis import standing
 from tbgrad.log.decode import decode_density
 from tbgrad.log.records import CurvatureEstimate
-from tbgrad.log.tags import CURVATURE, DENSITY, FormatError
+from tbgrad.log.tags import (
+    CURVATURE,
+    DENSITY,
+    GRADIENT_NORM,
+    LOSS,
+    MANIFEST,
+    PLUGIN_NAME,
+    STEPS_PLUGIN_NAME,
+    FormatError,
+    Kind,
+)
 from tbgrad.plugin.answer import listed, numbers
-from tbgrad.plugin.source import Snapshot
+from tbgrad.plugin.source import SCALARS_PLUGIN, Snapshot
 from tbgrad.plugin.stored_run import read_run
+from tbgrad.reading.estimates import EstimateAge, age_of_estimate
+from tbgrad.reading.run import Run
 from tbgrad.reading.series import Series
 
 MAX_ESTIMATES = 2000
@@ -20,17 +34,33 @@ MAX_ESTIMATES = 2000
 
 def curvature(snapshot: Snapshot, run: str) -> dict[str, Any]:
     """Every curvature estimate; of the densities the first and the newest."""
-    stored = read_run(snapshot, run, (CURVATURE, DENSITY))
+    stored = read_run(snapshot, run, (MANIFEST, CURVATURE, DENSITY))
     problems = list(stored.problems)
     series = stored.run.get(CURVATURE)
     densities = stored.run.get(DENSITY)
+    age = _age(snapshot, run, stored.run) if series else None
     return {
         "run": run,
         "estimates": _estimates(series) if series else [],
+        "age": age._asdict() if age is not None else None,
         "densities": _densities(densities, problems) if densities else [],
         "stored": len(series) if series else 0,
         "problems": listed(problems),
     }
+
+
+def _age(snapshot: Snapshot, name: str, run: Run) -> EstimateAge | None:
+    """How old the newest estimate is, by the newest step and values of the run."""
+    place = snapshot.place(name)
+    plugins = (SCALARS_PLUGIN, PLUGIN_NAME, STEPS_PLUGIN_NAME)
+    ends = [end for plugin in plugins for end in snapshot.extents(plugin, place).values()]
+    newest = snapshot.read([place], SCALARS_PLUGIN, (LOSS, GRADIENT_NORM), 1)[0]
+    scalars = {
+        tag: Series(Kind.SCALAR, one.steps, one.wall_times, np.array(one.values, np.float64))
+        for tag, one in newest.items()
+    }
+    whole = replace(run, series={**run.series, **scalars})
+    return age_of_estimate(whole, max(end.last_step for end in ends))
 
 
 def _estimates(series: Series) -> list[dict[str, Any]]:

@@ -12,7 +12,8 @@ from tbgrad.log.gradient_check import GradientCheck
 from tbgrad.log.landscape import Axis, Landscape
 from tbgrad.log.tags import ANALYSES, PLUGIN_NAME
 from tbgrad.plugin.answer import digest, listed, numbers
-from tbgrad.plugin.source import Snapshot, UnknownNameError
+from tbgrad.plugin.samples import UnknownNameError
+from tbgrad.plugin.source import Snapshot
 from tbgrad.plugin.stored_paths import has_path, revision_of
 from tbgrad.plugin.stored_run import StoredRun, read_run
 from tbgrad.reading.findings import (

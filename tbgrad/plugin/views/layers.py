@@ -2,79 +2,208 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tbgrad.log.tags import MANIFEST, PARAMETERS, PLUGIN_NAME, STEPS
-from tbgrad.plugin.answer import described, listed, numbers
-from tbgrad.plugin.source import Snapshot, UnknownNameError
+from tbgrad.plugin.answer import described, listed, part_of
+from tbgrad.plugin.samples import UnknownNameError
+from tbgrad.plugin.source import Snapshot
 from tbgrad.plugin.stored_run import read_run
 from tbgrad.plugin.stored_steps import read_steps
 from tbgrad.reading import thinning
+from tbgrad.reading.layer_history import MEASURES, LayerHistory, badness, change, history_of
+from tbgrad.reading.parameter_tree import Node, tree_of
 from tbgrad.reading.run import Run
 from tbgrad.reading.series import one_each
 
-MAX_CELLS = 200_000
+MAX_CELLS = {"binary": 60_000, "json": 40_000}
+"""Of the map, by how it is written: less than 300 kB."""
+
+NORMS = ("norm", "norm_max")
+
+
+@dataclass(frozen=True)
+class Layers:
+    """A statistic of every parameter of a run in columns of steps: `values` [P, T]."""
+
+    run: Run
+    first_steps: NDArray[np.int64]
+    steps: NDArray[np.int64]
+    wall_times: NDArray[np.float64]
+    values: NDArray[np.float32]
+    nonfinite: NDArray[np.bool_]
+    stored: int
+    sampled: bool
+    problems: tuple[str, ...] = ()
+
+    @property
+    def history(self) -> LayerHistory:
+        """The same as the reader of files has it, [T, P]."""
+        values, lost = self.values.T, self.nonfinite.T
+        if not len(values):
+            rows = values.shape[1]
+            newest, gone = np.zeros(rows, np.float32), np.zeros(rows, np.bool_)
+        else:
+            newest, gone = values[-1], lost[-1]
+        return LayerHistory(self.first_steps, self.steps, values, lost, newest, gone)
 
 
 def layers(
-    snapshot: Snapshot, run: str, statistic: str = "norm", columns: int = 300
+    snapshot: Snapshot,
+    run: str,
+    statistic: str = "norm",
+    columns: int = 300,
+    first: int | None = None,
+    last: int | None = None,
+    form: str = "json",
 ) -> dict[str, Any]:
     """One statistic of every parameter over time, [P][T] in at most so many columns."""
-    every = read_steps(snapshot, run) if statistic in ("norm", "norm_max") else None
-    if every is not None and STEPS in every:
-        return _peaks(every, run, statistic, columns)
-    stored = read_run(snapshot, run, (MANIFEST, PARAMETERS))
-    read = stored.run
-    statistics = read.manifest.statistics if read.manifest else ()
-    if read.manifest and statistic not in statistics:
-        known = ", ".join(statistics) or "none at all"
-        raise UnknownNameError(f"run {run!r} has no statistic {statistic!r}; it has {known}")
-    values, bad = read.statistic(statistic), read.statistic("nonfinite")
-    packed = read.get(PARAMETERS)
-    steps = packed.steps if packed else np.zeros(0, np.int64)
-    wall_times = packed.wall_times if packed else np.zeros(0)
-    cells = max(1, min(columns, MAX_CELLS // max(1, len(read.names))))
-    starts = thinning.buckets(len(steps), cells)
-    ends = np.append(starts[1:], len(steps))[: len(starts)] - 1
+    found = read_layers(snapshot, run, statistic, columns, first, last, MAX_CELLS[form])
+    read = found.run
     return {
         "run": run,
         "statistic": statistic,
-        "statistics": list(statistics),
+        "statistics": statistics_of(read),
         "parameters": described(read.names, read.parameters),
-        "first_steps": numbers(steps[starts]),
-        "steps": numbers(steps[ends]),
-        "wall_times": numbers(wall_times[ends]),
-        "values": numbers(thinning.largest(values, starts).T),
-        "nonfinite": np.argwhere((thinning.largest(bad, starts) > 0).T).tolist(),
-        "stored": len(steps),
-        "sampled": snapshot.source.sampled(PLUGIN_NAME, stored.stored.get(PARAMETERS, 0)),
-        "problems": listed(stored.problems),
+        "first_steps": found.first_steps,
+        "steps": found.steps,
+        "wall_times": found.wall_times,
+        "values": found.values,
+        "nonfinite": np.argwhere(found.nonfinite).tolist(),
+        **_arranged(found, statistic),
+        "tree": [_node(node) for node in tree_of(read.names)],
+        "stored": found.stored,
+        "sampled": found.sampled,
+        "problems": listed(found.problems),
     }
 
 
-def _peaks(every: Run, run: str, statistic: str, columns: int) -> dict[str, Any]:
+def statistics_of(run: Run) -> list[str]:
+    """What may be asked for: the logged statistics, and what is made of them."""
+    logged = run.manifest.statistics if run.manifest is not None else ()
+    return list(dict.fromkeys([*logged, *(MEASURES if logged else ())]))
+
+
+def read_layers(
+    snapshot: Snapshot,
+    run: str,
+    statistic: str,
+    columns: int,
+    first: int | None,
+    last: int | None,
+    cells: int,
+) -> Layers:
+    """The same as arrays.
+
+    Raises:
+        UnknownNameError: there is no such run, or it has no such statistic.
+    """
+    every = read_steps(snapshot, run, first, last) if statistic in NORMS else None
+    if every is not None and STEPS in every:
+        return _peaks(every, min(columns, _columns(every, cells)), first, last)
+    stored = read_run(snapshot, run, (MANIFEST, PARAMETERS))
+    read = stored.run
+    if read.manifest and statistic not in statistics_of(read):
+        known = ", ".join(statistics_of(read)) or "none at all"
+        raise UnknownNameError(f"run {run!r} has no statistic {statistic[:80]!r}; it has {known}")
+    packed = read.get(PARAMETERS)
+    inside = part_of(packed.steps, first, last) if packed else slice(0, 0)
+    values, bad = _values(read, statistic)
+    values, bad = values[inside], bad[inside]
+    steps = packed.steps[inside] if packed else np.zeros(0, np.int64)
+    wall_times = packed.wall_times[inside] if packed else np.zeros(0)
+    starts = thinning.buckets(len(steps), min(columns, _columns(read, cells)))
+    ends = np.append(starts[1:], len(steps))[: len(starts)] - 1
+    return Layers(
+        read,
+        steps[starts],
+        steps[ends],
+        wall_times[ends],
+        thinning.largest(values, starts).T,
+        (thinning.largest(bad, starts) > 0).T,
+        len(steps),
+        snapshot.source.sampled(PLUGIN_NAME, stored.stored.get(PARAMETERS, 0)),
+        stored.problems,
+    )
+
+
+def _values(run: Run, statistic: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """A statistic, or what is made of some, [T, P], and how many values were not finite."""
+    logged = run.manifest.statistics if run.manifest is not None else ()
+    bad = run.statistic("nonfinite")
+    if statistic in logged or statistic not in MEASURES or not len(bad):
+        return run.statistic(statistic) if len(bad) else bad, bad
+    history = history_of(run, MEASURES[statistic])
+    assert history is not None
+    return history.values, history.nonfinite.astype(np.float32)
+
+
+def _columns(run: Run, cells: int) -> int:
+    """As many as a map of so many cells may have."""
+    return max(1, cells // max(1, len(run.names)))
+
+
+def _peaks(every: Run, columns: int, first: int | None, last: int | None) -> Layers:
     """The largest norm of every parameter in equal stretches of all steps."""
     series = every[STEPS]
     whole = series.buckets or one_each(series)
-    cells = max(1, min(columns, MAX_CELLS // max(1, len(every.names))))
-    start, width, lows, highs = thinning.columns(whole.first_steps, whole.last_steps, cells)
-    values = thinning.over(whole.maximum, lows, highs)
-    firsts = start + width * np.arange(len(lows))
-    lasts = np.minimum(firsts + width - 1, whole.last_steps[-1])
+    there = slice(
+        0 if first is None else int(np.searchsorted(whole.last_steps, first)),
+        None if last is None else int(np.searchsorted(whole.first_steps, last, side="right")),
+    )
+    firsts, lasts = whole.first_steps[there], whole.last_steps[there]
+    peaks, wall_times = whole.maximum[there], whole.wall_times[there]
+    if not len(firsts):
+        nothing = np.zeros(0, np.int64)
+        none = np.zeros((len(every.names), 0), np.float32)
+        return Layers(
+            every, nothing, nothing, np.zeros(0), none, none > 0, series.total, sampled=False
+        )
+    start, width, lows, highs = thinning.columns(firsts, lasts, columns)
+    values = thinning.over(peaks, lows, highs)
+    begins = start + width * np.arange(len(lows))
     newest = np.maximum(highs - 1, 0)
+    return Layers(
+        every,
+        begins,
+        np.minimum(begins + width - 1, lasts[-1]),
+        wall_times[newest],
+        values.T,
+        np.isinf(values).T,
+        series.total,
+        sampled=False,
+    )
+
+
+# ------------------------------------------------------------------------ how rows are arranged
+
+
+def _arranged(found: Layers, statistic: str) -> dict[str, Any]:
+    """How bad values are by the table that all faces have, and the rows in two orders."""
+    measure = MEASURES.get("norm" if statistic in NORMS else statistic)
+    if measure is None:
+        return {"measure": None, "worst": [], "change": []}
+    told = {"measure": asdict(measure), "worst": [], "change": []}
+    if not len(found.steps):
+        return told
+    history = found.history
+    bad = badness(history.newest, measure, history.lost)
+    far = change(history, measure)
     return {
-        "run": run,
-        "statistic": statistic,
-        "statistics": list(every.manifest.statistics) if every.manifest else [],
-        "parameters": described(every.names, every.parameters),
-        "first_steps": numbers(firsts),
-        "steps": numbers(lasts),
-        "wall_times": numbers(whole.wall_times[newest]),
-        "values": numbers(values.T),
-        "nonfinite": np.argwhere(np.isinf(values).T).tolist(),
-        "stored": series.total,
-        "sampled": False,
-        "problems": [],
+        **told,
+        "worst": np.argsort(-bad, kind="stable").tolist(),
+        "change": np.argsort(-far, kind="stable").tolist(),
+    }
+
+
+def _node(node: Node) -> dict[str, Any]:
+    return {
+        "path": node.path,
+        "label": node.label,
+        "rows": list(node.rows),
+        "children": [_node(child) for child in node.children],
     }

@@ -9,6 +9,7 @@ import numpy as np
 
 from tbgrad.log.tags import PLUGIN_NAME, TRAJECTORY_PLUGIN_NAME
 from tbgrad.plugin.answer import numbers
+from tbgrad.plugin.arguments import BadRequestError
 from tbgrad.plugin.source import Snapshot
 from tbgrad.plugin.stored_paths import has_path, read_paths, revision_of
 from tbgrad.reading.findings import axis_words, path_words, trajectory_words
@@ -19,23 +20,26 @@ MAX_LAYERS = 1000
 
 
 def paths(
-    snapshot: Snapshot, run: str, others: Sequence[str] = (), layer: str = ""
+    snapshot: Snapshot, run: str, other: Sequence[str] = (), layer: str = ""
 ) -> dict[str, Any]:
     """The paths of a run and of others, by default of all that have one; of a layer or of all.
 
     Raises:
-        ValueError: none has a trajectory, or there is no such layer.
+        BadRequestError: none has a trajectory, or there is no such layer.
         UnknownNameError: TensorBoard knows no such run.
     """
     place = snapshot.place(run)
     with_path = [name for name in _candidates(snapshot) if has_path(snapshot, name)]
-    wanted = others or with_path
+    wanted = other or with_path
     names = [run, *dict.fromkeys(name for name in wanted if name != run)][:MAX_RUNS]
     names.sort(key=lambda name: with_path.index(name) if name in with_path else -1)
 
     def find() -> tuple[Trajectories, bool]:
         read, thinned = read_paths(snapshot, names)
-        return trajectories(read, layer, run), thinned
+        try:
+            return trajectories(read, layer, run), thinned
+        except ValueError as error:
+            raise BadRequestError(" ".join(str(error).split())[:300]) from error
 
     told, thinned = snapshot.kept(
         place, ("paths", layer, *names), revision_of(snapshot, names), find

@@ -24,7 +24,8 @@ from tbgrad.log.tags import (
     STEPS_PLUGIN_NAME,
 )
 from tbgrad.plugin.answer import digest
-from tbgrad.plugin.source import SCALARS_PLUGIN, Extent, Place, Snapshot
+from tbgrad.plugin.samples import Extent, Place
+from tbgrad.plugin.source import SCALARS_PLUGIN, Snapshot
 from tbgrad.plugin.stored_run import state_of
 from tbgrad.reading.state import condition, resources_line
 
@@ -85,10 +86,21 @@ def status(snapshot: Snapshot, run: str) -> dict[str, Any]:
         **ends,
         "state": _state(snapshot, place, ends["last_wall_time"] or 0.0) if ours else None,
         "scalar_tags": sorted(scalars)[:MAX_TAGS],
+        "overview": _all(snapshot),
         "revisions": {
             name: digest(extent.revision for extent in extents) for name, extents in views.items()
         },
     }
+
+
+def _all(snapshot: Snapshot) -> str:
+    """Changes whenever any run has gone on, or there is another."""
+    return digest(
+        f"{run} {tag} {extent.revision}"
+        for plugin in (PLUGIN_NAME, SCALARS_PLUGIN, STEPS_PLUGIN_NAME, ALERT_PLUGIN_NAME)
+        for run, extents in snapshot.series(plugin).items()
+        for tag, extent in extents.items()
+    )
 
 
 def _state(snapshot: Snapshot, place: Place, last_wall_time: float) -> dict[str, Any] | None:

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from tbgrad.log.scalars import SCALARS
 from tbgrad.log.tags import EVERY_STEP, Kind
-from tbgrad.plugin.answer import numbers
-from tbgrad.plugin.source import NOTHING, SCALARS_PLUGIN, Samples, Snapshot
-from tbgrad.plugin.stored_steps import read_steps
+from tbgrad.plugin.answer import numbers, part_of
+from tbgrad.plugin.arguments import BadRequestError
+from tbgrad.plugin.samples import NOTHING, Samples
+from tbgrad.plugin.source import SCALARS_PLUGIN, Snapshot
+from tbgrad.plugin.stored_steps import read_steps, read_steps_ahead
 from tbgrad.reading import thinning
 from tbgrad.reading.every_step import together
 from tbgrad.reading.series import Series
@@ -20,37 +22,79 @@ from tbgrad.reading.series import Series
 MAX_POINTS = 2000
 """Points of a curve: more than any screen has pixels across a chart."""
 
+MAX_RUNS = 40
+MAX_TAGS = 100
+MAX_CURVES = 500
 
-def scalars(snapshot: Snapshot, run: str, tags: Sequence[str] = ()) -> dict[str, Any]:
-    """Curves of at most about MAX_POINTS points, no peak lost; of the native series by default."""
-    tags = tags or tuple(SCALARS)
-    stored = snapshot.scalars(snapshot.place(run), tags)
-    every: Mapping[str, Series] = {}
-    if set(tags) & set(EVERY_STEP):
-        every = read_steps(snapshot, run) or {}
+ALL_POINTS = 30_000
+"""Of all curves together: less than 300 kB."""
+
+EVERY_STEP_RUNS = 8
+"""Of more runs the logged steps are shown: all steps of all parameters would have to be read."""
+
+
+def scalars(
+    snapshot: Snapshot,
+    run: Sequence[str],
+    tag: Sequence[str] = (),
+    first: int | None = None,
+    last: int | None = None,
+    times: str = "0",
+) -> dict[str, Any]:
+    """Curves of at most about MAX_POINTS points, no peak lost; of the native series by default.
+
+    Raises:
+        BadRequestError: they are too many.
+    """
+    tags = tag or tuple(SCALARS)
+    if len(run) * len(tag) > MAX_CURVES:
+        asked = len(run) * len(tag)
+        raise BadRequestError(f"'run' and 'tag' ask for {asked:,} curves; {MAX_CURVES} may be")
+    places = [snapshot.place(name) for name in run]
+    stored = snapshot.read(places, SCALARS_PLUGIN, tags)
+    every = _every_step(snapshot, run, first, last) if set(tags) & set(EVERY_STEP) else {}
+    curves = [
+        (name, tag, samples.get(tag, NOTHING), every.get(name, {}).get(tag))
+        for name, samples in zip(run, stored, strict=True)
+        for tag in tags
+        if tag in samples or tag in every.get(name, {})
+    ]
+    points = min(MAX_POINTS, ALL_POINTS // max(1, len(curves)))
     series = []
-    for tag in tags:
-        if tag not in stored and tag not in every:
-            continue
-        samples = stored.get(tag, NOTHING)
+    for name, tag, samples, of_every_step in curves:
         one = _series(samples)
-        if tag in every:
-            one = together(one, every[tag])
-        keep = thinning.extremes(one.values, MAX_POINTS)
+        if of_every_step is not None:
+            one = together(one, of_every_step)
+        inside = part_of(one.steps, first, last)
+        steps, values = one.steps[inside], one.values[inside]
+        keep = thinning.extremes(values, points)
         series.append(
             {
+                "run": name,
                 "tag": tag,
-                "steps": numbers(one.steps[keep]),
-                "wall_times": numbers(one.wall_times[keep]),
+                "steps": numbers(steps[keep]),
                 # Scalars of the format are float32; others lose nothing a chart could show.
-                "values": numbers(_as_float32(one.values[keep])),
+                "values": numbers(_as_float32(values[keep])),
                 "stored": one.total,
-                "every_step": tag in every,
-                "sampled": tag not in every
+                "every_step": of_every_step is not None,
+                "sampled": of_every_step is None
                 and snapshot.source.sampled(SCALARS_PLUGIN, len(samples)),
             }
         )
-    return {"run": run, "series": series}
+        if times == "1":
+            series[-1]["wall_times"] = numbers(one.wall_times[inside][keep])
+    return {"run": run[0], "series": series}
+
+
+def _every_step(
+    snapshot: Snapshot, names: Sequence[str], first: int | None, last: int | None
+) -> dict[str, Mapping[str, Series]]:
+    """What some runs have of every step."""
+    if len(names) > EVERY_STEP_RUNS:
+        return {}
+    if len(names) > 1:
+        read_steps_ahead(snapshot, names)
+    return {name: read_steps(snapshot, name, first, last) or {} for name in names}
 
 
 def _series(samples: Samples) -> Series:

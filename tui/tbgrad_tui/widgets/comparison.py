@@ -12,8 +12,8 @@ from rich.style import Style
 
 from tbgrad.diagnosis import history
 from tbgrad.diagnosis.overview import short_names
-from tbgrad.log.state import Hyperparameter
 from tbgrad.log.tags import GRADIENT_NORM, LOSS
+from tbgrad.reading.hparams import differing_hparams, hparams_of
 from tbgrad.reading.run import Run
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
@@ -215,23 +215,6 @@ def scalar_at(run: Run, tag: str, cursor: int | None) -> float:
     if not series.steps[0] <= cursor <= series.steps[-1]:
         return math.nan
     return float(series.values[nearest(series.steps, cursor)])
-
-
-def differing_hparams(runs: Sequence[Run]) -> list[str]:
-    """The names of hyperparameters in which runs differ, also in that only some have them."""
-    known = [hparams_of(run) for run in runs]
-    names = dict.fromkeys(name for hparams in known for name in hparams)
-    return [name for name in names if len({repr(hparams.get(name)) for hparams in known}) > 1]
-
-
-def hparams_of(run: Run) -> dict[str, Hyperparameter]:
-    """What is known of a run: its hyperparameters, and the settings of its optimizer."""
-    told: dict[str, Hyperparameter] = {}
-    if run.manifest is not None:
-        for name, value in run.manifest.optimizer.items():
-            if isinstance(value, str | bool | int | float):
-                told["optimizer" if name == "name" else name] = value
-    return {**(run.state.hparams if run.state is not None else {}), **told}
 
 
 def ratio_words(value: float, base: float) -> Cell:

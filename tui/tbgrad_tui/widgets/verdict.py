@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 from rich.cells import cell_len, set_cell_size
 
-from tbgrad.diagnosis.overview import HEALTHY, Overview, healthy_words
+from tbgrad.diagnosis.overview import Overview
+from tbgrad.diagnosis.verdict import is_ill, verdict_of
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Canvas
 from tbgrad_tui.chart.text import count
@@ -20,32 +19,21 @@ def verdict_lines(row: Overview, scope: str = "") -> list[Line]:
     `scope` is what the names of all layers begin with: it is left out.
     """
     lines: list[Line] = []
-    if row.monitoring_ended is not None:
-        said = f"the monitoring ended at step {row.monitoring_ended:,}: nothing after it is judged"
-        lines.append([("▲ ", colours.WARNING), (f"{said} (o: why)", colours.WARNING)])
-    story = row.story
-    if story is not None and _is_ill(row):
-        mark, style = colours.SEVERITIES[story.severity]
-        lines.append([(f"{mark} ", style), (_without(story.headline, scope), style)])
-        for words, text in (("change first: ", story.advice), ("then: ", story.next_advice)):
-            if text:
-                lines.append([(words, colours.QUIET), (_without(text, scope), colours.TEXT)])
-    elif row.health == HEALTHY and math.isnan(row.norm) and not len(row.losses):
-        lines.append([("neither a loss nor gradients to judge by", colours.QUIET)])
-    elif row.health == HEALTHY:
-        lines.append([("healthy: ", colours.GOOD), (healthy_words(row), colours.TEXT)])
-    elif not row.health:
-        lines.append([("not judged yet", colours.QUIET)])
+    for told in verdict_of(row):
+        if told.label:
+            style = colours.GOOD if told.look == "good" else colours.QUIET
+            lines.append([(told.label, style), (_without(told.text, scope), colours.TEXT)])
+        elif told.look in colours.SEVERITIES:
+            mark, style = colours.SEVERITIES[told.look]
+            why = " (o: why)" if row.monitoring_ended is not None and not lines else ""
+            lines.append([(f"{mark} ", style), (_without(told.text, scope) + why, style)])
+        else:
+            lines.append([(told.text, colours.QUIET)])
     return lines
 
 
 def _without(text: str, scope: str) -> str:
     return text.replace(scope, "") if scope else text
-
-
-def _is_ill(row: Overview) -> bool:
-    """Whether more than a hint is open."""
-    return row.story is not None and row.story.is_open and row.story.severity != "info"
 
 
 class Verdict(Drawing):
@@ -84,7 +72,7 @@ class Verdict(Drawing):
         alerts = self.row.story.every if self.row.story is not None else ()
         opened = sum(alert.state == "open" for alert in alerts)
         first = 1 if self.row.monitoring_ended is not None else 0
-        if opened and _is_ill(self.row):
+        if opened and is_ill(self.row):
             mark, headline = lines[first]
             lines[first] = [mark, (f"{count(opened, 'alert')} (a): ", mark[1]), headline]
         elif alerts and first < len(lines):

@@ -1,7 +1,9 @@
 /** What is wrong, where and since when: open alerts first, those that are over quietly below. */
 
-import { element, panel } from "../dom.js";
+import { element } from "../dom.js";
 import { clean, count, shorten } from "../format.js";
+import { panel } from "../panel.js";
+import { keyOf } from "../severity.js";
 
 /** So many parameters of an alert have a button from the start. */
 const LISTED = 6;
@@ -10,48 +12,59 @@ const FEW = 3;
 const NAME_LENGTH = 40;
 
 export class AlertsView {
-  /** @param {{onSelect: (name: string) => void, onShown: (shown: boolean) => void}} events */
-  constructor({ onSelect, onShown }) {
-    const hide = element("button", { type: "button", class: "plain" }, "hide");
+  /** @param {any} app */
+  constructor(app) {
+    this.app = app;
+    const hide = element("button", { type: "button", class: "plain", title: "put the list away in the view of the run" }, "hide");
     const { box, body, hint } = panel("alerts", "Alerts", hide);
     this.box = box;
-    this.box.tabIndex = -1;
     this.hint = hint;
-    this.onSelect = onSelect;
-    this.onShown = onShown;
+    this.hide = hide;
     this.stories = element("div", { class: "stories" });
     this.open = element("ul", {});
     this.closed = element("ul", {});
     this.folded = element("summary", {});
     this.fold = element("details", { class: "closed" }, this.folded, this.closed);
     this.rest = element("p", { class: "rest", hidden: true });
-    body.append(this.stories, this.open, this.fold, this.rest);
+    this.none = element("p", { class: "rest", hidden: true });
+    body.append(this.none, this.stories, this.open, this.fold, this.rest);
+    body.tabIndex = 0;
     /** @type {Map<string, Item>} */
     this.items = new Map();
-    hide.addEventListener("click", () => this.show(false));
-    this.clear();
-    this.show();
-  }
-
-  /** Of another run nothing is to stay unfolded; what is shown stays until that run is drawn. */
-  clear() {
-    this.items.clear();
     this.many = null;
-    this.wanted = true;
+    /** Names of the parameters that can be selected. @type {Set<string>} */
+    this.known = new Set();
+    this.names = "";
+    /** Of which run the user has put the list away. */
+    this.away = null;
+    hide.addEventListener("click", () => {
+      this.away = app.run;
+      app.refresh();
+    });
   }
 
-  /** Shows the list where there is one, unless the user has put it away. */
-  show(wanted = this.wanted) {
-    this.wanted = wanted;
-    this.box.hidden = !wanted || this.items.size === 0;
-    this.onShown(!this.box.hidden);
+  wants(app) {
+    return { alerts: app.ask.alerts(), ...(app.status.gradients ? { layers: app.ask.layers() } : {}) };
   }
 
-  /** Brings the user to the list. */
-  reveal() {
-    this.show(true);
-    this.box.scrollIntoView({ block: "nearest" });
-    this.box.focus({ preventScroll: true });
+  variant({ parameter, state, view, run }) {
+    return [parameter, state.alert, view.name, this.away === run];
+  }
+
+  draw(app, { alerts, layers }) {
+    if (app.run !== this.run) {
+      this.run = app.run;
+      this.many = null;
+      this.items.clear();
+    }
+    this.list(alerts, layers?.parameters.map(({ name }) => name) ?? [], app.parameter);
+    const whole = app.view.name === "alerts";
+    this.hide.hidden = whole;
+    this.absent = !whole && (this.items.size === 0 || this.away === app.run);
+    this.box.hidden = this.absent;
+    app.board.classList.toggle("alerted", !this.box.hidden);
+    this.none.hidden = this.items.size > 0;
+    this.none.textContent = `Nothing is wrong as far as the rules can tell. Watched for: ${alerts.rules.map((rule) => rule.replaceAll("_", " ")).join(", ")}.`;
   }
 
   /**
@@ -59,18 +72,19 @@ export class AlertsView {
    * @param {string[]} names of the parameters that can be selected
    * @param {string | null} selected
    */
-  draw({ alerts, stories, stored }, names, selected) {
+  list({ alerts, stories, stored }, names, selected) {
     const known = JSON.stringify(names);
     if (known !== this.names) [this.names, this.known] = [known, new Set(names)];
     this.stories.replaceChildren(...stories.filter(({ is_open: open }) => open).map(told));
-    const effects = new Set(stories.flatMap((story) => story.alerts.slice(1).map((key) => JSON.stringify(key))));
+    const effects = new Set(stories.flatMap((story) => story.alerts.slice(1).map(([rule, first]) => keyOf({ rule, first_step: first }))));
     const before = this.items;
     this.items = new Map();
     for (const alert of alerts) {
-      const key = JSON.stringify([alert.rule, alert.first_step]);
-      const item = before.get(key) ?? new Item(alert, this.onSelect);
+      const key = keyOf(alert);
+      const item = before.get(key) ?? new Item(alert, this.app);
       item.update(alert, this.known, selected);
       item.box.classList.toggle("effect", effects.has(key));
+      item.when.setAttribute("aria-pressed", String(this.app.state.alert === key));
       this.items.set(key, item);
     }
     const [open, closed] = ["open", "closed"].map((state) =>
@@ -87,12 +101,6 @@ export class AlertsView {
     this.many = many;
     this.rest.hidden = stored <= alerts.length;
     this.rest.textContent = `${count(stored - alerts.length)} more are in the log.`;
-    this.show();
-  }
-
-  /** Marks the buttons of the selected parameter. */
-  mark(selected) {
-    for (const item of this.items.values()) item.mark(selected);
   }
 }
 
@@ -109,9 +117,10 @@ function told({ headline, advice, next_advice: next, severity }) {
 
 /** One alert; what changes as it lasts is told anew, and what the user unfolded stays so. */
 class Item {
-  constructor({ rule }, onSelect) {
+  constructor({ rule }, app) {
     this.badge = element("span", { class: "badge" });
-    this.when = element("span", { class: "when" });
+    this.when = element("button", { type: "button", class: "when", title: "show these steps in every chart, and back" });
+    this.when.addEventListener("click", () => app.selectAlert(this.alert));
     this.evidence = element("p", { class: "evidence" });
     this.parameters = element("div", { class: "parameters" });
     this.why = element("details", {});
@@ -124,13 +133,14 @@ class Item {
     );
     this.names = [];
     this.told = "";
-    this.onSelect = onSelect;
+    this.onSelect = (name) => app.change({ parameter: name });
     this.all = false;
     this.known = null;
   }
 
   update(alert, known, selected) {
     const { severity, state, first_step: first, last_step: last, evidence, parameters } = alert;
+    this.alert = alert;
     this.state = state;
     this.box.dataset.severity = severity;
     this.box.dataset.state = state;
@@ -174,7 +184,7 @@ class Item {
         this.all = true;
         this.list();
         this.mark(this.selected);
-        this.parameters.children[LISTED].focus();
+        /** @type {HTMLElement} */ (this.parameters.children[LISTED]).focus();
       });
       nodes.push(more);
     }
@@ -192,7 +202,7 @@ class Item {
 
   mark(selected) {
     this.selected = selected;
-    for (const node of this.parameters.children) {
+    for (const node of /** @type {Iterable<HTMLElement>} */ (this.parameters.children)) {
       if (node.dataset.parameter !== undefined) node.setAttribute("aria-pressed", String(node.dataset.parameter === selected));
     }
   }

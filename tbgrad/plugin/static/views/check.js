@@ -1,7 +1,8 @@
 /** The gradient of all data beside the noise of a batch, layer by layer. */
 
 import { Chart, colors } from "../chart.js";
-import { element, explain, sentences } from "../dom.js";
+import { element, sentences } from "../dom.js";
+import { explain } from "../panel.js";
 import { count, number, plotText, shorten } from "../format.js";
 import { toNumber } from "../model.js";
 

@@ -9,7 +9,7 @@ model.fit(x, y, callbacks=[monitor])`;
 
 export function noRuns() {
   return element(
-    "section", { class: "words-only" },
+    "section", { class: "words-only", id: "nothing" },
     element("h2", {}, "No runs yet"),
     element("p", {}, "TensorBoard has found no event files in its log directory so far. This page fills by itself as soon as a training writes there."),
     ...howTo(),
@@ -20,18 +20,17 @@ export class NoGradientsView {
   constructor() {
     this.rest = element("p", {});
     this.box = element(
-      "section", { class: "words-only" },
+      "section", { class: "words-only", id: "absence" },
       element("h2", {}, "This run has no gradients logged"),
       this.rest,
-      element("pre", {}, element("code", {}, EXAMPLE)),
+      element("pre", { tabindex: "0" }, element("code", {}, EXAMPLE)),
     );
   }
 
-  /** @param {boolean} scalars whether there are any to show instead */
-  draw(scalars) {
-    const instead = scalars
-      ? "Its scalars are shown below."
-      : "It has no scalars either; what else it holds is in TensorBoard's other tabs.";
+  /** @param {any} app */
+  draw({ status, view }) {
+    const below = view.name === "run" ? "Its scalars are shown below." : "Its scalars are in the view Scalars.";
+    const instead = status.scalar_tags.length ? below : "It has no scalars either; what else it holds is in TensorBoard's other tabs.";
     this.rest.textContent = `${instead} To see gradients, layers and curvature here, add the monitor to the training:`;
   }
 }
@@ -39,7 +38,7 @@ export class NoGradientsView {
 function howTo() {
   return [
     element("p", {}, "In a Keras training, this is all it takes:"),
-    element("pre", {}, element("code", {}, EXAMPLE)),
+    element("pre", { tabindex: "0" }, element("code", {}, EXAMPLE)),
     element("p", {}, "Then point TensorBoard at the same directory: tensorboard --logdir runs"),
   ];
 }

@@ -1,6 +1,7 @@
 /** What was found around the weights, and where trainings went: one finding at a time. */
 
-import { element, fill, panel } from "../dom.js";
+import { element, fill } from "../dom.js";
+import { addTools, panel } from "../panel.js";
 import { clean, count } from "../format.js";
 import * as model from "../model.js";
 import { CheckView } from "./check.js";
@@ -16,14 +17,21 @@ const PATIENCE_MILLISECONDS = 400;
 const chosenFinding = (name) => `finding ${name}`;
 
 export class LandscapeView {
-  /** @param {{onShown: (count: number) => void}} events */
-  constructor({ onShown }) {
+  /** @param {any} app */
+  constructor(app) {
+    this.app = app;
     this.select = element("select", { "aria-label": "which finding is shown", hidden: true });
-    const { box, body, hint, legend } = panel("landscape", "Landscape", this.select);
-    Object.assign(this, { box, body, hint, legend, onShown });
+    const parts = panel("landscape", "Landscape", this.select);
+    const { box, body, hint, legend } = parts;
+    addTools(parts);
+    this.box = box;
+    this.body = body;
+    this.hint = hint;
+    this.legend = legend;
     const again = () => this.show();
     this.paths = new PathsView({ onChange: again });
     this.points = new PointsView({ onPoint: (number) => this.choosePoint(number) });
+    /** @type {Record<string, any>} */
     this.kinds = {
       plane: new PlaneView(), line: new LineView(), "critical points": this.points,
       "gradient check": new CheckView(), [TRAJECTORIES]: this.paths,
@@ -42,6 +50,15 @@ export class LandscapeView {
     this.forget();
   }
 
+  wants(app) {
+    return { findings: app.ask.findings() };
+  }
+
+  draw(app, { findings }) {
+    this.forget();
+    return this.update(app.run, findings);
+  }
+
   /** Draws everything anew at the next look, as in the colours of another theme. */
   forget() {
     this.drawn = null;
@@ -55,12 +72,12 @@ export class LandscapeView {
    */
   update(run, data) {
     if (run !== this.run) this.paths.clear();
-    Object.assign(this, { run, data });
+    this.run = run;
+    this.data = data;
     const items = data.findings.map(({ name, kind }) => ({ value: chosenFinding(name), label: clean(name), title: kind }));
     if (data.trajectories) items.push({ value: TRAJECTORIES, label: TRAJECTORIES, title: "of this run beside others" });
     this.select.hidden = items.length === 0;
     this.box.classList.toggle("bare", items.length === 0);
-    this.onShown(items.length);
     if (items.length === 0) {
       this.drawn = null;
       this.say(data.nothing.join(" "));
@@ -90,7 +107,7 @@ export class LandscapeView {
     try {
       const answer = paths ? await this.paths.fetch(run) : await model.finding(run, found.name, this.point);
       if (key !== this.drawn) return;
-      this.draw(paths ? TRAJECTORIES : answer.kind, answer, `${run} ${this.item}`);
+      this.drawOne(paths ? TRAJECTORIES : answer.kind, answer, `${run} ${this.item}`);
     } catch (error) {
       if (!(error instanceof Error) || error.name !== "Error") throw error;
       if (key !== this.drawn) return;
@@ -101,7 +118,7 @@ export class LandscapeView {
     }
   }
 
-  draw(kind, answer, revision) {
+  drawOne(kind, answer, revision) {
     this.reveal(kind);
     const step = answer.step === undefined ? [] : [`logged at step ${count(answer.step)}`];
     this.hint.textContent = [...(answer.headline ? [clean(answer.headline)] : []), ...step].join(", ");

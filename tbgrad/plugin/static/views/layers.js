@@ -1,280 +1,186 @@
-/** Layers × steps: one statistic of every parameter, in colour. */
+/** Layers × steps: one statistic of every parameter, in colour, in folded blocks where they are many. */
 
-import { Chart, colors, labelWidth, logTicks } from "../chart.js";
-import { element, explain, fill, panel } from "../dom.js";
-import { clean, count, number, plotText, shorten } from "../format.js";
-import { toNumber } from "../model.js";
-import { openByParameter } from "../severity.js";
+import { element, fill } from "../dom.js";
+import { clean, count, number } from "../format.js";
+import { Heat } from "../heat.js";
+import { addTools, explain, panel } from "../panel.js";
+import { scaleOf } from "../pure/colormap.js";
+import { badness, PLAIN, worstOf } from "../pure/layers.js";
+import { branches, foldedToFit, linesOf, matching, ORDERS, ordered } from "../pure/tree.js";
+import { openByParameter, SEVERITIES } from "../severity.js";
 import { statistic } from "../tables.js";
-import { flagged, GUTTER, marks } from "./marks.js";
-
-const LABEL_LENGTH = 26;
-const ROW_PIXELS = 15;
+import { colors } from "../theme.js";
+import { showTip } from "../tip.js";
 
 export class LayersView {
-  /** @param {{onSelect: (name: string) => void, onStatistic: (name: string) => void}} events */
-  constructor({ onSelect, onStatistic }) {
+  /** @param {any} app */
+  constructor(app) {
+    this.app = app;
     this.select = element("select", { "aria-label": "statistic shown as colour" });
-    this.select.addEventListener("change", () => onStatistic(this.select.value));
-    const { box, body, hint, legend } = panel("layers", "Layers", this.select);
-    this.box = box;
-    this.legend = legend;
-    this.hint = hint;
-    this.chart = new Chart(body, { label: "Heat map of parameters by step" });
-    this.tip = element("div", { class: "tip", hidden: true });
-    box.append(this.tip);
-    this.onSelect = onSelect;
+    this.select.addEventListener("change", () => app.change({ statistic: this.select.value }));
+    this.order = element("select", { "aria-label": "order of the rows", class: "wide-only" });
+    this.order.addEventListener("change", () => app.change({ order: this.order.value }));
+    this.find = element("input", { type: "search", placeholder: "find /", "aria-label": "find layers by words in their names", class: "wide-only" });
+    this.find.addEventListener("input", () => app.change({ find: this.find.value }));
+    const parts = panel("layers", "Layers", this.select, this.order, this.find);
+    this.box = parts.box;
+    this.legend = parts.legend;
+    this.hint = parts.hint;
+    this.needsParameter = true;
+    this.heat = new Heat(parts.body, {
+      label: "Heat map of parameters by step", timeline: app.timeline,
+      onRow: (key) => this.choose(key), onFold: (key) => this.fold(key),
+      words: (event, row, column) => this.tell(event, row, column),
+    });
+    addTools(parts, { name: () => `${app.state.run} ${app.state.statistic}`, table: () => this.table() });
     this.data = null;
-    this.selected = null;
-    this.flags = new Map();
-    body.tabIndex = 0;
-    body.setAttribute("aria-label", "Heat map: arrow up and down select a parameter");
-    body.addEventListener("keydown", (event) => this.key(event));
-    body.addEventListener("click", (event) => this.clickLabel(event));
-    body.addEventListener("mousemove", (event) => this.showFlag(event));
-    body.addEventListener("mouseleave", () => this.hideTip());
+    /** Folded branches; null as long as the user leaves it to the room that there is. @type {Set<string> | null} */
+    this.folded = null;
+    new ResizeObserver(() => this.heat.map && this.folded === null && this.arrange()).observe(parts.body);
   }
 
-  draw(data, selected, revision) {
-    this.data = data;
-    this.selected = selected;
-    this.revision = revision;
-    this.hideTip();
+  wants(app) {
+    return { layers: app.ask.layers(), alerts: app.ask.alerts() };
+  }
+
+  variant({ state, parameter }) {
+    return [state.order, state.find, parameter];
+  }
+
+  draw({ state, run }, { layers: data, alerts }) {
+    if (run !== this.run) {
+      this.folded = null;
+      this.run = run;
+    }
+    this.flags = openByParameter(alerts.alerts);
+    if (data !== this.data) this.read(data);
     const options = data.statistics.map((name) => {
       const { label, meaning } = statistic(name);
       return { value: name, label: clean(label), title: meaning };
     });
     fill(this.select, options, data.statistic);
+    fill(this.order, ORDERS.map((value) => ({ value, label: value })), state.order);
+    if (document.activeElement !== this.find) this.find.value = state.find;
     this.hint.textContent = clean(statistic(data.statistic).meaning);
-    if (data.parameters.length === 0) return this.chart.say("This model has no trainable parameters.");
-    if (data.steps.length === 0) return this.chart.say("No statistics of the parameters yet.");
-    const { trace, missing } = this.trace();
-    if (missing) {
-      return this.chart.say(`“${clean(statistic(data.statistic).label)}” was not computed in this run.`);
-    }
-    const zeros = zeroCells(trace);
+    if (data.parameters.length === 0) return this.heat.say("This model has no trainable parameters.");
+    if (data.steps.length === 0) return this.heat.say("No statistics of the parameters yet.");
+    if (this.missing) return this.heat.say(`“${clean(statistic(data.statistic).label)}” was not computed in this run.`);
     explain(this.legend, [
-      ...(zeros ? [{ label: "exactly 0", color: colors().zero, look: "box" }] : []),
+      ...(this.zeros ? [{ label: "exactly 0", color: colors().zero, look: "box" }] : []),
       ...(data.nonfinite.length ? [{ label: "NaN or infinite", color: colors().red, look: "cross" }] : []),
     ]);
-    const traces = [trace, ...(zeros ? [zeros] : []), this.crosses()];
-    const first = this.chart.draw(traces, this.layout(), `${revision} ${data.statistic}`);
-    if (first) {
-      this.chart.node.on("plotly_click", ({ points }) => this.choose(points[0].y));
-      this.chart.node.on("plotly_hover", ({ points, event }) => this.showTip(points[0], event));
-      this.chart.node.on("plotly_unhover", () => this.hideTip());
+    this.arrange();
+  }
+
+  /** Takes the numbers of another answer. */
+  read(data) {
+    this.data = data;
+    this.names = data.parameters.map(({ name }) => name);
+    const columns = data.steps.length;
+    this.values = this.names.map((_, row) => data.values.subarray(row * columns, (row + 1) * columns));
+    this.lost = this.values.map(() => new Set());
+    for (const [row, column] of data.nonfinite) this.lost[row].add(column);
+    const scale = data.measure?.scale ?? statistic(data.statistic).scale;
+    this.measure = data.measure ?? { ...PLAIN, worst: scale === "signed" ? "far" : "largest", scale };
+    this.scale = scaleOf(scale, data.values);
+    this.missing = !data.values.some(Number.isFinite) && data.nonfinite.length === 0;
+    this.zeros = (scale === "log" || scale === "count") && data.values.includes(0);
+    this.tree = data.tree;
+  }
+
+  /** Puts the rows in their order, with blocks folded where all of them have no room. */
+  arrange() {
+    const { state } = this.app;
+    const nodes = this.sorted(matching(this.tree, state.find));
+    const folded = this.folded ?? foldedToFit(nodes, this.heat.room);
+    this.nodes = nodes;
+    this.shownFolded = folded;
+    this.lines = linesOf(nodes, folded);
+    if (this.lines.length === 0) return this.heat.say(`No layer has “${clean(state.find)}” in its name.`);
+    const rows = this.lines.map((line) => this.row(line));
+    const selected = this.lines.find(({ node }) => node.path === this.app.parameter || (node.children.length > 0 && folded.has(node.path) && node.rows.some((r) => this.names[r] === this.app.parameter)));
+    this.heat.draw({ rows, firsts: this.data.first_steps, steps: this.data.steps, scale: this.scale, selected: selected?.node.path ?? null });
+  }
+
+  /** @returns {import("../heat.js").Row} */
+  row({ node, label, depth, isOpen }) {
+    const block = node.children.length ? (isOpen ? "open" : "folded") : undefined;
+    const flags = node.rows.map((r) => this.flags.get(this.names[r])?.[0].severity).filter(Boolean);
+    const flag = SEVERITIES.find((severity) => flags.includes(severity));
+    const name = clean(label);
+    if (!block) return { key: node.path, label: name, depth, values: this.values[node.rows[0]], lost: this.lost[node.rows[0]], flag };
+    const worst = worstOf(node.rows, this.values, this.lost, this.measure);
+    const lost = new Set(worst.flatMap((row, k) => (node.rows.some((r) => this.lost[r].has(k)) ? [k] : [])));
+    return { key: node.path, label: `${name} (${node.rows.length})`, depth, values: worst.map((row, k) => this.values[row][k]), lost, flag, block };
+  }
+
+  sorted(nodes) {
+    const { order } = this.app.state;
+    const places = { "worst first": this.data.worst, "most changed first": this.data.change }[order];
+    if (places?.length) {
+      const rank = new Map(places.map((row, place) => [row, -place]));
+      return ordered(nodes, (rows) => Math.max(...rows.map((r) => rank.get(r) ?? -Infinity)));
     }
+    if (order !== "alerts first") return nodes;
+    const grave = this.names.map((name) => (this.flags.has(name) ? SEVERITIES.length - SEVERITIES.indexOf(this.flags.get(name)[0].severity) : 0));
+    return ordered(nodes, (rows) => Math.max(...rows.map((r) => grave[r])));
   }
 
-  /** Marks another row without drawing the map anew. */
-  mark(selected) {
-    this.selected = selected;
-    this.relayout();
+  /** Chooses the parameter of a row; of a folded block its worst at the newest step. */
+  choose(path) {
+    const node = this.lines.find((line) => line.node.path === path)?.node;
+    if (!node) return;
+    const last = this.data.steps.length - 1;
+    const worst = node.rows.reduce((a, b) => (this.bad(b, last) > this.bad(a, last) ? b : a));
+    this.app.change({ parameter: this.names[worst] });
   }
 
-  /** Marks the rows that have open alerts. */
-  flag(alerts) {
-    this.flags = openByParameter(alerts);
-    this.relayout();
+  bad(row, column) {
+    return badness(this.values[row][column], this.lost[row].has(column), this.measure);
   }
 
-  relayout() {
-    if (this.data && this.chart.drawn && !this.chart.node.hidden) {
-      const { shapes, yaxis } = this.layout();
-      Plotly.relayout(this.chart.node, { shapes, "yaxis.ticktext": yaxis.ticktext });
+  fold(path) {
+    this.folded = new Set(this.shownFolded);
+    if (!this.folded.delete(path)) this.folded.add(path);
+    this.arrange();
+  }
+
+  /** Folds all blocks, or opens all. */
+  foldAll() {
+    const all = branches(this.tree).map(([node]) => node.path);
+    this.folded = (this.folded ?? this.shownFolded).size ? new Set() : new Set(all);
+    this.arrange();
+  }
+
+  /** Says what is in a cell, and what is wrong with its row. */
+  tell(event, row, column) {
+    const node = this.lines.find((line) => line.node.path === row.key)?.node;
+    if (!node) return;
+    const named = statistic(this.data.statistic);
+    const of = column === null || node.rows.length === 1 ? node.rows[0] : worstOf(node.rows, this.values, this.lost, this.measure)[column];
+    const lines = [element("b", {}, clean(node.path))];
+    if (column !== null) {
+      const value = this.values[of][column];
+      const { first_steps: firsts, steps } = this.data;
+      const when = firsts[column] === steps[column] ? `step ${count(steps[column])}` : `largest of steps ${count(firsts[column])} to ${count(steps[column])}`;
+      lines.push(element("span", {}, when));
+      if (node.rows.length > 1) lines.push(element("span", {}, `worst of ${count(node.rows.length)}: ${clean(this.names[of])}`));
+      lines.push(element("span", {}, `${clean(named.label)}: ${Number.isNaN(value) ? "none" : number(value, 4)}`));
+      if (this.lost[of].has(column)) lines.push(element("span", { class: "bad" }, "has NaN or infinite values"));
     }
+    const flags = [...new Set(node.rows.flatMap((r) => this.flags.get(this.names[r]) ?? []))];
+    showTip(event, ...lines, ...flags.slice(0, 4).map(flagged));
   }
 
-  choose(row) {
-    const chosen = this.data?.parameters[Math.round(row)];
-    if (chosen) this.onSelect(chosen.name);
-  }
-
-  key(event) {
-    const move = { ArrowUp: -1, ArrowDown: 1, Home: -Infinity, End: Infinity }[event.key];
-    if (move === undefined || !this.data?.parameters.length) return;
-    event.preventDefault();
-    const rows = this.data.parameters;
-    const now = Math.max(0, rows.findIndex(({ name }) => name === this.selected));
-    this.choose(Math.min(rows.length - 1, Math.max(0, now + move)));
-  }
-
-  /** The names beside the map select as well as its rows do. */
-  clickLabel(event) {
-    const row = this.labelAt(event);
-    if (row !== null) this.choose(row);
-  }
-
-  /** The row beside whose name or mark the mouse is. */
-  labelAt(event) {
-    const layout = this.chart.node._fullLayout;
-    if (!layout?.yaxis || !this.data || this.chart.node.hidden) return null;
-    const box = this.chart.node.getBoundingClientRect();
-    const x = event.clientX - box.left;
-    const y = event.clientY - box.top - layout.margin.t;
-    const beside = x >= 0 && x < layout.margin.l && y >= 0 && y <= layout.yaxis._length;
-    return beside ? Math.round(layout.yaxis.p2d(y)) : null;
-  }
-
-  trace() {
-    const { values, statistic: name } = this.data;
-    const raw = values.map((row) => row.map(toNumber));
-    const finite = raw.flat().filter(Number.isFinite);
-    const missing = finite.length === 0 && this.data.nonfinite.length === 0;
-    const look = { ...scale(statistic(name).scale, finite) };
-    const z = raw.map((row) => row.map((value) => look.place(value)));
-    const trace = {
-      type: "heatmap", x: edges(this.data), y: raw.map((_, i) => i), z, customdata: raw,
-      colorscale: look.colorscale, zmin: look.low, zmax: look.high, hoverinfo: "none",
-      hoverongaps: true, xgap: 0, ygap: raw.length <= 40 ? 1 : 0,
-      colorbar: {
-        thickness: 10, len: 1, lenmode: "fraction", outlinewidth: 0, x: 1.01, xpad: 4, ypad: 0,
-        tickvals: look.ticks.map(([at]) => at), ticktext: look.ticks.map(([, words]) => words),
-        tickfont: { size: 11 }, ticks: "outside", ticklen: 3,
-      },
-    };
-    return { trace, missing };
-  }
-
-  /** Red crosses where values were NaN or infinite, thinned so that they stay crosses. */
-  crosses() {
-    const centers = this.data.steps.map((step, i) => (step + this.data.first_steps[i]) / 2);
-    const cells = this.data.nonfinite;
-    return {
-      type: "scatter", mode: "markers", hoverinfo: "none", name: "NaN or infinite values",
-      x: cells.map(([, column]) => centers[column]), y: cells.map(([row]) => row),
-      marker: { symbol: "x", size: 6, color: colors().red, line: { color: "#fff", width: 0.5 } },
-    };
-  }
-
-  layout() {
-    const names = this.data.parameters.map(({ name }) => name);
-    const height = Math.max(80, this.chart.node.clientHeight - 50);
-    const every = Math.max(1, Math.ceil((names.length * ROW_PIXELS) / height));
-    const wide = this.chart.node.clientWidth > 480 ? LABEL_LENGTH : 16;
-    const labels = names.map((name) => shorten(name, wide));
-    const longest = Math.max(...labels.map(labelWidth));
-    const row = names.indexOf(this.selected);
-    const c = colors();
-    const at = names.map((_, i) => i).filter((i) => i % every === 0);
-    return {
-      margin: { l: 11 + longest + GUTTER, r: 64, t: 6, b: 32 },
-      hovermode: "closest",
-      yaxis: {
-        range: [names.length - 0.5, -0.5], fixedrange: true, showgrid: false, zeroline: false,
-        tickvals: at, tickfont: { size: 11 }, ticklen: GUTTER, tickcolor: "rgba(0,0,0,0)",
-        ticktext: at.map((i) => (i === row ? `<b>${plotText(labels[i])}</b>` : plotText(labels[i]))),
-      },
-      xaxis: { showgrid: false, nticks: 8 },
-      shapes: [...marks(names, this.flags, height / names.length), ...(row < 0 ? [] : [{
-        type: "rect", name: "selected", xref: "paper", x0: 0, x1: 1, y0: row - 0.5, y1: row + 0.5,
-        line: { color: c.selected, width: 2.5 }, fillcolor: "rgba(0,0,0,0)",
-      }])],
-    };
-  }
-
-  /** What is wrong with a row, where the mouse is beside its mark. */
-  showFlag(event) {
-    const beside = this.data?.parameters[this.labelAt(event) ?? -1];
-    const flags = beside && this.flags.get(beside.name);
-    if (flags) this.tell(event, element("b", {}, clean(beside.name)), ...flags.map(flagged));
-    else if (beside) this.hideTip();
-  }
-
-  showTip(point, event) {
-    const row = Math.round(point.y);
-    const parameter = this.data?.parameters[row];
-    if (!parameter || !event) return;
-    const column = nearest(this.data, point.x);
-    const value = toNumber(this.data.values[row][column]);
-    const bad = this.data.nonfinite.some(([r, k]) => r === row && k === column);
-    const { first_steps: firsts, steps } = this.data;
-    const when = firsts[column] === steps[column]
-      ? `step ${count(steps[column])}`
-      : `largest of steps ${count(firsts[column])} to ${count(steps[column])}`;
-    this.tell(
-      event,
-      element("b", {}, clean(parameter.name)),
-      element("span", {}, when),
-      element("span", {}, `${clean(statistic(this.data.statistic).label)}: ${Number.isNaN(value) ? "none" : number(value, 4)}`),
-      ...(bad ? [element("span", { class: "bad" }, "has NaN or infinite values")] : []),
-      ...(this.flags.get(parameter.name) ?? []).map(flagged),
-    );
-  }
-
-  /** Puts words beside the mouse. */
-  tell(event, ...lines) {
-    this.tip.replaceChildren(...lines);
-    this.tip.hidden = false;
-    const box = this.box.getBoundingClientRect();
-    const left = Math.min(event.clientX - box.left + 14, box.width - this.tip.offsetWidth - 4);
-    const top = event.clientY - box.top - this.tip.offsetHeight - 10;
-    this.tip.style.left = `${Math.max(4, left)}px`;
-    this.tip.style.top = `${top < 0 ? event.clientY - box.top + 16 : top}px`;
-  }
-
-  hideTip() {
-    this.tip.hidden = true;
+  table() {
+    const head = ["parameter", ...this.data.steps.map((step) => `step ${step}`)];
+    return [head, ...this.lines.map((line) => [line.node.path, ...this.row(line).values])];
   }
 }
 
-/** Exact zeros have no place on a logarithmic scale: a colour of their own. */
-function zeroCells({ x, y, z, customdata }) {
-  const zeros = customdata.map((row, i) => row.map((value, k) => (value === 0 && z[i][k] === null ? 1 : null)));
-  if (!zeros.some((row) => row.includes(1))) return null;
-  const gray = colors().zero;
-  return {
-    type: "heatmap", x, y, z: zeros, showscale: false, hoverinfo: "none",
-    zmin: 0, zmax: 1, colorscale: [[0, gray], [1, gray]],
-  };
+/** An open alert in the words of a tip. @param {any} alert */
+function flagged({ severity, rule, first_step: first }) {
+  const line = element("span", { class: "flag" }, `${severity}: ${clean(rule)} since step ${count(first)}`);
+  line.dataset.severity = severity;
+  return line;
 }
-
-/** Borders of the columns: halfway between the records on both sides. */
-function edges({ first_steps: firsts, steps }) {
-  const inner = steps.slice(1).map((_, i) => (steps[i] + firsts[i + 1]) / 2);
-  const last = steps.length - 1;
-  if (last === 0) {
-    const half = Math.max(0.5, (steps[0] - firsts[0]) / 2);
-    return [firsts[0] - half, steps[0] + half];
-  }
-  const before = (firsts[1] - steps[0]) / 2;
-  const after = (firsts[last] - steps[last - 1]) / 2;
-  return [firsts[0] - before, ...inner, steps[last] + after];
-}
-
-function nearest({ first_steps: firsts, steps }, x) {
-  let best = 0;
-  let distance = Infinity;
-  steps.forEach((step, i) => {
-    const d = x < firsts[i] ? firsts[i] - x : Math.max(0, x - step);
-    if (d < distance) [best, distance] = [i, d];
-  });
-  return best;
-}
-
-/** How values become colours, and what the legend says in numbers. */
-function scale(kind, finite) {
-  const extent = (list) => list.reduce(([a, b], v) => [Math.min(a, v), Math.max(b, v)], [Infinity, -Infinity]);
-  if (kind === "log" || kind === "count") {
-    let [low, high] = extent(finite.filter((v) => v > 0).map(Math.log10));
-    if (!(low <= high)) [low, high] = [-1, 0];
-    if (high - low < 0.2) [low, high] = [low - 0.1, high + 0.1];
-    const place = (v) => {
-      if (Number.isNaN(v)) return null;
-      if (v === Infinity) return high;
-      return v > 0 ? Math.log10(v) : null;
-    };
-    return { low, high, place, colorscale: "Viridis", ticks: logTicks(low, high) };
-  }
-  if (kind === "unit") {
-    return { low: 0, high: 1, place: plain, colorscale: "Viridis", ticks: [0, 0.25, 0.5, 0.75, 1].map((v) => [v, `${100 * v} %`]) };
-  }
-  const reach = kind === "correlation" ? 1 : Math.max(...extent(finite).map(Math.abs), 1e-30);
-  const bound = Number.isFinite(reach) ? reach : 1;
-  return {
-    low: -bound, high: bound, place: plain, colorscale: "RdBu",
-    ticks: [-1, -0.5, 0, 0.5, 1].map((v) => [v * bound, number(v * bound, 2)]),
-  };
-}
-
-const plain = (v) => (Number.isFinite(v) ? v : null);

@@ -1,7 +1,8 @@
 /** The loss along a line through the weights, and how high it rises between two of them. */
 
 import { Chart, colors } from "../chart.js";
-import { element, explain, sentences } from "../dom.js";
+import { element, sentences } from "../dom.js";
+import { explain } from "../panel.js";
 import { number, plotText, shorten } from "../format.js";
 import { toNumber } from "../model.js";
 
@@ -28,6 +29,7 @@ export class LineView {
       };
     };
     const norms = data.gradient_norm;
+    /** @type {any[]} */
     const traces = [...(norms ? [curve(norms, "gradient norm", c.orange, "y2")] : []), curve(data.loss, "loss", c.blue, "y")];
     const chord = data.barrier === null ? null : between(x, data.loss.map(toNumber));
     if (chord) {

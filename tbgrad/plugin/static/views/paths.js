@@ -1,7 +1,8 @@
 /** Where trainings went: all chosen runs on the two axes along which they moved most. */
 
 import { Chart, colors, logTicks } from "../chart.js";
-import { element, explain, fill, sentences } from "../dom.js";
+import { element, fill, sentences } from "../dom.js";
+import { explain } from "../panel.js";
 import { clean, number, plotText } from "../format.js";
 import * as model from "../model.js";
 import { runColors } from "../runcolors.js";
@@ -102,7 +103,7 @@ export class PathsView {
 
 const values = (run, tint) => (tint === "loss" ? run.losses.map(model.toNumber).map((v) => (v > 0 ? Math.log10(v) : NaN)) : run.steps.map((s) => Math.log10(s + 1)));
 
-/** The ends of the scale of colours, over all runs. */
+/** The ends of the scale of colours, over all runs. @returns {[number, number]} */
 function scaleOf({ runs }, tint) {
   if (tint === "run") return [0, 1];
   const all = runs.flatMap((run) => values(run, tint)).filter(Number.isFinite);
@@ -135,10 +136,10 @@ function traces(run, { color, end }, tint, [low, high]) {
   ];
 }
 
-/** Steps on a logarithmic scale that has 0 on it. */
+/** Steps on a logarithmic scale that has 0 on it. @returns {[number, string][]} */
 function stepTicks(low, high) {
   const steps = [0, ...[0, 1, 2, 3, 4, 5, 6, 7, 8].map((e) => 10 ** e)];
-  return steps.map((step) => [Math.log10(step + 1), step.toLocaleString("en-US")]).filter(([at]) => at >= low - 1e-9 && at <= high + 1e-9);
+  return steps.map((step) => /** @type {[number, string]} */ ([Math.log10(step + 1), step.toLocaleString("en-US")])).filter(([at]) => at >= low - 1e-9 && at <= high + 1e-9);
 }
 
 /** A trace that holds nothing but the scale of colours. */

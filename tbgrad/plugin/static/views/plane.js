@@ -1,7 +1,8 @@
 /** The loss on a plane through the weights: as a map with contour lines, or as a surface. */
 
 import { Chart, colors, logTicks } from "../chart.js";
-import { element, explain, fill, sentences } from "../dom.js";
+import { element, fill, sentences } from "../dom.js";
+import { explain } from "../panel.js";
 import { number, plotText, shorten } from "../format.js";
 import { toNumber } from "../model.js";
 
@@ -95,6 +96,7 @@ function mapTraces(data, scale, marks) {
   const values = transposed(scale.rows.map((row, i) =>
     row.map((v, k) => (Number.isNaN(v) ? "not computed" : number(v, 4)) + (guessed.has(`${i} ${k}`) && !Number.isNaN(v) ? ", interpolated" : ""))));
   const scaled = { zmin: scale.low, zmax: scale.high, colorscale: "Viridis" };
+  /** @type {any[]} */
   const traces = [
     {
       type: "heatmap", x, y, z, customdata: values, ...scaled,
@@ -194,6 +196,7 @@ function surfaceTraces(data, scale, marks) {
     x: points.map(([a]) => a), y: points.map(([, b]) => b),
     z: points.map((point) => { const v = valueAt(data, scale, point); return Number.isFinite(v) ? v + lift : null; }),
   });
+  /** @type {any[]} */
   const traces = [{
     type: "surface", x, y, z: transposed(scale.places), cmin: low, cmax: high, colorscale: "Viridis", customdata: values,
     contours: { z: { show: true, start: low, end: high, size: (high - low) / data.contours, color: "rgba(255,255,255,0.5)", width: 1 } },

@@ -1,7 +1,8 @@
 /** Critical points: a table of them, the spectrum of one, and their loss against the minimum ratio. */
 
 import { Chart, colors } from "../chart.js";
-import { element, explain } from "../dom.js";
+import { element } from "../dom.js";
+import { explain } from "../panel.js";
 import { clean, count, measured, number, percentBetween, plotText } from "../format.js";
 import { toNumber } from "../model.js";
 
@@ -41,7 +42,7 @@ export class PointsView {
     });
     const focused = this.table.contains(document.activeElement);
     this.table.replaceChildren(element("thead", {}, head), element("tbody", {}, ...body));
-    if (focused) this.table.querySelector("[aria-pressed='true']")?.focus();
+    if (focused) /** @type {HTMLElement | null} */ (this.table.querySelector("[aria-pressed='true']"))?.focus();
     this.rest.hidden = stored <= rows.length;
     this.rest.textContent = `${count(stored - rows.length)} more are in the log.`;
   }
@@ -85,7 +86,8 @@ export class PointsView {
     const tints = { minimum: c.teal, saddle: c.amber, maximum: c.amber, degenerate: c.purple };
     const share = (name) => known.map(({ minimum_ratio: ratio }) => 100 * ratio[name]);
     const [at, low, high] = [share("value"), share("low"), share("high")];
-    const first = !this.ratios.drawn;
+    const first = !this.listening;
+    this.listening = true;
     this.ratios.draw(
       [{
         type: "scatter", mode: "markers", x: at, y: known.map(({ loss }) => toNumber(loss)),
@@ -104,6 +106,6 @@ export class PointsView {
       },
       revision,
     );
-    if (first) this.ratios.node.on("plotly_click", ({ points }) => this.onPoint(points[0].customdata[0]));
+    if (first) this.ratios.onClick(({ points }) => this.onPoint(points[0].customdata[0]));
   }
 }

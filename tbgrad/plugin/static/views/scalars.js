@@ -1,105 +1,150 @@
-/** Curves of scalars over the steps. */
+/** Every scalar of the chosen runs, by the first part of its name: a card each. */
 
-import { Chart, colors, logAxis, MARKS_AXIS, notFinite } from "../chart.js";
-import { element, explain, fill, panel } from "../dom.js";
-import { clean, plotText } from "../format.js";
-import { toNumber } from "../model.js";
-import { scalar } from "../tables.js";
+import { Curves } from "../curves.js";
+import { element } from "../dom.js";
+import { clean, count } from "../format.js";
+import { addTools, controlsOf, explain, panel } from "../panel.js";
+import { grouped, hasWords } from "../pure/groups.js";
+import { colorOf } from "../runcolors.js";
+import { inOrder, scalar } from "../tables.js";
+import { colors } from "../theme.js";
+import { COMPANIONS, curveOf, scaleOf } from "./curve.js";
 
-/** Points of one series; what is not finite on its own. */
-export function points(series) {
-  const values = series.values.map(toNumber);
-  const bad = series.steps.filter((_, i) => !Number.isFinite(values[i]));
-  return { x: series.steps, y: values.map((v) => (Number.isFinite(v) ? v : null)), bad };
-}
+/** So many tags are asked for at once. */
+const PAGE = 12;
 
-/** A single point has no line to it. */
-export const mode = (x) => (x.length < 3 ? "lines+markers" : "lines");
-
-/** Series that are drawn with another. */
-const COMPANIONS = { loss: "val_loss" };
-
-const capitalized = (label) => label.replace(/^[a-z]/, (letter) => letter.toUpperCase());
-
-/** Loss by default, the validation loss beside it; the other scalars of the run through a select. */
-export class ScalarView {
-  constructor() {
-    this.select = element("select", { "aria-label": "scalar" });
-    const { box, body, heading, legend } = panel("scalar", "Loss");
-    heading.replaceChildren(this.select);
-    this.box = box;
-    this.legend = legend;
-    this.chart = new Chart(body, { label: "Scalar over the steps" });
-    this.tag = "loss";
-    this.series = [];
-    this.select.addEventListener("change", () => {
-      this.tag = this.select.value;
-      this.draw(this.series, this.revision);
-    });
+export class ScalarsView {
+  /** @param {any} app */
+  constructor(app) {
+    this.app = app;
+    const find = /** @type {HTMLInputElement} */ (element("input", { type: "search", placeholder: "find /", "aria-label": "find scalars by words in their names" }));
+    find.addEventListener("input", () => app.change({ tags: find.value }));
+    const smooth = /** @type {HTMLInputElement} */ (element("input", { type: "range", min: "0", max: "0.99", step: "0.01", id: "smoothing" }));
+    smooth.addEventListener("input", () => app.change({ smoothing: Number(smooth.value) }));
+    this.weight = element("output", { for: "smoothing" });
+    const outliers = /** @type {HTMLInputElement} */ (element("input", { type: "checkbox" }));
+    outliers.addEventListener("change", () => app.change({ outliers: !outliers.checked }));
+    this.find = find;
+    this.smooth = smooth;
+    this.outliers = outliers;
+    this.legend = element("span", { class: "legend" });
+    const bar = element(
+      "div", { class: "toolbar" }, element("h2", {}, "Scalars"), find,
+      element("label", {}, "smooth (m) ", smooth, this.weight), element("label", {}, outliers, "cut outliers"),
+      element("span", { class: "grow" }), this.legend,
+    );
+    this.list = element("div", { class: "groups" });
+    this.box = element("section", { id: "scalars", "aria-label": "Scalars" }, bar, this.list);
+    /** @type {Map<string, any>} */
+    this.cards = new Map();
+    /** Tags whose cards are in sight. @type {Set<string>} */
+    this.seen = new Set();
+    this.observer = new IntersectionObserver((entries) => {
+      const before = this.seen.size;
+      for (const { target, isIntersecting } of entries) if (isIntersecting) this.seen.add(/** @type {HTMLElement} */ (target).dataset.tag ?? "");
+      if (this.seen.size > before) app.refresh();
+    }, { rootMargin: "200px" });
   }
 
-  draw(series, revision) {
-    this.series = series;
-    this.revision = revision;
-    const current = series.find(({ tag }) => tag === this.tag) ?? series[0];
-    const options = series.map(({ tag }) => {
-      const { label, meaning } = scalar(tag);
-      return { value: tag, label: capitalized(clean(label)), title: meaning };
-    });
-    fill(this.select, options, current?.tag ?? "");
-    this.select.hidden = series.length === 0;
-    if (!current) return this.chart.say("This run has logged no loss.");
-    const companion = series.find(({ tag }) => tag === COMPANIONS[current.tag]);
-    const shown = companion ? [current, companion] : [current];
-    const palette = [colors().blue, colors().orange];
-    explain(this.legend, companion
-      ? shown.map(({ tag }, i) => ({ label: clean(scalar(tag).label), color: palette[i] }))
-      : []);
-    drawSeries(this.chart, shown, palette, `${revision} ${current.tag}`);
-  }
-}
-
-/** Series as plain curves in one chart, on the axis that shows the first of them best. */
-export function drawSeries(chart, series, palette, revision) {
-  const bad = [];
-  const traces = series.map((one, i) => {
-    const { x, y, bad: steps } = points(one);
-    bad.push(...steps);
-    return {
-      type: "scatter", mode: mode(x), x, y, line: { color: palette[i], width: 1.8 },
-      name: plotText(scalar(one.tag).label), hovertemplate: "%{y:.4~g}<extra></extra>",
-    };
-  });
-  const drawn = traces.flatMap(({ y }) => y);
-  const log = scalar(series[0].tag).scale === "log" && drawn.every((v) => v === null || v > 0);
-  const yaxis = log ? logAxis(drawn, chart.node.clientHeight || 160) : {};
-  chart.draw([...traces, notFinite(bad)], { yaxis, yaxis2: MARKS_AXIS }, revision);
-}
-
-/** All scalars of a run that has none of ours: a grid of small charts. */
-export class OtherScalarsView {
-  static MOST = 24;
-
-  constructor() {
-    this.box = element("div", { id: "others" });
-    this.charts = new Map();
+  /** The runs whose curves are drawn: those that are marked, or else the one in front. */
+  runs({ state, run, runs }) {
+    const there = state.runs.filter((name) => runs.runs.some((row) => row.name === name));
+    return there.length ? there : [run];
   }
 
-  draw(series, revision) {
-    const shown = new Set(series.map(({ tag }) => tag));
-    for (const [tag, { box }] of this.charts) {
-      if (!shown.has(tag)) {
-        box.remove();
-        this.charts.delete(tag);
-      }
+  wants(app) {
+    const { state, status } = app;
+    const all = inOrder(status.scalar_tags);
+    const hidden = new Set(all.flatMap((tag) => (COMPANIONS[tag] === "val_loss" && all.includes("val_loss") ? ["val_loss"] : [])));
+    this.tags = all.filter((tag) => !hidden.has(tag) && hasWords(`${tag} ${scalar(tag).label}`, state.tags));
+    this.arrange(grouped(this.tags, state.pins), state);
+    const runs = this.runs(app);
+    const shown = this.tags.filter((tag) => this.seen.has(tag));
+    const asked = [...shown, ...(shown.includes("loss") && hidden.has("val_loss") ? ["val_loss"] : [])].sort();
+    const pages = Array.from({ length: Math.ceil(asked.length / PAGE) }, (_, i) => asked.slice(i * PAGE, (i + 1) * PAGE));
+    return Object.fromEntries(pages.map((tags, i) => [`page${i}`, app.ask.scalarsOf(runs, tags)]));
+  }
+
+  variant(app) {
+    return [this.runs(app), app.state.pins, this.tags, app.state.smoothing, app.state.outliers];
+  }
+
+  /** Puts the cards where they belong; those that are there stay as they are. */
+  arrange(groups, { pins }) {
+    const key = JSON.stringify([groups, pins]);
+    if (key === this.arranged) return;
+    this.arranged = key;
+    const wanted = new Set(groups.flatMap(({ tags }) => tags));
+    for (const [tag, card] of this.cards) {
+      if (wanted.has(tag)) continue;
+      this.observer.unobserve(card.box);
+      card.chart.remove();
+      card.box.remove();
+      this.cards.delete(tag);
+      this.seen.delete(tag);
     }
-    for (const one of series) {
-      if (!this.charts.has(one.tag)) {
-        const { box, body } = panel("", clean(scalar(one.tag).label));
-        this.box.append(box);
-        this.charts.set(one.tag, { box, chart: new Chart(body, { label: clean(one.tag) }) });
+    this.list.replaceChildren(...groups.map(({ title, tags }) => {
+      const grid = element("div", { class: "cards" }, ...tags.map((tag) => this.card(tag, pins.includes(tag)).box));
+      if (groups.length === 1) return grid;
+      return element("details", { open: true }, element("summary", {}, element("h3", {}, `${clean(title)} (${count(tags.length)})`)), grid);
+    }));
+    if (groups.length === 0) this.list.append(element("p", { class: "empty" }, "No scalar has these words in its name."));
+  }
+
+  card(tag, pinned) {
+    let card = this.cards.get(tag);
+    if (!card) {
+      const pin = element("button", { type: "button", class: "plain pin", title: "pin to the top, or no longer" }, "☆");
+      pin.addEventListener("click", () => {
+        const { pins } = this.app.state;
+        this.app.change({ pins: pins.includes(tag) ? pins.filter((each) => each !== tag) : [...pins, tag] });
+      });
+      const { label, meaning } = scalar(tag);
+      const parts = panel("", clean(label), pin);
+      parts.box.dataset.tag = tag;
+      parts.box.classList.add("card");
+      parts.heading.title = meaning || clean(tag);
+      const chart = new Curves(parts.body, { label: clean(tag), timeline: this.app.timeline, readout: parts.hint, id: `tag:${tag}`, onFlip: this.app.flip });
+      controlsOf(parts.box).append(chart.switch);
+      addTools({ ...parts, id: clean(label) }, { name: () => `${this.app.run} ${tag}`, table: () => chart.table() });
+      chart.flipped = this.app.state.flipped.includes(`tag:${tag}`);
+      card = { box: parts.box, chart, pin, legend: parts.legend };
+      this.cards.set(tag, card);
+      this.observer.observe(parts.box);
+    }
+    card.pin.textContent = pinned ? "★" : "☆";
+    card.pin.setAttribute("aria-pressed", String(pinned));
+    card.pin.setAttribute("aria-label", `pin ${clean(scalar(tag).label)}`);
+    return card;
+  }
+
+  draw(app, pages) {
+    const { state } = app;
+    if (document.activeElement !== this.find) this.find.value = state.tags;
+    this.smooth.value = String(state.smoothing);
+    this.weight.textContent = state.smoothing ? String(state.smoothing) : "off";
+    this.outliers.checked = !state.outliers;
+    const runs = this.runs(app);
+    const many = runs.length > 1;
+    const c = colors();
+    explain(this.legend, many ? runs.map((run) => ({ label: clean(run), color: colorOf(run) })) : []);
+    const series = Object.values(pages).flatMap(({ series: list }) => list);
+    app.timeline.learn(series);
+    for (const tag of this.seen) {
+      const card = this.cards.get(tag);
+      const of = [tag, ...(COMPANIONS[tag] === "val_loss" ? ["val_loss"] : [])];
+      const found = series.filter((one) => of.includes(one.tag) && one.steps.length);
+      if (!card) continue;
+      if (found.length === 0) {
+        card.chart.say("Not in this run.");
+        continue;
       }
-      drawSeries(this.charts.get(one.tag).chart, [one], [colors().blue], revision);
+      const curves = found.map((one) => curveOf(one, {
+        run: one.run, name: many ? clean(one.run) + (one.tag === tag ? "" : ", validation") : clean(scalar(one.tag).label),
+        color: many ? colorOf(one.run) : one.tag === tag ? c.blue : c.orange, dash: many && one.tag !== tag,
+      }));
+      card.chart.draw({ curves, scale: scaleOf(tag), smooth: true, cut: true }, `${runs} ${tag}`);
+      explain(card.legend, !many && curves.length > 1 ? curves.map(({ name, color }) => ({ label: name, color })) : []);
     }
   }
 }

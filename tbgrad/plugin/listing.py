@@ -1,0 +1,94 @@
+"""What there is, as a data provider lists it: listed once a look, and ahead of who asks for it.
+
+A provider lists one plugin name a call, of all runs. While somebody asks, a thread lists anew what
+is asked for, so that no request waits for it, however many there are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+Made = TypeVar("Made")
+
+FRESH_SECONDS = 3.0
+"""So long a listing serves at most; where it takes long to make, `SHARE` times as long as that."""
+
+WATCH_SECONDS = 1.5
+"""Between two looks of the thread; infinite where there is to be none."""
+
+SHARE = 8
+"""Listing takes at most one part in so many of the time."""
+
+UNASKED_SECONDS = 12.0
+"""What nobody has asked for so long is not looked at any more."""
+
+
+@dataclass(frozen=True)
+class _Listing:
+    made: Any
+    at: float
+    took: float
+
+    @property
+    def is_fresh(self) -> bool:
+        return time.monotonic() - self.at < max(FRESH_SECONDS, 2 * SHARE * self.took)
+
+
+class Listings:
+    """Listings by key, each made by a function; safe from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._gates: dict[Any, threading.Lock] = {}
+        self._listed: dict[Any, _Listing] = {}
+        self._asked: dict[Any, tuple[float, Callable[[], Any]]] = {}
+        self._watching = False
+
+    def get(self, key: Any, make: Callable[[], Made]) -> Made:
+        """What `make` lists, or has listed a moment ago. It is called again by another thread."""
+        with self._lock:
+            self._asked[key] = time.monotonic(), make
+            gate = self._gates.setdefault(key, threading.Lock())
+            if not self._watching and math.inf > WATCH_SECONDS:
+                self._watching = True
+                threading.Thread(target=self._watch, name="tbgrad-listing", daemon=True).start()
+        with gate:  # two that ask for the same list it once
+            listing = self._listed.get(key)
+            if listing is None or not listing.is_fresh:
+                listing = self._list(key, make)
+        made: Made = listing.made
+        return made
+
+    def _list(self, key: Any, make: Callable[[], Any]) -> _Listing:
+        began = time.monotonic()
+        made = make()
+        now = time.monotonic()
+        self._listed[key] = _Listing(made, now, now - began)
+        return self._listed[key]
+
+    def _watch(self) -> None:
+        """List anew what was asked for lately, until nothing was."""
+        took = 0.0
+        while True:
+            time.sleep(min(max(WATCH_SECONDS, SHARE * took), UNASKED_SECONDS))
+            began = time.monotonic()
+            with self._lock:
+                late = [k for k, (at, _) in self._asked.items() if began - at > UNASKED_SECONDS]
+                for key in late:
+                    for table in (self._asked, self._listed, self._gates):
+                        table.pop(key, None)
+                asked = list(self._asked.items())
+                if not asked:
+                    self._watching = False
+                    return
+            for key, (_, make) in asked:
+                # What fails here fails again where it is asked for, and is told there.
+                with contextlib.suppress(Exception):
+                    self._list(key, make)
+            took = time.monotonic() - began

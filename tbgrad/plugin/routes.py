@@ -1,0 +1,94 @@
+"""The addresses: what each takes, what answers it, and which series its answer is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tbgrad.log.tags import (
+    ALERT_PLUGIN_NAME,
+    HISTOGRAM_PLUGIN_NAME,
+    PLUGIN_NAME,
+    STEPS_PLUGIN_NAME,
+)
+from tbgrad.plugin import assets
+from tbgrad.plugin.arguments import Reader, choice, step, text, texts, whole
+from tbgrad.plugin.source import SCALARS_PLUGIN
+from tbgrad.plugin.views import (
+    alerts,
+    compare,
+    curvature,
+    landscape,
+    layers,
+    overview,
+    parameter,
+    paths,
+    run,
+    scalars,
+)
+
+MAX_COLUMNS = 2000
+MAX_POINT = 1_000_000
+
+
+@dataclass(frozen=True)
+class Route:
+    """What answers an address: a function of a snapshot and of the arguments.
+
+    `series` are the plugin names of those that the answer is made of: it changes when one of them
+    goes on. Of other routes the answer itself tells whether it has changed.
+    """
+
+    view: Callable[..., Any]
+    arguments: Mapping[str, Reader] = field(default_factory=dict)
+    series: tuple[str, ...] = ()
+
+
+_RUN = {"run": text()}
+_BETWEEN = {"from": step(), "to": step()}
+_MAP = {
+    "statistic": text("norm"),
+    "columns": whole(300, 1, MAX_COLUMNS),
+    "format": choice("json", "binary"),
+    **_BETWEEN,
+}
+_PARAMETER = {**_RUN, "parameter": text(), **_BETWEEN}
+_OURS = (PLUGIN_NAME, STEPS_PLUGIN_NAME)
+
+ROUTES: dict[str, Route] = {
+    "runs": Route(run.runs),
+    "tables": Route(lambda _: run.tables()),
+    "overview": Route(overview.overview, {"run": text(""), "filter": text("")}),
+    "status": Route(run.status, _RUN),
+    "scalars": Route(
+        scalars.scalars,
+        {
+            "run": texts(scalars.MAX_RUNS, required=True),
+            "tag": texts(scalars.MAX_TAGS),
+            "times": choice("0", "1"),
+            **_BETWEEN,
+        },
+        (SCALARS_PLUGIN, *_OURS),
+    ),
+    "layers": Route(layers.layers, {**_RUN, **_MAP}, _OURS),
+    "compare": Route(compare.compare, {**_RUN, "with": text(), **_MAP}, (SCALARS_PLUGIN, *_OURS)),
+    "parameter": Route(parameter.parameter, _PARAMETER, _OURS),
+    "histogram": Route(
+        parameter.histogram,
+        {**_PARAMETER, "most": whole(parameter.MAX_HISTOGRAMS, 1, parameter.MAX_HISTOGRAMS)},
+        (PLUGIN_NAME, HISTOGRAM_PLUGIN_NAME),
+    ),
+    "curvature": Route(curvature.curvature, _RUN, (SCALARS_PLUGIN, *_OURS)),
+    "findings": Route(landscape.findings, _RUN),
+    "finding": Route(
+        landscape.finding,
+        {**_RUN, "name": text(), "point": whole(1, 1, MAX_POINT)},
+        (PLUGIN_NAME,),
+    ),
+    "trajectories": Route(paths.paths, {**_RUN, "with": texts(paths.MAX_RUNS), "layer": text("")}),
+    "alerts": Route(alerts.alerts, _RUN, (SCALARS_PLUGIN, ALERT_PLUGIN_NAME, *_OURS)),
+    "notes": Route(alerts.notes, _RUN),
+    "plotly": Route(lambda _: {"version": assets.plotly_version()}),
+}
+"""What answers each address, given what TensorBoard has stored and the request."""

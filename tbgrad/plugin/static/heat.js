@@ -1,0 +1,315 @@
+/** Rows × steps in colour: as many rows as are in sight, each at least so high that it can be read. */
+
+import { element } from "./dom.js";
+import { shorten } from "./format.js";
+import { colorAt } from "./pure/colormap.js";
+import { crossesPath } from "./pure/paths.js";
+import { svgElement } from "./plot.js";
+import { listen } from "./pointing.js";
+import { StepPlot } from "./stepplot.js";
+import { hideTip } from "./tip.js";
+import { colors, labelWidth, SEVERITY_COLORS, unit } from "./theme.js";
+
+/**
+ * One row: `values` of the columns, those in `lost` are not finite. `flag` is the severity of its
+ * worst open alert, `block` says that it can be folded or opened.
+ * @typedef {{key: string, label: string, depth: number, values: number[] | Float32Array, lost: Set<number>, flag?: string, block?: "open" | "folded"}} Row
+ */
+/** @typedef {{rows: Row[], firsts: number[], steps: number[], scale: import("./pure/colormap.js").Scale, selected: string | null}} Map */
+
+const ROW = 14;
+const MOST_ROW = 100;
+const GUTTER = 12;
+const SCALE_WIDTH = 66;
+
+export class Heat extends StepPlot {
+  /** @param {HTMLElement} parent @param {any} options `onRow` is told which row was chosen, `onFold` of a click beside a block */
+  constructor(parent, options) {
+    super(parent, options);
+    this.onRow = options.onRow;
+    this.onFold = options.onFold;
+    this.words = options.words;
+    this.least = options.least;
+    this.canvas = element("canvas", { class: "cells" });
+    this.spacer = element("div", {});
+    this.scroller = element("div", { class: "scroller", tabindex: "0", role: "group", "aria-label": `${options.label}: arrow up and down select a row` }, this.spacer);
+    this.node.before(this.scroller);
+    this.frame = element("div", { class: "heat" });
+    this.node.before(this.frame);
+    this.frame.append(this.node, this.scroller);
+    this.node.prepend(this.canvas);
+    this.scroller.addEventListener("scroll", () => requestAnimationFrame(() => this.map && this.render()));
+    this.scroller.addEventListener("keydown", (event) => this.key(event));
+    /** @type {Map | null} */
+    this.map = null;
+    this.scroller.addEventListener("click", (event) => this.beside(event));
+    listen(this, this.scroller);
+  }
+
+  /** How many rows are seen without scrolling. */
+  get room() {
+    const high = this.frame.clientHeight - 44 * unit();
+    return Math.max(3, Math.floor(high / (ROW * unit())));
+  }
+
+  say(words) {
+    this.map = null;
+    this.frame.hidden = true;
+    super.say(words);
+  }
+
+  /** @param {Map} map */
+  draw(map) {
+    this.map = map;
+    this.frame.hidden = false;
+    this.edges = edgesOf(map);
+    this.redraw();
+  }
+
+  select(key) {
+    if (!this.map || this.map.selected === key) return;
+    this.map.selected = key;
+    this.reveal(key);
+    this.render();
+  }
+
+  /** Scrolls to a row. */
+  reveal(key) {
+    const at = this.map?.rows.findIndex((row) => row.key === key) ?? -1;
+    if (at < 0 || !this.rowHeight) return;
+    const [top, bottom] = [at * this.rowHeight, (at + 1) * this.rowHeight];
+    if (top < this.scroller.scrollTop) this.scroller.scrollTop = top;
+    else if (bottom > this.scroller.scrollTop + this.area.height) this.scroller.scrollTop = bottom - this.area.height;
+  }
+
+  redraw() {
+    super.redraw();
+    if (!this.map) return;
+    const u = unit();
+    const longest = Math.max(...this.map.rows.map(({ label, depth, block }) => labelWidth(this.short(label), 11 * u, "bold") + (depth + (block ? 1 : 0)) * 10 * u), 20);
+    const left = longest + (GUTTER + 14) * u;
+    this.show({
+      traces: [], x: this.timeline.below, y: { low: 0, high: 1, ticks: () => [] }, left, right: SCALE_WIDTH * u,
+      bands: [], bare: true,
+    });
+    const { rows, scale } = this.map;
+    /** @type {any} */ (this.node).data = [{ type: "heatmap", name: "cells", x: this.edges, y: rows.map((_, i) => i), z: rows.map(({ values }) => Array.from(values)), rows: rows.map(({ label }) => label) }];
+    Object.assign(/** @type {any} */ (this.node).layout, { scale: [scale.low, scale.high] });
+  }
+
+  short(label) {
+    return shorten(label, this.node.clientWidth > 480 * unit() ? 30 : 17);
+  }
+
+  rendered() {
+    if (!this.map) return;
+    const u = unit();
+    const { area } = this;
+    const { rows } = this.map;
+    this.rowHeight = Math.min(MOST_ROW * u, Math.max((this.least ?? ROW) * u, area.height / rows.length));
+    const all = this.rowHeight * rows.length;
+    Object.assign(this.scroller.style, { top: `${area.top}px`, height: `${area.height}px`, right: `${this.node.clientWidth - area.left - area.width - 10 * u}px` });
+    this.spacer.style.height = `${all}px`;
+    this.scroller.classList.toggle("scrolls", all > area.height + 1);
+    const first = Math.max(0, Math.floor(this.scroller.scrollTop / this.rowHeight));
+    const last = Math.min(rows.length, Math.ceil((this.scroller.scrollTop + area.height) / this.rowHeight));
+    this.paint(first, last);
+    this.svg.append(...this.labels(first, last, u), ...this.crosses(first, last, u), ...this.colorScale(u));
+    this.svg.append(/** @type {SVGElement} */ (this.overlay));
+    this.moved();
+  }
+
+  /** The top of a row in pixels. */
+  top(row) {
+    return this.area.top + row * this.rowHeight - this.scroller.scrollTop;
+  }
+
+  /** Puts the cells of the rows in sight on the canvas. */
+  paint(first, last) {
+    const { area, canvas } = this;
+    const ratio = window.devicePixelRatio || 1;
+    const [width, height] = [Math.round(area.width * ratio), Math.round(area.height * ratio)];
+    Object.assign(canvas, { width, height });
+    Object.assign(canvas.style, { left: `${area.left}px`, top: `${area.top}px`, width: `${area.width}px`, height: `${area.height}px` });
+    const context = canvas.getContext("2d");
+    if (!context || width < 1 || last <= first || !this.map) return;
+    const { rows, scale } = this.map;
+    const column = columnsOf(this.edges, width, (edge) => (this.toX(this.timeline.place(edge)) - area.left) * ratio);
+    const image = context.createImageData(width, 1);
+    const zero = rgbOf(colors().zero);
+    const strip = document.createElement("canvas");
+    Object.assign(strip, { width, height: 1 });
+    const narrow = /** @type {CanvasRenderingContext2D} */ (strip.getContext("2d"));
+    const gap = this.rowHeight >= 10 && !this.least ? 1 : 0;
+    context.imageSmoothingEnabled = false;
+    for (let row = first; row < last; row += 1) {
+      const { values } = rows[row];
+      const cells = Array.from(values, (v) => (v === 0 && Number.isNaN(scale.place(0)) ? zero : Number.isNaN(v) || Number.isNaN(scale.place(v)) ? null : colorAt(scale, scale.place(v))));
+      for (let x = 0; x < width; x += 1) {
+        const cell = column[x] < 0 ? null : cells[column[x]];
+        const at = 4 * x;
+        if (cell) [image.data[at], image.data[at + 1], image.data[at + 2]] = cell;
+        image.data[at + 3] = cell ? 255 : 0;
+      }
+      narrow.putImageData(image, 0, 0);
+      const y = Math.round((this.top(row) - area.top) * ratio);
+      const end = Math.round((this.top(row + 1) - area.top) * ratio);
+      context.drawImage(strip, 0, 0, width, 1, 0, y, width, Math.max(1, end - y - gap));
+    }
+  }
+
+  labels(first, last, u) {
+    const c = colors();
+    const { area } = this;
+    const map = /** @type {Map} */ (this.map);
+    const found = [];
+    for (let row = first; row < last; row += 1) {
+      const { key, label, depth, flag, block } = map.rows[row];
+      const [top, bottom] = [Math.max(area.top, this.top(row)), Math.min(area.top + area.height, this.top(row + 1))];
+      if (bottom - top < 0.6 * this.rowHeight || !label) continue;
+      const chosen = key === map.selected;
+      const mark = block ? (block === "open" ? "▾ " : "▸ ") : "";
+      const right = area.left - (GUTTER + 4) * u;
+      const text = svgElement("text", {
+        x: block || depth ? 6 * u + depth * 10 * u : right, y: (top + bottom) / 2, dy: "0.35em", "font-size": 11 * u, class: "row",
+        "text-anchor": block || depth ? "start" : "end", fill: chosen ? c.text : c.muted, "font-weight": chosen ? 700 : 400,
+      }, mark + this.short(label));
+      found.push(text);
+      if (flag) found.push(svgElement("rect", { class: "flag", "data-severity": flag, "data-row": row, x: area.left - 9 * u, y: top + 1, width: 5 * u, height: Math.max(3, bottom - top - 2), fill: c[SEVERITY_COLORS[flag]] }));
+      if (chosen) found.push(svgElement("rect", { class: "selected", "data-row": row, x: area.left - 1, y: top, width: area.width + 2, height: bottom - top, fill: "none", stroke: c.selected, "stroke-width": 2 * u }));
+    }
+    return found;
+  }
+
+  /** Crosses where values were NaN or infinite, thinned so that they stay crosses. */
+  crosses(first, last, u) {
+    const { area } = this;
+    const map = /** @type {Map} */ (this.map);
+    const [xs, ys] = [[], []];
+    for (let row = first; row < last; row += 1) {
+      let before = -Infinity;
+      for (const column of [...map.rows[row].lost].sort((a, b) => a - b)) {
+        const x = this.toX(this.timeline.place((map.firsts[column] + map.steps[column]) / 2));
+        if (x < area.left || x > area.left + area.width || x - before < 7 * u) continue;
+        before = x;
+        xs.push(x);
+        ys.push((this.top(row) + this.top(row + 1)) / 2);
+      }
+    }
+    const d = crossesPath(xs, ys, 2.6 * u);
+    if (!d) return [];
+    return [
+      svgElement("path", { d, stroke: "#ffffff", "stroke-width": 3.4 * u, fill: "none", opacity: 0.75 }),
+      svgElement("path", { class: "lost", d, stroke: colors().red, "stroke-width": 1.7 * u, fill: "none" }),
+    ];
+  }
+
+  colorScale(u) {
+    const { area } = this;
+    const { scale } = /** @type {Map} */ (this.map);
+    const id = `${this.clip}-scale`;
+    const stops = Array.from({ length: 9 }, (_, i) => svgElement("stop", { offset: i / 8, "stop-color": `rgb(${colorAt(scale, i / 8).join()})` }));
+    const x = area.left + area.width + 14 * u;
+    const ticks = scale.ticks(Math.max(2, Math.floor(area.height / (26 * u))));
+    return [
+      svgElement("linearGradient", { id, x1: 0, y1: 1, x2: 0, y2: 0 }, ...stops),
+      svgElement("rect", { x, y: area.top, width: 9 * u, height: area.height, fill: `url(#${id})` }),
+      ...ticks.map(([place, label]) => svgElement("text", {
+        x: x + 13 * u, y: Math.min(area.top + area.height - 4 * u, Math.max(area.top + 5 * u, area.top + area.height * (1 - place))), dy: "0.35em", "font-size": 10.5 * u, fill: colors().muted,
+      }, label)),
+    ];
+  }
+
+  /** The row at a height in pixels, null beside all. */
+  rowAt(y) {
+    const row = Math.floor((y - this.area.top + this.scroller.scrollTop) / this.rowHeight);
+    return this.map && row >= 0 && row < this.map.rows.length ? this.map.rows[row] : null;
+  }
+
+  columnAt(step) {
+    const { firsts, steps } = /** @type {Map} */ (this.map);
+    let [best, distance] = [0, Infinity];
+    for (let k = 0; k < steps.length; k += 1) {
+      const d = step < firsts[k] ? firsts[k] - step : Math.max(0, step - steps[k]);
+      if (d < distance) [best, distance] = [k, d];
+    }
+    return best;
+  }
+
+  nearest(step) {
+    const { firsts, steps } = /** @type {Map} */ (this.map);
+    const k = this.columnAt(step);
+    return Math.round(Math.min(steps[k], Math.max(firsts[k], step)));
+  }
+
+  tip(event, step, y) {
+    const row = this.rowAt(y);
+    if (row) this.words(event, row, this.columnAt(step));
+  }
+
+  clicked(event, step, y) {
+    const row = this.rowAt(y);
+    if (row) this.onRow(row.key);
+    super.clicked(event, step, y);
+  }
+
+  /** The row beside whose name or mark the mouse is. */
+  labelAt(event) {
+    const box = this.node.getBoundingClientRect();
+    return event.clientX - box.left < this.area.left ? this.rowAt(event.clientY - box.top) : null;
+  }
+
+  /** The names beside the map select as well as its rows do; those of blocks fold and open. */
+  beside(event) {
+    const row = this.labelAt(event);
+    if (row?.block) this.onFold(row.key);
+    else if (row) this.onRow(row.key);
+  }
+
+  outside(event) {
+    const row = this.map && this.labelAt(event);
+    if (row) this.words(event, row, null);
+    else hideTip();
+  }
+
+  key(event) {
+    const move = { ArrowUp: -1, ArrowDown: 1, Home: -Infinity, End: Infinity }[event.key];
+    if (!this.map || this.map.rows.length === 0) return;
+    const { rows, selected } = this.map;
+    const now = Math.max(0, rows.findIndex(({ key }) => key === selected));
+    if (event.key === " " && rows[now].block) {
+      event.preventDefault();
+      this.onFold(rows[now].key);
+    }
+    if (move === undefined) return;
+    event.preventDefault();
+    this.onRow(rows[Math.min(rows.length - 1, Math.max(0, now + move))].key);
+  }
+}
+
+const rgbOf = (hex) => [1, 3, 5].map((i) => Number.parseInt(hex.slice(i, i + 2), 16));
+
+/** The column that each pixel lies in, -1 beside all. */
+function columnsOf(edges, width, toPixel) {
+  const found = new Int32Array(width).fill(-1);
+  for (let k = 0; k + 1 < edges.length; k += 1) {
+    const from = Math.max(0, Math.round(toPixel(edges[k])));
+    const to = Math.min(width, Math.max(from + 1, Math.round(toPixel(edges[k + 1]))));
+    for (let x = from; x < to; x += 1) found[x] = k;
+  }
+  return found;
+}
+
+/** Borders of the columns: halfway between the records on both sides. */
+export function edgesOf({ firsts, steps }) {
+  const inner = steps.slice(1).map((_, i) => (steps[i] + firsts[i + 1]) / 2);
+  const last = steps.length - 1;
+  if (last < 0) return [];
+  if (last === 0) {
+    const half = Math.max(0.5, (steps[0] - firsts[0]) / 2);
+    return [firsts[0] - half, steps[0] + half];
+  }
+  const before = (firsts[1] - steps[0]) / 2;
+  const after = (firsts[last] - steps[last - 1]) / 2;
+  return [firsts[0] - before, ...inner, steps[last] + after];
+}

@@ -1,0 +1,49 @@
+/** Every panel of the tab, by its name. */
+
+import { AlertsView } from "./views/alerts.js";
+import { CompareView } from "./views/compare.js";
+import { CurvatureView } from "./views/curvature.js";
+import { OverlayView, RidgesView } from "./views/distributions.js";
+import { NoGradientsView, noRuns } from "./views/empty.js";
+import { FlowView } from "./views/flow.js";
+import { LandscapeView } from "./views/landscape.js";
+import { LayersView } from "./views/layers.js";
+import { LossView } from "./views/loss.js";
+import { NormView } from "./views/norm.js";
+import { OverviewView } from "./views/overview.js";
+import { ParameterView } from "./views/parameter.js";
+import { ScalarsView } from "./views/scalars.js";
+import { DensityView, SharesView, StabilityView, TraceView } from "./views/spectrum.js";
+
+/**
+ * `wants` names the answers that `draw` is given; it draws again when one of them or `variant`
+ * changes. `needsParameter` says that it is of the selected parameter,
+ * `absent` that there is nothing to be shown.
+ * @typedef {{box: HTMLElement, wants?: (app: any) => Record<string, import("./ask.js").Question>, variant?: (app: any) => any,
+ *   draw: (app: any, answers: any) => any, needsParameter?: boolean, absent?: boolean}} Panel
+ */
+
+/** @param {any} app @returns {Record<string, any>} */
+export function panelsOf(app) {
+  return {
+    overview: new OverviewView(app),
+    absence: new NoGradientsView(),
+    alerts: new AlertsView(app),
+    scalar: new LossView(app),
+    norm: new NormView(app),
+    layers: new LayersView(app),
+    flow: new FlowView(app),
+    parameter: new ParameterView(app),
+    ridges: new RidgesView(app),
+    overlay: new OverlayView(app),
+    curvature: new CurvatureView(app),
+    stability: new StabilityView(app),
+    density: new DensityView(app),
+    trace: new TraceView(app),
+    shares: new SharesView(app),
+    scalars: new ScalarsView(app),
+    landscape: new LandscapeView(app),
+    compare: new CompareView(app),
+    nothing: { box: noRuns(), draw() {} },
+  };
+}

@@ -1,0 +1,41 @@
+/** Colours of both themes, and how large letters are on this screen. */
+
+const THEMES = {
+  light: {
+    text: "#202124", muted: "#5f6368", grid: "#e4e6ea", panel: "#ffffff",
+    blue: "#1967d2", orange: "#c2570a", faint: "#f0b27f", purple: "#7b3fc4", teal: "#0b8378",
+    red: "#c5221f", amber: "#a15c00", bars: "#4a86e0", zero: "#80868b", selected: "#ff6d00",
+  },
+  dark: {
+    text: "#e8eaed", muted: "#a8adb4", grid: "#3d4147", panel: "#25282c",
+    blue: "#8ab4f8", orange: "#ffa657", faint: "#8f6238", purple: "#c58af9", teal: "#5ed1c4",
+    red: "#ff7b72", amber: "#f2b84b", bars: "#6ea0ee", zero: "#9aa0a6", selected: "#ff8f3d",
+  },
+};
+
+/** Colour of a severity, by its name in a theme. */
+export const SEVERITY_COLORS = { error: "red", warning: "amber", info: "blue" };
+
+let theme = "light";
+
+export const setTheme = (name) => {
+  theme = name;
+};
+export const themeName = () => theme;
+export const colors = () => THEMES[theme];
+
+/** What letters of 13 pixels are on an ordinary screen. */
+const USUAL = 13;
+
+/** How much larger than on an ordinary screen everything is drawn. */
+export const unit = () => (Number.parseFloat(getComputedStyle(document.documentElement).fontSize) || USUAL) / USUAL;
+
+export const FONT = "Roboto, system-ui, sans-serif";
+
+const ruler = /** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d"));
+
+/** Width in pixels of a label of an axis. */
+export function labelWidth(text, size = 11 * unit(), weight = "") {
+  ruler.font = `${weight} ${size}px ${FONT}`;
+  return ruler.measureText(text).width;
+}

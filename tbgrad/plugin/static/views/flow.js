@@ -1,0 +1,112 @@
+/** A statistic against the depth of the network, at one step: where the gradient flows and where it ends. */
+
+import { element } from "../dom.js";
+import { clean, count, number } from "../format.js";
+import { addTools, explain, panel } from "../panel.js";
+import { canBeLog, extent, logTicks, plainTicks } from "../pure/axes.js";
+import { beside } from "../pure/csv.js";
+import { statistic } from "../tables.js";
+import { colors } from "../theme.js";
+import { XYPlot } from "../xyplot.js";
+
+/** So many columns a second are played. */
+const PLAYED = 12;
+
+export class FlowView {
+  /** @param {any} app */
+  constructor(app) {
+    this.app = app;
+    const parts = panel("flow", "Flow");
+    this.box = parts.box;
+    this.hint = parts.hint;
+    this.legend = parts.legend;
+    this.plot = new XYPlot(parts.body, { label: "Statistic against depth", onPoint: (i) => app.change({ parameter: this.data.parameters[i].name }) });
+    this.play = element("button", { type: "button", title: "play from here, or stop" }, "▶");
+    this.play.setAttribute("aria-label", "play");
+    this.slider = /** @type {HTMLInputElement} */ (element("input", { type: "range", min: "0", step: "1", "aria-label": "step of the flow" }));
+    parts.body.after(element("div", { class: "player" }, this.play, this.slider));
+    this.slider.addEventListener("input", () => this.to(Number(this.slider.value)));
+    this.play.addEventListener("click", () => this.toggle());
+    addTools(parts, { name: () => `${app.run} flow`, table: () => beside("row", this.plot.picture?.traces ?? []) });
+    /** @type {ReturnType<typeof setInterval> | null} */
+    this.playing = null;
+  }
+
+  wants(app) {
+    return { layers: app.ask.layers() };
+  }
+
+  variant({ state, parameter }) {
+    return [state.cursor, parameter];
+  }
+
+  toggle() {
+    if (this.playing !== null) clearInterval(this.playing);
+    const stop = this.playing !== null;
+    this.playing = stop ? null : setInterval(() => {
+      const next = Number(this.slider.value) + 1;
+      if (next > Number(this.slider.max) || this.box.hidden) return this.toggle();
+      return this.to(next);
+    }, 1000 / PLAYED);
+    if (!stop && this.slider.value === this.slider.max) this.to(0);
+    this.play.textContent = stop ? "▶" : "❚❚";
+  }
+
+  to(column) {
+    const { steps } = this.data;
+    this.app.change({ cursor: column === steps.length - 1 && this.playing === null ? null : steps[column] });
+  }
+
+  draw({ state, parameter }, { layers: data }) {
+    this.data = data;
+    const { steps, parameters, values } = data;
+    const columns = steps.length;
+    if (columns === 0 || parameters.length === 0) return this.plot.say("No statistics of the parameters yet.");
+    if (!values.some(Number.isFinite)) return this.plot.say("This statistic was not computed in this run.");
+    const at = state.cursor === null ? columns - 1 : nearest(data, state.cursor);
+    this.slider.max = String(columns - 1);
+    this.slider.value = String(at);
+    const { label, scale } = statistic(data.statistic);
+    const x = parameters.map((_, row) => row);
+    const column = (k) => x.map((row) => values[row * columns + k]);
+    const now = column(at);
+    const c = colors();
+    const log = (data.measure?.scale ?? scale) === "log" && canBeLog(Array.from(values));
+    /** @returns {any} */
+    const drawable = (list) => list.map((v) => (Number.isFinite(v) && !(log && v <= 0) ? v : null));
+    const named = (k) => `step ${count(steps[k])}`;
+    /** @returns {import("../plot.js").Trace} */
+    const line = (k, color, width) => ({ name: named(k), x, y: drawable(column(k)), color, width });
+    const chosen = parameters.findIndex(({ name }) => name === parameter);
+    /** @type {import("../plot.js").Trace[]} */
+    const traces = [
+      ...(at > 0 ? [{ ...line(0, c.faint, 1.2), silent: true }] : []),
+      { ...line(at, c.blue, 2), look: "marked", size: x.length > 80 ? 1.5 : 3, words: x.map((row) => `${clean(parameters[row].name)}: ${number(now[row], 4)}`) },
+      ...(chosen < 0 ? [] : [{ name: "selected", x: [chosen], y: drawable([now[chosen]]), color: c.selected, look: /** @type {"points"} */ ("points"), size: 5, silent: true }]),
+    ];
+    this.hint.textContent = `${clean(label)} by depth at ${named(at)}`;
+    explain(this.legend, [{ label: named(at), color: c.blue }, ...(at > 0 ? [{ label: `${named(0)}, the first`, color: c.faint }] : [])]);
+    const all = extent(log ? values.filter((v) => v > 0) : values) ?? { low: 0, high: 1 };
+    /** @type {import("../plot.js").Axis} */
+    const y = log
+      ? { low: all.low / 1.5, high: all.high * 1.5, log, ticks: (a, b, most) => logTicks(Math.log10(a), Math.log10(b), most).map(([e, words]) => [10 ** e, words]) }
+      : { low: Math.min(0, all.low), high: all.high * 1.05 || 1, ticks: (a, b, most) => plainTicks(a, b, most).map((v) => [v, number(v, 3)]) };
+    const zeros = log ? x.filter((row) => now[row] === 0) : [];
+    const lost = x.filter((row) => !Number.isFinite(now[row]) && data.nonfinite.some(([r, k]) => r === row && k === at));
+    this.plot.draw({
+      traces, y, zeros: zeros.length ? [{ x: zeros, color: c.blue }] : [], lost: { x: lost, label: "not finite" },
+      x: { low: -0.5, high: x.length - 0.5, title: "from input to output, in the order of the network", ticks: (a, b, most) => plainTicks(0, x.length - 1, most, true).map((v) => [v, String(v + 1)]) },
+    });
+    return undefined;
+  }
+}
+
+/** The column that has a step, or the nearest. */
+function nearest({ first_steps: firsts, steps }, step) {
+  let [best, far] = [0, Infinity];
+  steps.forEach((last, k) => {
+    const d = step < firsts[k] ? firsts[k] - step : Math.max(0, step - last);
+    if (d < far) [best, far] = [k, d];
+  });
+  return best;
+}
