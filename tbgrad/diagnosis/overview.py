@@ -176,7 +176,8 @@ def short_names(names: Sequence[str]) -> dict[str, str]:
     start, end = shared_ends(names)
     inner = [_WORDS.split(name[len(start) : len(name) - len(end)]) for name in names]
     if len(names) > 1 and len({len(each) for each in inner}) == 1:
-        inner = [_elided(each, inner) for each in inner]
+        alike = [len(set(parts)) == 1 for parts in zip(*inner, strict=True)]
+        inner = [_elided(each, alike) for each in inner]
     return {name: "".join(each) or name for name, each in zip(names, inner, strict=True)}
 
 
@@ -205,9 +206,8 @@ def _shared(words: Sequence[Sequence[str]]) -> int:
     return len(alike) // 2 * 2
 
 
-def _elided(words: Sequence[str], among: Sequence[Sequence[str]]) -> list[str]:
+def _elided(words: Sequence[str], alike: Sequence[bool]) -> list[str]:
     """Words with "…" in place of two or more that all have, counting what is between them."""
-    alike = [len({each[i] for each in among}) == 1 for i in range(len(words))]
     kept: list[str] = []
     for same, run in groupby(zip(alike, words, strict=True), key=lambda pair: pair[0]):
         part = [word for _, word in run]

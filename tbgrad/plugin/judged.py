@@ -21,7 +21,7 @@ from tbgrad.log.tags import (
     Kind,
 )
 from tbgrad.plugin.answer import digest
-from tbgrad.plugin.samples import NOTHING, Place, Samples
+from tbgrad.plugin.samples import EVERYTHING, NOTHING, Place, Samples
 from tbgrad.plugin.source import SCALARS_PLUGIN, Snapshot
 from tbgrad.plugin.stored_run import (
     Stored,
@@ -97,8 +97,11 @@ def read_judged(snapshot: Snapshot, name: str) -> StoredRun:
     manifests = list(decoded({MANIFEST: samples.get(MANIFEST, NOTHING)}, []))
     values = [*manifests, *alerts]
     newest = max(manifests, key=itemgetter(0), default=None)
-    scalars = snapshot.scalars(place, _scalars(snapshot, name))
-    if unwatched(newest[-1] if newest else None, logged):
+    replayed = bool(unwatched(newest[-1] if newest else None, logged))
+    # Of what rules need not look at again it only counts whether it is there.
+    most = EVERYTHING if replayed else 1
+    scalars = snapshot.read([place], SCALARS_PLUGIN, _scalars(snapshot, name), most)[0]
+    if replayed:
         samples |= read_samples(snapshot, place, (CURVATURE, PARAMETERS))
         values += decoded({tag: samples.get(tag, NOTHING) for tag in (CURVATURE, PARAMETERS)}, [])
         values += step_values(snapshot, place, manifests)

@@ -17,13 +17,15 @@ from typing import Any, TypeVar
 Made = TypeVar("Made")
 
 FRESH_SECONDS = 3.0
-"""So long a listing serves at most; where it takes long to make, `SHARE` times as long as that."""
+"""So long a listing serves; longer in proportion where a look takes more than `SLOW_SECONDS`."""
+
+SLOW_SECONDS = 0.25
 
 WATCH_SECONDS = 1.5
 """Between two looks of the thread; infinite where there is to be none."""
 
-SHARE = 8
-"""Listing takes at most one part in so many of the time."""
+REST = 4
+"""Between two looks the thread rests so many times as long as a look takes, if that is longer."""
 
 UNASKED_SECONDS = 12.0
 """What nobody has asked for so long is not looked at any more."""
@@ -33,11 +35,6 @@ UNASKED_SECONDS = 12.0
 class _Listing:
     made: Any
     at: float
-    took: float
-
-    @property
-    def is_fresh(self) -> bool:
-        return time.monotonic() - self.at < max(FRESH_SECONDS, 2 * SHARE * self.took)
 
 
 class Listings:
@@ -49,6 +46,7 @@ class Listings:
         self._listed: dict[Any, _Listing] = {}
         self._asked: dict[Any, tuple[float, Callable[[], Any]]] = {}
         self._watching = False
+        self._took = 0.0
 
     def get(self, key: Any, make: Callable[[], Made]) -> Made:
         """What `make` lists, or has listed a moment ago. It is called again by another thread."""
@@ -60,23 +58,26 @@ class Listings:
                 threading.Thread(target=self._watch, name="tbgrad-listing", daemon=True).start()
         with gate:  # two that ask for the same list it once
             listing = self._listed.get(key)
-            if listing is None or not listing.is_fresh:
+            if listing is None or not self._is_fresh(listing):
                 listing = self._list(key, make)
         made: Made = listing.made
         return made
 
     def _list(self, key: Any, make: Callable[[], Any]) -> _Listing:
-        began = time.monotonic()
-        made = make()
-        now = time.monotonic()
-        self._listed[key] = _Listing(made, now, now - began)
+        made, before = make(), self._listed.get(key)
+        # Where nothing is new it is the same object, so that nobody has to look through it again.
+        made = before.made if before is not None and before.made == made else made
+        self._listed[key] = _Listing(made, time.monotonic())
         return self._listed[key]
+
+    def _is_fresh(self, listing: _Listing) -> bool:
+        served = FRESH_SECONDS * max(1.0, self._took / SLOW_SECONDS)
+        return time.monotonic() - listing.at < served
 
     def _watch(self) -> None:
         """List anew what was asked for lately, until nothing was."""
-        took = 0.0
         while True:
-            time.sleep(min(max(WATCH_SECONDS, SHARE * took), UNASKED_SECONDS))
+            time.sleep(min(max(WATCH_SECONDS, REST * self._took), UNASKED_SECONDS))
             began = time.monotonic()
             with self._lock:
                 late = [k for k, (at, _) in self._asked.items() if began - at > UNASKED_SECONDS]
@@ -91,4 +92,4 @@ class Listings:
                 # What fails here fails again where it is asked for, and is told there.
                 with contextlib.suppress(Exception):
                     self._list(key, make)
-            took = time.monotonic() - began
+            self._took = time.monotonic() - began

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -61,6 +61,7 @@ PLAIN = 16
 """Runs of scalars alone that are read at once for the rules."""
 
 _SERIES = (SCALARS_PLUGIN, PLUGIN_NAME, STEPS_PLUGIN_NAME)
+_LISTED = (*_SERIES, ALERT_PLUGIN_NAME, *PLUGINS[NOTES])
 
 
 @dataclass
@@ -97,28 +98,26 @@ class Overviews:
     def __init__(self) -> None:
         self._known: dict[Place, Known] = {}
         self._lock = threading.Lock()
+        self._seen: tuple[object, ...] = ()
         self._rests_until = 0.0
 
     def look(self, snapshot: Snapshot, ahead: str = "") -> bool:
         """Find out more, of the run `ahead` first; whether all is known that can be now."""
         with self._lock:
+            seen = (snapshot.places, *map(snapshot.series, _LISTED))
+            if self._seen and all(a is b for a, b in zip(seen, self._seen, strict=True)):
+                self._read(snapshot, {})
+                return True
             places = dict(sorted(snapshot.places.items(), key=lambda item: item[0] != ahead))
             there = set(places.values())
             self._known = {place: known for place, known in self._known.items() if place in there}
             grown = {name: p for name, p in places.items() if self._has_grown(snapshot, p)}
             calls = self._read(snapshot, dict(list(grown.items())[:BATCH]))
             waiting = {name: p for name, p in places.items() if self._waits(snapshot, p)}
-            left = len(grown) > BATCH
-            told = [place for place in waiting.values() if not self._known[place].is_unwatched]
-            if told:
-                room = self._alert_calls(snapshot, told[:BATCH]) <= CALLS - calls
-                if room:
-                    self._take_alerts(snapshot, told[:BATCH])
-                return room and not left and len(told) <= BATCH and len(told) == len(waiting)
-            resting = time.monotonic() < self._rests_until
-            if waiting and not grown and not resting:
-                return self._judge(snapshot, waiting) == len(waiting)
-            return not left and (not waiting or resting)
+            judged = self._judge(snapshot, waiting, CALLS - calls, grown)
+            all_read = len(grown) <= BATCH
+            self._seen = seen if judged and all_read else ()
+            return all_read and (judged or time.monotonic() < self._rests_until)
 
     def lines(self, snapshot: Snapshot) -> dict[str, tuple[Overview, Known | None]]:
         """The line of every run as of now, and what is known of it; None of one not read yet."""
@@ -213,8 +212,21 @@ class Overviews:
         ]
         return digest(told) or "nothing"
 
-    def _alert_calls(self, snapshot: Snapshot, places: Sequence[Place]) -> int:
-        return len(_having(snapshot, places))
+    def _judge(
+        self, snapshot: Snapshot, waiting: Mapping[str, Place], calls: int, grown: Collection[str]
+    ) -> bool:
+        """Judge some of the runs that wait for it, in so many calls; whether that was all."""
+        told = [place for place in waiting.values() if not self._known[place].is_unwatched]
+        if told:
+            if len(_having(snapshot, told[:BATCH])) > calls:
+                return False
+            self._take_alerts(snapshot, told[:BATCH])
+            return len(told) == len(waiting) <= BATCH
+        if not waiting:
+            return True
+        if grown or time.monotonic() < self._rests_until:
+            return False
+        return self._replay(snapshot, waiting) == len(waiting)
 
     def _take_alerts(self, snapshot: Snapshot, places: Sequence[Place]) -> None:
         """Take what the writers of these runs have told."""
@@ -233,7 +245,7 @@ class Overviews:
             known.row = as_judged(row, judge(run).story)
             known.judged_at = self._judged_at(snapshot, place)
 
-    def _judge(self, snapshot: Snapshot, waiting: Mapping[str, Place]) -> int:
+    def _replay(self, snapshot: Snapshot, waiting: Mapping[str, Place]) -> int:
         """Let the rules see runs whose writers did not watch them; of how many."""
         began = time.monotonic()
         plain = {n: p for n, p in waiting.items() if not snapshot.extents(PLUGIN_NAME, p)}

@@ -59,7 +59,7 @@ def respond(
     if gzipped and accepted:
         headers.append(("Content-Encoding", "gzip"))
     headers.append(("Content-Length", str(len(content))))
-    body = b"" if request.method == "HEAD" else content
+    body = [] if request.method == "HEAD" else [content]
     return wrappers.Response(body, code, headers)
 
 

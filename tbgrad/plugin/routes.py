@@ -58,7 +58,7 @@ _OURS = (PLUGIN_NAME, STEPS_PLUGIN_NAME)
 
 ROUTES: dict[str, Route] = {
     "runs": Route(run.runs),
-    "tables": Route(lambda _: run.tables()),
+    "tables": Route(lambda snapshot: run.tables(samples=snapshot.source.limits)),
     "overview": Route(overview.overview, {"run": text(""), "filter": text("")}),
     "status": Route(run.status, _RUN),
     "scalars": Route(

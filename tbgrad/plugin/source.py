@@ -48,10 +48,11 @@ class LogSource:
 
     def __init__(self, provider: Any, limits: Mapping[str, int] | None = None) -> None:
         self.provider = provider
-        self._limits = dict(limits or {})
+        self.limits = dict(limits or {})
         self.kept = Kept(ROOM)
         self.listings = Listings()
         self._pulses: dict[tuple[str, Place], Pulse] = {}
+        self._derived: dict[tuple[str, str], tuple[tuple[Any, ...], Any]] = {}
         self._once: dict[tuple[str, Callable[[], Any]], Any] = {}
         self._lock = threading.Lock()
 
@@ -61,12 +62,20 @@ class LogSource:
 
     def sampled(self, plugin: str, count: int) -> bool:
         """Whether TensorBoard may have dropped records of a series of which it kept `count`."""
-        limit = self._limits.get(plugin, 0)
+        limit = self.limits.get(plugin, 0)
         return 0 < limit <= count
 
     def bytes_of(self, plugin: str, record_bytes: int) -> float:
         """What a series of records of this size may take at most; infinite where all are kept."""
-        return self._limits.get(plugin, 0) * record_bytes or math.inf
+        return self.limits.get(plugin, 0) * record_bytes or math.inf
+
+    def derived(self, key: tuple[str, str], of: tuple[Any, ...], make: Callable[[], Made]) -> Made:
+        """What `make` makes of listings, or has made of the very same ones."""
+        before = self._derived.get(key)
+        if before is None or any(a is not b for a, b in zip(before[0], of, strict=True)):
+            before = self._derived[key] = of, make()
+        made: Made = before[1]
+        return made
 
     def once(self, experiment: str, make: Callable[[], Made]) -> Made:
         """What `make` has made of an experiment when this was first asked for."""
@@ -103,6 +112,10 @@ class Snapshot:
         names = self.source.listings.get(
             (experiment, ""), lambda: _list_runs(provider, context, experiment)
         )
+        listed = names, self.series(PLUGIN_NAME)
+        return self.derived("places", listed, lambda: self._places(names))
+
+    def _places(self, names: list[str]) -> dict[str, Place]:
         places: dict[str, Place] = {}
         for run in names:
             groups = self._groups(run)
@@ -119,11 +132,18 @@ class Snapshot:
             UnknownNameError: TensorBoard knows no such run.
         """
         listed = self.series(PLUGIN_NAME)
-        if run in listed and not any(self._groups(name) != [""] for name in listed):
+        if run in listed and not self._has_groups:
             return Place(run)  # without groups a name is that of TensorBoard's run
         if run not in self.places:
             raise UnknownNameError(f"TensorBoard knows no run {run!r}")
         return self.places[run]
+
+    @cached_property
+    def _has_groups(self) -> bool:
+        listed = self.series(PLUGIN_NAME)
+        return self.derived(
+            "groups", (listed,), lambda: any(self._groups(name) != [""] for name in listed)
+        )
 
     def _groups(self, run: str) -> list[str]:
         listed = self.series(PLUGIN_NAME).get(run, ())
@@ -174,6 +194,10 @@ class Snapshot:
     ) -> list[Samples]:
         """One series of several places, as `read` says."""
         return [read.get(tag, NOTHING) for read in self.read(places, plugin, [tag], most)]
+
+    def derived(self, what: str, of: tuple[Any, ...], make: Callable[[], Made]) -> Made:
+        """As `LogSource.derived` says, of the experiment of this request."""
+        return self.source.derived((self._experiment, what), of, make)
 
     def once(self, make: Callable[[], Made]) -> Made:
         """As `LogSource.once` says, of the experiment of this request."""

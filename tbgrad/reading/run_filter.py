@@ -60,7 +60,7 @@ def _word(word: str) -> Predicate:
     if len(word) > 2 and word.startswith("/") and word.endswith("/"):
         try:
             pattern = re.compile(word[1:-1], re.IGNORECASE)
-        except re.error as error:
+        except (re.error, RecursionError, OverflowError) as error:
             raise ValueError(f"{word} is no regular expression: {error}") from None
         return lambda name, _: pattern.search(name) is not None
     compared = _COMPARED.match(word)
@@ -78,13 +78,12 @@ def _holds(have: Hyperparameter, sign: str, value: str) -> bool:
     if sign in ("=", "!="):
         same = str(have).lower() == value.lower()
         if not isinstance(have, str | bool):
-            number = _number(value)
-            same = number is not None and float(have) == number
+            same = have == _number(value)
         return same is (sign == "=")
     number = _number(value)
     if isinstance(have, str | bool) or number is None:
         return False
-    return _OPERATORS[sign](float(have), number)
+    return _OPERATORS[sign](have, number)
 
 
 def _number(text: str) -> float | None:

@@ -139,7 +139,7 @@ def test_a_log_that_is_not_ours_is_asked_little(
     counting = Counting(provider)
     api = Api(counting)
     assert api.plugin.is_active()
-    assert calls(api, counting, "status", "plain").total() <= MOST
+    assert calls(api, counting, "status", "plain").total() <= 5  # the listings of all runs
 
 
 def test_what_is_listed_is_listed_anew_at_the_next_look(

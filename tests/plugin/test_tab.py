@@ -269,7 +269,9 @@ def test_a_run_without_gradients_shows_its_scalars_and_what_to_do(
     tab.wait("document.querySelectorAll('#scalars .card .chart clipPath').length === 2")
     assert "no gradients" in tab.text("#absence")
     assert "GradientMonitor" in tab.text("#absence pre")
-    titles = tab.frame.eval_on_selector_all("#scalars .card h2", "all => all.map((h) => h.innerText)")
+    titles = tab.frame.eval_on_selector_all(
+        "#scalars .card h2", "all => all.map((h) => h.innerText)"
+    )
     assert titles == ["loss", "acc <b>uracy</b>"]
     healthy(tab)
     tab.page.context.close()

@@ -84,9 +84,7 @@ def test_the_parameter_of_an_alert_can_be_selected_and_its_row_is_marked(
     row = heat_map["y"] + heat_map["height"] * 2.5 / 8
     for x in (heat_map["x"] - 7, heat_map["x"] + 50):
         tab.page.mouse.move(x, row)
-        tab.wait(
-            "document.querySelector('.tip:not([hidden])')?.innerText.includes('since')"
-        )
+        tab.wait("document.querySelector('.tip:not([hidden])')?.innerText.includes('since')")
         assert "warning: no_gradient since step 40" in tab.text(".tip")
     tab.page.mouse.move(heat_map["x"] + 50, heat_map["y"] + 5)
     tab.wait("!document.querySelector('.tip').innerText.includes('since')")

@@ -1,6 +1,7 @@
 /** Wires the panels to the data: decides what to fetch when, and draws only what has changed. */
 
 import { Ask } from "./ask.js";
+import { Chosen } from "./chosen.js";
 import { element } from "./dom.js";
 import * as host from "./host.js";
 import * as model from "./model.js";
@@ -8,7 +9,6 @@ import { fromHash, initial, toHash } from "./pure/address.js";
 import { extent } from "./pure/axes.js";
 import { Clock } from "./pure/clock.js";
 import { panelsOf } from "./panels.js";
-import { keyOf } from "./severity.js";
 import { learnColors } from "./runcolors.js";
 import { Store } from "./store.js";
 import { themeName } from "./theme.js";
@@ -25,6 +25,7 @@ export class App {
     this.state = { ...initial(), ...fromHash(host.hash()) };
     this.store = new Store();
     this.ask = new Ask(this);
+    this.chosen = new Chosen(this);
     this.change = this.change.bind(this);
     this.flip = this.flip.bind(this);
     this.timeline = new Timeline({
@@ -201,6 +202,7 @@ export class App {
     const main = this.mainTags.length ? await ensure(ask.main()) : { data: { series: [] } };
     if (run !== this.run) return;
     this.measure(main.data.series);
+    if (this.state.alert !== null) this.alerts = (await ensure(ask.alerts())).data;
     const pending = [this.drawStrip(main, ensure)];
     if (shown.some((name) => panels[name].needsParameter)) {
       const { data } = await ensure(ask.layers());
@@ -237,8 +239,7 @@ export class App {
     this.header.drawAlerts(alerts.data);
     this.problems.set("alerts", alerts.data.problems);
     this.alerts = alerts.data;
-    const chosen = this.chosenAlert;
-    const bands = chosen ? [{ first: chosen.first_step, last: Math.max(chosen.last_step, chosen.first_step), severity: chosen.severity, chosen: true }] : [];
+    const { bands } = this.chosen;
     if (JSON.stringify(bands) !== JSON.stringify(this.timeline.bands)) {
       this.timeline.bands = bands;
       this.timeline.redraw();
@@ -248,26 +249,6 @@ export class App {
     this.header.drawFindings(findings.findings.length + (findings.trajectories ? 1 : 0));
     this.notes = (await ensure(this.ask.notes())).data;
     this.sampled = alerts.data.sampled || main.data.series.some(({ sampled }) => sampled);
-  }
-
-  get chosenAlert() {
-    return this.alerts?.alerts.find((alert) => keyOf(alert) === this.state.alert) ?? null;
-  }
-
-  /** Shows where an alert is seen: its steps, its row, its statistic. */
-  selectAlert(alert) {
-    if (this.state.alert === keyOf(alert)) return this.change({ alert: null, range: null });
-    const [first, last] = this.timeline.extent;
-    const room = Math.max(0.25 * (alert.last_step - alert.first_step), 0.03 * (last - first), 2);
-    const names = this.panels.layers.names ?? [];
-    const parameter = alert.parameters.find((name) => names.includes(name));
-    const shows = alert.shows ?? "";
-    /** @type {any} */
-    const patch = { alert: keyOf(alert), range: [Math.max(first - 0.5, alert.first_step - room), Math.min(last + 0.5, alert.last_step + room)], cursor: alert.first_step };
-    if (parameter) patch.parameter = parameter;
-    if (this.status.scalar_tags.includes(shows)) patch.scalar = shows;
-    else if (shows && !shows.includes("/")) patch.statistic = shows;
-    return this.change(patch);
   }
 
   /** Tells the charts which steps the run has. */

@@ -2,13 +2,13 @@
 
 import { element } from "./dom.js";
 import { shorten } from "./format.js";
+import { colorScale, columnsOf, crosses, GUTTER, labels } from "./heatmarks.js";
 import { colorAt } from "./pure/colormap.js";
-import { crossesPath } from "./pure/paths.js";
-import { svgElement } from "./plot.js";
+import { factsOf } from "./pure/facts.js";
 import { listen } from "./pointing.js";
 import { StepPlot } from "./stepplot.js";
 import { hideTip } from "./tip.js";
-import { colors, labelWidth, SEVERITY_COLORS, unit } from "./theme.js";
+import { colors, labelWidth, unit } from "./theme.js";
 
 /**
  * One row: `values` of the columns, those in `lost` are not finite. `flag` is the severity of its
@@ -19,7 +19,8 @@ import { colors, labelWidth, SEVERITY_COLORS, unit } from "./theme.js";
 
 const ROW = 14;
 const MOST_ROW = 100;
-const GUTTER = 12;
+/** So many rows are told to who cannot see them. */
+const TOLD = 60;
 const SCALE_WIDTH = 66;
 
 export class Heat extends StepPlot {
@@ -94,6 +95,7 @@ export class Heat extends StepPlot {
     });
     const { rows, scale } = this.map;
     /** @type {any} */ (this.node).data = [{ type: "heatmap", name: "cells", x: this.edges, y: rows.map((_, i) => i), z: rows.map(({ values }) => Array.from(values)), rows: rows.map(({ label }) => label) }];
+    this.tell(rows.slice(0, TOLD).map(({ key, label, values, lost }) => factsOf(label || key, this.map.steps, values, [...lost].map((k) => this.map.steps[k]))));
     Object.assign(/** @type {any} */ (this.node).layout, { scale: [scale.low, scale.high] });
   }
 
@@ -114,7 +116,7 @@ export class Heat extends StepPlot {
     const first = Math.max(0, Math.floor(this.scroller.scrollTop / this.rowHeight));
     const last = Math.min(rows.length, Math.ceil((this.scroller.scrollTop + area.height) / this.rowHeight));
     this.paint(first, last);
-    this.svg.append(...this.labels(first, last, u), ...this.crosses(first, last, u), ...this.colorScale(u));
+    this.svg.append(...labels(this, first, last, u), ...crosses(this, first, last, u), ...colorScale(this, u));
     this.svg.append(/** @type {SVGElement} */ (this.overlay));
     this.moved();
   }
@@ -156,68 +158,6 @@ export class Heat extends StepPlot {
       const end = Math.round((this.top(row + 1) - area.top) * ratio);
       context.drawImage(strip, 0, 0, width, 1, 0, y, width, Math.max(1, end - y - gap));
     }
-  }
-
-  labels(first, last, u) {
-    const c = colors();
-    const { area } = this;
-    const map = /** @type {Map} */ (this.map);
-    const found = [];
-    for (let row = first; row < last; row += 1) {
-      const { key, label, depth, flag, block } = map.rows[row];
-      const [top, bottom] = [Math.max(area.top, this.top(row)), Math.min(area.top + area.height, this.top(row + 1))];
-      if (bottom - top < 0.6 * this.rowHeight || !label) continue;
-      const chosen = key === map.selected;
-      const mark = block ? (block === "open" ? "▾ " : "▸ ") : "";
-      const right = area.left - (GUTTER + 4) * u;
-      const text = svgElement("text", {
-        x: block || depth ? 6 * u + depth * 10 * u : right, y: (top + bottom) / 2, dy: "0.35em", "font-size": 11 * u, class: "row",
-        "text-anchor": block || depth ? "start" : "end", fill: chosen ? c.text : c.muted, "font-weight": chosen ? 700 : 400,
-      }, mark + this.short(label));
-      found.push(text);
-      if (flag) found.push(svgElement("rect", { class: "flag", "data-severity": flag, "data-row": row, x: area.left - 9 * u, y: top + 1, width: 5 * u, height: Math.max(3, bottom - top - 2), fill: c[SEVERITY_COLORS[flag]] }));
-      if (chosen) found.push(svgElement("rect", { class: "selected", "data-row": row, x: area.left - 1, y: top, width: area.width + 2, height: bottom - top, fill: "none", stroke: c.selected, "stroke-width": 2 * u }));
-    }
-    return found;
-  }
-
-  /** Crosses where values were NaN or infinite, thinned so that they stay crosses. */
-  crosses(first, last, u) {
-    const { area } = this;
-    const map = /** @type {Map} */ (this.map);
-    const [xs, ys] = [[], []];
-    for (let row = first; row < last; row += 1) {
-      let before = -Infinity;
-      for (const column of [...map.rows[row].lost].sort((a, b) => a - b)) {
-        const x = this.toX(this.timeline.place((map.firsts[column] + map.steps[column]) / 2));
-        if (x < area.left || x > area.left + area.width || x - before < 7 * u) continue;
-        before = x;
-        xs.push(x);
-        ys.push((this.top(row) + this.top(row + 1)) / 2);
-      }
-    }
-    const d = crossesPath(xs, ys, 2.6 * u);
-    if (!d) return [];
-    return [
-      svgElement("path", { d, stroke: "#ffffff", "stroke-width": 3.4 * u, fill: "none", opacity: 0.75 }),
-      svgElement("path", { class: "lost", d, stroke: colors().red, "stroke-width": 1.7 * u, fill: "none" }),
-    ];
-  }
-
-  colorScale(u) {
-    const { area } = this;
-    const { scale } = /** @type {Map} */ (this.map);
-    const id = `${this.clip}-scale`;
-    const stops = Array.from({ length: 9 }, (_, i) => svgElement("stop", { offset: i / 8, "stop-color": `rgb(${colorAt(scale, i / 8).join()})` }));
-    const x = area.left + area.width + 14 * u;
-    const ticks = scale.ticks(Math.max(2, Math.floor(area.height / (26 * u))));
-    return [
-      svgElement("linearGradient", { id, x1: 0, y1: 1, x2: 0, y2: 0 }, ...stops),
-      svgElement("rect", { x, y: area.top, width: 9 * u, height: area.height, fill: `url(#${id})` }),
-      ...ticks.map(([place, label]) => svgElement("text", {
-        x: x + 13 * u, y: Math.min(area.top + area.height - 4 * u, Math.max(area.top + 5 * u, area.top + area.height * (1 - place))), dy: "0.35em", "font-size": 10.5 * u, fill: colors().muted,
-      }, label)),
-    ];
   }
 
   /** The row at a height in pixels, null beside all. */
@@ -288,17 +228,6 @@ export class Heat extends StepPlot {
 }
 
 const rgbOf = (hex) => [1, 3, 5].map((i) => Number.parseInt(hex.slice(i, i + 2), 16));
-
-/** The column that each pixel lies in, -1 beside all. */
-function columnsOf(edges, width, toPixel) {
-  const found = new Int32Array(width).fill(-1);
-  for (let k = 0; k + 1 < edges.length; k += 1) {
-    const from = Math.max(0, Math.round(toPixel(edges[k])));
-    const to = Math.min(width, Math.max(from + 1, Math.round(toPixel(edges[k + 1]))));
-    for (let x = from; x < to; x += 1) found[x] = k;
-  }
-  return found;
-}
 
 /** Borders of the columns: halfway between the records on both sides. */
 export function edgesOf({ firsts, steps }) {

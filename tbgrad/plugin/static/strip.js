@@ -145,7 +145,7 @@ export class Strip {
     this.field.addEventListener("click", (event) => {
       const key = /** @type {HTMLElement} */ (/** @type {Element} */ (event.target).closest(".band"))?.dataset.alert;
       const alert = key && this.alerts.find((each) => keyOf(each) === key);
-      if (alert) this.app.selectAlert(alert);
+      if (alert) this.app.chosen.select(alert);
     });
   }
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from tbgrad.diagnosis import RULE_NAMES
 from tbgrad.diagnosis.replay import unwatched
+from tbgrad.diagnosis.rules import SHOWS
 from tbgrad.diagnosis.story import Story, stories_by_cause
 from tbgrad.log.decode import ended_at
 from tbgrad.log.records import Alert
@@ -31,7 +32,7 @@ def alerts(snapshot: Snapshot, run: str) -> dict[str, Any]:
         "rules": list(RULE_NAMES),
         "watched": not unwatched(stored.run.manifest, ()),
         **told_stories(judgement.story),
-        "alerts": [asdict(alert) for alert in _some(judged)],
+        "alerts": [asdict(alert) | {"shows": SHOWS.get(alert.rule, "")} for alert in _some(judged)],
         "not_judged": list(judgement.not_judged),
         "stored": len(judged),
         "sampled": any(

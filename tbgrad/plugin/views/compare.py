@@ -48,7 +48,7 @@ def compare(
     rows, known, only = _rows(sides)
     log = _is_log(statistic)
     most = max(1, min(columns, MAX_CELLS[form] // max(1, len(rows))))
-    found = difference(sides[0].history, sides[1].history, rows, log=log, most=most)
+    found = difference(sides[0].columns, sides[1].columns, rows, log=log, most=most)
     order = found.order
     parameters = [_parameter(found, row, known[row], sides[0]) for row in order.tolist()]
     return {

@@ -41,7 +41,7 @@ class Layers:
     problems: tuple[str, ...] = ()
 
     @property
-    def history(self) -> LayerHistory:
+    def columns(self) -> LayerHistory:
         """The same as the reader of files has it, [T, P]."""
         values, lost = self.values.T, self.nonfinite.T
         if not len(values):
@@ -74,7 +74,7 @@ def layers(
         "wall_times": found.wall_times,
         "values": found.values,
         "nonfinite": np.argwhere(found.nonfinite).tolist(),
-        **_arranged(found, statistic),
+        **_arranged(read, "norm" if statistic in NORMS else statistic, first, last),
         "tree": [_node(node) for node in tree_of(read.names)],
         "stored": found.stored,
         "sampled": found.sampled,
@@ -182,15 +182,16 @@ def _peaks(every: Run, columns: int, first: int | None, last: int | None) -> Lay
 # ------------------------------------------------------------------------ how rows are arranged
 
 
-def _arranged(found: Layers, statistic: str) -> dict[str, Any]:
+def _arranged(run: Run, measured: str, first: int | None, last: int | None) -> dict[str, Any]:
     """How bad values are by the table that all faces have, and the rows in two orders."""
-    measure = MEASURES.get("norm" if statistic in NORMS else statistic)
+    measure = MEASURES.get(measured)
     if measure is None:
         return {"measure": None, "worst": [], "change": []}
     told = {"measure": asdict(measure), "worst": [], "change": []}
-    if not len(found.steps):
+    history = history_of(run, measure)
+    history = None if history is None else _between(history, first, last)
+    if history is None or not len(history.steps):
         return told
-    history = found.history
     bad = badness(history.newest, measure, history.lost)
     far = change(history, measure)
     return {
@@ -198,6 +199,25 @@ def _arranged(found: Layers, statistic: str) -> dict[str, Any]:
         "worst": np.argsort(-bad, kind="stable").tolist(),
         "change": np.argsort(-far, kind="stable").tolist(),
     }
+
+
+def _between(history: LayerHistory, first: int | None, last: int | None) -> LayerHistory:
+    """What of a history lies between two steps."""
+    start = 0 if first is None else int(np.searchsorted(history.steps, first))
+    if last is None or last >= history.steps[-1]:
+        end, newest, lost = len(history.steps), history.newest, history.lost
+    else:
+        end = int(np.searchsorted(history.first_steps, last, side="right"))
+        newest, lost = history.values[max(0, end - 1)], history.nonfinite[max(0, end - 1)]
+    part = slice(start, max(start, end))
+    return LayerHistory(
+        history.first_steps[part],
+        history.steps[part],
+        history.values[part],
+        history.nonfinite[part],
+        newest,
+        lost,
+    )
 
 
 def _node(node: Node) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 from typing import Any
 
 from tbgrad.diagnosis import standing
 from tbgrad.diagnosis.overview import Overview, short_names, worst_first
 from tbgrad.diagnosis.verdict import verdict_of
+from tbgrad.log.encode import to_jsonable
 from tbgrad.log.tags import PLUGIN_NAME
 from tbgrad.plugin.answer import numbers
 from tbgrad.plugin.arguments import BadRequestError
@@ -17,6 +17,7 @@ from tbgrad.plugin.source import Snapshot
 from tbgrad.plugin.views.alerts import told_stories
 from tbgrad.reading.hparams import differing_of
 from tbgrad.reading.run_filter import run_filter
+from tbgrad.reading.state import Condition
 
 MAX_ROWS = 1000
 MAX_HPARAMS = 30
@@ -52,7 +53,7 @@ def overview(snapshot: Snapshot, run: str = "", filter: str = "") -> dict[str, A
         "ill": {look: sum(r.severity == look for r in rows) for look in ("error", "warning")},
         "runs": [
             {
-                **_told(row),
+                **to_jsonable(_told(row)),
                 "short": short[row.name],
                 "gradients": bool(snapshot.extents(PLUGIN_NAME, snapshot.places[row.name])),
                 "hparams": {k: v for k, v in hparams[row.name].items() if k in differing},
@@ -68,7 +69,7 @@ def _told(row: Overview) -> dict[str, Any]:
     stands = row.condition
     return {
         "name": row.name,
-        "state": None if stands is None else {**asdict(stands), "alive": stands.alive},
+        "state": None if stands is None else _state(stands),
         "step": row.step,
         "steps": row.steps,
         "seconds_left": row.seconds_left,
@@ -89,6 +90,10 @@ def _told(row: Overview) -> dict[str, Any]:
         "headline": row.story.headline if row.severity and row.story is not None else "",
         "last_sign": row.last_sign,
     }
+
+
+def _state(stands: Condition) -> dict[str, Any]:
+    return {"status": stands.status, "words": stands.words, "alive": stands.alive}
 
 
 def _verdict(row: Overview, known: Known | None) -> dict[str, Any] | None:

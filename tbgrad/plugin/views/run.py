@@ -27,6 +27,7 @@ from tbgrad.plugin.answer import digest
 from tbgrad.plugin.samples import Extent, Place
 from tbgrad.plugin.source import SCALARS_PLUGIN, Snapshot
 from tbgrad.plugin.stored_run import state_of
+from tbgrad.reading.layer_history import MEASURES
 from tbgrad.reading.state import condition, resources_line
 
 MAX_TAGS = 500
@@ -95,11 +96,17 @@ def status(snapshot: Snapshot, run: str) -> dict[str, Any]:
 
 def _all(snapshot: Snapshot) -> str:
     """Changes whenever any run has gone on, or there is another."""
-    return digest(
-        f"{run} {tag} {extent.revision}"
-        for plugin in (PLUGIN_NAME, SCALARS_PLUGIN, STEPS_PLUGIN_NAME, ALERT_PLUGIN_NAME)
-        for run, extents in snapshot.series(plugin).items()
-        for tag, extent in extents.items()
+    plugins = (PLUGIN_NAME, SCALARS_PLUGIN, STEPS_PLUGIN_NAME, ALERT_PLUGIN_NAME)
+    listed = tuple(map(snapshot.series, plugins))
+    return snapshot.derived(
+        "revision",
+        listed,
+        lambda: digest(
+            f"{run} {tag} {extent.revision}"
+            for series in listed
+            for run, extents in series.items()
+            for tag, extent in extents.items()
+        ),
     )
 
 
@@ -119,13 +126,21 @@ def _state(snapshot: Snapshot, place: Place, last_wall_time: float) -> dict[str,
 
 
 def tables(
-    scalars: Mapping[str, Scalar] = SCALARS, statistics: Mapping[str, Statistic] = STATISTICS
+    scalars: Mapping[str, Scalar] = SCALARS,
+    statistics: Mapping[str, Statistic] = STATISTICS,
+    samples: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """What every face calls the numbers of a log, and where one is too vague to be shown."""
     return {
         "scalars": [asdict(scalar) for scalar in scalars.values()],
         "statistics": [asdict(statistic) for statistic in statistics.values()],
+        "measures": [
+            {"name": name, "label": measure.label, "scale": measure.scale}
+            for name, measure in MEASURES.items()
+            if name not in statistics
+        ],
         "vague": VAGUE,
+        "samples": dict(samples or {}),
     }
 
 

@@ -120,7 +120,7 @@ class Item {
   constructor({ rule }, app) {
     this.badge = element("span", { class: "badge" });
     this.when = element("button", { type: "button", class: "when", title: "show these steps in every chart, and back" });
-    this.when.addEventListener("click", () => app.selectAlert(this.alert));
+    this.when.addEventListener("click", () => app.chosen.select(this.alert));
     this.evidence = element("p", { class: "evidence" });
     this.parameters = element("div", { class: "parameters" });
     this.why = element("details", {});

@@ -151,7 +151,7 @@ export class CompareView {
   drawTable(a, b, { hparams, same_hparams: same, scalars, parameters, only }, log) {
     const told = (v) => (v === null || v === undefined ? "–" : typeof v === "number" || v === "inf" || v === "-inf" ? number(toNumber(v), 4) : clean(v));
     const ratio = (v) => (v === null ? "–" : log ? `×${number(10 ** toNumber(v), 3)}` : told(v));
-    const section = (title, head, rows) => (rows.length ? [element("tr", { class: "part" }, ...[title, ...head].map((cell) => element("th", { scope: "col" }, cell))), ...rows.map((cells) => element("tr", {}, element("th", { scope: "row" }, cells[0]), ...cells.slice(1).map((cell) => element("td", {}, cell))))] : []);
+    const section = (title, head, rows) => (rows.length ? [element("tr", { class: "part" }, ...[title, ...head].map((cell) => (cell ? element("th", { scope: "col" }, cell) : element("td", {})))), ...rows.map((cells) => element("tr", {}, element("th", { scope: "row" }, cells[0]), ...cells.slice(1).map((cell) => element("td", {}, cell))))] : []);
     const settings = hparams.map(({ name, values }) => [clean(name), ...values.map(told), ""]);
     const numbers = scalars.map(({ label, values, ratio: r }) => [clean(label), ...values.map(told), r === null ? "–" : `×${told(r)}`]);
     const layers = parameters.slice(0, MOST_ROWS).map(({ name, median, farthest }) => [clean(name), ratio(median), farthest ? `${ratio(farthest.value)} at step ${count(farthest.step)}` : "–", ""]);

@@ -70,6 +70,7 @@ export class FlowView {
     const x = parameters.map((_, row) => row);
     const column = (k) => x.map((row) => values[row * columns + k]);
     const now = column(at);
+    const first = Math.max(0, steps.findIndex((_, k) => column(k).some(Number.isFinite)));
     const c = colors();
     const log = (data.measure?.scale ?? scale) === "log" && canBeLog(Array.from(values));
     /** @returns {any} */
@@ -80,12 +81,12 @@ export class FlowView {
     const chosen = parameters.findIndex(({ name }) => name === parameter);
     /** @type {import("../plot.js").Trace[]} */
     const traces = [
-      ...(at > 0 ? [{ ...line(0, c.faint, 1.2), silent: true }] : []),
+      ...(at > first ? [{ ...line(first, c.faint, 1.2), silent: true }] : []),
       { ...line(at, c.blue, 2), look: "marked", size: x.length > 80 ? 1.5 : 3, words: x.map((row) => `${clean(parameters[row].name)}: ${number(now[row], 4)}`) },
       ...(chosen < 0 ? [] : [{ name: "selected", x: [chosen], y: drawable([now[chosen]]), color: c.selected, look: /** @type {"points"} */ ("points"), size: 5, silent: true }]),
     ];
     this.hint.textContent = `${clean(label)} by depth at ${named(at)}`;
-    explain(this.legend, [{ label: named(at), color: c.blue }, ...(at > 0 ? [{ label: `${named(0)}, the first`, color: c.faint }] : [])]);
+    explain(this.legend, [{ label: named(at), color: c.blue }, ...(at > first ? [{ label: `${named(first)}, the first`, color: c.faint }] : [])]);
     const all = extent(log ? values.filter((v) => v > 0) : values) ?? { low: 0, high: 1 };
     /** @type {import("../plot.js").Axis} */
     const y = log

@@ -34,7 +34,12 @@ export class LossView {
     return [this.tag, ...(there.includes(COMPANIONS[this.tag]) ? [COMPANIONS[this.tag]] : [])];
   }
 
-  draw({ state, status }, { series }) {
+  variant({ state }) {
+    return [state.alert, state.scalar];
+  }
+
+  draw(app, { series }) {
+    const { state, status } = app;
     const options = inOrder(status.scalar_tags).map((tag) => ({ value: tag, label: capitalized(clean(scalar(tag).label)), title: scalar(tag).meaning }));
     fill(this.select, options.length ? options : [{ value: "loss", label: "Loss" }], this.tag);
     this.select.hidden = options.length === 0;
@@ -45,6 +50,6 @@ export class LossView {
     const shown = beside && !(this.tag === "gradient/norm" && first.every_step) ? [first, beside] : [first];
     const curves = shown.map((one, i) => curveOf(one, { color: i ? c.orange : c.blue }));
     explain(this.legend, shown.length > 1 ? curves.map(({ name, color }) => ({ label: name, color })) : []);
-    this.chart.draw({ curves, scale: scaleOf(this.tag), smooth: true }, `${state.run} ${this.tag}`);
+    this.chart.draw({ curves, scale: scaleOf(this.tag), smooth: true, thresholds: app.chosen.thresholds(this.tag) }, `${app.run} ${this.tag}`);
   }
 }

@@ -24,7 +24,11 @@ export class NormView {
     return { series: app.ask.scalars(["gradient/norm", "gradient/norm_max"]) };
   }
 
-  draw({ state }, { series }) {
+  variant({ state }) {
+    return state.alert;
+  }
+
+  draw(app, { series }) {
     const find = (tag) => series.series.find((one) => one.tag === tag && one.steps.length > 0);
     const norm = find("gradient/norm");
     // Where every step is there, its peaks are too.
@@ -34,7 +38,7 @@ export class NormView {
     const curves = [];
     if (peak) curves.push(curveOf(peak, { name: "peak", color: c.faint, width: 1.2 }));
     if (norm) curves.push(curveOf(norm, { name: "norm", color: c.orange }));
-    this.chart.draw({ curves, scale: "log", smooth: true, lost: "NaN or infinite" }, state.run);
+    this.chart.draw({ curves, scale: "log", smooth: true, lost: "NaN or infinite", thresholds: app.chosen.thresholds("gradient/norm") }, app.run);
     const zeros = this.chart.zeroCount;
     explain(this.legend, [
       ...(norm ? [{ label: "norm", color: c.orange }] : []),

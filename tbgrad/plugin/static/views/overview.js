@@ -51,7 +51,7 @@ export class OverviewView {
     this.body = element("tbody", {});
     this.table = element("table", {}, element("caption", { class: "unseen" }, "runs"), element("thead", {}, this.head), this.body);
     const scroller = element("div", { class: "scroller" }, this.table);
-    this.verdict = element("section", { class: "focus", "aria-label": "verdict of the run in front" });
+    this.verdict = element("section", { class: "focus", tabindex: "0", "aria-label": "verdict of the run in front" });
     const head = element("header", {}, element("div", { class: "said" }, element("h2", {}, "Overview"), this.said), element("div", { class: "controls" }, this.find, this.compare));
     this.box = element("section", { id: "overview", class: "panel", "aria-label": "Overview" }, head, scroller, this.verdict);
     addTools({ box: this.box, id: "overview", heading: head, body: scroller, hint: this.said, legend: head }, { name: () => "runs", table: () => this.rows() });

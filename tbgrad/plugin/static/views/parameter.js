@@ -52,7 +52,7 @@ export class ParameterView {
 
   /** What it shows of the state beside its answers. */
   variant({ state, parameter }) {
-    return [state.cursor, state.statistic, parameter];
+    return [state.cursor, state.statistic, parameter, state.alert];
   }
 
   draw(app, { layers, parameter, histogram }) {
@@ -63,16 +63,18 @@ export class ParameterView {
     const shown = shape.length ? `${shape.join(" × ")} = ` : "";
     this.hint.textContent = [clean(role), `${shown}${count(size)} values`, clean(dtype)].filter(Boolean).join(" · ");
     const key = `${app.run} ${app.parameter}`;
-    if (this.drawn !== parameter || this.statistic !== app.state.statistic || this.theme !== colors()) this.drawCurve(parameter, app.state.statistic, key);
+    if (this.drawn !== parameter || this.alert !== app.state.alert || this.statistic !== app.state.statistic || this.theme !== colors()) this.drawCurve(parameter, app.state.statistic, key);
     this.drawn = parameter;
     this.statistic = app.state.statistic;
     this.theme = colors();
+    this.alert = app.state.alert;
     this.drawHistogram(histogram, app.state.cursor);
   }
 
   drawCurve(data, name, key) {
     const { label, scale } = statistic(name);
-    const column = (of) => (data.statistics[of] ?? []).map(toNumber);
+    const logged = (of) => (data.statistics[of] ?? []).map(toNumber);
+    const column = (of) => (of === "update_ratio" ? ratio(logged("update_norm"), logged("weight_norm")) : logged(of));
     const every = name === "norm" && data.norms.steps.length > 0;
     const values = every ? data.norms.values.map(toNumber) : column(name);
     this.curveTitle.textContent = clean(label);
@@ -86,7 +88,7 @@ export class ParameterView {
     const counts = column("nonfinite");
     const lostSteps = every ? [] : steps.filter((_, i) => counts[i] > 0);
     const axis = scale === "count" ? "auto" : scale === "log" || scale === "unit" ? scale : "linear";
-    this.curve.draw({ curves, scale: axis, lost: "NaN or infinite values", lostSteps, smooth: true }, `${key} ${name}`);
+    this.curve.draw({ curves, scale: axis, lost: "NaN or infinite values", lostSteps, smooth: true, thresholds: this.app.chosen.thresholds(name) }, `${key} ${name}`);
     const zeros = this.curve.zeroCount;
     explain(this.legend, zeros ? [{ label: `exactly 0 (${count(values.filter((v) => v === 0).length)})`, color: c.orange, look: "zero" }] : []);
     return undefined;
@@ -110,6 +112,8 @@ export class ParameterView {
     return undefined;
   }
 }
+
+const ratio = (above, below) => above.map((v, i) => (below[i] > 0 ? v / below[i] : NaN));
 
 /** Bars over a signed logarithmic axis. @returns {import("../plot.js").Picture} */
 export function histogramPicture(bins) {

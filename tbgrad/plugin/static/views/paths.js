@@ -3,8 +3,9 @@
 import { Chart, colors, logTicks } from "../chart.js";
 import { element, fill, sentences } from "../dom.js";
 import { explain } from "../panel.js";
-import { clean, number, plotText } from "../format.js";
+import { clean, count, number, plotText } from "../format.js";
 import * as model from "../model.js";
+import { natural } from "../pure/natural.js";
 import { runColors } from "../runcolors.js";
 
 /** Of the ends of runs, in their order: told apart without colours, too, and as in the terminal. */
@@ -25,9 +26,10 @@ export class PathsView {
     this.controls = element("span", { class: "controls", hidden: true }, this.layer, this.tint);
     fill(this.tint, TINTS, "run");
     const charts = element("div", { class: "half" });
+    this.count = element("p", { class: "quiet" });
     this.runs = element("ul", { class: "runs" });
     this.words = element("ul", { class: "plain-list" });
-    this.box = element("div", { class: "finding", hidden: true }, charts, element("div", { class: "told" }, this.runs, this.words));
+    this.box = element("div", { class: "finding", hidden: true }, charts, element("div", { class: "told", tabindex: "0", role: "group", "aria-label": "runs that have a path" }, this.count, this.runs, this.words));
     this.chart = new Chart(charts, { label: "The paths of trainings in the plane of their principal components", alongSteps: false });
     this.layer.addEventListener("change", () => {
       this.wantedLayer = this.layer.value;
@@ -82,7 +84,9 @@ export class PathsView {
   /** Every run that has a path, those that are drawn with their ends and in words. */
   list(data, looks) {
     const drawn = new Map(data.runs.map((run, i) => [run.name, { ...run, ...looks[i] }]));
-    const names = [...new Set([data.run, ...data.runs.map(({ name }) => name), ...data.with_path])];
+    const others = [...new Set([...data.runs.map(({ name }) => name), ...data.with_path])].filter((name) => name !== data.run).sort(natural);
+    const names = [data.run, ...others];
+    this.count.textContent = drawn.size < names.length ? `${count(drawn.size)} of ${count(names.length)} runs are drawn` : `all ${count(names.length)} runs are drawn`;
     this.runs.replaceChildren(...names.map((name) => {
       const run = drawn.get(name);
       const box = element("input", { type: "checkbox", checked: run !== undefined, disabled: name === data.run });

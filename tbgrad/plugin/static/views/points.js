@@ -30,7 +30,7 @@ export class PointsView {
   }
 
   list({ columns, rows, chosen, stored }) {
-    const head = element("tr", {}, ...columns.map((title) => element("th", { scope: "col" }, title)));
+    const head = element("tr", {}, ...columns.map((title) => (title ? element("th", { scope: "col" }, title) : element("td", {}))));
     const body = rows.map(({ cells }, i) => {
       const pick = element("button", { type: "button", class: "plain", "aria-pressed": String(i + 1 === chosen), "aria-label": `show point ${cells[0]}` }, cells[0]);
       const [, kind, ...others] = cells;

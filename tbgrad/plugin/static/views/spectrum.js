@@ -106,6 +106,10 @@ class EstimatesView {
 }
 
 export class StabilityView extends EstimatesView {
+  variant({ state }) {
+    return state.alert;
+  }
+
   constructor(app) {
     super(app, "stability", "λ / limit", "Largest eigenvalue over the optimizer's limit", "The limit of this optimizer is not known, or no curvature was logged.");
   }
@@ -113,7 +117,7 @@ export class StabilityView extends EstimatesView {
   draw(app, { curvature: { estimates } }) {
     const c = colors();
     const curve = { name: "λ / limit", color: c.purple, look: "marked", width: 1.5, steps: estimates.map((e) => e.step), values: estimates.map((e) => toNumber(e.stability)), hollow: estimates.map((e) => !e.converged) };
-    return this.show(app, [curve], [{ label: "1: edge of stability", color: c.red, look: "dash" }], { scale: "linear", zero: true, thresholds: [{ y: 1, label: "edge of stability" }] });
+    return this.show(app, [curve], [{ label: "1: edge of stability", color: c.red, look: "dash" }], { scale: "linear", zero: true, thresholds: [{ y: 1, label: "edge of stability" }, ...app.chosen.thresholds("curvature/stability")] });
   }
 }
 

@@ -1,0 +1,46 @@
+/** The alert that the user looks at: its steps, and where it begins, are drawn in every chart. */
+
+import { thresholdOf } from "./pure/threshold.js";
+import { keyOf } from "./severity.js";
+
+export class Chosen {
+  /** @param {any} app */
+  constructor(app) {
+    this.app = app;
+  }
+
+  /** The alert that was clicked, null where none was. */
+  get alert() {
+    return this.app.alerts?.alerts.find((alert) => keyOf(alert) === this.app.state.alert) ?? null;
+  }
+
+  /** The threshold of the chosen alert in the chart of what shows it. @param {string} shows a tag, or a statistic */
+  thresholds(shows) {
+    const alert = this.alert;
+    const y = alert?.shows === shows ? thresholdOf(alert) : null;
+    return y === null ? [] : [{ y, label: `${alert.rule}: alert` }];
+  }
+
+  /** Shows where an alert is seen: its steps, its row, its statistic. */
+  select(alert) {
+    const { app } = this;
+    if (app.state.alert === keyOf(alert)) return app.change({ alert: null, range: null });
+    const [first, last] = app.timeline.extent;
+    const room = Math.max(0.25 * (alert.last_step - alert.first_step), 0.03 * (last - first), 2);
+    const names = app.panels.layers.names ?? [];
+    const parameter = alert.parameters.find((name) => names.includes(name));
+    const shows = alert.shows ?? "";
+    /** @type {any} */
+    const patch = { alert: keyOf(alert), range: [Math.max(first - 0.5, alert.first_step - room), Math.min(last + 0.5, alert.last_step + room)], cursor: alert.first_step };
+    if (parameter) patch.parameter = parameter;
+    if (app.status.scalar_tags.includes(shows)) patch.scalar = shows;
+    else if (shows && !shows.includes("/")) patch.statistic = shows;
+    return app.change(patch);
+  }
+
+  /** The steps of it, to be shaded. @returns {import("./timeline.js").StepBand[]} */
+  get bands() {
+    const { alert } = this;
+    return alert ? [{ first: alert.first_step, last: Math.max(alert.last_step, alert.first_step), severity: alert.severity, chosen: true }] : [];
+  }
+}
