@@ -104,6 +104,8 @@ def _print_rest(output: Output, count: int) -> None:
 
 def _print_alerts(output: Output, report: RunReport) -> None:
     stories = (report.story, *report.story.further) if report.story is not None else ()
+    if report.healthy:
+        output.line(printable(f"healthy: {report.healthy}", 1000), "green")
     for story in stories:
         style = _SEVERITY_STYLES.get(story.severity, "") if story.is_open else "dim"
         over = "" if story.is_open else " (closed)"
