@@ -86,7 +86,7 @@ def overview_of(
 ) -> Overview:
     """The line of a run; `judged` says whether its `story` is known."""
     state = run.state
-    step, steps = run.last_step, state.steps if state is not None else 0
+    step, steps = max(0, run.last_step), state.steps if state is not None else 0
     alive = condition is not None and condition.alive
     recent = state.recent if state is not None else math.nan
     if not recent > 0 and state is not None:
