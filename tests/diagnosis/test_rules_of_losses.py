@@ -90,7 +90,8 @@ def test_a_loss_that_large_steps_keep_from_falling() -> None:
     alert = one(rate(0.025), "loss_stuck")
     assert alert.first_step < 300
     assert alert.advice == "lower learning_rate from 0.03 to 0.001"
-    assert alert.causes[0].endswith("every update moves 2.5% of the weights, 25 times what is usual")
+    moved = "every update moves 2.5% of the weights, 25 times what is usual"
+    assert alert.causes[0].endswith(moved)
     assert rate(3e-3) == rate(0.025, level=0.1) == []
 
 
