@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -156,6 +156,25 @@ def _check(windows: NDArray[Any], count: int) -> None:
     at.append(np.where(windows["nan_at"] == NEVER, 0, windows["nan_at"]))
     if max(int(steps.max()) for steps in at) > count:
         raise ValueError("a window of a block of steps reaches beyond it")
+
+
+def ahead(block: StepBlock, step: int) -> StepBlock | None:
+    """What of a block lies wholly ahead of a step; None where nothing does."""
+    if step > block.last_step:
+        return block
+    width = max(block.scalar_width, block.norm_width)
+    count = max(0, step - block.first_step) // width * width
+    if not count:
+        return None
+    scalars, norms = count // block.scalar_width, count // block.norm_width
+    last = block.first_step + count - 1
+    return replace(
+        block,
+        count=count,
+        end=float(block.wall_times(np.array([last]))[0]),
+        scalars={tag: values[:scalars] for tag, values in block.scalars.items()},
+        norms=block.norms[:norms] if block.norm_width == 1 else block.norms[:, :norms],
+    )
 
 
 def after(block: StepBlock, step: int) -> StepBlock | None:

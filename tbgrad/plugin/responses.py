@@ -59,8 +59,7 @@ def respond(
     if gzipped and accepted:
         headers.append(("Content-Encoding", "gzip"))
     headers.append(("Content-Length", str(len(content))))
-    body = [] if request.method == "HEAD" else [content]
-    return wrappers.Response(body, code, headers)
+    return wrappers.Response([content], code, headers)
 
 
 def respond_json(request: Any, content: Any, *, code: int = 200, etag: str | None = None) -> Any:

@@ -30,6 +30,7 @@ from tbgrad.plugin.views import (
 
 MAX_COLUMNS = 2000
 MAX_POINT = 1_000_000
+MAX_ROW = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ ROUTES: dict[str, Route] = {
         },
         (SCALARS_PLUGIN, *_OURS),
     ),
-    "layers": Route(layers.layers, {**_RUN, **_MAP}, _OURS),
+    "layers": Route(layers.layers, {**_RUN, **_MAP, "row": whole(0, 0, MAX_ROW)}, _OURS),
     "compare": Route(compare.compare, {**_RUN, "with": text(), **_MAP}, (SCALARS_PLUGIN, *_OURS)),
     "parameter": Route(parameter.parameter, _PARAMETER, _OURS),
     "histogram": Route(

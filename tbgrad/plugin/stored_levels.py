@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -26,11 +27,14 @@ BLOCK_BYTES = {STEPS: 512, **dict.fromkeys(STEP_LEVELS, 24)}
 BLOCK_STEPS = 256
 """Of a block of the finest level, as long as its steps are single."""
 
-TOGETHER_BYTES = 32 * 2**20
-"""All levels are read in one call where they take no more: those of some 650 parameters."""
+BLOCK_WINDOWS = 4
+"""Of norms, in a block of a coarser level."""
 
-COARSER = next(iter(STEP_LEVELS))
-"""Any of the levels that are read together."""
+TOGETHER_BYTES = 32 * 2**20
+"""Coarser levels are read in one call as far as they take no more."""
+
+COARSEST = next(reversed(STEP_LEVELS))
+"""One of those that are read together."""
 
 
 class _Level(NamedTuple):
@@ -69,11 +73,35 @@ class Levels:
 
     def asks(self, tag: str) -> tuple[str, tuple[str, ...], int]:
         """The plugin, the tags that are read with this one, and the size of a record of them."""
-        plugin = STEPS_PLUGIN_NAME if tag == STEPS else STEP_LEVELS_PLUGIN_NAME
         size = self._rows * BLOCK_BYTES[tag]
-        most = len(STEP_LEVELS) * self._snapshot.source.bytes_of(plugin, size)
-        together = tag != STEPS and most <= TOGETHER_BYTES
-        return plugin, tuple(STEP_LEVELS) if together else (tag,), size
+        if tag == STEPS:
+            return STEPS_PLUGIN_NAME, (STEPS,), size
+        coarse = self._coarse
+        return STEP_LEVELS_PLUGIN_NAME, coarse if tag in coarse else (tag,), size
+
+    def bytes_of(self, tag: str) -> float:
+        """How large a level may be: of as many blocks as its steps fill, or as are kept."""
+        plugin, _, size = self.asks(tag)
+        return min(self._snapshot.source.bytes_of(plugin, size), self._blocks_of(tag) * size)
+
+    @cached_property
+    def _coarse(self) -> tuple[str, ...]:
+        """The coarsest levels, as many as are read in one call."""
+        size, room = self._rows * BLOCK_BYTES[COARSEST], float(TOGETHER_BYTES)
+        coarse: list[str] = []
+        kept = self._snapshot.source.bytes_of(STEP_LEVELS_PLUGIN_NAME, size)
+        for tag in reversed(STEP_LEVELS):
+            room -= min(kept, self._blocks_of(tag) * size)
+            if room < 0 and coarse:
+                break
+            coarse.append(tag)
+        return tuple(coarse)
+
+    def _blocks_of(self, tag: str) -> int:
+        """How many blocks of a level the steps of the run fill."""
+        last = self._snapshot.extents(STEPS_PLUGIN_NAME, self.place)[STEPS].last_step
+        each = BLOCK_STEPS if tag == STEPS else BLOCK_WINDOWS * STEP_LEVELS[tag]
+        return last // each + 2
 
     def is_kept(self, tag: str) -> bool:
         """Whether the blocks are at hand, so that asking for them takes no time."""
@@ -108,14 +136,13 @@ class Levels:
 def read_ahead(snapshot: Snapshot, levels: Sequence[Levels]) -> None:
     """Read blocks of several runs in two calls, as many as a reply has room for."""
     _read_together(snapshot, levels, STEPS)
-    _read_together(snapshot, [each for each in levels if not each.has_all], COARSER)
+    _read_together(snapshot, [each for each in levels if not each.has_all], COARSEST)
 
 
 def _read_together(snapshot: Snapshot, levels: Sequence[Levels], tag: str) -> None:
     room, together = float(MAX_REPLY), []
     for each in levels:
-        plugin, tags, size = each.asks(tag)
-        room -= snapshot.source.bytes_of(plugin, size) * len(tags)
+        room -= sum(map(each.bytes_of, each.asks(tag)[1]))
         if room >= 0 and not each.is_kept(tag):
             together.append(each)
     if len(together) < 2:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from tbgrad.log.step_blocks import StepBlock, after, windows_in
+from tbgrad.log.step_blocks import StepBlock, after, ahead, windows_in
 from tbgrad.log.tags import (
     MANIFEST,
     STEP_LEVELS,
@@ -53,7 +53,14 @@ def read_steps(
 
     def read() -> Run:
         told = list(decoded({MANIFEST: manifests(snapshot, place)}, []))
-        values = step_values(snapshot, place, told, ENOUGH_WINDOWS, (first, last))
+        levels = Levels(snapshot, place, told)
+        if (first, last) == (None, None):
+            blocks = _chosen(levels, ENOUGH_WINDOWS)
+        elif levels.has_all:
+            blocks = _inside(levels.blocks(STEPS), (first, last))
+        else:
+            blocks = _between(levels, ENOUGH_WINDOWS, (first, last))
+        values = _as_values(blocks)
         limits = Limits(merging=False)
         return put_together(name, [*told, *values], [], {}, limits, tell_misfits=False).run
 
@@ -73,18 +80,11 @@ Between = tuple[int | None, int | None]
 """The first and the last of some steps, None where there is no bound."""
 
 
-def step_values(
-    snapshot: Snapshot,
-    place: Place,
-    told: list[Stored],
-    enough: int | None = None,
-    between: Between = (None, None),
-) -> list[Stored]:
-    """Every step of a run whose manifests are `told`, as blocks of the coarsest level that has
-    `enough` windows, without that of the finest that is whole."""
+def step_values(snapshot: Snapshot, place: Place, told: list[Stored]) -> list[Stored]:
+    """Every step of a run whose manifests are `told`: the blocks of the finest whole level."""
     if STEPS not in snapshot.extents(STEPS_PLUGIN_NAME, place):
         return []
-    return _as_values(_chosen(Levels(snapshot, place, told), enough, between))
+    return _as_values(_chosen(Levels(snapshot, place, told), None))
 
 
 def newest_steps(
@@ -106,49 +106,88 @@ def _as_values(blocks: Iterable[StepBlock]) -> list[Stored]:
     return [(block.first_step, block.end, STEPS, Kind.STEPS, block) for block in blocks]
 
 
-def _chosen(levels: Levels, enough: int | None, between: Between) -> list[StepBlock]:
+def _chosen(levels: Levels, enough: int | None) -> list[StepBlock]:
     """The blocks of the finest level that is whole and needed, then what finer ones have later."""
     if levels.has_all:
-        return _inside(levels.blocks(STEPS), between)
+        return levels.blocks(STEPS)
     chosen: list[StepBlock] = []
     finer: list[StepBlock] = []
     for tag in (*reversed(STEP_LEVELS), STEPS):
-        finer = _inside(levels.blocks(tag), between)
+        finer = levels.blocks(tag)
         if not finer:
             continue  # it is not written, or what a former session wrote is gone
-        if not _whole(finer, chosen, between):
-            break
-        windows = sum(windows_in(block.count, block.norm_width) for block in chosen)
-        if enough is not None and windows >= enough:
+        if not _whole(finer, chosen) or (enough is not None and _windows(chosen) >= enough):
             break
         chosen = finer
-    same = finer is chosen or tag == STEPS
-    fine = finer if same else _inside(levels.blocks(STEPS), between)
+    fine = finer if finer is chosen or tag == STEPS else levels.blocks(STEPS)
     return _with_tail(chosen, finer, fine)
+
+
+def _between(levels: Levels, enough: int, between: Between) -> list[StepBlock]:
+    """What there is between two steps: as fine as needed, and where some of a level is missing as
+    fine as there is."""
+    chosen: list[StepBlock] = []
+    for tag in (*reversed(STEP_LEVELS), STEPS):
+        if _windows(chosen) >= enough:
+            break
+        finer = _inside(levels.blocks(tag), between)
+        chosen = _with_tail(_refined(chosen, finer), finer)
+    return _with_tail(chosen, _inside(levels.blocks(STEPS), between))
+
+
+def _refined(blocks: list[StepBlock], finer: list[StepBlock]) -> list[StepBlock]:
+    """With those of a finer level in place of the windows that they cover."""
+    refined: list[StepBlock] = []
+    for block in blocks:
+        rest: StepBlock | None = block
+        for each in finer:
+            piece = None if rest is None else _fitted(each, rest)
+            if rest is None or piece is None:
+                continue
+            head = ahead(rest, piece.first_step)
+            refined += [piece] if head is None else [head, piece]
+            rest = after(rest, piece.last_step)
+        refined += [] if rest is None else [rest]
+    return refined
+
+
+def _fitted(block: StepBlock, coarser: StepBlock) -> StepBlock | None:
+    """What of a block covers whole windows of a coarser one; None where nothing does."""
+    width = max(coarser.scalar_width, coarser.norm_width)
+    gone = windows_in(max(0, block.first_step - coarser.first_step), width) * width
+    first = coarser.first_step + gone
+    last = coarser.last_step
+    if block.last_step < last:
+        windows = (block.last_step + 1 - coarser.first_step) // width
+        last = coarser.first_step + windows * width - 1
+    rest = after(block, first - 1) if last >= first else None
+    piece = None if rest is None else ahead(rest, last + 1)
+    fits = piece is not None and (piece.first_step, piece.last_step) == (first, last)
+    return piece if fits else None
+
+
+def _windows(blocks: list[StepBlock]) -> int:
+    return sum(windows_in(block.count, block.norm_width) for block in blocks)
 
 
 def _inside(blocks: list[StepBlock], between: Between) -> list[StepBlock]:
     """Those that have steps between the two."""
-    return [block for block in blocks if _count(block, between) > 0]
+    first, last = between
+    return [
+        block
+        for block in blocks
+        if (first is None or block.last_step >= first)
+        and (last is None or block.first_step <= last)
+    ]
 
 
-def _count(block: StepBlock, between: Between) -> int:
-    """How many of its steps lie between the two."""
-    first = block.first_step if between[0] is None else max(between[0], block.first_step)
-    last = block.last_step if between[1] is None else min(between[1], block.last_step)
-    return last - first + 1
-
-
-def _whole(blocks: list[StepBlock], coarser: list[StepBlock], between: Between) -> bool:
+def _whole(blocks: list[StepBlock], coarser: list[StepBlock]) -> bool:
     """Whether none of its blocks is missing between those of the coarser level."""
     if not blocks or not coarser:
         return bool(blocks)
-    reach = coarser[-1].last_step
-    ends = between[0], reach if between[1] is None else min(reach, between[1])
-    covered = sum(max(0, _count(block, ends)) for block in blocks)
-    reaching = sum(_count(block, ends) for block in coarser)
-    slack = 0 if any(end is not None for end in between) else 2 * max(b.count for b in blocks)
-    return covered >= reaching - slack
+    covered = sum(block.count for block in blocks if block.last_step <= coarser[-1].last_step)
+    reaching = sum(block.count for block in coarser)
+    return covered >= reaching - 2 * max(block.count for block in blocks)
 
 
 def _with_tail(blocks: list[StepBlock], *finer: Iterable[StepBlock]) -> list[StepBlock]:

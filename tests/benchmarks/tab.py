@@ -1,12 +1,14 @@
 """The tab of TensorBoard: what its answers cost, beside TensorBoard's own Time Series.
 
     python -m tests.benchmarks.tab [--runs 40] [--parameters 200] [--steps 5000] [--repeats 7]
-                                   [--log DIR] [--load_fast false]
+                                   [--refreshes 1000] [--log DIR] [--load_fast false]
 
 Writes a log (kept in `--log`), starts a real TensorBoard on it and asks as the tab does. Of each
 route: the first answer, the median of the others, of those who have it already (304), bytes as they
 come (compressed), calls of the data provider in the first and in later requests; then the memory of
-the server's processes. What a thread lists ahead of requests is no call of a request.
+the server's processes. In a browser: the first view beside the first card of Time Series, how long
+another view, run, statistic or parameter takes, the longest task of the main thread, and the heap
+after many refreshes. What a thread lists ahead of requests is no call of a request.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import Any
 from urllib.parse import urlencode
 from urllib.request import Request
 
+from tests.benchmarks.tab_browser import in_a_browser
 from tests.benchmarks.tab_log import write_log
 from tests.benchmarks.tab_server import (
     Measured,
@@ -136,6 +139,7 @@ def main() -> None:
     parser.add_argument("--parameters", type=int, default=200)
     parser.add_argument("--steps", type=int, default=5000, help="logged steps, a tenth of all")
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--refreshes", type=int, default=1000, help="of the open tab")
     parser.add_argument("--log", type=Path, metavar="DIR", help="keeps the log")
     parser.add_argument("--load_fast", default="true", help="false: without the data server")
     options = parser.parse_args()
@@ -154,6 +158,8 @@ def main() -> None:
             measure(server, questions(names, parameter, last), options.repeats)
             print(f"\n{_memory(server)}\n\nTensorBoard's Time Series")
             time_series(server, options.repeats)
+            print(f"\n{_memory(server)}\n\nIn a browser")
+            in_a_browser(server, names, options.repeats, options.refreshes)
             print(f"\n{_memory(server)}")
 
 

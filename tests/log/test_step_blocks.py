@@ -178,3 +178,28 @@ def test_a_window_beyond_its_block_is_refused() -> None:
     next(iter(made.scalars.values()))["maximum_at"][3] = 1_000
     with pytest.raises(ValueError, match="beyond"):
         step_blocks.from_bytes(step_blocks.to_bytes(made))
+
+
+@pytest.mark.parametrize("width", [1, 8])
+def test_what_lies_ahead_of_a_step_is_the_rest(width: int) -> None:
+    made = block() if width == 1 else windowed(100, width=width)
+    for step in range(made.first_step - 1, made.last_step + 3):
+        head = step_blocks.ahead(made, step)
+        if step > made.last_step:
+            assert head is made
+            continue
+        whole = max(0, step - made.first_step) // width * width
+        if not whole:
+            assert head is None
+            continue
+        rest = step_blocks.after(made, made.first_step + whole - 1)
+        assert head is not None
+        assert rest is not None
+        assert (head.first_step, head.count, head.start) == (made.first_step, whole, made.start)
+        assert head.count + rest.count == made.count
+        again = step_blocks.from_bytes(step_blocks.to_bytes(head))
+        axis = 0 if width == 1 else 1
+        norms = np.concatenate([again.norms, rest.norms], axis=axis)
+        np.testing.assert_array_equal(norms, made.norms)
+        for tag in made.scalars:
+            assert len(again.scalars[tag]) + len(rest.scalars[tag]) == len(made.scalars[tag])

@@ -13,7 +13,7 @@ from tbgrad.diagnosis import RULE_NAMES
 from tbgrad.log import encode
 from tbgrad.log.append import EventFileWriter
 from tbgrad.log.encode import to_jsonable
-from tbgrad.plugin.views.alerts import MAX_ALERTS
+from tbgrad.plugin.views.alerts import MAX_ALERTS, MAX_STORIES
 from tests.plugin import logs
 from tests.plugin.conftest import PROVIDERS, Api, rust_provider
 
@@ -196,6 +196,7 @@ def test_what_the_writer_did_not_watch_is_looked_for_here(api: Api) -> None:
         assert api.get("alerts", run=run) == {
             "run": run, "rules": list(RULE_NAMES), "alerts": [], "stored": 0, "sampled": False,
             "problems": [], "not_judged": [], "stories": [], "headlined": None, "watched": False,
+            "names_left_out": 0,
         }  # fmt: skip
     assert api.get("alerts", run=logs.ALERTS)["watched"]
 
@@ -210,6 +211,15 @@ def test_of_very_many_alerts_the_closed_ones_are_left_out_first(tmp_path: Path) 
     assert len(answer["alerts"]) == MAX_ALERTS
     assert [a["first_step"] for a in answer["alerts"]] == [*range(1, MAX_ALERTS), 1000]
     assert answer["alerts"][-1]["state"] == "open"  # a hint, and so the last
+
+
+def test_of_very_many_stories_the_one_that_is_headlined_is_told(tmp_path: Path) -> None:
+    told = [logs.alert(f"rule {i}", "warning", i) for i in range(1, 30)]
+    with EventFileWriter(tmp_path / "run", start_step=0) as writer:
+        writer.add(99, [encode.alerts([*told, logs.alert("the gravest", "error", 90)])])
+    answer = Api(PROVIDERS["python"](tmp_path)).get("alerts", run="run")
+    assert len(answer["stories"]) == MAX_STORIES
+    assert answer["stories"][answer["headlined"]]["alerts"] == [["the gravest", 90]]
 
 
 def test_clocks_of_other_units_are_known(tmp_path: Path) -> None:

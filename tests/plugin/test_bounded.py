@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,24 +12,27 @@ import pytest
 from tensorboard.backend.event_processing import data_provider, plugin_event_multiplexer
 
 from tbgrad.log import encode
-from tbgrad.plugin.answer import MAX_SENTENCES
+from tbgrad.plugin import stored_layers
+from tbgrad.plugin.answer import MAX_SENTENCES, as_json
+from tbgrad.plugin.responses import COMPRESSION
 from tbgrad.plugin.sampling import SAMPLES
+from tbgrad.plugin.views import layers
 from tbgrad.plugin.views.alerts import MAX_ALERTS, MAX_NOTES, MAX_STORIES
 from tbgrad.plugin.views.curvature import MAX_ESTIMATES
 from tbgrad.plugin.views.parameter import MAX_HISTOGRAMS
 from tbgrad.plugin.views.run import MAX_TAGS
 from tbgrad.plugin.views.scalars import MAX_POINTS
 from tests.plugin import logs
-from tests.plugin.conftest import Api
+from tests.plugin.conftest import Api, python_provider
 from tests.plugin.test_provider_calls import LOOK
 from tests.support.events import PatientEventFileWriter as EventFileWriter
-from tests.support.logs import EPOCH, manifest
+from tests.support.logs import EPOCH, manifest, write_run
 from tests.support.values import ESTIMATE
 
 RECORDS = 6500
 TAGS = 900
-LONGEST = 1_000_000
-"""Characters of an answer on this log, which has four parameters."""
+LONGEST = 300_000
+"""Bytes of an answer, compressed."""
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +64,12 @@ def of(api: Api, route: str) -> Any:
     return api.get(route, run="a", parameter="dense_1/kernel")
 
 
-@pytest.mark.parametrize("route", LOOK)
+@pytest.mark.parametrize("route", [*LOOK, "overview", "compare"])
 def test_an_answer_is_bounded(api: Api, route: str) -> None:
-    answer = api.raw(route, run="a", parameter="dense_1/kernel")
+    query = {"run": "a", "parameter": "dense_1/kernel", "with": "a"}
+    answer = api.raw(route, **query, headers={"Accept-Encoding": "gzip"})
     assert answer.status_code == 200
-    assert len(answer.text) < LONGEST
+    assert len(answer.data) < LONGEST
 
 
 def test_what_is_left_out_is_counted(api: Api) -> None:
@@ -85,3 +91,44 @@ def test_what_is_left_out_is_counted(api: Api) -> None:
     assert (parameter["stored"], len(parameter["steps"])) == (good, MAX_POINTS)
     histogram = of(api, "histogram")
     assert (histogram["stored"], len(histogram["steps"])) == (good, MAX_HISTOGRAMS)
+
+
+def test_alerts_of_very_many_parameters_name_some(tmp_path: Path) -> None:
+    names = tuple(f"layer_{i}/kernel" for i in range(3000))
+    told = [logs.alert("r", "error", 10 * i, parameters=names) for i in range(1, 101)]
+    with EventFileWriter(tmp_path / "run", start_step=0) as writer:
+        writer.add(1000, [encode.alerts(told)])
+    answer = Api(python_provider(tmp_path)).get("alerts", run="run")
+    assert {len(alert["parameters"]) for alert in answer["alerts"]} == {100}
+    assert answer["names_left_out"] == 100 * 2900
+
+
+def test_pages_of_parameters_and_the_columns_they_leave_room_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored_layers, "MAX_ROWS", 5)
+    monkeypatch.setattr(layers, "MAX_ROWS", 5)
+    monkeypatch.setattr(stored_layers, "ANSWER_BYTES", 5 * (stored_layers.ROW_BYTES + 7 * 3) + 1)
+    write_run(tmp_path / "a", layers=4)
+    api = Api(python_provider(tmp_path))
+    first, rest = (api.get("layers", run="a", row=row) for row in (0, 5))
+    names = [one["name"] for one in first["parameters"] + rest["parameters"]]
+    assert names == list(manifest(4).names)
+    assert (first["rows"], rest["row"], len(rest["values"])) == (8, 5, 3)
+    assert len(first["steps"]) == 3
+    assert sorted(rest["worst"]) == [0, 1, 2]
+    assert api.get("layers", run="a", row=8)["values"] == []
+    assert len(api.get("layers", run="a", format="json", statistic="cosine")["steps"]) == 3
+
+
+def test_the_largest_map_fits_into_300_kilobytes() -> None:
+    rng = np.random.default_rng(0)
+    for rows in (1, 130, 200, 1000, stored_layers.MAX_ROWS):
+        shape = rows, stored_layers.columns_for(rows, 2000, "json")
+        values = rng.choice([-1, 1], shape) * 10.0 ** rng.uniform(-30, 30, shape)
+        names = [f"decoder_block_{i}/attention/query_{i % 7}/kernel" for i in range(rows)]
+        head = {"parameters": [{"name": name, "layer": name[:-7]} for name in names]}
+        written = as_json({**head, "values": values.astype(np.float32)}).encode()
+        assert len(gzip.compress(written, COMPRESSION)) < 300_000
+        columns = stored_layers.columns_for(rows, 2000, "binary")
+        assert 4 * rows * columns + stored_layers.ROW_BYTES * rows < 300_000

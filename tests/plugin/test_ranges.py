@@ -87,7 +87,9 @@ def test_a_zoom_is_finer_than_the_whole_and_ends_where_it_is_told(api: Api) -> N
     (all_of_it,) = api.get("scalars", run="long", tag="loss")["series"]
     (zoom,) = api.get("scalars", run="long", tag="loss", **between(first, last))["series"]
     inside = [step for step in all_of_it["steps"] if first <= step <= last]
-    assert len(zoom["steps"]) > len(inside)
+    assert len(zoom["steps"]) > 2 * len(inside)
+    at = np.array(zoom["steps"]) - 1
+    np.testing.assert_array_equal(numbers(zoom["values"]), whole.scalars["loss"][at])
     assert first <= zoom["steps"][0] <= zoom["steps"][-1] <= last
     values = whole.scalars["loss"][first - 1 : last]
     assert (min(zoom["values"]), max(zoom["values"])) == (
@@ -96,6 +98,19 @@ def test_a_zoom_is_finer_than_the_whole_and_ends_where_it_is_told(api: Api) -> N
     layers = api.get("layers", run="long", **between(first, last))
     peaks = numbers(layers["values"]).max(axis=1)
     np.testing.assert_allclose(peaks, whole.norms[first - 1 : last].max(axis=0), rtol=0.01)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_stretch_has_a_gap_or_loses_a_peak(api: Api, seed: int) -> None:
+    whole, rng = synthetic(LONG, ROWS), np.random.default_rng(seed)
+    for _ in range(5):
+        first, last = np.sort(rng.integers(1, LONG, 2)).tolist()
+        layers = api.get("layers", run="long", columns=40, **between(first, last))
+        values = numbers(layers["values"]).T
+        assert layers["first_steps"][0] <= first <= last <= layers["steps"][-1]
+        for start, end, peaks in zip(layers["first_steps"], layers["steps"], values, strict=True):
+            true = whole.norms[start - 1 : end].max(axis=0)
+            assert (peaks >= 0.99 * true).all()
 
 
 def test_other_statistics_and_histograms_of_a_stretch(api: Api, logdir: Path) -> None:

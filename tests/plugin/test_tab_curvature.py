@@ -12,11 +12,11 @@ import pytest
 
 from tbgrad.log import encode
 from tbgrad.log.append import EventFileWriter
-from tbgrad.log.records import CurvatureEstimate, Eigenvalue
+from tbgrad.log.records import STATISTICS, CurvatureEstimate, Eigenvalue
 from tbgrad.log.text import measured
 from tests.log.test_text import MEASURED, SHARES
 from tests.plugin.tabs import choose_run, healthy, show_view
-from tests.support.browser import open_tab, tensorboard
+from tests.support.browser import Tab, open_tab, tensorboard
 from tests.support.logs import manifest, write_run
 
 pytestmark = pytest.mark.browser
@@ -46,10 +46,39 @@ def write_adaptive(directory: Path, stability: float) -> None:
             writer.add(step, [encode.curvature(estimate), encode.scalar("loss", 1.0)])
 
 
+def write_dead(directory: Path) -> None:
+    """A network that died at step 20, soon after its only estimates; a constant rate and trace."""
+    described = manifest(2)
+    with EventFileWriter(directory, start_step=0) as writer:
+        writer.add(0, [encode.manifest(described)])
+        for step in range(1, 401, 2):
+            norm = 1.0 / step if step < 20 else 0.0
+            values = [
+                encode.scalar("loss", 2.3), encode.scalar("learning_rate", 3e-4),
+                encode.parameters(np.full((4, len(STATISTICS)), norm, np.float32)),
+            ]  # fmt: skip
+            if step in (5, 11):
+                estimate = CurvatureEstimate(
+                    (Eigenvalue(4.0, 0.01), Eigenvalue(-0.1, 0.01)), True, 9, 0.1, 2.3, 64, 10.0,
+                    "2 / η", trace=7.0, trace_error=0.5,
+                )  # fmt: skip
+                values.append(encode.curvature(estimate))
+            writer.add(step, values)
+
+
+def ticks(tab: Tab, panel: str) -> list[str]:
+    """The labels in a chart."""
+    found: list[str] = tab.frame.eval_on_selector_all(
+        f"#{panel} .chart text", "all => all.map((text) => text.textContent)"
+    )
+    return found
+
+
 def test_what_the_tab_says_of_eigenvalues(browser: Any, tmp_path: Path) -> None:
     write_adaptive(tmp_path / "runs" / "adaptive", 1.2)
     write_adaptive(tmp_path / "runs" / "edge", 1.0016)
     write_adaptive(tmp_path / "runs" / "calm", 0.4)
+    write_dead(tmp_path / "runs" / "dead")
     write_run(tmp_path / "runs" / "ahead", steps=50, at=time.time() + 7200)
     with tensorboard(tmp_path / "runs", tmp_path) as server:
         tab = open_tab(browser, server.url)
@@ -76,6 +105,21 @@ def test_what_the_tab_says_of_eigenvalues(browser: Any, tmp_path: Path) -> None:
         assert "λ/limit 0.40: stable" in " ".join(tab.text("#summary dl").split())
         tab.wait("document.querySelector('#curvature .chart').data[2].y[0] === 228")
         assert tab.layout("curvature")["yaxis2"]["range"][1] > 570  # the limit is in sight
+        choose_run(tab, "dead")
+        tab.wait("document.querySelector('#summary dl').innerText.includes('stale')")
+        assert "λ/limit 0.40, stale: 388 steps ago" in " ".join(tab.text("#summary dl").split())
+        assert "stable" not in tab.text("#summary dl")
+        tab.wait("document.querySelector('#parameter .legend').innerText.includes('exactly 0')")
+        assert "exactly 0 (190)" in tab.text("#parameter .legend")
+        marks = "document.querySelector('#parameter .zeros').getAttribute('d').split('M').length"
+        assert tab.frame.evaluate(marks) == 191
+        tab.frame.select_option("#scalar select", "learning_rate")
+        tab.wait("document.querySelector('#scalar .chart').data[0].name === 'learning rate'")
+        assert "3.00×10⁻⁴" in ticks(tab, "scalar")
+        show_view(tab, "curvature")
+        tab.wait("document.querySelector('#trace .chart')?.data?.[0].y.length === 2")
+        assert tab.traces("trace")[0]["error"] == [0.5, 0.5]
+        show_view(tab, "run")
         choose_run(tab, "ahead")
         tab.wait("document.querySelector('#summary .updated').innerText.includes('ahead of')")
         assert "dated 2 h ahead of this clock" in tab.text("#summary .updated")

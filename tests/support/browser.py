@@ -149,7 +149,10 @@ TRACES = """panel => [...(document.querySelector(`#${panel} .chart`).data ?? [])
 def open_tab(
     browser: Any, url: str, *, dark: bool = False, size: tuple[int, int] = (1280, 800)
 ) -> Tab:
-    """Open the "Gradients" tab in a fresh browser context and wait until it has drawn once."""
+    """Open the "Gradients" tab in a fresh browser context and wait until it has drawn once.
+
+    `url` is of the server, or of a picture: with what the tab shows behind its `#`.
+    """
     context = browser.new_context(
         viewport={"width": size[0], "height": size[1]},
         color_scheme="dark" if dark else "light",
@@ -161,7 +164,7 @@ def open_tab(
     page.on("console", lambda m: tab.errors.append(m.text) if m.type == "error" else None)
     page.on("pageerror", lambda error: tab.errors.append(str(error)))
     page.on("request", lambda request: tab.requests.append(request.url))
-    page.goto(f"{url}#tbgrad", wait_until="domcontentloaded")
+    page.goto(url if "#" in url else f"{url}#tbgrad", wait_until="domcontentloaded")
     element = page.wait_for_selector("iframe[src*='name=tbgrad'], iframe", timeout=60_000)
     tab.frame = element.content_frame()
     tab.wait("document.documentElement.dataset.refreshed !== undefined", seconds=60)

@@ -6,7 +6,6 @@ import { element } from "./dom.js";
 import * as host from "./host.js";
 import * as model from "./model.js";
 import { fromHash, initial, toHash } from "./pure/address.js";
-import { extent } from "./pure/axes.js";
 import { Clock } from "./pure/clock.js";
 import { panelsOf } from "./panels.js";
 import { learnColors } from "./runcolors.js";
@@ -21,7 +20,8 @@ import { viewOf, VIEWS } from "./views.js";
 const MAIN = ["loss", "gradient/norm", "gradient/norm_max"];
 
 export class App {
-  constructor() {
+  /** @param {any} overview of all runs, as /overview answers without one */
+  constructor(overview) {
     this.state = { ...initial(), ...fromHash(host.hash()) };
     this.store = new Store();
     this.ask = new Ask(this);
@@ -42,8 +42,9 @@ export class App {
     /** What could not be read, by the answers that say so. @type {Map<string, string[]>} */
     this.problems = new Map();
     /** Rows of all runs, and the verdict of the one in front. @type {any} */
-    this.runs = null;
+    this.runs = { ...overview, stamp: 0 };
     this.overviewRevision = "";
+    this.coloured = overview.stored;
     this.header = new Header(this);
     this.strip = new Strip(this);
     this.panels = panelsOf(this);
@@ -59,7 +60,7 @@ export class App {
   get view() {
     const { view } = this.state;
     if (viewOf(view)) return /** @type {import("./views.js").View} */ (viewOf(view));
-    return VIEWS[this.runs && this.runs.runs.length > 1 ? 0 : 1];
+    return VIEWS[this.runs.runs.length > 1 ? 0 : 1];
   }
 
   /** Shows something else. @param {Partial<import("./pure/address.js").State>} patch */
@@ -130,17 +131,21 @@ export class App {
 
   /** Does something, and says in words what goes wrong. */
   async guard(action) {
+    const { dataset } = document.documentElement;
+    dataset.busy = String(Number(dataset.busy ?? 0) + 1);
     try {
       await action();
       this.header.say(null);
     } catch (error) {
       this.header.say(`${error.message}. Trying again every few seconds.`);
       if (!(error instanceof Error) || error.name !== "Error") console.error(error);
+    } finally {
+      dataset.busy = String(Number(dataset.busy) - 1);
     }
   }
 
   async look() {
-    if (this.runs === null) await this.readRuns();
+    if (this.runs.runs.length === 0) await this.readRuns();
     const names = this.runs.runs.map(({ name }) => name);
     const before = this.run;
     this.run = names.includes(this.state.run) ? this.state.run : this.preferred();
@@ -152,22 +157,24 @@ export class App {
       this.status = status;
       this.revisions = status.revisions;
     }
-    if (this.run === null || this.status.overview !== this.overviewRevision || this.run !== before || !this.runs.complete || !this.runs.verdict) {
-      await this.readRuns();
-    }
+    const stale = this.run === null || this.status.overview !== this.overviewRevision || this.run !== before || !this.runs.complete || !this.runs.verdict;
     this.header.draw(this);
     this.show();
-    if (this.run === null) return undefined;
+    // What is drawn of the run itself does not wait for the table of all runs.
+    const read = stale ? this.readRuns().then(() => this.header.draw(this)) : undefined;
+    if (this.run === null) return read;
     const there = this.status.scalar_tags;
     this.mainTags = MAIN.filter((tag) => there.includes(tag));
     if (this.mainTags.length === 0) this.mainTags = there.slice(0, 1);
-    return this.fill();
+    await Promise.all([read, this.fill()]);
+    return stale && this.shown.includes("overview") ? this.fill() : undefined;
   }
 
   async readRuns() {
     const revision = this.status?.overview ?? "";
-    if (!this.runs) await learnColors().catch(() => undefined);
-    this.runs = { ...(await model.overview(this.run, "")), stamp: (this.runs?.stamp ?? 0) + 1 };
+    if (this.runs.stored !== this.coloured) learnColors(await model.names().catch(() => []));
+    this.runs = { ...(await model.overview(this.run, "")), stamp: this.runs.stamp + 1 };
+    this.coloured = this.runs.stored;
     this.overviewRevision = revision;
     if (!this.runs.complete) setTimeout(() => this.refresh(), 50);
   }
@@ -199,6 +206,7 @@ export class App {
     const place = () => JSON.stringify([this.run, this.view.name, this.state]);
     const here = place();
     const ensure = ({ key, revision, request }) => this.store.ensure(key, revision, request);
+    this.askAhead(ensure);
     const main = this.mainTags.length ? await ensure(ask.main()) : { data: { series: [] } };
     if (run !== this.run) return;
     this.measure(main.data.series);
@@ -218,6 +226,15 @@ export class App {
       this.widened = false;
       this.timeline.redraw();
     }
+  }
+
+  /** Asks for all that the panels need at once; they take it one after another. */
+  askAhead(ensure) {
+    const ahead = (question) => void ensure(question).catch(() => undefined); // told where it is waited for
+    const seen = this.shown.map((name) => this.panels[name]);
+    if (this.mainTags.length) ahead(this.ask.main());
+    if (seen.some(({ needsParameter }) => needsParameter)) ahead(this.ask.layers());
+    for (const panel of seen) if (!panel.needsParameter) Object.values(panel.wants?.(this) ?? {}).forEach(ahead);
   }
 
   async drawPanel(panel, ensure, here, place) {
@@ -254,20 +271,20 @@ export class App {
   /** Tells the charts which steps the run has. */
   measure(series) {
     const steps = series.flatMap((one) => (one.steps.length ? [one.steps[0], one.steps.at(-1)] : []));
-    const ends = extent([...steps, ...(this.status.last_step === null ? [] : [this.status.last_step])]) ?? { low: 0, high: 1 };
-    const known = this.measured === this.run ? this.timeline.extent : [ends.low, ends.high];
+    if (this.status.last_step !== null) steps.push(this.status.last_step);
+    const known = this.measured === this.run ? this.timeline.extent : [];
     if (this.measured !== this.run) this.problems.clear();
     this.measured = this.run;
-    this.widen([ends.low, ends.high, ...known], true);
+    this.widen(steps.length ? [...steps, ...known] : [0, 1], true);
     const timed = series.find(({ wall_times: times }) => times?.length);
-    if (timed) this.timeline.clock = new Clock(timed.steps, timed.wall_times);
+    if (!timed || timed === this.timed) return;
+    this.timed = timed;
+    this.timeline.clock = new Clock(timed.steps, timed.wall_times);
+    if (this.state.axis !== "step") this.timeline.redraw();
   }
 
   widen(steps, anew = false) {
-    const { timeline } = this;
-    const ends = extent(anew ? steps : [...steps, ...timeline.extent]);
-    if (!ends || (ends.low === timeline.extent[0] && ends.high === timeline.extent[1])) return;
-    timeline.extent = [ends.low, ends.high];
+    if (!this.timeline.widen(steps, anew)) return;
     this.widened = true;
     this.strip.moved();
   }
@@ -275,6 +292,6 @@ export class App {
   /** Draws everything anew, in the colours of another theme. */
   redraw() {
     this.apply();
-    if (this.runs) this.refresh();
+    this.refresh();
   }
 }

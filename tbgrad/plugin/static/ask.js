@@ -37,6 +37,11 @@ export class Ask {
     return this.of(["scalars of", runs, tags, more], app.overviewRevision, () => model.scalars(runs.slice(0, MOST_RUNS), tags, more));
   }
 
+  /** Which scalars another run has. */
+  tagsOf(run) {
+    return this.of(["tags of", run], this.app.overviewRevision, () => model.status(run));
+  }
+
   /** Loss and norms of the run in front, whole: for the strip and the clock. */
   main() {
     const { app } = this;

@@ -5,6 +5,11 @@ import { isVague } from "./tables.js";
 const SUPERSCRIPT = { "-": "⁻", 0: "⁰", 1: "¹", 2: "²", 3: "³", 4: "⁴", 5: "⁵", 6: "⁶", 7: "⁷", 8: "⁸", 9: "⁹" };
 const MINUS = "−";
 
+const grouped = new Intl.NumberFormat("en-US");
+const short = new Intl.NumberFormat("en-US", { maximumFractionDigits: 9 });
+/** With so many decimals. @type {Map<number, Intl.NumberFormat>} */
+const decimal = new Map();
+
 export const superscript = (exponent) => [...String(exponent)].map((c) => SUPERSCRIPT[c]).join("");
 export const powerOfTen = (exponent) => (exponent === 0 ? "1" : `10${superscript(exponent)}`);
 
@@ -15,10 +20,10 @@ export function number(value, digits = 3) {
   if (value === 0) return "0";
   const sign = value < 0 ? MINUS : "";
   const size = Math.abs(value);
-  if (Number.isInteger(size) && size < 1e6) return sign + size.toLocaleString("en-US");
+  if (Number.isInteger(size) && size < 1e6) return sign + grouped.format(size);
   if (size >= 1e-3 && size < 1e6) {
     const rounded = Number(size.toPrecision(size >= 1000 ? Math.max(digits, 4) : digits));
-    return sign + rounded.toLocaleString("en-US", { maximumFractionDigits: 9 });
+    return sign + short.format(rounded);
   }
   const [mantissa, exponent] = size.toExponential(digits - 1).split("e");
   return `${sign}${mantissa}×10${superscript(Number(exponent))}`;
@@ -44,8 +49,8 @@ export function rounded(value, error) {
   const shown = Math.max(0, decimals);
   const fixed = (v) => {
     const whole = decimals < 0 ? Math.round(v / 10 ** -decimals) * 10 ** -decimals : v;
-    const digits = { minimumFractionDigits: shown, maximumFractionDigits: shown };
-    const text = Math.abs(whole).toLocaleString("en-US", digits);
+    if (!decimal.has(shown)) decimal.set(shown, new Intl.NumberFormat("en-US", { minimumFractionDigits: shown, maximumFractionDigits: shown }));
+    const text = /** @type {Intl.NumberFormat} */ (decimal.get(shown)).format(Math.abs(whole));
     return (whole < 0 && Number(text.replaceAll(",", "")) !== 0 ? MINUS : "") + text;
   };
   return [fixed(value), shown <= 5 ? fixed(error) : scientific(error, 1)];
@@ -62,7 +67,7 @@ export function percentBetween({ value, low, high }) {
   return `${shown(value, digits)} % (${shown(low, digits)} to ${shown(high, digits)})`;
 }
 
-export const count = (value) => value.toLocaleString("en-US");
+export const count = (value) => grouped.format(value);
 
 export function percent(share) {
   const value = 100 * share;

@@ -49,7 +49,7 @@ export class Heat extends StepPlot {
 
   /** How many rows are seen without scrolling. */
   get room() {
-    const high = this.frame.clientHeight - 44 * unit();
+    const high = (this.extent.height || this.frame.clientHeight) - 44 * unit();
     return Math.max(3, Math.floor(high / (ROW * unit())));
   }
 

@@ -1,12 +1,7 @@
 /** Called by TensorBoard: puts the tab into its frame. */
 
-import { App } from "./app.js";
-import { element } from "./dom.js";
 import { followTheme, Host } from "./host.js";
-import { listenToKeys } from "./keys.js";
 import * as model from "./model.js";
-import { setTables } from "./tables.js";
-import { setTheme } from "./theme.js";
 
 const POLL_MILLISECONDS = 3000;
 
@@ -16,23 +11,31 @@ const visible = () => !document.hidden && document.documentElement.clientWidth >
 export async function render() {
   document.title = "Gradients";
   document.documentElement.lang = "en";
-  const style = element("link", { rel: "stylesheet", href: new URL("style.css", import.meta.url).href });
+  const style = Object.assign(document.createElement("link"), { rel: "stylesheet", href: new URL("style.css", import.meta.url).href });
   const styled = new Promise((resolve) => style.addEventListener("load", resolve, { once: true }));
   document.head.append(style);
+  // The server answers while the other modules are on their way.
+  const asked = Promise.all([model.tables(), model.overview(null, ""), model.names().catch(() => [])]);
+  const modules = Promise.all([import("./app.js"), import("./tables.js"), import("./theme.js"), import("./keys.js"), import("./runcolors.js")]);
+  let answers;
+  try {
+    [answers] = await Promise.all([asked, styled]);
+  } catch (error) {
+    document.body.append(Object.assign(document.createElement("p"), { className: "message", role: "alert", textContent: error.message }));
+    return;
+  }
+  const [{ App }, { setTables }, { measureAgain, setTheme }, { listenToKeys }, { learnColors }] = await modules;
+  const [tables, overview, names] = answers;
+  setTables(tables);
+  learnColors(names);
+  measureAgain();
   let app = null;
   followTheme((theme) => {
     document.documentElement.dataset.theme = theme;
     setTheme(theme);
     app?.redraw();
   });
-  try {
-    const [tables] = await Promise.all([model.tables(), styled]);
-    setTables(tables);
-  } catch (error) {
-    document.body.append(element("p", { class: "message", role: "alert" }, error.message));
-    return;
-  }
-  app = new App();
+  app = new App(overview);
   listenToKeys(app);
   const host = new Host();
   host.on("DataReloaded", () => app.refresh());

@@ -51,7 +51,13 @@ export class Plot {
     /** The rectangle between the axes, in pixels. */
     this.area = { left: 0, top: 0, width: 0, height: 0 };
     this.size = "";
-    new ResizeObserver(() => this.fit()).observe(this.node);
+    /** Pixels of the node; asked of the browser where nobody has told them yet. */
+    this.extent = { width: 0, height: 0 };
+    new ResizeObserver((entries) => {
+      const { width, height } = entries[entries.length - 1].contentRect;
+      this.extent = { width: Math.round(width), height: Math.round(height) };
+      this.fit();
+    }).observe(this.node);
   }
 
   /** @param {Picture} picture */
@@ -74,7 +80,7 @@ export class Plot {
   }
 
   fit() {
-    const size = `${this.node.clientWidth} ${this.node.clientHeight} ${unit()}`;
+    const size = `${this.extent.width} ${this.extent.height} ${unit()}`;
     if (this.picture && size !== this.size) this.render();
   }
 
@@ -100,7 +106,8 @@ export class Plot {
   }
 
   render() {
-    const { clientWidth: width, clientHeight: height } = this.node;
+    if (this.extent.width === 0) this.extent = { width: this.node.clientWidth, height: this.node.clientHeight };
+    const { width, height } = this.extent;
     if (!this.picture || width < 40 || height < 40) return;
     const u = unit();
     this.size = `${width} ${height} ${u}`;

@@ -12,9 +12,9 @@ const PALETTE = {
 /** @type {Map<string, number>} */
 let places = new Map();
 
-/** Asks TensorBoard for its order of the runs. */
-export async function learnColors() {
-  places = new Map((await names()).map((name, i) => [name, i]));
+/** Takes TensorBoard's order of the runs. @param {string[]} order */
+export function learnColors(order) {
+  places = new Map(order.map((name, i) => [name, i]));
 }
 
 /** The colour of a run in the present theme; a group of parameters has that of its run. @param {string} name */
@@ -30,6 +30,6 @@ export function colorOf(name) {
  * @returns {Promise<(name: string, theme: string) => string>}
  */
 export async function runColors() {
-  await learnColors();
+  learnColors(await names());
   return (name) => colorOf(name);
 }

@@ -27,8 +27,22 @@ export const colors = () => THEMES[theme];
 /** What letters of 13 pixels are on an ordinary screen. */
 const USUAL = 13;
 
+/** Asking for a style makes the browser lay out the page: once a size of the window is enough. */
+let known = 0;
+window.addEventListener("resize", () => {
+  known = 0;
+}, { capture: true });
+
 /** How much larger than on an ordinary screen everything is drawn. */
-export const unit = () => (Number.parseFloat(getComputedStyle(document.documentElement).fontSize) || USUAL) / USUAL;
+export function unit() {
+  known ||= (Number.parseFloat(getComputedStyle(document.documentElement).fontSize) || USUAL) / USUAL;
+  return known;
+}
+
+/** Forgets how large letters are, as before the style sheet was there. */
+export const measureAgain = () => {
+  known = 0;
+};
 
 export const FONT = "Roboto, system-ui, sans-serif";
 

@@ -1,6 +1,6 @@
 /** What all charts along the steps share: the range, the cursor, the axis, and the bands of alerts. */
 
-import { logTicks, plainTicks, stepLabel } from "./pure/axes.js";
+import { extent, logTicks, plainTicks, stepLabel } from "./pure/axes.js";
 import { Clock, unitOf, wallLabel, wallTicks } from "./pure/clock.js";
 import { count, number } from "./format.js";
 import { colors, SEVERITY_COLORS } from "./theme.js";
@@ -84,6 +84,14 @@ export class Timeline {
     if (this.axis === "step") return there;
     if (this.axis === "wall") return `${there}, ${wallLabel(this.clock.at(step))}`;
     return `${there}, ${number(this.place(step), 3)} ${this.unit[0]}`;
+  }
+
+  /** Makes room for these steps; whether there was none. @param {number[]} steps @param {boolean} anew of another run */
+  widen(steps, anew) {
+    const ends = extent(anew ? steps : [...steps, ...this.extent]);
+    if (!ends || (ends.low === this.extent[0] && ends.high === this.extent[1])) return false;
+    this.extent = [ends.low, ends.high];
+    return true;
   }
 
   /** Takes the times of runs that are drawn beside one another. @param {{run: string, steps: number[], wall_times?: number[]}[]} series */

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from tbgrad.diagnosis import RULE_NAMES
@@ -20,6 +20,10 @@ from tbgrad.plugin.stored_run import read_run
 
 MAX_ALERTS = 500
 MAX_STORIES = 20
+MAX_NAMES = 10_000
+LEAST_NAMES = 20
+"""Of parameters, in all alerts of an answer, and in each."""
+
 MAX_NOTES = 200
 
 
@@ -32,7 +36,7 @@ def alerts(snapshot: Snapshot, run: str) -> dict[str, Any]:
         "rules": list(RULE_NAMES),
         "watched": not unwatched(stored.run.manifest, ()),
         **told_stories(judgement.story),
-        "alerts": [asdict(alert) | {"shows": SHOWS.get(alert.rule, "")} for alert in _some(judged)],
+        **_listed(_some(judged)),
         "not_judged": list(judgement.not_judged),
         "stored": len(judged),
         "sampled": any(
@@ -53,6 +57,20 @@ def told_stories(story: Story | None) -> dict[str, Any]:
         stories[-1] = story
     at = next(i for i, each in enumerate(stories) if each.root is story.root)
     return {"stories": [_told(each) for each in stories], "headlined": at}
+
+
+def _listed(alerts: Sequence[Alert]) -> dict[str, Any]:
+    """Alerts with as many names of parameters as an answer has room for."""
+    most = max(LEAST_NAMES, MAX_NAMES // max(1, len(alerts)))
+    told = [
+        asdict(replace(alert, parameters=alert.parameters[:most]))
+        | {"shows": SHOWS.get(alert.rule, "")}
+        for alert in alerts
+    ]
+    return {
+        "alerts": told,
+        "names_left_out": sum(max(0, len(alert.parameters) - most) for alert in alerts),
+    }
 
 
 def _some(alerts: Sequence[Alert]) -> list[Alert]:

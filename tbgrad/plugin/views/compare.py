@@ -13,14 +13,19 @@ from tbgrad.plugin.answer import numbers
 from tbgrad.plugin.overviews import Overviews
 from tbgrad.plugin.samples import NOTHING
 from tbgrad.plugin.source import SCALARS_PLUGIN, Snapshot
+from tbgrad.plugin.stored_layers import (
+    MAX_ROWS,
+    Layers,
+    columns_for,
+    read_layers,
+    statistics_of,
+)
 from tbgrad.plugin.stored_steps import read_steps_ahead
-from tbgrad.plugin.views.layers import MAX_CELLS, Layers, read_layers, statistics_of
 from tbgrad.reading.compared import Difference, difference
 from tbgrad.reading.hparams import differing_of
 from tbgrad.reading.layer_history import MEASURES
 
 MOST_COLUMNS = 2000
-MOST_CELLS = 10_000_000
 """Of each run, ahead of the columns that both are shown in."""
 
 MAX_ONLY = 200
@@ -41,16 +46,19 @@ def compare(
     names = (run, other)
     read_steps_ahead(snapshot, names)
     # As fine as the log has them: they are brought to the same steps below.
-    sides = [
-        read_layers(snapshot, name, statistic, MOST_COLUMNS, first, last, MOST_CELLS)
-        for name in names
-    ]
+    sides = [read_layers(snapshot, name, statistic, MOST_COLUMNS, first, last) for name in names]
     rows, known, only = _rows(sides)
     log = _is_log(statistic)
-    most = max(1, min(columns, MAX_CELLS[form] // max(1, len(rows))))
+    most = columns_for(len(rows), columns, form)
     found = difference(sides[0].columns, sides[1].columns, rows, log=log, most=most)
-    order = found.order
-    parameters = [_parameter(found, row, known[row], sides[0]) for row in order.tolist()]
+    order = found.order[:MAX_ROWS]
+    layer_of = {
+        n: p.layer for n, p in zip(sides[0].run.names, sides[0].run.parameters, strict=True)
+    }
+    parameters = [
+        {"name": known[row], "layer": layer_of[known[row]], **_apart(found, row)}
+        for row in order.tolist()
+    ]
     return {
         "run": run,
         "with": other,
@@ -61,6 +69,7 @@ def compare(
         "scalars": _scalars(snapshot, names),
         "layers": _layers(parameters),
         "parameters": parameters,
+        "stored": len(rows),
         "only": {"run": only[0][:MAX_ONLY], "with": only[1][:MAX_ONLY]},
         "first_steps": found.first_steps,
         "steps": found.steps,
@@ -85,7 +94,8 @@ def _rows(sides: list[Layers]) -> tuple[list[tuple[int, int]], list[str], list[l
     return rows, known, only
 
 
-def _parameter(found: Difference, row: int, name: str, side: Layers) -> dict[str, Any]:
+def _apart(found: Difference, row: int) -> dict[str, Any]:
+    """How far two runs are apart in a parameter, and where they are farthest."""
     values = found.values[:, row]
     size = np.where(np.isnan(values), -1.0, np.abs(values))
     at = int(np.argmax(size)) if len(size) else -1
@@ -93,8 +103,6 @@ def _parameter(found: Difference, row: int, name: str, side: Layers) -> dict[str
     if at >= 0 and size[at] >= 0:
         far = {"step": int(found.steps[at]), "value": numbers(values[at : at + 1])[0]}
     return {
-        "name": name,
-        "layer": side.run.parameters[side.run.names.index(name)].layer,
         "median": float(found.median[row]),
         "apart": float(found.apart[row]),
         "farthest": far,

@@ -2,54 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from tbgrad.log.tags import MANIFEST, PARAMETERS, PLUGIN_NAME, STEPS
-from tbgrad.plugin.answer import described, listed, part_of
-from tbgrad.plugin.samples import UnknownNameError
+from tbgrad.plugin.answer import described, listed
 from tbgrad.plugin.source import Snapshot
-from tbgrad.plugin.stored_run import read_run
-from tbgrad.plugin.stored_steps import read_steps
-from tbgrad.reading import thinning
+from tbgrad.plugin.stored_layers import MAX_ROWS, NORMS, read_layers, statistics_of
 from tbgrad.reading.layer_history import MEASURES, LayerHistory, badness, change, history_of
 from tbgrad.reading.parameter_tree import Node, tree_of
 from tbgrad.reading.run import Run
-from tbgrad.reading.series import one_each
-
-MAX_CELLS = {"binary": 60_000, "json": 40_000}
-"""Of the map, by how it is written: less than 300 kB."""
-
-NORMS = ("norm", "norm_max")
-
-
-@dataclass(frozen=True)
-class Layers:
-    """A statistic of every parameter of a run in columns of steps: `values` [P, T]."""
-
-    run: Run
-    first_steps: NDArray[np.int64]
-    steps: NDArray[np.int64]
-    wall_times: NDArray[np.float64]
-    values: NDArray[np.float32]
-    nonfinite: NDArray[np.bool_]
-    stored: int
-    sampled: bool
-    problems: tuple[str, ...] = ()
-
-    @property
-    def columns(self) -> LayerHistory:
-        """The same as the reader of files has it, [T, P]."""
-        values, lost = self.values.T, self.nonfinite.T
-        if not len(values):
-            rows = values.shape[1]
-            newest, gone = np.zeros(rows, np.float32), np.zeros(rows, np.bool_)
-        else:
-            newest, gone = values[-1], lost[-1]
-        return LayerHistory(self.first_steps, self.steps, values, lost, newest, gone)
 
 
 def layers(
@@ -59,145 +22,57 @@ def layers(
     columns: int = 300,
     first: int | None = None,
     last: int | None = None,
+    row: int = 0,
     form: str = "json",
 ) -> dict[str, Any]:
-    """One statistic of every parameter over time, [P][T] in at most so many columns."""
-    found = read_layers(snapshot, run, statistic, columns, first, last, MAX_CELLS[form])
-    read = found.run
+    """One statistic of every parameter over time, [P][T] in at most so many columns.
+
+    Of very many parameters those from `row` on.
+    """
+    found = read_layers(snapshot, run, statistic, columns, first, last, form)
+    read, page = found.run, slice(row, row + MAX_ROWS)
+    names = read.names[page]
     return {
         "run": run,
         "statistic": statistic,
         "statistics": statistics_of(read),
-        "parameters": described(read.names, read.parameters),
+        "parameters": described(names, read.parameters[page]),
+        "row": row,
+        "rows": len(read.names),
         "first_steps": found.first_steps,
         "steps": found.steps,
         "wall_times": found.wall_times,
-        "values": found.values,
-        "nonfinite": np.argwhere(found.nonfinite).tolist(),
-        **_arranged(read, "norm" if statistic in NORMS else statistic, first, last),
-        "tree": [_node(node) for node in tree_of(read.names)],
+        "values": np.ascontiguousarray(found.values[page]),
+        "nonfinite": np.argwhere(found.nonfinite[page]).tolist(),
+        **_arranged(read, "norm" if statistic in NORMS else statistic, (first, last), page),
+        "tree": [_node(node) for node in tree_of(names)],
         "stored": found.stored,
         "sampled": found.sampled,
         "problems": listed(found.problems),
     }
 
 
-def statistics_of(run: Run) -> list[str]:
-    """What may be asked for: the logged statistics, and what is made of them."""
-    logged = run.manifest.statistics if run.manifest is not None else ()
-    return list(dict.fromkeys([*logged, *(MEASURES if logged else ())]))
-
-
-def read_layers(
-    snapshot: Snapshot,
-    run: str,
-    statistic: str,
-    columns: int,
-    first: int | None,
-    last: int | None,
-    cells: int,
-) -> Layers:
-    """The same as arrays.
-
-    Raises:
-        UnknownNameError: there is no such run, or it has no such statistic.
-    """
-    every = read_steps(snapshot, run, first, last) if statistic in NORMS else None
-    if every is not None and STEPS in every:
-        return _peaks(every, min(columns, _columns(every, cells)), first, last)
-    stored = read_run(snapshot, run, (MANIFEST, PARAMETERS))
-    read = stored.run
-    if read.manifest and statistic not in statistics_of(read):
-        known = ", ".join(statistics_of(read)) or "none at all"
-        raise UnknownNameError(f"run {run!r} has no statistic {statistic[:80]!r}; it has {known}")
-    packed = read.get(PARAMETERS)
-    inside = part_of(packed.steps, first, last) if packed else slice(0, 0)
-    values, bad = _values(read, statistic)
-    values, bad = values[inside], bad[inside]
-    steps = packed.steps[inside] if packed else np.zeros(0, np.int64)
-    wall_times = packed.wall_times[inside] if packed else np.zeros(0)
-    starts = thinning.buckets(len(steps), min(columns, _columns(read, cells)))
-    ends = np.append(starts[1:], len(steps))[: len(starts)] - 1
-    return Layers(
-        read,
-        steps[starts],
-        steps[ends],
-        wall_times[ends],
-        thinning.largest(values, starts).T,
-        (thinning.largest(bad, starts) > 0).T,
-        len(steps),
-        snapshot.source.sampled(PLUGIN_NAME, stored.stored.get(PARAMETERS, 0)),
-        stored.problems,
-    )
-
-
-def _values(run: Run, statistic: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """A statistic, or what is made of some, [T, P], and how many values were not finite."""
-    logged = run.manifest.statistics if run.manifest is not None else ()
-    bad = run.statistic("nonfinite")
-    if statistic in logged or statistic not in MEASURES or not len(bad):
-        return run.statistic(statistic) if len(bad) else bad, bad
-    history = history_of(run, MEASURES[statistic])
-    assert history is not None
-    return history.values, history.nonfinite.astype(np.float32)
-
-
-def _columns(run: Run, cells: int) -> int:
-    """As many as a map of so many cells may have."""
-    return max(1, cells // max(1, len(run.names)))
-
-
-def _peaks(every: Run, columns: int, first: int | None, last: int | None) -> Layers:
-    """The largest norm of every parameter in equal stretches of all steps."""
-    series = every[STEPS]
-    whole = series.buckets or one_each(series)
-    there = slice(
-        0 if first is None else int(np.searchsorted(whole.last_steps, first)),
-        None if last is None else int(np.searchsorted(whole.first_steps, last, side="right")),
-    )
-    firsts, lasts = whole.first_steps[there], whole.last_steps[there]
-    peaks, wall_times = whole.maximum[there], whole.wall_times[there]
-    if not len(firsts):
-        nothing = np.zeros(0, np.int64)
-        none = np.zeros((len(every.names), 0), np.float32)
-        return Layers(
-            every, nothing, nothing, np.zeros(0), none, none > 0, series.total, sampled=False
-        )
-    start, width, lows, highs = thinning.columns(firsts, lasts, columns)
-    values = thinning.over(peaks, lows, highs)
-    begins = start + width * np.arange(len(lows))
-    newest = np.maximum(highs - 1, 0)
-    return Layers(
-        every,
-        begins,
-        np.minimum(begins + width - 1, lasts[-1]),
-        wall_times[newest],
-        values.T,
-        np.isinf(values).T,
-        series.total,
-        sampled=False,
-    )
-
-
 # ------------------------------------------------------------------------ how rows are arranged
 
 
-def _arranged(run: Run, measured: str, first: int | None, last: int | None) -> dict[str, Any]:
-    """How bad values are by the table that all faces have, and the rows in two orders."""
+def _arranged(
+    run: Run, measured: str, between: tuple[int | None, int | None], page: slice
+) -> dict[str, Any]:
+    """How bad values are by the table that all faces have, and the rows of a page in two orders."""
     measure = MEASURES.get(measured)
     if measure is None:
         return {"measure": None, "worst": [], "change": []}
     told = {"measure": asdict(measure), "worst": [], "change": []}
     history = history_of(run, measure)
-    history = None if history is None else _between(history, first, last)
+    history = None if history is None else _between(history, *between)
     if history is None or not len(history.steps):
         return told
     bad = badness(history.newest, measure, history.lost)
     far = change(history, measure)
     return {
         **told,
-        "worst": np.argsort(-bad, kind="stable").tolist(),
-        "change": np.argsort(-far, kind="stable").tolist(),
+        "worst": np.argsort(-bad[page], kind="stable").tolist(),
+        "change": np.argsort(-far[page], kind="stable").tolist(),
     }
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from tbgrad.diagnosis import standing
 from tbgrad.diagnosis.overview import Overview, short_names, worst_first
 from tbgrad.diagnosis.verdict import verdict_of
@@ -74,12 +76,12 @@ def _told(row: Overview) -> dict[str, Any]:
         "steps": row.steps,
         "seconds_left": row.seconds_left,
         "pace": row.pace,
-        "loss": row.loss,
-        "val_loss": row.validation_loss,
-        "trend": numbers(row.losses),
-        "norm": row.norm,
+        "loss": _short(row.loss),
+        "val_loss": _short(row.validation_loss),
+        "trend": numbers(row.losses.astype(np.float32)),
+        "norm": _short(row.norm),
         "norm_course": row.norm_course,
-        "update_ratio": row.update_ratio,
+        "update_ratio": _short(row.update_ratio),
         "stability": row.stability,
         "standing": "" if math.isnan(row.stability) else standing(row.stability),
         "stability_age": row.stability_age,
@@ -90,6 +92,11 @@ def _told(row: Overview) -> dict[str, Any]:
         "headline": row.story.headline if row.severity and row.story is not None else "",
         "last_sign": row.last_sign,
     }
+
+
+def _short(value: float) -> float:
+    """In the digits that float32 has, as scalars of the format are."""
+    return float(str(np.float32(value)))
 
 
 def _state(stands: Condition) -> dict[str, Any]:

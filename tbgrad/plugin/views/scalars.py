@@ -27,7 +27,8 @@ MAX_TAGS = 100
 MAX_CURVES = 500
 
 ALL_POINTS = 30_000
-"""Of all curves together: less than 300 kB."""
+TIMED_POINTS = 18_000
+"""Of all curves together, without and with wall times: less than 300 kB."""
 
 EVERY_STEP_RUNS = 8
 """Of more runs the logged steps are shown: all steps of all parameters would have to be read."""
@@ -59,7 +60,8 @@ def scalars(
         for tag in tags
         if tag in samples or tag in every.get(name, {})
     ]
-    points = min(MAX_POINTS, ALL_POINTS // max(1, len(curves)))
+    room = TIMED_POINTS if times == "1" else ALL_POINTS
+    points = min(MAX_POINTS, room // max(1, len(curves)))
     series = []
     for name, tag, samples, of_every_step in curves:
         one = _series(samples)

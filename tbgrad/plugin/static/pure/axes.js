@@ -1,6 +1,6 @@
 /** Which axis shows numbers best, and where its ticks are. */
 
-import { number, powerOfTen } from "../format.js";
+import { count, number, powerOfTen } from "../format.js";
 
 /** Values that are so many times apart are seen best on a logarithmic axis, as in the terminal. */
 const FAR = 20;
@@ -134,7 +134,7 @@ export function plainTicks(low, high, most, whole = false) {
 /** A step as it stands below an axis: "1,200", from a million on "1.2M". */
 export function stepLabel(step) {
   if (Math.abs(step) >= 1e6) return `${Number((step / 1e6).toFixed(3))}M`;
-  return step.toLocaleString("en-US");
+  return count(step);
 }
 
 /** Fewer values than this have no outliers. */

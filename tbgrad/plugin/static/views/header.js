@@ -10,8 +10,8 @@ import { tally } from "../severity.js";
 import { VIEWS } from "../views.js";
 
 const SAMPLED =
-  "This run is long: TensorBoard keeps a random part of its records, so a single peak may be missing. " +
-  "To keep more, start it with --samples_per_plugin scalars=50000,tbgrad=20000";
+  "This run is long: TensorBoard keeps a random part of its records, so that what happened between them may be missing; " +
+  "what is logged of every step is whole. --samples_per_plugin keeps more of them, and takes memory for it.";
 
 /** Two clocks may differ by as much and nothing is said of it. */
 const AHEAD_SECONDS = 60;

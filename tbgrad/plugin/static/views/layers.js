@@ -61,7 +61,8 @@ export class LayersView {
     fill(this.select, options, data.statistic);
     fill(this.order, ORDERS.map((value) => ({ value, label: value })), state.order);
     if (document.activeElement !== this.find) this.find.value = state.find;
-    this.hint.textContent = clean(statistic(data.statistic).meaning);
+    const left = (data.rows ?? this.names.length) - this.names.length;
+    this.hint.textContent = clean(statistic(data.statistic).meaning) + (left > 0 ? `; the first ${count(this.names.length)} of ${count(data.rows)} parameters` : "");
     if (data.parameters.length === 0) return this.heat.say("This model has no trainable parameters.");
     if (data.steps.length === 0) return this.heat.say("No statistics of the parameters yet.");
     if (this.missing) return this.heat.say(`“${clean(statistic(data.statistic).label)}” was not computed in this run.`);

@@ -35,6 +35,8 @@ export class ScalarsView {
     );
     this.list = element("div", { class: "groups" });
     this.box = element("section", { id: "scalars", "aria-label": "Scalars" }, bar, this.list);
+    /** The tags of runs. @type {Map<string, string[]>} */
+    this.learnt = new Map();
     /** @type {Map<string, any>} */
     this.cards = new Map();
     /** Tags whose cards are in sight. @type {Set<string>} */
@@ -53,16 +55,21 @@ export class ScalarsView {
   }
 
   wants(app) {
-    const { state, status } = app;
-    const all = inOrder(status.scalar_tags);
+    const { state } = app;
+    const runs = this.runs(app);
+    this.learnt.set(app.run, app.status.scalar_tags);
+    const others = runs.filter((name) => name !== app.run);
+    const all = inOrder([...new Set(runs.flatMap((name) => this.learnt.get(name) ?? []))]);
     const hidden = new Set(all.flatMap((tag) => (COMPANIONS[tag] === "val_loss" && all.includes("val_loss") ? ["val_loss"] : [])));
     this.tags = all.filter((tag) => !hidden.has(tag) && hasWords(`${tag} ${scalar(tag).label}`, state.tags));
     this.arrange(grouped(this.tags, state.pins), state);
-    const runs = this.runs(app);
     const shown = this.tags.filter((tag) => this.seen.has(tag));
     const asked = [...shown, ...(shown.includes("loss") && hidden.has("val_loss") ? ["val_loss"] : [])].sort();
     const pages = Array.from({ length: Math.ceil(asked.length / PAGE) }, (_, i) => asked.slice(i * PAGE, (i + 1) * PAGE));
-    return Object.fromEntries(pages.map((tags, i) => [`page${i}`, app.ask.scalarsOf(runs, tags)]));
+    return Object.fromEntries([
+      ...pages.map((tags, i) => [`page${i}`, app.ask.scalarsOf(runs, tags)]),
+      ...others.map((name) => [`tags of ${name}`, app.ask.tagsOf(name)]),
+    ]);
   }
 
   variant(app) {
@@ -128,7 +135,11 @@ export class ScalarsView {
     const many = runs.length > 1;
     const c = colors();
     explain(this.legend, many ? runs.map((run) => ({ label: clean(run), color: colorOf(run) })) : []);
-    const series = Object.values(pages).flatMap(({ series: list }) => list);
+    const before = this.tags.length;
+    for (const { run, scalar_tags: tags } of Object.values(pages)) if (tags) this.learnt.set(run, tags);
+    this.wants(app);
+    if (this.tags.length > before) setTimeout(() => app.change({}), 0); // tags that only other runs have
+    const series = Object.values(pages).flatMap(({ series: list }) => list ?? []);
     app.timeline.learn(series);
     for (const tag of this.seen) {
       const card = this.cards.get(tag);
