@@ -43,7 +43,7 @@ def main() -> None:
             tab = open_tab(browser, server.url, size=(1280, 1000))
             choose_run(tab, "seed0")
             tab.wait(
-                "document.querySelectorAll('#landscape > header > .controls > select option').length > 2"
+                "document.querySelectorAll('#landscape select option').length > 2"
             )
             chooser, drawing = "#landscape > header > .controls > select", "#landscape select"
             tab.frame.select_option(chooser, label="plane of the path")

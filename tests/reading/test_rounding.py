@@ -43,10 +43,15 @@ def parameter(path):
 @pytest.fixture(scope="module", params=[True, False], ids=["every step", "logged steps"])
 def run(request, tmp_path_factory):
     directory = tmp_path_factory.mktemp("runs")
+    write(directory, every_step=request.param)
+    return read(directory)["."]
+
+
+def write(directory, *, every_step):
     known = Manifest(tuple(parameter(path) for path in NORMS), first_step=1)
     rng = np.random.default_rng(0)
     norms = np.array(list(NORMS.values())) * rng.uniform(0.5, 1, (STEPS, len(NORMS)))
-    if request.param:
+    if every_step:
         scalars = dict.fromkeys((LOSS, LEARNING_RATE, GRADIENT_NORM), np.ones(STEPS, np.float32))
         with StepWriter(directory, manifest=known) as writer:
             writer.write(Steps(1, scalars, norms.astype(np.float32)))
@@ -57,7 +62,6 @@ def run(request, tmp_path_factory):
                 table = np.full((len(NORMS), len(STATISTICS)), np.nan, np.float32)
                 table[:, STATISTICS.index("norm")] = table[:, STATISTICS.index("abs_max")] = row
                 file.add(step, [encode.parameters(table), encode.scalar(GRADIENT_NORM, 1.0)])
-    return read(directory)["."]
 
 
 def test_it_is_the_bias_of_the_keys_alone(run):
