@@ -42,9 +42,7 @@ def main() -> None:
         with tensorboard(trajectories, Path(scratch)) as server, chromium() as browser:
             tab = open_tab(browser, server.url, size=(1280, 1000))
             choose_run(tab, "seed0")
-            tab.wait(
-                "document.querySelectorAll('#landscape select option').length > 2"
-            )
+            tab.wait("document.querySelectorAll('#landscape select option').length > 2")
             chooser, drawing = "#landscape > header > .controls > select", "#landscape select"
             tab.frame.select_option(chooser, label="plane of the path")
             tab.frame.locator(drawing).filter(has_text="surface").first.select_option("surface")
