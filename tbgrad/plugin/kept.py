@@ -45,17 +45,23 @@ class Kept:
                     self._entries.move_to_end(key)
                     found: Made = self._entries[key][1]
                     return found
-            made = make()
-            size = size_of(made)
-            with self._lock:
-                self._gates.pop(key, None)
-                self._forget(key)
-                if size <= self.room:
-                    self._entries[key] = revision, made, size
-                    self.bytes += size
-                while self.bytes > self.room:
-                    self._forget(next(iter(self._entries)))
+            try:
+                made = make()
+                self._keep(key, revision, made)
+            finally:
+                with self._lock:
+                    self._gates.pop(key, None)
         return made
+
+    def _keep(self, key: tuple[Any, ...], revision: str, made: object) -> None:
+        size = size_of(made)
+        with self._lock:
+            self._forget(key)
+            if size <= self.room:
+                self._entries[key] = revision, made, size
+                self.bytes += size
+            while self.bytes > self.room:
+                self._forget(next(iter(self._entries)))
 
     def has(self, key: tuple[Any, ...], revision: str) -> bool:
         """Whether there is a value for this key at this revision."""

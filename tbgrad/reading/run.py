@@ -147,7 +147,7 @@ class Run(Mapping[str, Series]):
 
     @property
     def alerts(self) -> tuple[Alert, ...]:
-        """Every alert once, in its final state: each fault before what followed, open ones first.
+        """Every alert once, in its final state, by its cause: each fault before what followed.
 
         As `tbgrad report --json` and both faces tell them: those in the log, and what the rules
         find in it that its writer did not watch. They are found anew at each call.

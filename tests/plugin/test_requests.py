@@ -17,10 +17,10 @@ from tests.plugin.conftest import Api, python_provider
 
 GOOD = {
     "run": "good", "parameter": "dense_1/kernel", "with": logs.ALERTS, "name": "x",
-    "statistic": "norm", "columns": "7", "from": "10", "to": "900", "format": "json",
+    "statistic": "norm", "columns": "7", "row": "1", "from": "10", "to": "900", "format": "json",
     "times": "1", "tag": "loss", "most": "3", "point": "1", "layer": "dense_1", "filter": "good",
 }  # fmt: skip
-NUMBERS = ("columns", "most", "point", "from", "to")
+NUMBERS = ("columns", "row", "most", "point", "from", "to")
 CHOICES = ("format", "times")
 SEVERAL = ("tag", "with", "run")
 BAD: dict[str, Any] = {
