@@ -7,6 +7,7 @@ and how many parameters they have. So as TensorBoard starts, the log is looked a
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -64,8 +65,13 @@ LEAST = {
 MEMORY = 144 * 2**20
 """Bytes that all series together may take in the server."""
 
-SHARES = (1.0, 0.7, 0.5, 0.35, 0.25, 0.18, 0.12, 0.09, 0.06, 0.0)
-"""Of `SAMPLES`, the largest first."""
+LARGE = (PLUGIN_NAME, HISTOGRAM_PLUGIN_NAME)
+
+SHARES = (
+    (1.0, 1.0), (0.7, 1.0), (0.5, 1.0), (0.35, 1.0), (0.25, 1.0), (0.18, 0.7), (0.12, 0.5),
+    (0.09, 0.35), (0.06, 0.25), (0.0, 0.0),
+)  # fmt: skip
+"""Of `SAMPLES`, the largest first: of what is `LARGE`, then of the others."""
 
 SCALAR_BYTES = 32 * 10
 """Of a logged step: ten scalars."""
@@ -73,8 +79,12 @@ SCALAR_BYTES = 32 * 10
 FULL_LEVELS = 3
 """So many of the coarser levels fill what is kept of them, in a run of 50,000 steps."""
 
-GROWTH = 3
-"""A log may become so many times as long while TensorBoard runs."""
+EXPECTED_RUNS = 8
+EXPECTED_PARAMETERS = 200
+"""Fewer runs may become as many while TensorBoard runs; of an empty log nothing else is known."""
+
+OVER_SECONDS = 3600.0
+"""A run that was not written to for so long does not grow: its files tell how large it is."""
 
 LOOKING_SECONDS = 1.0
 """After so long the log is judged by what was seen of it."""
@@ -88,9 +98,9 @@ BYTES_AHEAD = 2**20
 
 
 class _Run(NamedTuple):
-    """The size of its event files, and what it describes; None where it is not ours."""
+    """How many bytes it has at most, and what it describes; None where it is not ours."""
 
-    bytes: int
+    bytes: float
     manifest: Manifest | None
 
 
@@ -102,8 +112,10 @@ def samples_for(logdir: str) -> dict[str, int]:
     """
     runs = list(_runs(logdir)) if logdir and "://" not in logdir else []
     limits = dict(SAMPLES)
-    for share in SHARES:
-        limits |= {p: max(least, int(share * SAMPLES[p])) for p, least in LEAST.items()}
+    for large, rest in SHARES:
+        for plugin, least in LEAST.items():
+            share = large if plugin in LARGE else rest
+            limits[plugin] = max(least, int(share * SAMPLES[plugin]))
         if _taken(runs, limits) <= MEMORY:
             break
     return limits
@@ -111,10 +123,9 @@ def samples_for(logdir: str) -> dict[str, int]:
 
 def _taken(runs: list[_Run], limits: dict[str, int]) -> float:
     """About how many bytes the series of these runs take."""
-    known = [run for run in runs if run.manifest is not None]
-    looked_into = min(len(runs), LOOKED_INTO)
-    each = [min(_most(run.manifest, limits), GROWTH * run.bytes) for run in known if run.manifest]
-    return sum(each) * len(runs) / max(1, looked_into)
+    looked_into = runs[:LOOKED_INTO] or [_Run(math.inf, Manifest.nameless(EXPECTED_PARAMETERS))]
+    each = [min(_most(run.manifest, limits), run.bytes) for run in looked_into if run.manifest]
+    return sum(each) / len(looked_into) * max(len(runs), EXPECTED_RUNS)
 
 
 def _most(manifest: Manifest, limits: dict[str, int]) -> int:
@@ -131,12 +142,14 @@ def _runs(logdir: str) -> Iterator[_Run]:
     """The runs below a directory, as many as are seen in time."""
     deadline = time.monotonic() + LOOKING_SECONDS
     count = 0
-    for directory, _, names in os.walk(logdir):
+    for directory, _, names in os.walk(Path(logdir).expanduser()):
         files = sorted(Path(directory, name) for name in names if is_event_file(name))
         if files:
             count += 1
             try:
-                size = sum(file.stat().st_size for file in files)
+                told = [file.stat() for file in files]
+                over = time.time() - max(one.st_mtime for one in told) > OVER_SECONDS
+                size = sum(one.st_size for one in told) if over else math.inf
                 yield _Run(size, _manifest(files[0]) if count <= LOOKED_INTO else None)
             except OSError:
                 continue  # TensorBoard itself will say what is wrong with it

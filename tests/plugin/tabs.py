@@ -54,6 +54,7 @@ def choose_run(tab: Tab, name: str) -> None:
         "name => [...document.querySelectorAll('#run option')].some((o) => o.value === name)", name
     )
     tab.frame.select_option("#run", name)
+    tab.wait("document.querySelector('#parameter')")  # the panels are there
 
 
 def live_values(step: int, rows: int) -> list[Any]:

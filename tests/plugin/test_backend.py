@@ -174,7 +174,8 @@ def test_alerts_are_told_once_in_their_newest_state_by_their_causes(api: Api) ->
     assert not answer["sampled"]
     assert answer["rules"] == list(RULE_NAMES)
     _, warning, error = answer["alerts"]
-    assert error == to_jsonable(asdict(logs.alert("nonfinite", "error", 300, last=320)))
+    told = to_jsonable(asdict(logs.alert("nonfinite", "error", 300, last=320)))
+    assert error == {**told, "shows": "loss"}
     assert warning["last_step"] == 700
     assert warning["causes"] == ["the first cause", "the second cause"]
     told = [alert for story in answer["stories"] for alert in story["alerts"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -125,17 +126,20 @@ def test_while_somebody_asks_listings_are_made_ahead(monkeypatch: pytest.MonkeyP
 def test_as_much_is_kept_as_memory_allows_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert samples_for(str(tmp_path)) == samples_for("") == samples_for("gs://a/b") == SAMPLES
-    for i in range(3):
-        write_run(tmp_path / f"run{i}", steps=2000)
-    assert samples_for(str(tmp_path)) == SAMPLES
+    unknown = samples_for(str(tmp_path))
+    assert unknown == samples_for("") == samples_for("gs://a/b")
+    assert LEAST["tbgrad"] < unknown["tbgrad"] < SAMPLES["tbgrad"]
+    for i in range(9):
+        write_run(tmp_path / f"run{i}", steps=200)
+    assert samples_for(str(tmp_path)) == SAMPLES  # of these models it takes little
     size = sum(file.stat().st_size for file in tmp_path.rglob("*tfevents*"))
-    monkeypatch.setattr(sampling, "MEMORY", sampling.GROWTH * size)
-    assert samples_for(str(tmp_path)) == SAMPLES  # the log itself is no larger
-    monkeypatch.setattr(sampling, "MEMORY", size // 4)
+    monkeypatch.setattr(sampling, "MEMORY", 2 * size)
     some = samples_for(str(tmp_path))
     assert all(LEAST.get(name, 0) <= some[name] <= SAMPLES[name] for name in SAMPLES)
     assert some["tbgrad"] < SAMPLES["tbgrad"]
+    for file in tmp_path.rglob("*tfevents*"):
+        os.utime(file, (0, 0))
+    assert samples_for(str(tmp_path)) == SAMPLES  # they are over, and no larger than their files
     monkeypatch.setattr(sampling, "MEMORY", 1)
     assert samples_for(str(tmp_path)) == {**SAMPLES, **LEAST}
 

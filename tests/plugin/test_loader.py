@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tbgrad.plugin import Loader
+from tbgrad.plugin.sampling import samples_for
 from tbgrad.plugin.source import LogSource
 
 
@@ -12,9 +13,7 @@ def test_the_loader_raises_how_much_is_kept_but_not_over_the_user() -> None:
 
     Loader().fix_flags(Flags)
     assert Flags.samples_per_plugin == {
-        "tbgrad": 50, "images": 3, "tbgrad_histograms": 200, "tbgrad_alerts": 0,
-        "scalars": 5000, "tbgrad_steps": 16, "tbgrad_step_levels": 300,
-        "tbgrad_state": 20, "tbgrad_trajectory": 128,
+        **samples_for(""), "tbgrad": 50, "images": 3,
     }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ import tbgrad
 from tbgrad.commands.main import main
 from tbgrad.diagnosis.overview import overview_of, short_names, worst_first
 from tbgrad.diagnosis.replay import judge
+from tbgrad.diagnosis.rules import SHOWS
 from tbgrad.diagnosis.verdict import verdict_of
 from tbgrad.log import encode
 from tbgrad.log.state import FAILED, FINISHED, RunState
@@ -161,6 +162,8 @@ def test_numbers_are_those_of_the_report(
         if report["story"] is not None and row["severity"]:
             assert row["headline"] == report["story"]["headline"]
         alerts = api.get("alerts", run=row["name"])["alerts"]
+        shows = {alert["rule"]: alert.pop("shows") for alert in alerts}
+        assert shows == {rule: SHOWS.get(rule, "") for rule in shows}
         assert alerts == report["alerts"]
         series = api.get("scalars", run=row["name"], tag=list(report["scalars"])[:100])["series"]
         for one in series:

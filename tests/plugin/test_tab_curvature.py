@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ def write_adaptive(directory: Path, stability: float) -> None:
 
 def write_dead(directory: Path) -> None:
     """A network that died at step 20, soon after its only estimates; a constant rate and trace."""
-    described = manifest(2)
+    described = replace(manifest(2), cadences={"every": 2, "curvature_every": 6})
     with EventFileWriter(directory, start_step=0) as writer:
         writer.add(0, [encode.manifest(described)])
         for step in range(1, 401, 2):
@@ -109,8 +109,10 @@ def test_what_the_tab_says_of_eigenvalues(browser: Any, tmp_path: Path) -> None:
         tab.wait("document.querySelector('#summary dl').innerText.includes('stale')")
         assert "λ/limit 0.40, stale: 388 steps ago" in " ".join(tab.text("#summary dl").split())
         assert "stable" not in tab.text("#summary dl")
-        tab.wait("document.querySelector('#parameter .legend').innerText.includes('exactly 0')")
-        assert "exactly 0 (190)" in tab.text("#parameter .legend")
+        tab.wait(
+            "document.querySelector('#parameter .title-row .legend').innerText.includes('exactly 0')"
+        )
+        assert "exactly 0 (190)" in tab.text("#parameter .title-row .legend")
         marks = "document.querySelector('#parameter .zeros').getAttribute('d').split('M').length"
         assert tab.frame.evaluate(marks) == 191
         tab.frame.select_option("#scalar select", "learning_rate")

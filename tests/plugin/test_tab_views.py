@@ -45,8 +45,9 @@ def test_the_overview_lists_all_runs_the_worst_first(server: TensorBoard, browse
     assert known == sorted(known)
     tab.frame.click(f"#overview tr[data-run={logs.ALERTS}] td:last-child")
     tab.wait("name => document.querySelector('#run').value === name", logs.ALERTS)
-    tab.wait("document.querySelector('#overview .focus').innerText.includes('Change first')")
-    assert "edge of stability → no gradient @40" in tab.text("#overview .focus")
+    effects = "edge of stability → no gradient @40"
+    tab.wait("told => document.querySelector('#overview .focus').innerText.includes(told)", effects)
+    assert "Change first: what to do" in tab.text("#overview .focus")
     tab.page.keyboard.press("/")
     tab.page.keyboard.type("good|plain")
     tab.wait(f"{ROWS}.length === 2")

@@ -5,14 +5,14 @@ import { Chosen } from "./chosen.js";
 import { element } from "./dom.js";
 import * as host from "./host.js";
 import * as model from "./model.js";
+import { Painter } from "./painter.js";
 import { fromHash, initial, toHash } from "./pure/address.js";
-import { Clock } from "./pure/clock.js";
-import { panelsOf } from "./panels.js";
 import { learnColors } from "./runcolors.js";
-import { Store } from "./store.js";
 import { themeName } from "./theme.js";
 import { Timeline } from "./timeline.js";
+import { noRuns } from "./views/empty.js";
 import { Header } from "./views/header.js";
+import { OverviewView } from "./views/overview.js";
 import { Strip } from "./strip.js";
 import { viewOf, VIEWS } from "./views.js";
 
@@ -23,7 +23,7 @@ export class App {
   /** @param {any} overview of all runs, as /overview answers without one */
   constructor(overview) {
     this.state = { ...initial(), ...fromHash(host.hash()) };
-    this.store = new Store();
+    this.painter = new Painter(this);
     this.ask = new Ask(this);
     this.chosen = new Chosen(this);
     this.change = this.change.bind(this);
@@ -39,15 +39,16 @@ export class App {
     this.parameter = null;
     this.mainTags = ["loss"];
     this.watched = false;
-    /** What could not be read, by the answers that say so. @type {Map<string, string[]>} */
-    this.problems = new Map();
     /** Rows of all runs, and the verdict of the one in front. @type {any} */
     this.runs = { ...overview, stamp: 0 };
     this.overviewRevision = "";
     this.coloured = overview.stored;
     this.header = new Header(this);
     this.strip = new Strip(this);
-    this.panels = panelsOf(this);
+    /** @type {Record<string, any>} */
+    this.panels = { overview: new OverviewView(this), nothing: { box: noRuns(), draw() {} } };
+    /** @type {Promise<void> | null} */
+    this.loading = null;
     this.board = element("main", { id: "board" }, ...Object.values(this.panels).map(({ box }) => box));
     document.body.append(this.header.box, this.strip.box, this.board);
     this.busy = null;
@@ -74,10 +75,21 @@ export class App {
     return known ? this.guard(() => this.redo()) : this.refresh();
   }
 
-  redo() {
+  async redo() {
     this.header.draw(this);
-    this.show();
-    return this.fill();
+    await this.show();
+    return this.painter.fill();
+  }
+
+  /** Brings the panels of the other views, for which the overview does not wait. */
+  load() {
+    this.loading ??= import("./panels.js").then(({ panelsOf }) => {
+      const more = panelsOf(this);
+      Object.assign(this.panels, more);
+      this.board.append(...Object.values(more).map(({ box }) => box));
+      this.apply();
+    });
+    return this.loading;
   }
 
   /** Another axis of a chart than it would choose, or that again. @param {string} id */
@@ -159,15 +171,16 @@ export class App {
     }
     const stale = this.run === null || this.status.overview !== this.overviewRevision || this.run !== before || !this.runs.complete || !this.runs.verdict;
     this.header.draw(this);
-    this.show();
+    await this.show();
     // What is drawn of the run itself does not wait for the table of all runs.
     const read = stale ? this.readRuns().then(() => this.header.draw(this)) : undefined;
     if (this.run === null) return read;
     const there = this.status.scalar_tags;
     this.mainTags = MAIN.filter((tag) => there.includes(tag));
     if (this.mainTags.length === 0) this.mainTags = there.slice(0, 1);
-    await Promise.all([read, this.fill()]);
-    return stale && this.shown.includes("overview") ? this.fill() : undefined;
+    await Promise.all([read, this.painter.fill()]);
+    this.load();
+    return stale && this.shown.includes("overview") ? this.painter.fill() : undefined;
   }
 
   async readRuns() {
@@ -193,100 +206,12 @@ export class App {
   }
 
   /** Brings the panels of the view to the front. */
-  show() {
+  async show() {
+    if (this.shown.some((name) => !this.panels[name])) await this.load();
     const { shown } = this;
     this.board.dataset.view = this.run === null ? "nothing" : this.status?.gradients || !this.view.plain ? this.view.name : "plain";
     for (const [name, { box, absent = false }] of Object.entries(this.panels)) box.hidden = !shown.includes(name) || absent;
     this.strip.box.hidden = this.run === null || (this.view.name === "compare");
-  }
-
-  /** Fetches what the panels need and draws each as soon as it has it. */
-  async fill() {
-    const { run, ask, panels, shown } = this;
-    const place = () => JSON.stringify([this.run, this.view.name, this.state]);
-    const here = place();
-    const ensure = ({ key, revision, request }) => this.store.ensure(key, revision, request);
-    this.askAhead(ensure);
-    const main = this.mainTags.length ? await ensure(ask.main()) : { data: { series: [] } };
-    if (run !== this.run) return;
-    this.measure(main.data.series);
-    if (this.state.alert !== null) this.alerts = (await ensure(ask.alerts())).data;
-    const pending = [this.drawStrip(main, ensure)];
-    if (shown.some((name) => panels[name].needsParameter)) {
-      const { data } = await ensure(ask.layers());
-      if (run !== this.run) return;
-      const names = data.parameters.map(({ name }) => name);
-      this.parameter = names.includes(this.state.parameter) ? this.state.parameter : names[0] ?? null;
-      this.widen([data.first_steps[0], data.steps.at(-1)]);
-    }
-    for (const name of shown) pending.push(this.drawPanel(panels[name], ensure, here, place));
-    await Promise.all(pending);
-    if (run === this.run) this.header.drawNotes(this.notes, this.alerts, [...this.problems.values()].flat(), this.sampled);
-    if (this.widened) {
-      this.widened = false;
-      this.timeline.redraw();
-    }
-  }
-
-  /** Asks for all that the panels need at once; they take it one after another. */
-  askAhead(ensure) {
-    const ahead = (question) => void ensure(question).catch(() => undefined); // told where it is waited for
-    const seen = this.shown.map((name) => this.panels[name]);
-    if (this.mainTags.length) ahead(this.ask.main());
-    if (seen.some(({ needsParameter }) => needsParameter)) ahead(this.ask.layers());
-    for (const panel of seen) if (!panel.needsParameter) Object.values(panel.wants?.(this) ?? {}).forEach(ahead);
-  }
-
-  async drawPanel(panel, ensure, here, place) {
-    const wants = Object.entries(panel.wants?.(this) ?? {});
-    const found = await Promise.all(wants.map(([, question]) => ensure(question)));
-    if (here !== place()) return void (this.again = true);
-    const got = Object.fromEntries(wants.map(([name], i) => [name, found[i].data]));
-    for (const [name, { problems }] of Object.entries(got)) if (problems) this.problems.set(name, problems);
-    for (const { estimates } of [got.curvature ?? {}]) if (estimates?.length) this.widen([estimates[0].step, estimates.at(-1).step]);
-    const key = JSON.stringify([found.map(({ stamp }) => stamp), wants.map(([, question]) => question.key), panel.variant?.(this), themeName()]);
-    if (panel.drawnAs === key) return undefined;
-    panel.drawnAs = key;
-    panel.draw(this, got);
-    return undefined;
-  }
-
-  async drawStrip(main, ensure) {
-    const alerts = this.view.ofRun || this.view.name === "overview" ? await ensure(this.ask.alerts()) : { data: { alerts: [], problems: [], not_judged: [], stories: [], rules: [] }, stamp: 0 };
-    this.header.drawAlerts(alerts.data);
-    this.problems.set("alerts", alerts.data.problems);
-    this.alerts = alerts.data;
-    const { bands } = this.chosen;
-    if (JSON.stringify(bands) !== JSON.stringify(this.timeline.bands)) {
-      this.timeline.bands = bands;
-      this.timeline.redraw();
-    }
-    this.strip.draw(main.data.series[0], alerts.data.alerts);
-    const findings = this.revisions.landscape ? (await ensure(this.ask.findings())).data : { findings: [], trajectories: "" };
-    this.header.drawFindings(findings.findings.length + (findings.trajectories ? 1 : 0));
-    this.notes = (await ensure(this.ask.notes())).data;
-    this.sampled = alerts.data.sampled || main.data.series.some(({ sampled }) => sampled);
-  }
-
-  /** Tells the charts which steps the run has. */
-  measure(series) {
-    const steps = series.flatMap((one) => (one.steps.length ? [one.steps[0], one.steps.at(-1)] : []));
-    if (this.status.last_step !== null) steps.push(this.status.last_step);
-    const known = this.measured === this.run ? this.timeline.extent : [];
-    if (this.measured !== this.run) this.problems.clear();
-    this.measured = this.run;
-    this.widen(steps.length ? [...steps, ...known] : [0, 1], true);
-    const timed = series.find(({ wall_times: times }) => times?.length);
-    if (!timed || timed === this.timed) return;
-    this.timed = timed;
-    this.timeline.clock = new Clock(timed.steps, timed.wall_times);
-    if (this.state.axis !== "step") this.timeline.redraw();
-  }
-
-  widen(steps, anew = false) {
-    if (!this.timeline.widen(steps, anew)) return;
-    this.widened = true;
-    this.strip.moved();
   }
 
   /** Draws everything anew, in the colours of another theme. */

@@ -27,7 +27,7 @@ export class Chosen {
     if (app.state.alert === keyOf(alert)) return app.change({ alert: null, range: null });
     const [first, last] = app.timeline.extent;
     const room = Math.max(0.25 * (alert.last_step - alert.first_step), 0.03 * (last - first), 2);
-    const names = app.panels.layers.names ?? [];
+    const names = app.panels.layers?.names ?? [];
     const parameter = alert.parameters.find((name) => names.includes(name));
     const shows = alert.shows ?? "";
     /** @type {any} */

@@ -33,7 +33,7 @@ export const KEYS = [
   { keys: ["v"], shown: "v", words: "next statistic of the layers", act: (app) => statistic(app, 1) },
   { keys: ["V"], shown: "V", words: "the one before", act: (app) => statistic(app, -1) },
   { keys: ["s"], shown: "s", words: "sort layers or runs", act: (app) => app.sort() },
-  { keys: ["f"], shown: "f", words: "fold all blocks of layers, or open all", act: (app) => app.panels.layers.foldAll() },
+  { keys: ["f"], shown: "f", words: "fold all blocks of layers, or open all", act: (app) => app.panels.layers?.foldAll() },
   { keys: [" "], shown: "Space", words: "mark the run for comparison; fold a block of layers", act: (app, event) => mark(app, event) },
   { keys: ["u"], shown: "u", words: "mark no run", act: (app) => app.change({ runs: [] }) },
   { keys: ["z"], shown: "z", words: "the panel in front at full size, and back", act: () => front() && toggleFull(front()) },
@@ -48,7 +48,8 @@ const front = () => /** @type {any} */ (document.querySelector(".panel.full") ??
 
 const after = (list, now) => list[(list.indexOf(now) + 1) % list.length];
 
-function alone(app, name) {
+async function alone(app, name) {
+  await app.load();
   const { box } = app.panels[name];
   if (app.view.name !== "run") app.change({ view: "run" });
   if (!box.classList.contains("full")) toggleFull(box);
@@ -70,7 +71,7 @@ function run(app, by) {
 function row(app, event, by) {
   if (app.view.name === "overview") return run(app, by);
   if (event.key.startsWith("Arrow") && !document.activeElement?.closest(".heat")) return undefined;
-  const { names } = app.panels.layers;
+  const names = app.panels.layers?.names;
   const at = names?.indexOf(app.parameter) ?? -1;
   if (names?.[at + by]) app.change({ parameter: names[at + by] });
   return undefined;
@@ -116,7 +117,7 @@ function log(app) {
 }
 
 function statistic(app, by) {
-  const list = app.panels.layers.data?.statistics ?? [];
+  const list = app.panels.layers?.data?.statistics ?? [];
   const at = list.indexOf(app.state.statistic);
   if (list.length) app.change({ statistic: list[(at + by + list.length) % list.length] });
 }

@@ -1,16 +1,15 @@
-/** Every panel of the tab, by its name. */
+/** The panels of all views but the overview, which is there before them, by their names. */
 
 import { AlertsView } from "./views/alerts.js";
 import { CompareView } from "./views/compare.js";
 import { CurvatureView } from "./views/curvature.js";
 import { OverlayView, RidgesView } from "./views/distributions.js";
-import { NoGradientsView, noRuns } from "./views/empty.js";
+import { NoGradientsView } from "./views/empty.js";
 import { FlowView } from "./views/flow.js";
 import { LandscapeView } from "./views/landscape.js";
 import { LayersView } from "./views/layers.js";
 import { LossView } from "./views/loss.js";
 import { NormView } from "./views/norm.js";
-import { OverviewView } from "./views/overview.js";
 import { ParameterView } from "./views/parameter.js";
 import { ScalarsView } from "./views/scalars.js";
 import { DensityView, SharesView, StabilityView, TraceView } from "./views/spectrum.js";
@@ -26,7 +25,6 @@ import { DensityView, SharesView, StabilityView, TraceView } from "./views/spect
 /** @param {any} app @returns {Record<string, any>} */
 export function panelsOf(app) {
   return {
-    overview: new OverviewView(app),
     absence: new NoGradientsView(),
     alerts: new AlertsView(app),
     scalar: new LossView(app),
@@ -44,6 +42,5 @@ export function panelsOf(app) {
     scalars: new ScalarsView(app),
     landscape: new LandscapeView(app),
     compare: new CompareView(app),
-    nothing: { box: noRuns(), draw() {} },
   };
 }

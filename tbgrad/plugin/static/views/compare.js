@@ -80,7 +80,7 @@ export class CompareView {
     const runs = this.runs(app);
     app.timeline.learn(series.series);
     const steps = series.series.flatMap(({ steps: list }) => (list.length ? [list[0], list.at(-1)] : []));
-    app.widen(steps);
+    app.painter.widen(steps);
     this.hint.hidden = runs.length > 1;
     this.drawChips(app, runs);
     const tags = TAGS.filter((tag) => series.series.some((each) => each.tag === tag && each.steps.length));
