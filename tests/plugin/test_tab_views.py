@@ -38,6 +38,11 @@ def test_the_overview_lists_all_runs_the_worst_first(server: TensorBoard, browse
     found = tab.frame.evaluate("fetch('overview').then((answer) => answer.json())")
     assert tab.frame.evaluate(ROWS) == [row["name"] for row in found["runs"]]
     assert "with errors" in tab.text("#overview .hint")
+    tab.wait("document.querySelector('#parameter')")  # the other panels are there, and not in sight
+    seen = "[...document.querySelectorAll('#board > *')].filter((e) => e.offsetParent)"
+    assert tab.frame.evaluate(f"{seen}.map((e) => e.id)") == ["overview"]
+    worst = found["runs"][0]["name"]
+    tab.wait("name => document.querySelector('#run').value === name", worst)
     tab.frame.click("#overview thead button:text-is('loss')")
     tab.wait("document.querySelector('#overview [data-column=loss]').ariaSort === 'ascending'")
     losses = {row["name"]: row["loss"] for row in found["runs"]}

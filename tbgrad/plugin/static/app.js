@@ -43,6 +43,9 @@ export class App {
     this.runs = { ...overview, stamp: 0 };
     this.overviewRevision = "";
     this.coloured = overview.stored;
+    this.settled = false;
+    /** The run whose verdict was asked for last. @type {string | null | undefined} */
+    this.toldOf = undefined;
     this.header = new Header(this);
     this.strip = new Strip(this);
     /** @type {Record<string, any>} */
@@ -85,6 +88,7 @@ export class App {
   load() {
     this.loading ??= import("./panels.js").then(({ panelsOf }) => {
       const more = panelsOf(this);
+      for (const { box } of Object.values(more)) box.hidden = true;
       Object.assign(this.panels, more);
       this.board.append(...Object.values(more).map(({ box }) => box));
       this.apply();
@@ -159,8 +163,10 @@ export class App {
   async look() {
     if (this.runs.runs.length === 0) await this.readRuns();
     const names = this.runs.runs.map(({ name }) => name);
-    const before = this.run;
-    this.run = names.includes(this.state.run) ? this.state.run : this.preferred();
+    const keep = this.settled && names.includes(this.run);
+    this.run = names.includes(this.state.run) ? this.state.run : keep ? this.run : this.preferred();
+    // The worst is in front of the overview until all are judged; nobody's run is changed behind his back.
+    this.settled = this.runs.complete || this.view.name !== "overview";
     if (this.run !== null) {
       const { run } = this;
       const status = await model.status(run).catch(() => null);
@@ -169,7 +175,7 @@ export class App {
       this.status = status;
       this.revisions = status.revisions;
     }
-    const stale = this.run === null || this.status.overview !== this.overviewRevision || this.run !== before || !this.runs.complete || !this.runs.verdict;
+    const stale = this.run === null || this.status.overview !== this.overviewRevision || this.run !== this.toldOf || !this.runs.complete;
     this.header.draw(this);
     await this.show();
     // What is drawn of the run itself does not wait for the table of all runs.
@@ -184,12 +190,14 @@ export class App {
   }
 
   async readRuns() {
+    const { run } = this;
     const revision = this.status?.overview ?? "";
     if (this.runs.stored !== this.coloured) learnColors(await model.names().catch(() => []));
-    this.runs = { ...(await model.overview(this.run, "")), stamp: this.runs.stamp + 1 };
+    this.runs = { ...(await model.overview(run, "")), stamp: this.runs.stamp + 1 };
     this.coloured = this.runs.stored;
+    this.toldOf = run;
     this.overviewRevision = revision;
-    if (!this.runs.complete) setTimeout(() => this.refresh(), 50);
+    if (!this.runs.complete || !this.settled) setTimeout(() => this.refresh(), 50);
   }
 
   /** The worst run with gradients, or else the worst; null where there is none. */

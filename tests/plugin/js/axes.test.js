@@ -37,7 +37,12 @@ test("ticks lie within, rise, and are no more than asked for", () => {
   }
   assert.ok(plainTicks(0.5, 1.5, 6, true).every(Number.isInteger));
   assert.deepEqual(plainTicks(0.5, 1.5, 6, true), [1]);
-  assert.ok(!plainTicks(-1, 5, 6).some((v) => Object.is(v, -0)));
+  assert.ok(!plainTicks(-0.5, 5, 6).some((v) => Object.is(v, -0)));
+});
+
+test("between powers of ten there are the numbers that people count in", () => {
+  assert.deepEqual(logTicks(0, 1, 6).map(([, label]) => label), ["1", "3", "10"]);
+  assert.deepEqual(logTicks(-1, 2, 6).map(([, label]) => label), ["0.1", "1", "10", "100"]);
 });
 
 test("labels of a logarithmic scale are distinct at every zoom", () => {
@@ -52,7 +57,7 @@ test("labels of a logarithmic scale are distinct at every zoom", () => {
 test("outliers are as in the terminal: beyond twice the range of the inner nine tenths", () => {
   const values = Array.from({ length: 99 }, (_, i) => 1 + i / 98);
   assert.equal(withoutOutliers(values), null);
-  const { high } = /** @type {any} */ (withoutOutliers([...values, 8000]));
+  const { high } = /** @type {any} */ (withoutOutliers([...values, 8000, 8100, 8200]));
   assert.ok(high < 5, `${high}`);
   assert.equal(withoutOutliers([1, 2, 1e9]), null);
   assert.deepEqual(extent([null, NaN, 2, Infinity, -1]), { low: -1, high: 2 });
