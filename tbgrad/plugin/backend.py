@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -28,6 +29,7 @@ from tbgrad.plugin.responses import (
     refused,
     respond,
     respond_json,
+    respond_whole,
     unchanged,
 )
 from tbgrad.plugin.routes import ROUTES, Route
@@ -91,7 +93,7 @@ def _plotly_script_app(request: Any) -> Any:
     script = assets.plotly_gzipped()
     if script is None:
         said = {"error": "the Python package plotly is not installed"}
-        return respond_json(request, said, code=404)
+        return respond_json(request, said, 404)
     etag = etag_of([assets.plotly_version()])
     # The page asks for it with the version in the query, so it may be kept.
     caching = FOR_GOOD if request.args.get("version") == assets.plotly_version() else ASK_AGAIN
@@ -125,11 +127,10 @@ def _data_app(source: LogSource, name: str, route: Route, version: str) -> Any:
             etag = etag_of([version, name, sorted(arguments.items(), key=itemgetter(0)), revisions])
             if (same := unchanged(request, etag)) is not None:
                 return same
-        content = route.view(snapshot, **arguments)
-        if arguments.get("form") == "binary":
-            body = binary.with_arrays(*binary.parted(content))
-            return respond(request, body, binary.CONTENT_TYPE, etag=etag or "")
-        return respond_json(request, content, etag=etag)
+        make = partial(_written, route, snapshot, arguments)
+        body = make() if route.is_light else source.pool.submit(make).result()
+        form = binary.CONTENT_TYPE if arguments.get("form") == "binary" else "application/json"
+        return respond_whole(request, body, form, etag)
 
     @wrappers.Request.application
     def app(request: Any) -> Any:
@@ -138,18 +139,26 @@ def _data_app(source: LogSource, name: str, route: Route, version: str) -> Any:
         try:
             return answered(request)
         except BadRequestError as error:
-            return respond_json(request, {"error": str(error)}, code=400)
+            return respond_json(request, {"error": str(error)}, 400)
         except UnknownNameError as error:
-            return respond_json(request, {"error": str(error.args[0])}, code=404)
+            return respond_json(request, {"error": str(error.args[0])}, 404)
         except PublicError as error:
-            return respond_json(request, {"error": str(error)}, code=error.http_code)
+            return respond_json(request, {"error": str(error)}, error.http_code)
         except Exception as error:  # noqa: BLE001 - the tab shows it, TensorBoard's page lives on
             _log.exception("tbgrad: %s failed", request.path)
             reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
             said = {"error": f"reading the log failed ({reason})"}
-            return respond_json(request, said, code=500)
+            return respond_json(request, said, 500)
 
     return app
+
+
+def _written(route: Route, snapshot: Snapshot, arguments: dict[str, Any]) -> bytes:
+    """An answer as bytes."""
+    content = route.view(snapshot, **arguments)
+    if arguments.get("form") == "binary":
+        return binary.with_arrays(*binary.parted(content))
+    return answer.as_json(content).encode()
 
 
 def _revisions(snapshot: Snapshot, route: Route, arguments: dict[str, Any]) -> str:

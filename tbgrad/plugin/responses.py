@@ -62,14 +62,18 @@ def respond(
     return wrappers.Response([content], code, headers)
 
 
-def respond_json(request: Any, content: Any, *, code: int = 200, etag: str | None = None) -> Any:
-    """A JSON response; without an `etag` its content is its tag, unless it tells of an error."""
-    body = answer.as_json(content).encode()
-    if etag is None and code == 200:
+def respond_whole(request: Any, body: bytes, content_type: str, etag: str | None) -> Any:
+    """A response to who may have it already; without an `etag` its content is its tag."""
+    if etag is None:
         etag = hashlib.blake2s(body, digest_size=16).hexdigest()
         if (same := unchanged(request, etag)) is not None:
             return same
-    return respond(request, body, "application/json", code=code, etag=etag or "")
+    return respond(request, body, content_type, etag=etag)
+
+
+def respond_json(request: Any, content: Any, code: int) -> Any:
+    """A JSON response that is not kept, as it tells of an error."""
+    return respond(request, answer.as_json(content).encode(), "application/json", code=code)
 
 
 def refused(request: Any) -> Any:
@@ -77,7 +81,7 @@ def refused(request: Any) -> Any:
     if request.method in METHODS:
         return None
     said = {"error": f"this address answers {' and '.join(METHODS)} only"}
-    response = respond_json(request, said, code=405)
+    response = respond_json(request, said, 405)
     response.headers["Allow"] = ", ".join(METHODS)
     return response
 

@@ -38,12 +38,14 @@ class Route:
     """What answers an address: a function of a snapshot and of the arguments.
 
     `series` are the plugin names of those that the answer is made of: it changes when one of them
-    goes on. Of other routes the answer itself tells whether it has changed.
+    goes on. Of other routes the answer itself tells whether it has changed. One that `is_light`
+    reads little, and waits for no other.
     """
 
     view: Callable[..., Any]
     arguments: Mapping[str, Reader] = field(default_factory=dict)
     series: tuple[str, ...] = ()
+    is_light: bool = False
 
 
 _RUN = {"run": text()}
@@ -58,10 +60,10 @@ _PARAMETER = {**_RUN, "parameter": text(), **_BETWEEN}
 _OURS = (PLUGIN_NAME, STEPS_PLUGIN_NAME)
 
 ROUTES: dict[str, Route] = {
-    "runs": Route(run.runs),
-    "tables": Route(lambda snapshot: run.tables(samples=snapshot.source.limits)),
+    "runs": Route(run.runs, is_light=True),
+    "tables": Route(lambda snapshot: run.tables(samples=snapshot.source.limits), is_light=True),
     "overview": Route(overview.overview, {"run": text(""), "filter": text("")}),
-    "status": Route(run.status, _RUN),
+    "status": Route(run.status, _RUN, is_light=True),
     "scalars": Route(
         scalars.scalars,
         {
@@ -90,6 +92,6 @@ ROUTES: dict[str, Route] = {
     "trajectories": Route(paths.paths, {**_RUN, "with": texts(paths.MAX_RUNS), "layer": text("")}),
     "alerts": Route(alerts.alerts, _RUN, (SCALARS_PLUGIN, ALERT_PLUGIN_NAME, *_OURS)),
     "notes": Route(alerts.notes, _RUN),
-    "plotly": Route(lambda _: {"version": assets.plotly_version()}),
+    "plotly": Route(lambda _: {"version": assets.plotly_version()}, is_light=True),
 }
 """What answers each address, given what TensorBoard has stored and the request."""

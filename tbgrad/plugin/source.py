@@ -10,6 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -34,8 +35,12 @@ from tbgrad.reading.state import Pulse
 
 SCALARS_PLUGIN = "scalars"
 
-ROOM = 64 * 2**20
+ROOM = 48 * 2**20
 """Bytes that are kept of what was read: all views of some runs, or one view of many."""
+
+AT_ONCE = 2
+"""Threads that make answers of series. More are no faster, and the process keeps what each has once
+taken of memory: these must not be the server's, of which there is another for each request."""
 
 Made = TypeVar("Made")
 
@@ -50,6 +55,7 @@ class LogSource:
         self.provider = provider
         self.limits = dict(limits or {})
         self.kept = Kept(ROOM)
+        self.pool = ThreadPoolExecutor(AT_ONCE, "tbgrad-answers")
         self.listings = Listings()
         self._pulses: dict[tuple[str, Place], Pulse] = {}
         self._derived: dict[tuple[str, str], tuple[tuple[Any, ...], Any]] = {}

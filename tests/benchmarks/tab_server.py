@@ -27,11 +27,12 @@ from tensorboard.backend import application
 from tensorboard.data import grpc_provider
 from tensorboard.backend.event_processing import data_provider
 
-of_thread = threading.local()
+calls = 0
 
 def counted(method):
     def call(*arguments, **named):
-        of_thread.calls = getattr(of_thread, "calls", 0) + 1
+        global calls
+        calls += threading.current_thread().name != "tbgrad-listing"
         return method(*arguments, **named)
     return call
 
@@ -42,14 +43,15 @@ for provider in (grpc_provider.GrpcDataProvider, data_provider.MultiplexerDataPr
 answer = application.TensorBoardWSGI.__call__
 
 def answered(self, environ, start_response):
-    of_thread.calls = 0
+    before = calls
     def start(status, headers, *rest):
-        return start_response(status, [*headers, ("X-Calls", str(of_thread.calls))], *rest)
+        return start_response(status, [*headers, ("X-Calls", str(calls - before))], *rest)
     return answer(self, environ, start)
 
 application.TensorBoardWSGI.__call__ = answered
 """
-"""Runs ahead of TensorBoard in its process. What other threads ask for is not counted."""
+"""Runs ahead of TensorBoard in its process, for requests that come one after another. What the
+thread asks for that lists ahead of requests is not counted."""
 
 
 @dataclass

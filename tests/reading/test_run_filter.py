@@ -52,3 +52,15 @@ def test_who_is_chosen(text, chosen):
 def test_an_expression_that_is_none():
     with pytest.raises(ValueError, match=r"/\[/ is no regular expression"):
         run_filter("/[/")
+
+
+@pytest.mark.parametrize("word", ["/" + "(" * 3000 + "/", "/a{99999999999999}/"])
+def test_an_expression_that_is_too_much(word):
+    with pytest.raises(ValueError, match="is no regular expression"):
+        run_filter(word)
+
+
+def test_a_whole_number_beyond_all_others_is_compared_as_it_is():
+    hparams = {"seed": 10**400}
+    assert run_filter("seed>1e300 seed!=1")("a", hparams)
+    assert not run_filter("seed<1")("a", hparams)
