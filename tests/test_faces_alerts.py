@@ -14,7 +14,7 @@ import pytest
 from tbgrad_tui.screens.alerts import AlertsPage
 
 from tbgrad.commands.main import main
-from tbgrad.diagnosis import RULES
+from tbgrad.diagnosis import RULES, SHOWS
 from tbgrad.diagnosis.replay import judge
 from tbgrad.diagnosis.story import by_cause, story_of
 from tbgrad.log import encode
@@ -133,6 +133,8 @@ async def test_all_faces_list_the_same_alerts(
     assert len(reported) >= least
     arranged = by_cause(story_of(app.run_shown.alerts))
     assert listed == [to_jsonable(asdict(alert)) for alert, _ in arranged]
+    shows = [alert.pop("shows") for alert in answer["alerts"]]  # where the tab shows it
+    assert shows == [SHOWS.get(alert["rule"], "") for alert in reported]
     assert answer["alerts"] == reported == listed
     told = [tuple(key) for story in answer["stories"] for key in story["alerts"]]
     assert told == list(map(itemgetter("rule", "first_step"), listed))[: len(told)]

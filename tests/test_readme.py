@@ -9,6 +9,7 @@ import pytest
 
 import tbgrad
 from tbgrad.log.scalars import SCALARS
+from tests.support.findings import write_findings
 from tests.support.logs import write_run
 
 SECTION = (
@@ -51,6 +52,7 @@ def test_every_command_draws(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("a", "sgd", "adam"):
         write_run(tmp_path / "runs" / name, steps=100)
+    write_findings(tmp_path / "runs")
     words = command.split()
     assert main(words) == 0
     assert (tmp_path / words[words.index("-o") + 1]).stat().st_size > 1000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -25,13 +26,13 @@ def sensitivity(
     points: int = 32,
     baseline: Any = 0.0,
     seed: int = 0,
-) -> NDArray[np.float32]:
+) -> Any:
     """How much each input moves the loss of its sample.
 
     Args:
-        model: a compiled and built Keras model of one input; the loss is that of
-            `tbgrad.hessian.model_loss`.
-        x, y: chosen samples as for `fit`, [samples, …].
+        model: a compiled and built Keras model; the loss is that of `tbgrad.hessian.model_loss`.
+        x, y: chosen samples as for `fit`, [samples, …]; of a model of several inputs a list or a
+            dict of them.
         method:
             "gradient": ∂L/∂x (Simonyan, Vedaldi and Zisserman, "Deep inside convolutional
             networks", 2013).
@@ -44,22 +45,25 @@ def sensitivity(
             positive numbers without sign of the input (Selvaraju et al., "Grad-CAM", 2017).
         layer: for "grad_cam" which convolution, by default the last; for "gradient" what stands for
             the input.
-        draws, noise, points, baseline, seed: see `method`.
+        draws, noise, points, baseline, seed: see `method`. Of several inputs all have noise, or
+            are moved from the baseline, at once; those of integers stay as they are.
 
     Returns:
         float32 of the shape of x; of "grad_cam" [samples, height, width], stretched to that of the
         input; of integers, as words, [samples, length]: the length of the gradient with respect to
-        what their embedding is.
+        what their embedding is. Of several inputs a dict of these by the names of the inputs,
+        without those of integers that have no embedding, as masks.
 
     Raises:
-        HessianError: the model has several inputs, is not compiled, or an argument does not fit it.
+        HessianError: the model is not compiled, or an argument does not fit it.
 
     >>> maps = tbgrad.analysis.sensitivity(model, x[:8], y[:8], method="smoothgrad")
     """
     if draws < 1 or points < 1:
         raise HessianError("draws and points are at least 1.")
     gradients = gradients_for(model, method, layer)
-    return maps_from(gradients, x, y, method, draws, noise, points, baseline, seed)
+    maps = maps_from(gradients, x, y, method, draws, noise, points, baseline, seed)
+    return maps[""] if list(maps) == [""] else maps
 
 
 def gradients_for(model: Any, method: str, layer: str = "") -> hessian.InputGradients:
@@ -73,7 +77,7 @@ def gradients_for(model: Any, method: str, layer: str = "") -> hessian.InputGrad
     if method == "grad_cam":
         return hessian.InputGradients(model, layer or hessian.last_convolution(model))
     gradients = hessian.InputGradients(model, layer)
-    if gradients.embedded and method != "gradient":
+    if "" in gradients.embedded and method != "gradient":
         raise HessianError(f'{method!r} is not of integers: method="gradient" is.')
     if layer and method != "gradient":
         raise HessianError(f'{method!r} is of inputs, not of a layer: leave layer="".')
@@ -90,28 +94,65 @@ def maps_from(
     points: int = 32,
     baseline: Any = 0.0,
     seed: int = 0,
-) -> NDArray[np.float32]:
-    """The same from what was prepared."""
+) -> dict[str, NDArray[np.float32]]:
+    """The same from what was prepared, by input; the only one is called ""."""
+    parts = {name: np.asarray(part) for name, part in gradients.parts(x).items()}
     if method == "grad_cam":
-        return _grad_cam(gradients, x, y)
+        ((slopes, active),) = gradients(x, y).values()
+        return {"": _grad_cam(slopes, active, next(iter(parts.values())))}
     if method == "gradient":
-        found = gradients(x, y)[0]
-        return _single(np.linalg.norm(found, axis=-1) if gradients.embedded else found)
-    x = np.asarray(x, np.float32)
-    total = np.zeros(x.shape, np.float64)
+        return {
+            name: _single(np.linalg.norm(slope, axis=-1) if name in gradients.embedded else slope)
+            for name, (slope, _) in gradients(x, y).items()
+        }
+    moving = {
+        name: part.astype(np.float32) for name, part in parts.items() if name not in _whole(parts)
+    }
+    total = {name: np.zeros(part.shape, np.float64) for name, part in moving.items()}
+
+    def add(weight: float, moved: dict[str, NDArray[Any]]) -> None:
+        given = {name: np.asarray(part, np.float32) for name, part in moved.items()}
+        found = gradients(gradients.joined(parts | given, x), y)
+        for name in total:
+            if name in found:
+                total[name] += weight * found[name][0]
+
     if method == "smoothgrad":
         rng = np.random.default_rng(seed)
-        inside = tuple(range(1, x.ndim))
-        spread = noise * (x.max(axis=inside, keepdims=True) - x.min(axis=inside, keepdims=True))
+        spreads = {name: noise * _ranges(part) for name, part in moving.items()}
         for _ in range(draws):
-            moved = x + spread * rng.standard_normal(x.shape)
-            total += gradients(moved.astype(np.float32), y)[0]
-        return _single(total / draws)
-    start = np.broadcast_to(np.asarray(baseline, np.float32), x.shape)
+            add(1 / draws, {
+                name: part + spreads[name] * rng.standard_normal(part.shape)
+                for name, part in moving.items()
+            })  # fmt: skip
+        return {name: _single(part) for name, part in total.items()}
+    starts = _baselines(baseline, moving)
     places, weights = np.polynomial.legendre.leggauss(points)
     for place, weight in zip((places + 1) / 2, weights / 2, strict=True):
-        total += weight * gradients((start + place * (x - start)).astype(np.float32), y)[0]
-    return _single(total * (x - start))
+        add(weight, {
+            name: starts[name] + place * (part - starts[name]) for name, part in moving.items()
+        })  # fmt: skip
+    return {name: _single(part * (moving[name] - starts[name])) for name, part in total.items()}
+
+
+def _whole(parts: Mapping[str, NDArray[Any]]) -> list[str]:
+    """Inputs of integers, when there are others; the only one may be written as integers."""
+    return [name for name, part in parts.items() if len(parts) > 1 and part.dtype.kind not in "fc"]
+
+
+def _ranges(part: NDArray[Any]) -> NDArray[Any]:
+    """From the smallest to the largest entry of each sample."""
+    ranges: NDArray[Any] = np.ptp(part, axis=tuple(range(1, part.ndim)), keepdims=True)
+    return ranges
+
+
+def _baselines(baseline: Any, moving: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.float32]]:
+    """One for each input, from one for all or a dict by name."""
+    starts = {}
+    for name, part in moving.items():
+        own = baseline.get(name, 0.0) if isinstance(baseline, Mapping) else baseline
+        starts[name] = np.broadcast_to(np.asarray(own, np.float32), part.shape)
+    return starts
 
 
 def _single(values: NDArray[Any]) -> NDArray[np.float32]:
@@ -119,8 +160,7 @@ def _single(values: NDArray[Any]) -> NDArray[np.float32]:
     return single
 
 
-def _grad_cam(gradients: hessian.InputGradients, x: Any, y: Any) -> NDArray[np.float32]:
-    slopes, active = gradients(x, y)
+def _grad_cam(slopes: NDArray[Any], active: NDArray[Any], x: NDArray[Any]) -> NDArray[np.float32]:
     if active.ndim not in (3, 4):
         raise HessianError(
             '"grad_cam" is of convolutions; the output of this layer has the shape '
@@ -129,7 +169,7 @@ def _grad_cam(gradients: hessian.InputGradients, x: Any, y: Any) -> NDArray[np.f
     inside = tuple(range(1, active.ndim - 1))
     channels = -slopes.mean(axis=inside, keepdims=True)  # the score is minus the loss
     maps = np.maximum((channels * active).sum(axis=-1), 0.0)
-    for axis, length in enumerate(np.asarray(x).shape[1 : active.ndim - 1], start=1):
+    for axis, length in enumerate(x.shape[1 : active.ndim - 1], start=1):
         maps = _stretched(maps, axis, length)
     return _single(maps)
 
@@ -171,8 +211,13 @@ def randomisation_check(
         after = maps_from(gradients, x, y, method, seed=seed)
     finally:
         model.set_weights(weights)
-    pairs = zip(before.reshape(len(before), -1), after.reshape(len(after), -1), strict=True)
+    pairs = zip(_rows(before), _rows(after), strict=True)
     return float(np.mean([_rank_correlation(np.abs(a), np.abs(b)) for a, b in pairs]))
+
+
+def _rows(maps: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    """All that is known of a sample in a row, [samples, entries]."""
+    return np.concatenate([part.reshape(len(part), -1) for part in maps.values()], axis=1)
 
 
 def _rank_correlation(a: NDArray[Any], b: NDArray[Any]) -> float:

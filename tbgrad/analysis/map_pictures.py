@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import html
+import re
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
+
+from tbgrad.log.text import number, printable
 
 SIDE = 128
 """Pixels that the shorter side of a picture has at least, by whole multiples."""
 
 STRIP = 24
 """Pixels that a row of a table or of a sequence is high."""
+
+BAR = 30
+"""Characters of the longest bar."""
+
+_MARKUP = re.compile(r"[\\`*_{}\[\]()#+.!|-]")
+"""What means something in Markdown, where it is no name."""
 
 _MAP = np.array(
     # From dark to bright in even steps of lightness: what is brightest moves the loss most.
@@ -40,6 +52,24 @@ def pictures(x: NDArray[np.generic], maps: NDArray[np.float32]) -> list[NDArray[
         else:
             made.append(_strip(_coloured(flat if flat.ndim == 2 else flat[np.newaxis])))
     return made
+
+
+def table(features: Sequence[str], maps: NDArray[np.float32]) -> str:
+    """How much the features of a table move the loss, the most first, as a table in Markdown.
+
+    Args:
+        features: what they are called, F.
+        maps: [samples, F]; the mean of their magnitudes counts.
+    """
+    means = np.abs(np.nan_to_num(maps.astype(float))).mean(axis=0)
+    largest = means.max() or 1.0
+    rows = ["| feature | mean magnitude | |", "| --- | ---: | --- |"]
+    for i in np.argsort(-means, kind="stable"):
+        name = _MARKUP.sub(r"\\\g<0>", html.escape(printable(str(features[i]))))
+        rows.append(
+            f"| {name} | {number(float(means[i]))} | {'█' * round(BAR * means[i] / largest)} |"
+        )
+    return "\n".join(rows)
 
 
 def _flattened(values: NDArray[np.float64]) -> NDArray[np.float64]:

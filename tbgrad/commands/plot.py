@@ -21,12 +21,15 @@ figures:
   layers          a heat map of the gradient norm of every layer, or of another --statistic
   curvature       λmax with the bounds of its error against the optimizer's limit of stability
   distributions   the histogram of the gradient of one --parameter over the steps
+  landscape       lines and planes through the weights, critical points; or one --finding
+  trajectories    where the weights of the runs went, or those of one --layer
 
 examples:
   tbgrad plot runs/a -o loss.pdf
   tbgrad plot runs/sgd runs/adam -o both.svg --tag loss
   tbgrad plot runs --run 'mnist/*' -o layers.png --figure layers --statistic zero_fraction
   tbgrad plot runs/a -o edge.pdf --figure curvature --width 3.4
+  tbgrad plot runs -o paths.pdf --figure trajectories
 """
 
 
@@ -55,6 +58,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     plot.add_argument("--statistic", metavar="NAME", help="of layers, as weight_norm")
     plot.add_argument("--parameter", metavar="NAME", help="of distributions, as conv_1/kernel")
+    plot.add_argument("--finding", metavar="NAME", help="of landscape, as 'plane of the path'")
+    plot.add_argument("--layer", metavar="NAME", help="of trajectories, as conv_1")
     plot.add_argument(
         "--width", metavar="INCHES", type=_inches, default=6.0, help="3.4 is a column (default: 6)"
     )
@@ -82,6 +87,8 @@ def run(options: argparse.Namespace) -> int:
             tags=options.tag,
             statistic=options.statistic,
             parameter=options.parameter,
+            finding=options.finding,
+            layer=options.layer,
         )
         with replacing(target) as scratch:
             save(drawn, scratch, suffix, options.width)

@@ -89,7 +89,7 @@ def overview_of(
     row = Overview(
         name=run.name,
         condition=None,
-        step=run.last_step,
+        step=max(0, run.last_step),
         steps=0,
         seconds_left=math.nan,
         pace=math.nan,

@@ -73,6 +73,8 @@ class AlertSettings:
             fallen by that share of itself.
         flat_loss: share of the first loss below which a loss that does not fall is no fault: the
             training may have converged. Clinic.
+        large_update: update norm over weight norm that is large: ten times what is usual.
+        restless_loss: flat_loss where updates are large: that keeps the loss from falling. Clinic.
         spike_ratio: gradient norm over the usual one; spike_score: its distance from it in robust
             standard deviations of the logarithm. Clinic.
         clip_factor: applied over true gradient norm below which clipping leaves next to nothing of
@@ -121,6 +123,8 @@ class AlertSettings:
     small_update: float = 1e-4
     flat_fall: float = 0.02
     flat_loss: float = 0.75
+    large_update: float = 1e-2
+    restless_loss: float = 0.3
     spike_ratio: float = 10.0
     spike_score: float = 6.0
     clip_factor: float = 0.1

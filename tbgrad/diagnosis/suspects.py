@@ -9,11 +9,23 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from tbgrad.diagnosis.change import amount, rate_of, safe_rate, setting
+from tbgrad.diagnosis.change import (
+    MOST,
+    USUAL_UPDATE,
+    amount,
+    by_default,
+    divided_rate,
+    rate_of,
+    safe_rate,
+    setting,
+)
 from tbgrad.diagnosis.rule import Advice, Moment, Rows
 
 SLOW_DECAY = 1e-4
 """A step takes learning rate · decay of the weights: so much leaves them for thousands of steps."""
+
+DEAD = 0.95
+"""Share of dead units from which on a layer lets nothing through."""
 
 PROBABILITIES = {"softmax", "sigmoid", "hard_sigmoid"}
 
@@ -129,6 +141,39 @@ def rate(moment: Moment) -> Suspect | None:
     now = rate_of(moment)
     which = f" of {now:.3g}" if now > 0 else ""
     return Suspect(f"the learning rate{which} is too large: {how}", safe_rate(moment))
+
+
+def moves_far(moment: Moment) -> bool:
+    """Whether an update, as it was logged last, changes much of all weights."""
+    return moment.trend.update_ratio > moment.settings.large_update
+
+
+def restless(moment: Moment) -> Suspect | None:
+    """A learning rate whose every step moves too far for the loss to fall further."""
+    if not moves_far(moment):
+        return None
+    ratio, now = moment.trend.update_ratio, rate_of(moment)
+    which = f" of {now:.3g}" if now > 0 else ""
+    return Suspect(
+        f"the learning rate{which} is too large: every update moves {ratio:.1%} of the weights, "
+        f"{ratio / USUAL_UPDATE:,.0f} times what is usual",
+        divided_rate(moment, by_default(moment, min(MOST, ratio / USUAL_UPDATE))),
+    )
+
+
+def blocked(moment: Moment) -> Suspect | None:
+    """A network that lets nothing through."""
+    facts, manifest = moment.facts, moment.manifest
+    if not facts.no_gradient and facts.dead < DEAD:
+        return None
+    if manifest is not None and manifest.output_activation == "relu":
+        return Suspect(
+            "a ReLU behind the last layer", "remove activation='relu' from the last layer"
+        )
+    what = "the gradient is exactly zero" if facts.no_gradient else "all units of a layer are dead"
+    if facts.worst_update > moment.settings.update_ratio:
+        return Suspect(f"{what} since a step that was too large", safe_rate(moment))
+    return Suspect(what, "replace activation='relu' by 'leaky_relu' in the hidden layers")
 
 
 def share_of(ratio: float) -> str:

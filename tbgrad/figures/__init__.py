@@ -8,8 +8,10 @@ from typing import Any
 from tbgrad.figures.curvature import curvature
 from tbgrad.figures.distributions import distributions
 from tbgrad.figures.drawing import Drawing, NothingToDrawError
+from tbgrad.figures.landscape import landscape
 from tbgrad.figures.layers import layers
 from tbgrad.figures.scalars import scalars
+from tbgrad.figures.trajectories import trajectories
 from tbgrad.reading.names import unknown
 from tbgrad.reading.run import Run
 
@@ -20,10 +22,18 @@ FIGURES: dict[str, Callable[..., Drawing]] = {
     "layers": layers,
     "curvature": curvature,
     "distributions": distributions,
+    "landscape": landscape,
+    "trajectories": trajectories,
 }
 """What draws them by their names, which are those of the views of both faces."""
 
-_OPTIONS = {"tags": "scalars", "statistic": "layers", "parameter": "distributions"}
+_OPTIONS = {
+    "tags": "scalars",
+    "statistic": "layers",
+    "parameter": "distributions",
+    "finding": "landscape",
+    "layer": "trajectories",
+}
 """Which figure each option is of."""
 
 
@@ -34,6 +44,8 @@ def figure(
     tags: Sequence[str] | None = None,
     statistic: str | None = None,
     parameter: str | None = None,
+    finding: str | None = None,
+    layer: str | None = None,
 ) -> Any:
     """A Plotly figure of one run or of several, which a notebook shows as it is.
 
@@ -42,19 +54,25 @@ def figure(
     - "layers": a heat map of a `statistic` of all layers (of norms) or parameters (of others).
     - "curvature": λmax with the bounds of its error against the optimizer's limit of stability.
     - "distributions": the histogram of the gradient of one `parameter` over the steps.
+    - "landscape": lines and planes through the weights with the path of the training, and critical
+      points as loss against minimum ratio: all that was logged, or one `finding`.
+    - "trajectories": where the weights of runs went, on the two axes along which they moved most:
+      of the whole model, or of one `layer`.
 
     `tbgrad plot` writes the same as SVG, PDF or PNG.
 
     Args:
         runs: a run, several, or what `tbgrad.read` returns.
-        name: one of the four.
+        name: one of the six.
         tags: of "scalars", a panel each.
         statistic: of "layers", one of those that `help(tbgrad.Run.statistic)` lists.
         parameter: of "distributions", by its name in `Run.names`.
+        finding: of "landscape", by its name in `Run.analyses`.
+        layer: of "trajectories", by its path in the manifest.
 
     Raises:
         ImportError: plotly is not installed.
-        KeyError: no run has such a scalar, statistic or parameter.
+        KeyError: no run has such a scalar, statistic, parameter or finding.
         ValueError: there is no such figure, an option is of another one, or no run has what it
             shows.
 
@@ -63,8 +81,8 @@ def figure(
     """
     from tbgrad.figures.notebook import drawn
 
-    options = {"tags": tags, "statistic": statistic, "parameter": parameter}
-    return drawn(drawing(runs, name, **options))
+    options: dict[str, Any] = {"tags": tags, "statistic": statistic, "parameter": parameter}
+    return drawn(drawing(runs, name, **options, finding=finding, layer=layer))
 
 
 def drawing(

@@ -60,8 +60,8 @@ def distributions(runs: Sequence[Run], parameter: str | None = None) -> Drawing:
     found = [shares for run in runs if (shares := _shares(run, parameter)) is not None]
     if not found:
         raise NothingToDrawError(
-            f"no run has histograms of {parameter!r}: tbgrad.GradientMonitor logs them unless "
-            "histograms_every is 0"
+            f"no run has histograms of {parameter!r}: tbgrad.GradientMonitor logs them every "
+            "histograms_every steps"
         )
     lowest, highest = _reach(found)
     cut = [_cut(one, lowest, highest) for one in found]

@@ -1,7 +1,7 @@
-"""What a figure shows, in no framework's terms: panels of lines or of heat maps, over the steps.
+"""What a figure shows, in no framework's terms: panels of lines or of heat maps.
 
-`scalars`, `layers`, `curvature` and `distributions` decide what is drawn; `notebook` and
-`paper` draw it. Texts are data: whoever draws them takes them without markup.
+A module a figure decides what is drawn; `notebook` and `paper` draw it. Texts are data: whoever
+draws them takes them without markup.
 """
 
 from __future__ import annotations
@@ -41,13 +41,14 @@ class Line:
 
     `style` is "faint" for every step behind a clearer line, "line", "points" for values that are
     far apart, "hollow" for those among them that are not certain, and "limit" for what holds until
-    the next. `error` [T] is how far a value may be off either way. A `label` of "" is in no legend.
+    the next. "path" is a way through the plane of the axes, "scatter" places in it without any.
+    `error` [T] is how far a value may be off either way. A `label` of "" is in no legend.
     """
 
     label: str
     x: NDArray[Any]
     y: Numbers
-    style: Literal["faint", "line", "points", "hollow", "limit"]
+    style: Literal["faint", "line", "points", "hollow", "limit", "path", "scatter"]
     colour: str
     dash: Dash = "solid"
     error: Numbers | None = None
@@ -69,7 +70,7 @@ class Heat:
     NaN is nothing at all, an infinity what is not finite. Colours go from `low` to `high`, by their
     logarithm where the `scale` is "log"; what lies beyond has the colour of the end. `colours` is
     "viridis", whose lightness rises all the way, "Blues" from white on, or "RdBu" for values on
-    both sides of zero.
+    both sides of zero. `contours` are as many lines of equal value.
     """
 
     label: str
@@ -80,6 +81,19 @@ class Heat:
     high: float
     scale: Literal["linear", "log"] = "linear"
     colours: Literal["viridis", "Blues", "RdBu"] = "viridis"
+    contours: int = 0
+
+    @property
+    def centres(self) -> tuple[Numbers, Numbers]:
+        """Where the middles of the cells are, [C] and [R]."""
+        across, up = np.asarray(self.x_edges, np.float64), self.y_edges
+        return (across[:-1] + across[1:]) / 2, (up[:-1] + up[1:]) / 2
+
+    @property
+    def levels(self) -> Numbers:
+        """The shades at which the contours are, evenly from the lowest to the highest."""
+        low, high = self.ends
+        return np.linspace(low, high, self.contours + 2)[1:-1] if self.contours else np.array([])
 
     @property
     def shades(self) -> Numbers:
@@ -120,7 +134,8 @@ class Panel:
 
     `ticks` are places on the upright axis and what they are called, where these are no numbers;
     `falling` says that it begins at the top, and `low` where it begins at the least. `height` is in
-    inches.
+    inches. With an `x_label` it is not over the steps but has an axis of its own; `square` says
+    that a unit is as long on both.
     """
 
     label: str
@@ -133,19 +148,34 @@ class Panel:
     falling: bool = False
     low: float | None = None
     height: float = 2.1
+    x_label: str = ""
+    square: bool = False
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """Panels above each other, over the same steps; `note` explains the lines where it must."""
+    """Panels above each other, over the same steps or each over an axis of its own.
+
+    `note` explains the lines where it must.
+    """
 
     panels: tuple[Panel, ...]
     note: str = ""
 
     @property
-    def x_label(self) -> str:
-        """The label of the axis of steps."""
-        return f"step  ({self.note})" if self.note else "step"
+    def over_steps(self) -> bool:
+        """Whether all panels share the axis of steps."""
+        return not any(panel.x_label for panel in self.panels)
+
+    @property
+    def x_labels(self) -> list[str]:
+        """What is written below each panel, the note below the last."""
+        labels = [panel.x_label for panel in self.panels]
+        if self.over_steps:
+            labels[-1] = "step"
+        if self.note:
+            labels[-1] += f"  ({self.note})"
+        return labels
 
 
 def colour_of(place: int) -> tuple[str, Dash]:

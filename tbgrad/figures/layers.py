@@ -15,6 +15,7 @@ from tbgrad.log.text import printable
 from tbgrad.reading import thinning
 from tbgrad.reading.names import unknown
 from tbgrad.reading.norms import layers_of, norm_of, rooted
+from tbgrad.reading.rounding import is_rounding
 from tbgrad.reading.run import Run
 from tbgrad.reading.series import one_each
 
@@ -46,7 +47,7 @@ def layers(runs: Sequence[Run], statistic: str = "norm") -> Drawing:
         raise NothingToDrawError(
             f"no run has the statistic {statistic!r}: tbgrad.GradientMonitor logs it"
         )
-    low, high = _range(entry, [values for *_, values in found])
+    low, high = _range(entry, [_meant(run, names, values) for run, names, _, values in found])
     panels = []
     for run, names, edges, values in found:
         rows = np.arange(len(names) + 1, dtype=np.float64)
@@ -95,6 +96,13 @@ def _cells(run: Run, name: str) -> tuple[list[str], NDArray[Any], Numbers] | Non
     starts = thinning.buckets(len(firsts), COLUMNS)
     ends = np.append(starts[1:], len(firsts)) - 1
     return names, edges_of(firsts[starts], lasts[ends]), thinning.largest(table, starts).T
+
+
+def _meant(run: Run, names: Sequence[str], values: Numbers) -> Numbers:
+    """Without the rows of parameters whose gradient is zero but for rounding."""
+    if list(names) != list(run.names):
+        return values
+    return values[~is_rounding(run)]
 
 
 def _has_every_step(run: Run) -> bool:

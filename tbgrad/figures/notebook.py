@@ -15,6 +15,10 @@ _PIXELS = 96
 _ABOVE, _BELOW = 60, 60
 """Pixels for the legend and for the label of the steps."""
 
+_WIDTHS = {"faint": 0.7, "line": 2.0, "points": 1.5, "limit": 1.5, "path": 1.5}
+_MODES = {
+    "points": "lines+markers", "path": "lines+markers", "hollow": "markers", "scatter": "markers",
+}  # fmt: skip
 _SYMBOLS = {"x": "x-thin-open", "triangle": "triangle-down"}
 _GRID = {"showgrid": True, "gridcolor": "#E5E5E5"}
 
@@ -30,30 +34,33 @@ def drawn(drawing: Drawing) -> Any:
 
     heights = [panel.height for panel in drawing.panels]
     titled = any(panel.title for panel in drawing.panels)
-    whole = sum(heights) + (0.4 if titled else 0.2) * (len(heights) - 1)
+    between = (0.4 if titled else 0.2) + (0.0 if drawing.over_steps else 0.6)
+    whole = sum(heights) + between * (len(heights) - 1)
     figure = make_subplots(
         rows=len(heights),
         cols=1,
-        shared_xaxes=True,
+        shared_xaxes=drawing.over_steps,
         row_heights=heights,
-        vertical_spacing=(0.4 if titled else 0.2) / whole,
+        vertical_spacing=between / whole,
         subplot_titles=[_plain(panel.title) for panel in drawing.panels] if titled else None,
     )
     figure.update_annotations(x=0, xanchor="left", font_size=13)
     named: set[str] = set()
     for row, panel in enumerate(drawing.panels, start=1):
+        if panel.heat is not None:
+            _add_heat(graph_objects, figure, panel, panel.heat, row)
         for line in panel.lines:
             figure.add_trace(_trace(graph_objects, line, named), row=row, col=1)
-        if panel.heat is not None:
-            _add_heat(graph_objects, figure, panel.heat, row)
         _add_marks(graph_objects, figure, panel, row, named)
         _shape_axis(figure, panel, row)
-    figure.update_xaxes(title_text=_plain(drawing.x_label), row=len(heights), col=1)
-    figure.update_xaxes(zeroline=False, tickformat=",d")
+    for row, label in enumerate(drawing.x_labels, start=1):
+        figure.update_xaxes(title_text=_plain(label), row=row, col=1)
+    figure.update_xaxes(zeroline=False, tickformat=",d" if drawing.over_steps else None)
+    above = 1 + (24 if titled else 4) / (_PIXELS * whole)
     figure.update_layout(
         template="simple_white",
         height=_PIXELS * whole + _ABOVE + _BELOW,
-        legend={"orientation": "h", "x": 0, "y": 1.01, "xanchor": "left", "yanchor": "bottom"},
+        legend={"orientation": "h", "x": 0, "y": above, "xanchor": "left", "yanchor": "bottom"},
         margin={"l": 70, "r": 20, "t": _ABOVE, "b": _BELOW},
         hovermode="closest",
     )
@@ -69,8 +76,12 @@ def _trace(graph_objects: Any, line: Line, named: set[str]) -> Any:
     marker: dict[str, Any] = {"color": line.colour, "size": 6}
     if line.style == "hollow":
         marker = {"color": "white", "size": 7, "line": {"color": line.colour, "width": 1.5}}
-    width = {"faint": 0.7, "line": 2.0, "points": 1.5, "limit": 1.5}.get(line.style, 0)
-    mode = {"points": "lines+markers", "hollow": "markers"}.get(line.style, "lines")
+    if line.style == "path":  # from a hollow end to a full one
+        last = len(line.x) - 1
+        marker["symbol"] = ["circle-open"] + ["circle"] * last
+        marker["size"] = [8] + [0] * (last - 1) + [8] * min(last, 1)
+    width = _WIDTHS.get(line.style, 0)
+    mode = _MODES.get(line.style, "lines")
     first = bool(line.label) and line.label not in named
     named.add(line.label)
     # One trace of WebGL a line would soon be more than a browser has: these are thinned.
@@ -93,10 +104,11 @@ def _trace(graph_objects: Any, line: Line, named: set[str]) -> Any:
     )
 
 
-def _add_heat(graph_objects: Any, figure: Any, heat: Heat, row: int) -> None:
+def _add_heat(graph_objects: Any, figure: Any, panel: Panel, heat: Heat, row: int) -> None:
     low, high = heat.ends
     shades = heat.shades
     axis = figure.get_subplot(row, 1).yaxis
+    where = "%{x:.3g}, %{y:.3g}" if panel.x_label else "step %{x}"
     figure.add_trace(
         graph_objects.Heatmap(
             x=heat.x_edges,
@@ -115,25 +127,47 @@ def _add_heat(graph_objects: Any, figure: Any, heat: Heat, row: int) -> None:
                 "y": (axis.domain[0] + axis.domain[1]) / 2,
                 "thickness": 12,
             },
-            hovertemplate="step %{x}<br>%{customdata:.3g}<extra></extra>",
+            hovertemplate=f"{where}<br>%{{customdata:.3g}}<extra></extra>",
         ),
         row=row,
         col=1,
     )
+    if heat.contours and high > low:
+        across, up = heat.centres
+        levels = heat.levels
+        figure.add_trace(
+            graph_objects.Contour(
+                x=across,
+                y=up,
+                z=np.where(np.isfinite(shades), shades, np.nan),
+                contours={
+                    "coloring": "none",
+                    "start": levels[0],
+                    "end": levels[-1],
+                    "size": (high - low) / (heat.contours + 1),
+                },
+                line={"color": "white", "width": 0.7},
+                showscale=False,
+                showlegend=False,
+                hoverinfo="skip",
+            ),
+            row=row,
+            col=1,
+        )
     apart = (
         (np.isnan(heat.values), NOTHING, "nothing"),
         (np.isinf(heat.values), ALARM, "not finite"),
     )
-    for where, colour, said in apart:
-        if where.any():
+    for cells, colour, said in apart:
+        if cells.any():
             figure.add_trace(
                 graph_objects.Heatmap(
                     x=heat.x_edges,
                     y=heat.y_edges,
-                    z=np.where(where, 1.0, np.nan),
+                    z=np.where(cells, 1.0, np.nan),
                     colorscale=[[0, colour], [1, colour]],
                     showscale=False,
-                    hovertemplate=f"step %{{x}}<br>{said}<extra></extra>",
+                    hovertemplate=f"{where}<br>{said}<extra></extra>",
                 ),
                 row=row,
                 col=1,
@@ -188,6 +222,8 @@ def _shape_axis(figure: Any, panel: Panel, row: int) -> None:
             "tickvals": [at for at, _ in panel.ticks],
             "ticktext": [_plain(text) for _, text in panel.ticks],
         }
+    if panel.square:
+        axis |= {"scaleanchor": f"x{row if row > 1 else ''}"}
     figure.update_yaxes(**axis, row=row, col=1)
     if panel.heat is None:
         figure.update_xaxes(**_GRID, row=row, col=1)

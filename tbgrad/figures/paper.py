@@ -68,16 +68,18 @@ def drawn(drawing: Drawing, width: float = 6.0) -> Any:
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         grid = figure.subplots(
-            len(heights), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": heights}
-        )
+            len(heights), 1, sharex=drawing.over_steps, squeeze=False,
+            gridspec_kw={"height_ratios": heights},
+        )  # fmt: skip
         handles: dict[str, Any] = {}
-        for axes, panel in zip(grid[:, 0], drawing.panels, strict=True):
+        labels = drawing.x_labels
+        for axes, panel, label in zip(grid[:, 0], drawing.panels, labels, strict=True):
             _draw(figure, axes, panel, handles)
             if panel.title:
                 axes.set_title(_cut(panel.title, int((width - 1.5) * _CHARACTERS)), loc="left")
+            lines = textwrap.wrap(label, int((width - 0.8) * _CHARACTERS), break_on_hyphens=False)
+            axes.set_xlabel("\n".join(lines))
         figure.align_ylabels()
-        lines = textwrap.wrap(drawing.x_label, int(width * _CHARACTERS), break_on_hyphens=False)
-        grid[-1, 0].set_xlabel("\n".join(lines))
         if handles:
             figure.legend(
                 list(handles.values()),
@@ -122,8 +124,11 @@ def _draw(figure: Any, axes: Any, panel: Panel, handles: dict[str, Any]) -> None
         )  # fmt: skip
         handles.setdefault(marks.label, drawn)
     axes.set_ylabel(panel.label)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    if not panel.x_label:
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    if panel.square:
+        axes.set_aspect("equal", adjustable="datalim")
     if panel.scale == "log":
         _scale_by_decades(axes)
     if panel.ticks is not None:
@@ -147,9 +152,16 @@ def _draw_line(axes: Any, line: Line) -> Any:
     if line.style == "hollow":
         hollow = {"markerfacecolor": "white", "markeredgecolor": line.colour, "zorder": 4}
         return axes.plot(line.x, line.y, "o", markersize=3.5, **hollow)[0]
-    error = None if line.error is None else line.error
+    if line.style == "path":
+        (way,) = axes.plot(line.x, line.y, linewidth=1.2, zorder=3, **looks)
+        ends = {"markeredgecolor": line.colour, "markersize": 4, "zorder": 4}
+        axes.plot(line.x[:1], line.y[:1], "o", markerfacecolor="none", **ends)
+        axes.plot(line.x[-1:], line.y[-1:], "o", markerfacecolor=line.colour, **ends)
+        return way
+    if line.style == "scatter":
+        looks |= {"linestyle": "none", "zorder": 5}
     return axes.errorbar(
-        line.x, line.y, yerr=error, marker="o", markersize=3, linewidth=1.0,
+        line.x, line.y, yerr=line.error, marker="o", markersize=3, linewidth=1.0,
         elinewidth=0.9, capsize=2.0, **looks,
     )  # fmt: skip
 
@@ -181,6 +193,12 @@ def _draw_heat(figure: Any, axes: Any, heat: Heat) -> None:
         heat.x_edges, heat.y_edges, np.ma.masked_invalid(shades), vmin=low, vmax=high,
         cmap=colours.with_extremes(bad=NOTHING), rasterized=True,
     )  # fmt: skip
+    if heat.contours and high > low:
+        with mpl.rc_context({"contour.negative_linestyle": "solid"}):
+            axes.contour(
+                *heat.centres, np.ma.masked_invalid(shades), levels=heat.levels, colors="white",
+                linewidths=0.5,
+            )  # fmt: skip
     lost = np.isinf(heat.values)
     if lost.any():
         axes.pcolormesh(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from tbgrad import hessian
 from tbgrad.analysis.input_maps import Method, gradients_for, maps_from
-from tbgrad.analysis.map_pictures import pictures
+from tbgrad.analysis.map_pictures import pictures, table
 from tbgrad.keras.attachment import Attachment
 from tbgrad.log import encode
 from tbgrad.monitoring.arguments import check_steps
@@ -29,9 +30,12 @@ class Sensitivity:
         every: steps between two. There is one before the first step and one after the last too.
         samples: how many pictures.
         budget: share of the training time that they may take; see `Curvature`.
+        features: what the columns of a table are called, x [samples, columns]. With them there is,
+            beside the pictures, a table with a bar a feature, as TensorBoard text.
 
     Raises:
-        ValueError: `data` is no pair, or another argument is out of range.
+        ValueError: `data` is no pair, there are not as many features as columns, or another
+            argument is out of range.
 
     >>> tbgrad.GradientMonitor("runs/a", sensitivity=tbgrad.Sensitivity((x[:8], y[:8])))
     """
@@ -41,6 +45,7 @@ class Sensitivity:
     every: int = 1000
     samples: int = 8
     budget: float | None = 0.05
+    features: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         check_steps("Sensitivity.every", self.every)
@@ -51,6 +56,12 @@ class Sensitivity:
             raise ValueError(f"Sensitivity.method is one of {known}, not {self.method!r}")
         if self.samples < 1:
             raise ValueError(f"Sensitivity.samples is at least 1, not {self.samples}")
+        shape = np.shape(self.data[0]) if self.features else ()
+        if self.features and (len(shape) != 2 or shape[1] != len(self.features)):
+            raise ValueError(
+                f"Sensitivity.features are {len(self.features)} names of the columns of a table, "
+                f"and the shape of x is {shape}"
+            )
         if self.budget is not None and not self.budget > 0:
             raise ValueError(f"Sensitivity.budget is a share above 0 or None, not {self.budget}")
 
@@ -73,12 +84,19 @@ class SensitivityProbe:
         try:
             step = self._attachment.step
             method = self._settings.method
-            x, y = (np.asarray(part)[: self._settings.samples] for part in self._settings.data)
+            x, y = self._settings.data
             if self._gradients is None:
                 self._gradients = gradients_for(self._model, method)
-            maps = maps_from(self._gradients, x, y, method)
-            tag = f"sensitivity/{method}"
-            self._attachment.log_value(encode.images(tag, pictures(x, maps)))
+            few = slice(self._settings.samples)
+            parts = {n: np.asarray(part)[few] for n, part in self._gradients.parts(x).items()}
+            x = self._gradients.joined(parts, x)
+            for name, maps in maps_from(self._gradients, x, np.asarray(y)[few], method).items():
+                tag = f"sensitivity/{method}" + (f"/{name}" if name else "")
+                part = parts[name] if name in parts else next(iter(parts.values()))
+                self._attachment.log_value(encode.images(tag, pictures(part, maps)))
+                if self._settings.features:
+                    bars = table(self._settings.features, maps)
+                    self._attachment.log_value(encode.text(f"{tag}/features", bars))
         except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
             self._failed = True
             self._attachment.log.note(f"no sensitivity from step {step} on. {brief(error)}")

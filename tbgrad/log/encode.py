@@ -54,6 +54,11 @@ def note(text: str) -> Value:
     return _text_value(NOTES, text)
 
 
+def text(tag: str, content: str) -> Value:
+    """A text for TensorBoard's own tab of them, which takes it as Markdown."""
+    return _with_metadata(_text_value(tag, content), "text", summary_pb2.DATA_CLASS_TENSOR)
+
+
 def manifest(record: Manifest) -> Value:
     """The manifest as JSON, without what is not known of a parameter."""
     content = asdict(record)

@@ -163,8 +163,12 @@ def revision_of_steps(snapshot: Snapshot, place: Place) -> str:
 
 
 def begins_of(told: list[Stored]) -> list[tuple[int, float]]:
-    """Where sessions began that these manifests are of: step and wall time."""
-    return [(step, wall_time) for step, wall_time, *_ in told]
+    """After which steps, and when, the sessions began that these manifests are of.
+
+    Within a session one is written again where something has changed, then with an older first
+    step.
+    """
+    return [(step, wall_time) for step, wall_time, *_, found in told if found.first_step > step]
 
 
 def rows_of_manifests(told: list[Stored]) -> int:
@@ -177,7 +181,7 @@ def in_order(samples: dict[str, Samples], begins: list[tuple[int, float]]) -> li
     read = [value for *_, kind, value in decoded(samples, []) if kind is Kind.STEPS]
     kept: list[StepBlock] = []
     for block in sorted(read, key=attrgetter("end")):
-        if any(block.end < at and step <= block.last_step for step, at in begins):
+        if any(block.end < at and step < block.last_step for step, at in begins):
             continue
         while kept and kept[-1].first_step >= block.first_step:
             kept.pop()

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from tbgrad.reading.run import Run
 
 _NONE = (
-    "the log of run {!r} has no histograms: tbgrad.GradientMonitor writes them unless "
-    "histograms_every is 0"
+    "the log of run {!r} has no histograms: tbgrad.GradientMonitor writes them every "
+    "histograms_every steps"
 )
 
 

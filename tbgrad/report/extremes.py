@@ -9,6 +9,7 @@ import numpy as np
 from tbgrad.log.batches import is_short
 from tbgrad.log.tags import GRADIENT_NORM, STEPS, Kind
 from tbgrad.reading.extremes import Extreme, ends, ends_of
+from tbgrad.reading.rounding import is_rounding
 from tbgrad.reading.run import Run
 from tbgrad.reading.series import norms_of_row
 
@@ -18,12 +19,16 @@ LISTED = 3
 
 @dataclass(frozen=True, slots=True)
 class ParameterExtremes:
-    """The smallest and the largest finite norm of the gradient of one parameter, None if none."""
+    """The smallest and the largest finite norm of the gradient of one parameter, None if none.
+
+    `is_rounding` says that it is zero but for rounding, as that of the bias of attention's keys.
+    """
 
     path: str
     layer: str
     smallest: Extreme | None
     largest: Extreme | None
+    is_rounding: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,8 +51,8 @@ class Extremes:
 
     @property
     def smallest_parameter(self) -> ParameterExtremes | None:
-        """The one with the smallest norm of all."""
-        there = [p for p in self.parameters if p.smallest is not None]
+        """The one with the smallest norm of all that are more than rounding."""
+        there = [p for p in self.parameters if p.smallest is not None and not p.is_rounding]
         return min(there, key=lambda p: _value(p.smallest), default=None)
 
     @property
@@ -65,6 +70,7 @@ def extremes_of(run: Run) -> Extremes | None:
     batches = run.manifest.batches if run.manifest is not None else ()
     steps = run.get(STEPS)
     every = steps is not None and steps.kind is Kind.STEPS and len(steps) > 0
+    rounding = is_rounding(run) if run.manifest is not None else ()
     return Extremes(
         steps=whole.total,
         every_step=every,
@@ -72,13 +78,11 @@ def extremes_of(run: Run) -> Extremes | None:
         within=steps.within if steps is not None else 1,
         smallest=tuple(ends_of(run, GRADIENT_NORM, LISTED, largest=False)),
         largest=tuple(ends_of(run, GRADIENT_NORM, LISTED, largest=True)),
-        parameters=tuple(
-            _parameter(run, i) for i in range(len(run.names)) if run.manifest is not None
-        ),
+        parameters=tuple(_parameter(run, row, bool(blank)) for row, blank in enumerate(rounding)),
     )
 
 
-def _parameter(run: Run, row: int) -> ParameterExtremes:
+def _parameter(run: Run, row: int, rounding: bool) -> ParameterExtremes:
     full = run.full.get(STEPS)
     series = run.norm(run.names[row]) if full is None else norms_of_row(full, row)
     smallest = ends(run, series, 1, largest=False)
@@ -88,6 +92,7 @@ def _parameter(run: Run, row: int) -> ParameterExtremes:
         layer=run.parameters[row].layer,
         smallest=smallest[0] if smallest else None,
         largest=largest[0] if largest else None,
+        is_rounding=rounding,
     )
 
 

@@ -104,6 +104,8 @@ def _print_rest(output: Output, count: int) -> None:
 
 
 def _print_alerts(output: Output, report: RunReport) -> None:
+    if report.healthy:
+        output.line(printable(f"healthy: {report.healthy}", 1000), "green")
     for story in stories_by_cause(report.story):
         style = _SEVERITY_STYLES.get(story.severity, "") if story.is_open else "dim"
         over = "" if story.is_open else " (closed)"

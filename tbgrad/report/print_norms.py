@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tbgrad.log.brief import count
 from tbgrad.log.tags import GRADIENT_NORM, GRADIENT_NORM_MAX
 from tbgrad.log.text import number, printable
 from tbgrad.reading.extremes import Extreme
@@ -49,6 +50,9 @@ def _rows(extremes: Extremes) -> list[tuple[str, str]]:
             ("smallest layer", _of_layer(smallest, smallest.smallest)),
             ("largest layer", _of_layer(largest, largest.largest)),
         ]
+    if amount := sum(one.is_rounding for one in extremes.parameters):
+        what = f"{count(amount, 'bias gradient')}, but for rounding: in brackets below"
+        rows.append(("zero", what))
     if extremes.within > 1:
         where = f"of layers to within {extremes.within:,} steps: their norms are kept in windows"
         rows.append(("steps", where))
@@ -59,7 +63,8 @@ def _rows(extremes: Extremes) -> list[tuple[str, str]]:
 
 def _parameter_row(one: ParameterExtremes) -> tuple[str, ...]:
     """A parameter, its smallest and its largest norm, each with its step."""
-    cells = [printable(one.path) or "-"]
+    path = printable(one.path) or "-"
+    cells = [f"({path})" if one.is_rounding else path]
     for end in (one.smallest, one.largest):
         cells += ["-", "-"] if end is None else [number(end.value, 3), f"{end.step:,}"]
     return tuple(cells)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tbgrad.diagnosis import AlertSettings
+from tbgrad.diagnosis.overview import HEALTHY, Overview, healthy_words, overview_of
 from tbgrad.diagnosis.replay import judge
 from tbgrad.diagnosis.story import Story
 from tbgrad.log.encode import to_jsonable
@@ -71,7 +73,7 @@ class RunReport:
     `first_step` and `last_step` are None where nothing was logged. `others` counts the series that
     are no scalars, by what they hold; `left_out` says what is in no series, and `not_judged` what
     the rules did not look at, as `blind` does of rules that the run logs nothing for. `alerts` are
-    those of the `story`, by their causes.
+    those of the `story`, by their causes; `healthy` says by what a run without a grave one is well.
     `seconds` is the time between the first and the last value. `scalars` holds every scalar series
     of the run. `findings` are what was found around the weights. `parameters` come
     in the order of the model, `layers` likewise. `state` is what the writer said of the run, and
@@ -103,6 +105,7 @@ class RunReport:
     damage: tuple[Damage, ...]
     left_out: tuple[LeftOut, ...]
     others: Mapping[str, int]
+    healthy: str = ""
     state: RunState | None = None
     condition: Condition | None = None
 
@@ -118,6 +121,7 @@ def build(run: Run, settings: AlertSettings | None = None, now: float | None = N
     `now` is in seconds since the epoch, the present time unless given.
     """
     silence = (time.time() if now is None else now) - run.last_sign
+    stands = condition(run.state, silence)
     logged = [series for series in run.values() if len(series)]
     parameters, step = parameters_of(run)
     judgement = judge(run, settings)
@@ -155,8 +159,14 @@ def build(run: Run, settings: AlertSettings | None = None, now: float | None = N
         left_out=run.left_out,
         others=Counter(s.kind.value for s in logged if s.kind is not Kind.SCALAR),
         state=run.state,
-        condition=condition(run.state, silence),
+        healthy=_healthy(overview_of(run, stands, judgement.story)),
+        condition=stands,
     )
+
+
+def _healthy(row: Overview) -> str:
+    known = not math.isnan(row.norm) or len(row.losses) > 0
+    return healthy_words(row) if known and row.health == HEALTHY else ""
 
 
 def _scalar(series: Series) -> ScalarSummary:

@@ -53,7 +53,7 @@ def test_himmelblau_from_a_hundred_starts():
     np.testing.assert_array_equal(w, np.zeros(2))
 
 
-@pytest.mark.parametrize(("size", "count"), [(2, 100), (10, 30)])
+@pytest.mark.parametrize(("size", "count"), [(2, 40), (10, 12)])
 def test_rosenbrock_from_many_starts(size, count):
     """It has one minimum, and from four variables on one more; all else is a saddle or nothing.
 
@@ -69,7 +69,7 @@ def test_rosenbrock_from_many_starts(size, count):
         assert each.gradient_norm <= 1e-4 * each.norms[0]
         below = int((np.linalg.eigvalsh(matrix) < 0).sum())
         right += (each.kind, each.index) == ("saddle" if below else "minimum", below)
-    assert right >= 0.99 * count
+    assert right == count
 
 
 def rosenbrock_derivatives(x):

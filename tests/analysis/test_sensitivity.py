@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from html import escape
+
 import keras
 import numpy as np
 import pytest
@@ -135,6 +138,62 @@ def test_words_have_the_length_of_the_gradient_of_their_embedding():
         sensitivity(model, words, CLASSES, method="smoothgrad")
 
 
+@pytest.fixture(scope="module")
+def of_several():
+    """Numbers, words and a mask of integers; its weights in float64, and a loss of its own."""
+    numbers, words = (
+        keras.Input((4,), name="numbers"),
+        keras.Input((7,), dtype="int32", name="words"),
+    )
+    mask = keras.Input((1,), dtype="int32", name="mask")
+    embedding = keras.layers.Embedding(11, 4, name="embedding")
+    said = keras.layers.GlobalAveragePooling1D()(embedding(words))
+    joined = keras.layers.Concatenate()([numbers, said, keras.ops.cast(mask, "float32")])
+    keras.utils.set_random_seed(2)
+    model = keras.Model([numbers, words, mask], keras.layers.Dense(3)(joined))
+    model.compile("sgd", from_logits())
+    return model, RNG.integers(0, 11, (5, 7)), np.ones((5, 1), np.int32)
+
+
+@pytest.mark.parametrize("form", ["list", "dict"])
+def test_a_model_of_several_inputs_has_a_map_of_each(of_several, form):
+    model, words, mask = of_several
+    table, kernel, bias = (w.astype(np.float64) for w in model.get_weights())
+    wrong = off(np.hstack([FEW, table[words].mean(axis=1), mask]) @ kernel + bias, CLASSES)
+    x = [FEW, words, mask]
+    if form == "dict":
+        x = dict(zip(("words", "mask", "numbers"), (words, mask, FEW), strict=True))
+    found = sensitivity(model, x, CLASSES)
+    assert set(found) == {"numbers", "words"}  # a mask is not differentiable in
+    np.testing.assert_allclose(found["numbers"], wrong @ kernel[:4].T, rtol=1e-4)
+    lengths = np.linalg.norm(wrong @ kernel[4:8].T, axis=1)[:, np.newaxis] / 7
+    np.testing.assert_allclose(found["words"], np.broadcast_to(lengths, (5, 7)), rtol=1e-4)
+    along = sensitivity(model, x, CLASSES, method="integrated_gradients", points=16)
+
+    def losses(numbers):
+        logits = np.hstack([numbers, table[words].mean(axis=1), mask]) @ kernel + bias
+        e = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return -np.log((e / e.sum(axis=1, keepdims=True))[np.arange(5), CLASSES])
+
+    apart = losses(FEW) - losses(np.zeros_like(FEW))
+    np.testing.assert_allclose(along["numbers"].sum(axis=1), apart, atol=1e-5)
+    with pytest.raises(HessianError, match="x has 2 parts, and the model 3 inputs"):
+        sensitivity(model, [FEW, words], CLASSES)
+
+
+def test_a_training_of_several_inputs_has_pictures_of_each(of_several, tmp_path):
+    model, words, mask = of_several
+    settings = tbgrad.Sensitivity(([FEW, words, mask], CLASSES), samples=2, budget=None)
+    monitor = tbgrad.GradientMonitor(tmp_path, sensitivity=settings)
+    model.fit([FEW, words, mask], CLASSES, verbose=0, callbacks=[monitor])
+    accumulator = EventAccumulator(str(tmp_path), size_guidance={"tensors": 0})
+    accumulator.Reload()
+    for name in ("numbers", "words"):
+        (first, last) = accumulator.Tensors(f"sensitivity/gradient/{name}")
+        assert (first.step, last.step) == (0, 1)
+        assert len(first.tensor_proto.string_val) == 2 + 2  # their size, and two of five samples
+
+
 @pytest.mark.parametrize(("method", "alike"), [("gradient", 0.3), ("integrated_gradients", 0.6)])
 def test_other_weights_give_other_maps(method, alike):
     """Adebayo et al. 2018; what shows the input alone would stay as it is, with 1.
@@ -172,6 +231,33 @@ def test_bad_arguments(linear):
             sensitivity(model, FEW, CLASSES, **chosen)
     with pytest.raises(HessianError, match="not compiled"):
         sensitivity(keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)]), FEW, CLASSES)
+
+
+@pytest.mark.filterwarnings("ignore:html5lib's sanitizer is deprecated:DeprecationWarning")
+def test_features_by_name_have_bars(tmp_path):
+    from tensorboard.plugin_util import markdown_to_safe_html
+
+    model = compiled(keras.Input((4,)), keras.layers.Dense(3), loss=from_logits())
+    names = ["age", "b|_<i>", "c", "d"]
+    settings = tbgrad.Sensitivity((FEW, CLASSES), features=names, budget=None)
+    monitor = tbgrad.GradientMonitor(tmp_path, sensitivity=settings)
+    model.fit(FEW, CLASSES, verbose=0, callbacks=[monitor])
+    accumulator = EventAccumulator(str(tmp_path), size_guidance={"tensors": 0})
+    accumulator.Reload()
+    tag = "sensitivity/gradient/features"
+    assert accumulator.SummaryMetadata(tag).plugin_data.plugin_name == "text"
+    (content,) = accumulator.Tensors(tag)[-1].tensor_proto.string_val
+    html = markdown_to_safe_html(content.decode())
+    cells = re.findall("<td[^>]*>(.*?)</td>", html)
+    magnitudes = np.abs(sensitivity(model, FEW, CLASSES)).mean(axis=0)
+    order = np.argsort(-magnitudes)
+    assert cells[::3] == [escape(names[i]) for i in order]
+    np.testing.assert_allclose([float(c) for c in cells[1::3]], magnitudes[order], rtol=1e-3)
+    assert [len(bar) for bar in cells[2::3]] == [
+        round(30 * m / magnitudes.max()) for m in magnitudes[order]
+    ]
+    with pytest.raises(ValueError, match=r"3 names of the columns .* shape of x is \(5, 4\)"):
+        tbgrad.Sensitivity((FEW, CLASSES), features=names[:3])
 
 
 @pytest.mark.parametrize("shape", [(3, 6, 5, 1), (3, 9), (3, 12, 4)], ids=["image", "row", "steps"])

@@ -41,10 +41,14 @@ class Task:
 
 
 def train_all(tasks: Iterable[Task], jobs: int) -> None:
-    """Train those that are not done yet."""
+    """Train those that are not done yet, so many at a time; 0 is one by one in this process."""
     # New processes now and then: TensorFlow keeps the functions of every model it has trained.
     # (max_tasks_per_child of Python 3.11 may leave the pool without any process.)
     left = [task for task in tasks if not task.is_done]
+    if not jobs:
+        for task in left:
+            run(task)
+        return
     size = 50 * jobs
     console = Console(stderr=True)
     for first in range(0, len(left), size):

@@ -152,3 +152,10 @@ def test_a_run_whose_monitoring_ended_is_not_called_healthy(tmp_path):
         writer.add(200, [encode.note(f"OSError: disk full. {ENDED}")], 1)
     line = overview(tmp_path)
     assert (line.health, line.severity, line.since) == ("monitoring ended", "warning", 200)
+
+
+def test_a_run_that_has_just_begun_has_done_no_step(tmp_path):
+    with PatientEventFileWriter(tmp_path) as file:
+        file.add(0, [encode.state(RunState(started=1.8e9, steps=800))])
+    row = overview_of(tbgrad.read(tmp_path)["."], None, None, judged=False)
+    assert (row.step, row.steps) == (0, 800)

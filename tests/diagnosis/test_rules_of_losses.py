@@ -77,6 +77,24 @@ def test_a_loss_that_is_stuck() -> None:
     assert slow[0].first_step < 60
 
 
+def test_a_loss_that_large_steps_keep_from_falling() -> None:
+    """It has come down by half, as far as steps let it that are ten times as long as is usual."""
+
+    def rate(ratio: float, level: float = 0.5) -> list[Alert]:
+        course = lambda s: 5.2 * (level + (1 - level) * 0.95**s)  # noqa: E731
+        said = {"update/ratio": ratio, "learning_rate": 0.03}
+        adam = replace(RELU, optimizer={"name": "AdamW"})
+        return alerts(range(1, 500), lambda s: said | {"loss": course(s) + 0.05 * noise(s)},
+                      manifest=adam)  # fmt: skip
+
+    alert = one(rate(0.025), "loss_stuck")
+    assert alert.first_step < 300
+    assert alert.advice == "lower learning_rate from 0.03 to 0.001"
+    moved = "every update moves 2.5% of the weights, 25 times what is usual"
+    assert alert.causes[0].endswith(moved)
+    assert rate(3e-3) == rate(0.025, level=0.1) == []
+
+
 @pytest.mark.parametrize(
     "loss",
     [

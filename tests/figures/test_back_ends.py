@@ -12,6 +12,7 @@ import pytest
 import tbgrad
 from tbgrad.figures import drawing
 from tbgrad.figures.paper import drawn, save
+from tests.support.findings import write_findings
 from tests.support.logs import write_run
 from tests.support.steps import StepWriter, synthetic
 
@@ -21,6 +22,8 @@ FIGURES = {
     "layers": {"statistic": "norm"},
     "curvature": {},
     "distributions": {"parameter": "dense_1/kernel"},
+    "landscape": {},
+    "trajectories": {},
 }
 
 
@@ -34,8 +37,9 @@ def runs(tmp_path_factory):
     with StepWriter(directory / "every") as writer:
         writer.write(made, 500)
     write_run(directory / "full", steps=1000)
+    write_findings(directory, runs=2)
     found = tbgrad.read(directory)
-    return [found["full"], found["every"]]
+    return [found["full"], found["every"], found["seed0"], found["seed1"]]
 
 
 def odd(runs):
@@ -110,7 +114,7 @@ def test_nothing_lies_over_anything_else_on_paper(runs, name, width):
 
 
 def test_names_are_printed_as_they_are(runs, tmp_path):
-    figure = drawn(drawing(odd(runs)))
+    figure = drawn(drawing(odd(runs)[:2]))
     texts = [text.get_text() for text in figure.legends[0].get_texts()]
     assert texts == [f" {ODD}", "every", "not finite from here"]
     assert not any(text.get_parse_math() for text in figure.legends[0].get_texts())

@@ -17,7 +17,9 @@ from tbgrad.log.scalars import SCALARS
 from tbgrad.log.statistics import STATISTICS
 from tbgrad.log.tags import GRADIENT_NORM, HISTOGRAMS, LOSS, VALIDATION_LOSS
 from tests.reading.test_run import summary_event
+from tests.support import findings
 from tests.support.events import NAME, event, write_events
+from tests.support.findings import write_findings
 from tests.support.logs import write_run
 from tests.support.steps import StepWriter, synthetic
 
@@ -265,3 +267,59 @@ def test_numbers_on_axes_need_no_typesetting():
     assert [text for _, text in heat.ticks] == ["10⁻⁹", "10⁻⁷", "10⁻⁵", "10⁻³", "10⁻¹", "10¹"]
     texts = [text for _, text in replace(heat, low=0.013, high=0.02).ticks]
     assert texts == ["0.013", "0.02"]
+
+
+# ------------------------------------------------------------------------------------- findings
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("findings")
+    write_findings(directory)
+    return tbgrad.read(directory)
+
+
+def test_lines_planes_and_critical_points_are_a_panel_each_with_axes_of_their_own(found):
+    made = drawing(found, "landscape")
+    panels = {panel.title: panel for panel in made.panels}
+    names = "critical points", "line to seed1", "plane of the path"
+    assert list(panels) == [f"seed0: {name}" for name in names]
+    line, norm = made.panels[1:3]
+    assert (line.label, norm.label) == ("loss", "gradient norm")
+    np.testing.assert_allclose(line.lines[0].y, findings.line().loss, rtol=1e-12)
+    assert made.x_labels[1] == line.x_label == "from these weights (0) to those (1)"
+    plane, logged = panels["seed0: plane of the path"], findings.plane()
+    np.testing.assert_allclose(plane.heat.values, logged.loss.T, rtol=1e-7)
+    for axis, centres in zip(logged.axes, plane.heat.centres, strict=True):
+        np.testing.assert_allclose(centres, axis.coordinates, atol=1e-12)
+    assert len(plane.heat.levels) == plane.heat.contours > 0
+    path = plane.lines[0]
+    assert (path.x[0], path.y[0]) == pytest.approx(logged.path[0].place)
+    points = panels["seed0: critical points"]
+    assert [line.label for line in points.lines] == ["minimum", "saddle", "degenerate"]
+    saddles = [point for point in findings.critical_points() if point.kind == "saddle"]
+    np.testing.assert_allclose(points.lines[1].x, [point.loss for point in saddles])
+    np.testing.assert_allclose(points.lines[1].error, 0.01)
+
+
+def test_trajectories_are_those_of_the_analysis(found):
+    told = tbgrad.analysis.trajectories(found)
+    (panel,) = drawing(found, "trajectories").panels
+    assert panel.square
+    assert [line.label for line in panel.lines] == list(found)
+    for line, path in zip(panel.lines, told.runs.values(), strict=True):
+        np.testing.assert_array_equal(np.stack([line.x, line.y], axis=1), path.places)
+    assert drawing(found, "trajectories", layer="out").panels[0].title == "out"
+
+
+def test_what_was_not_found_is_said(found, runs):
+    with pytest.raises(NothingToDrawError, match="nothing was logged of the surface"):
+        drawing(runs, "landscape")
+    with pytest.raises(NothingToDrawError, match="No run has a trajectory"):
+        drawing(runs, "trajectories")
+    with pytest.raises(NothingToDrawError, match="no layer 'dens'; there are dense, out"):
+        drawing(found, "trajectories", layer="dens")
+    with pytest.raises(KeyError, match="no finding 'plane'"):
+        drawing(found, "landscape", finding="plane")
+    with pytest.raises(NothingToDrawError, match="checks of the gradient alone"):
+        drawing(found, "landscape", finding="gradient check")

@@ -15,7 +15,8 @@ from tbgrad.log.append import EventFileWriter
 from tbgrad.log.encode import to_jsonable
 from tbgrad.plugin.views.alerts import MAX_ALERTS, MAX_STORIES
 from tests.plugin import logs
-from tests.plugin.conftest import PROVIDERS, Api, rust_provider
+from tests.plugin.conftest import PROVIDERS, Api, python_provider, rust_provider
+from tests.reading import test_rounding
 
 ROUTES_OF_A_RUN = (
     "status", "scalars", "layers", "parameter", "histogram", "curvature", "alerts",
@@ -286,3 +287,13 @@ def test_a_reader_that_fails_is_one_sentence_not_a_traceback() -> None:
     assert code == 500
     assert "reading the log failed" in sentence
     assert not api.plugin.is_active()
+
+
+@pytest.mark.parametrize("every_step", [True, False])
+def test_rows_that_are_rounding_are_told(every_step: bool, tmp_path: Path) -> None:
+    test_rounding.write(tmp_path / "a", every_step=every_step)
+    api = Api(python_provider(tmp_path))
+    layers = api.get("layers", run="a", statistic="norm")
+    names = [layers["parameters"][row]["name"] for row in layers["rounding"]]
+    assert names == ["attention/key/bias"]
+    assert api.get("layers", run="a", statistic="weight_norm")["rounding"] == []

@@ -14,8 +14,8 @@ from tbgrad.log.tags import GRADIENT_NORM, LOSS, STEP_LEVELS, in_group
 from tbgrad.monitoring.step_log import StepLog
 from tbgrad.plugin.sampling import SAMPLES
 from tests.plugin.conftest import PROVIDERS, Api, poll
-from tests.support.logs import manifest
-from tests.support.steps import StepWriter, part, synthetic
+from tests.support.logs import EPOCH, manifest
+from tests.support.steps import PACE, StepWriter, part, synthetic
 
 ROWS = 4
 LONG = 90_000
@@ -154,6 +154,21 @@ def test_a_reservoir_of_a_level_that_is_whole_loses_nothing() -> None:
     for block in range(300):
         kept.AddItem("a", block)
     assert kept.Items("a") == list(range(300))
+
+
+def test_a_manifest_within_a_session_takes_nothing_away(tmp_path: Path) -> None:
+    """It is of a step that was logged, and is written after blocks that reach beyond it."""
+    steps = synthetic(5000, ROWS)
+    with StepWriter(tmp_path / "a", manifest=manifest(2)) as writer:
+        writer.write(part(steps, 0, 4096), 256)
+        writer.describe(4090, EPOCH + 4096.5 * PACE, first_step=1)
+        writer.write(part(steps, 4096, 5000), 256)
+    api = Api(PROVIDERS["python"](tmp_path))
+    layers = api.get("layers", run="a")
+    assert not np.isnan(numbers(layers["values"])).any()
+    firsts, lasts = layers["first_steps"], layers["steps"]
+    assert (firsts[0], lasts[-1]) == (1, 5000)
+    assert firsts[1:] == [last + 1 for last in lasts[:-1]]
 
 
 @pytest.mark.parametrize("provider", list(PROVIDERS))

@@ -8,6 +8,7 @@ import math
 import pytest
 
 from tbgrad.log import encode
+from tbgrad.log.append import EventFileWriter
 from tbgrad.log.records import (
     Alert,
     Damage,
@@ -201,6 +202,19 @@ def test_alerts_stand_at_the_top_in_their_newest_state(tmp_path):
     story = to_json({".": report})["runs"]["."]["story"]
     assert (story["headline"], story["advice"]) == (report.story.headline, "advice")
     assert [effect["rule"] for effect in story["effects"]] == ["dead_units", "loss_stuck"]
+
+
+def test_a_run_without_a_grave_alert_says_by_what_it_is_well(tmp_path):
+    write_run(tmp_path / "a", steps=400)
+    write_run(tmp_path / "b", steps=400)
+    with EventFileWriter(tmp_path / "b") as file:
+        file.add(401, [encode.alerts([alert("loss_stuck")])])
+    well, ill = (build(run) for run in read(tmp_path).values())
+    norm = well.scalars[GRADIENT_NORM].last.value
+    assert well.healthy.startswith(f"norm falling to {norm:.3g}, update/weight ")
+    assert text_of(well).splitlines()[1] == f"healthy: {well.healthy}"
+    assert ill.healthy == ""
+    assert "healthy" not in text_of(ill)
 
 
 def test_notes_and_damage_are_counted_and_capped(tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +54,13 @@ class StepWriter:
 
     def __enter__(self) -> StepWriter:
         self.file = EventFileWriter(self.directory, start_step=self.start_step)
-        self._add(self.start_step or 0, [encode.manifest(self.manifest)], self.at)
+        self.describe(max(0, (self.start_step or 0) - 1), self.at)
         return self
+
+    def describe(self, step: int, at: float, first_step: int | None = None) -> None:
+        """Write the manifest, that of a session which begins after the step, or anew within one."""
+        first = step + 1 if first_step is None else first_step
+        self._add(step, [encode.manifest(replace(self.manifest, first_step=first))], at)
 
     def __exit__(self, *_: object) -> None:
         self._write(self.log.finish())

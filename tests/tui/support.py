@@ -16,6 +16,9 @@ from tests.support.logs import EPOCH
 
 DEADLINE_SECONDS = 20.0
 
+SIZES = ((80, 24), (120, 40), (240, 60))
+"""At which every screen is looked at."""
+
 
 def app_on(logdir: Path, now: float = EPOCH + 52.0) -> WatchApp:
     """The app with a clock that stands still."""

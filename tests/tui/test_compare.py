@@ -13,7 +13,7 @@ from tbgrad_tui.widgets.marks import UNMARKED, Marks
 
 from tests.support.logs import EPOCH
 from tests.support.sweep import RATES, value_of, write_sweep
-from tests.tui.support import app_on, shown, until
+from tests.tui.support import SIZES, app_on, shown, until
 
 
 @pytest.fixture(scope="module")
@@ -180,11 +180,12 @@ async def test_no_size_is_too_small_for_a_comparison(sweep):
         assert math.isfinite(app.return_code or 0)
 
 
-def test_what_it_looks_like(sweep, snap_compare):
+@pytest.mark.parametrize("size", SIZES, ids="{0[0]}x{0[1]}".format)
+def test_what_it_looks_like(size, sweep, snap_compare):
     async def ready(pilot):
         await opened(pilot)
         await pilot.press("space", "space", "space", "c")
         await until(pilot, lambda: "C lr0.1" in shown(pilot.app))
 
     app = app_on(sweep[0], EPOCH + 5000)
-    assert snap_compare(app, terminal_size=(80, 24), run_before=ready)
+    assert snap_compare(app, terminal_size=size, run_before=ready)

@@ -59,7 +59,7 @@ def test_every_finding_at_every_size(keys, words, size, tmp_path):
     assert [word for word in words if word not in screen] == []
 
 
-@pytest.mark.parametrize("size", SIZES, ids=IDS)
+@pytest.mark.parametrize("size", [*SIZES, (240, 60)], ids=(*IDS, "240x60"))
 @pytest.mark.parametrize("down", [0, 3, 4], ids=["points", "plane", "trajectories"])
 def test_what_it_looks_like(down, size, tmp_path, snap_compare):
     write_findings(tmp_path)

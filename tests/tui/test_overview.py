@@ -6,12 +6,16 @@ import math
 
 import numpy as np
 import pytest
+from tbgrad_tui.widgets.marks import Marks
+from tbgrad_tui.widgets.overview import OverviewPanel
 from tbgrad_tui.widgets.overview_columns import trend_bars
 
+from tbgrad.diagnosis.overview import overview_of
 from tbgrad.log import encode
 from tbgrad.log.append import EventFileWriter
+from tbgrad.reading.directory import read
 from tests.support.logs import EPOCH, write_run
-from tests.tui.support import app_on, shown, until
+from tests.tui.support import SIZES, app_on, shown, until
 
 
 def write_sweep(directory):
@@ -42,7 +46,7 @@ async def test_several_runs_begin_with_the_worst_and_why(tmp_path):
     app = app_on(tmp_path)
     async with app.run_test(size=(80, 24)) as pilot:
         panel = await opened(app, pilot)
-        await until(pilot, lambda: panel.selected.endswith("lr10-seed7") or panel.move(-9))
+        await until(pilot, lambda: panel.selected.endswith("lr10-seed7"))  # nobody chose another
         screen = shown(app)
         assert names(panel)[0] == "lr10-seed7"
         assert "4 runs, worst first" in screen
@@ -53,6 +57,33 @@ async def test_several_runs_begin_with_the_worst_and_why(tmp_path):
         assert "from step 50" in screen
         assert "change first:" in screen
         assert "healthy" in screen
+
+
+def test_what_is_not_judged_yet_is_not_called_healthy(tmp_path):
+    write_sweep(tmp_path)
+    runs = read(tmp_path)
+    panel = OverviewPanel("runs", Marks())
+    for judged, said in ((False, "4 not judged yet"), (True, "all healthy")):
+        panel.show([overview_of(run, None, None, judged=judged) for run in runs.values()], runs)
+        assert panel.headline()[0] == said
+
+
+async def test_the_chosen_run_is_drawn_where_there_is_room(tmp_path):
+    """The worst one at first, then the one that was chosen, which stays."""
+    write_sweep(tmp_path)
+    app = app_on(tmp_path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        panel = await opened(app, pilot)
+        await until(pilot, lambda: "gradient norm" in shown(app))
+        worst = shown(app)
+        await pilot.press("down")
+        await until(pilot, lambda: "gradient norm  (log)" in shown(app))
+        assert "gradient norm  (log)" not in worst  # 2.0 and then nothing
+        assert panel.selected.endswith("lr0.01-seed7")
+        panel.sort()
+        assert panel.selected.endswith("lr0.01-seed7")
+        await pilot.resize_terminal(80, 15)
+        await until(pilot, lambda: "gradient norm" not in shown(app))
 
 
 async def test_keys(tmp_path):
@@ -133,7 +164,7 @@ async def test_a_click_chooses_and_two_open(tmp_path):
         assert app.run_name == panel.rows[2].name
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
+@pytest.mark.parametrize("size", SIZES, ids="{0[0]}x{0[1]}".format)
 def test_what_it_looks_like(size, tmp_path, snap_compare):
     write_sweep(tmp_path)
 

@@ -22,7 +22,7 @@ from textual import events
 from tbgrad.log import encode
 from tests.support.events import PatientEventFileWriter as EventFileWriter
 from tests.support.logs import EPOCH
-from tests.tui.support import app_on, loaded, shown, until
+from tests.tui.support import SIZES, app_on, loaded, shown, until
 
 TAGS = (
     "train/loss", "eval/loss", "train/accuracy", "lr",
@@ -176,10 +176,11 @@ async def test_the_wheel_scrolls_and_a_click_puts_the_cursor(log):
         await until(pilot, lambda: app.view.cursor == 199)
 
 
-def test_what_it_looks_like(log, snap_compare):
+@pytest.mark.parametrize("size", SIZES, ids="{0[0]}x{0[1]}".format)
+def test_what_it_looks_like(size, log, snap_compare):
     async def ready(pilot):
         await loaded(pilot)
         await pilot.press("7")
         await until(pilot, lambda: "train/loss" in shown(pilot.app))
 
-    assert snap_compare(app_on(log, EPOCH + 202), terminal_size=(120, 40), run_before=ready)
+    assert snap_compare(app_on(log, EPOCH + 202), terminal_size=size, run_before=ready)

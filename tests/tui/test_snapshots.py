@@ -10,7 +10,7 @@ from tbgrad.log.share import Share
 from tbgrad.log.tags import GRADIENT_NORM, LOSS, STABILITY
 from tests.support.language_model import SILENT, estimate, manifest, write_language_model
 from tests.support.logs import EPOCH, spectral_density, write_run
-from tests.tui.support import app_on, loaded, shown, until
+from tests.tui.support import SIZES, app_on, loaded, shown, until
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=["80x24", "120x40"])
@@ -56,7 +56,7 @@ def everything(tmp_path_factory):
     return logdir
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40), (240, 60)], ids="{0[0]}x{0[1]}".format)
+@pytest.mark.parametrize("size", SIZES, ids="{0[0]}x{0[1]}".format)
 @pytest.mark.parametrize("keys", SCREENS.values(), ids=SCREENS)
 def test_every_screen_of_a_run(keys, size, everything, snap_compare):
     async def ready(pilot):

@@ -41,6 +41,21 @@ def watch(
         bell: ring, notify (OSC 9) and name the window when a run has a new error.
         reset: begin as if this directory had never been looked at.
     """
+    from tbgrad_tui.start import without_collection
+
+    with without_collection():
+        return _watch(logdir, pattern, once, light, ascii, bell, reset)
+
+
+def _watch(
+    logdir: Logdir,
+    pattern: str,
+    once: bool,
+    light: bool | None,
+    ascii: bool,
+    bell: bool,
+    reset: bool,
+) -> int:
     import importlib
     import os
     import sys

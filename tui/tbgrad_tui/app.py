@@ -36,6 +36,7 @@ from tbgrad_tui.screens.compare import CompareScreen
 from tbgrad_tui.screens.overview import OverviewScreen
 from tbgrad_tui.screens.page import HelpPage, Page, note_lines, unread_lines
 from tbgrad_tui.screens.run import RunScreen
+from tbgrad_tui.start import loaded
 from tbgrad_tui.terminal import (
     NETWORK_SECONDS,
     forget_cells,
@@ -88,11 +89,10 @@ class WatchApp(ChartKeys, App[None]):
         self.snapshot = Snapshot()
         self.run_name = ""
         self.marks = Marks()
-        self._chosen = False
+        self._chosen = self._greeted = False
         self.run_screen = RunScreen(self.marks)
         self.overview_screen = OverviewScreen(self.marks)
         self.compare_screen = CompareScreen()
-        self._greeted = False
         self._alarms, self._bell, self._memory = Alarms(), bell, memory
         self.theme = "textual-light" if self.appearance.light else "textual-dark"
         self._pace = Pace(self.show_everything, self.set_timer)
@@ -117,6 +117,7 @@ class WatchApp(ChartKeys, App[None]):
         self.run_screen.query_one(RunsPanel).logdir = self.logdir
         recall(self, self._memory)
         self._poller.start()
+        self.set_timer(1.0, loaded)
         self.set_interval(1.0, self._each_second)
         quit_on_signals(self.exit)
 
@@ -233,7 +234,7 @@ class WatchApp(ChartKeys, App[None]):
     def action_overview(self) -> None:
         """Show all runs, the worst first."""
         self.push_screen(self.overview_screen)
-        self.overview_screen.panel.selected = self.run_name
+        self.overview_screen.panel.choose(self.run_name)
         self.show_time()
 
     on_run_screen_left = action_overview

@@ -27,6 +27,7 @@ from tbgrad.log.tags import (
     FormatError,
     Kind,
 )
+from tbgrad.reading import rounding
 from tbgrad.reading.layer_history import LayerHistory, Measure, history_of
 from tbgrad.reading.run import Run
 from tbgrad.reading.series import Series
@@ -254,6 +255,10 @@ def row_values(run: Run, row: int) -> dict[str, float]:
         return {}
     last = packed.newest[row]
     return {name: float(v) for name, v in zip(run.manifest.statistics, last, strict=True)}
+
+
+is_rounding = OnceARun(rounding.is_rounding)
+"""Which gradients never were more than rounding: [P]."""
 
 
 def layer_history(run: Run, measure: Measure) -> LayerHistory | None:

@@ -91,7 +91,9 @@ async def _save(logdir: Path, path: Path, size: Size, keys: tuple[str, ...]) -> 
     app = WatchApp(logdir, clock=lambda: now)
     async with app.run_test(size=size) as pilot:
         deadline = time.monotonic() + LOADING_SECONDS
-        while sum(run.bytes_read for run in app.snapshot.runs.values()) < size_of_log:
+        while sum(
+            run.bytes_read for run in app.snapshot.runs.values()
+        ) < size_of_log or not _is_read(app):
             if not app.is_running:
                 return
             if time.monotonic() > deadline:

@@ -11,12 +11,14 @@ from tbgrad.diagnosis.initial_weights import alike, thin_weights
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule, Severity
 from tbgrad.diagnosis.suspects import (
     Explained,
-    Suspect,
+    blocked,
     chance,
     decay,
     inputs,
     momentum,
+    moves_far,
     rate,
+    restless,
     schedule,
     targets,
     wrong_output,
@@ -35,9 +37,6 @@ STEADY_FALL = 0.1
 
 GROWS = 0.1
 """The gradient's norm, where it grows by so much: the way down from a plateau begins like that."""
-
-DEAD = 0.95
-"""Share of dead units from which on a layer lets nothing through."""
 
 
 def _speaks(moment: Moment) -> bool:
@@ -130,7 +129,8 @@ def _stuck(moment: Moment) -> Any:
     except ValueError:
         return None
     scale = _stuck_scale(moment)
-    high = trend.recent_loss > limits.flat_loss * scale
+    least = limits.restless_loss if moves_far(moment) else limits.flat_loss
+    high = trend.recent_loss > least * scale
     flat = high and abs(fell) + 2 * error < limits.flat_fall * scale
     return flat and not _begins(moment) and not _diverging(moment)
 
@@ -191,21 +191,6 @@ def _stuck_headline(moment: Moment, _: Rows) -> str:
     return f"the loss is stuck at {moment.trend.recent_loss:.3g}{at}"
 
 
-def _blocked(moment: Moment) -> Suspect | None:
-    """A network that lets nothing through."""
-    facts, manifest = moment.facts, moment.manifest
-    if not facts.no_gradient and facts.dead < DEAD:
-        return None
-    if manifest is not None and manifest.output_activation == "relu":
-        return Suspect(
-            "a ReLU behind the last layer", "remove activation='relu' from the last layer"
-        )
-    what = "the gradient is exactly zero" if facts.no_gradient else "all units of a layer are dead"
-    if facts.worst_update > moment.settings.update_ratio:
-        return Suspect(f"{what} since a step that was too large", safe_rate(moment))
-    return Suspect(what, "replace activation='relu' by 'leaky_relu' in the hidden layers")
-
-
 def _stuck_otherwise(moment: Moment, _: Rows) -> Advice:
     fit = "try to fit ten samples alone: where that fails the model is at fault, not the data"
     if not _hardly_moves(moment):
@@ -241,7 +226,18 @@ _OSCILLATING = Explained(
     _oscillating_otherwise,
 )
 _STUCK = Explained(
-    (wrong_output, alike, thin_weights, _blocked, schedule, decay, momentum, rate, inputs),
+    (
+        wrong_output,
+        alike,
+        thin_weights,
+        blocked,
+        schedule,
+        decay,
+        momentum,
+        rate,
+        inputs,
+        restless,
+    ),
     _stuck_causes,
     _stuck_otherwise,
 )

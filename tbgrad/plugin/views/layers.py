@@ -12,6 +12,7 @@ from tbgrad.plugin.source import Snapshot
 from tbgrad.plugin.stored_layers import MAX_ROWS, NORMS, read_layers, statistics_of
 from tbgrad.reading.layer_history import MEASURES, LayerHistory, badness, change, history_of
 from tbgrad.reading.parameter_tree import Node, tree_of
+from tbgrad.reading.rounding import is_rounding
 from tbgrad.reading.run import Run
 
 
@@ -45,11 +46,22 @@ def layers(
         "values": np.ascontiguousarray(found.values[page]),
         "nonfinite": np.argwhere(found.nonfinite[page]).tolist(),
         **_arranged(read, "norm" if statistic in NORMS else statistic, (first, last), page),
+        "rounding": _rounding(read, statistic, page),
         "tree": [_node(node) for node in tree_of(names)],
         "stored": found.stored,
         "sampled": found.sampled,
         "problems": listed(found.problems),
     }
+
+
+SIZES = {*NORMS, "abs_max", "std"}
+"""Statistics that tell how large a gradient is."""
+
+
+def _rounding(run: Run, statistic: str, page: slice) -> list[int]:
+    """Rows whose gradient is zero but for rounding: its size has no place among the others."""
+    rows: list[int] = np.flatnonzero(is_rounding(run)[page]).tolist()
+    return rows if statistic in SIZES else []
 
 
 # ------------------------------------------------------------------------ how rows are arranged

@@ -11,13 +11,11 @@ SURFACES = {
     "ground": "#0e1216",
     "bar": "#161c23",
     "page": "#12171d",
-    "veil": "#0b0e12",
     "accent-line": "#6cb6ff",
     "quiet-line": "#3d4754",
     "text-on-bar": "#d7dde6",
 }
-"""Behind the panels, a line at the edge, and a page; over what is behind a page; frames of a page,
-and what is typed."""
+"""Behind the panels, a line at the edge, and a page; frames of a page, and what is typed."""
 
 PLAIN = Style()
 TEXT = Style(color="#d7dde6")

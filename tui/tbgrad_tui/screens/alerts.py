@@ -16,7 +16,7 @@ from tbgrad_tui.widgets.alerts import AlertsPanel
 class AlertsPage(ModalScreen[Alert | None]):
     """The alerts of the run called `name`. It ends with the one to go to, None if only closed."""
 
-    DEFAULT_CSS = "AlertsPage { align: center middle; background: $veil 60%; }"
+    DEFAULT_CSS = "AlertsPage { align: center middle; background: $page; }"
     BINDINGS = ALERT_BINDINGS
 
     def __init__(self, name: str, alerts: Sequence[Alert], selected: Alert | None) -> None:

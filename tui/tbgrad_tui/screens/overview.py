@@ -50,7 +50,7 @@ class OverviewScreen(Screen[None]):
         }
         rows = self._rows.values()
         alive = [run for run, row in rows if row.condition is not None and row.condition.alive]
-        self.panel.show([row for _, row in rows], machine_words(alive, now))
+        self.panel.show([row for _, row in rows], snapshot.runs, machine_words(alive, now))
 
     def on_mount(self) -> None:
         """Keys go to the table."""

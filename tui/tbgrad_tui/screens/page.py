@@ -27,7 +27,7 @@ class Page(ModalScreen[None]):
     """A title and lines that scroll. Escape, Enter or q closes it, ? tells the keys."""
 
     DEFAULT_CSS = """
-    Page { align: center middle; background: $veil 60%; }
+    Page { align: center middle; background: $page; }
     Page > VerticalScroll {
         width: 90%; max-width: 110; height: auto; max-height: 90%;
         background: $page; border: $page-border $accent-line; padding: 0 1;

@@ -56,8 +56,8 @@ def folded(bins: Bins, lines: Sequence[Line], measure: Measure) -> Bins:
     return replace(bins, values=values, states=states)
 
 
-def scale_of(bins: Bins, measure: Measure) -> HeatScale:
-    """The colours of a measure."""
+def scale_of(bins: Bins, measure: Measure, rounding: NDArray[np.bool_] | None = None) -> HeatScale:
+    """The colours of a measure; what is `rounding` [P] alone makes their range no longer."""
     if measure.worst == "far":
         low, high = measure.centre / REACH, measure.centre * REACH
         middle = number(measure.centre, 1)
@@ -67,6 +67,8 @@ def scale_of(bins: Bins, measure: Measure) -> HeatScale:
         return HeatScale(-1.0, 1.0, log=False, styles=styles, marks_zero=False, middle="0")
     if measure.scale == "unit":
         return HeatScale(0.0, 1.0, log=False, marks_zero=False)
+    if measure.name == "norm" and rounding is not None:
+        bins = replace(bins, values=bins.values[:, ~rounding])
     return bins.scale()
 
 

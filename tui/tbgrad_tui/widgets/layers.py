@@ -130,7 +130,7 @@ class LayersPanel(Panel):
         width = (body.width - GAP * (columns - 1)) // columns
         names = _names(lines, width)
         bins = self._bins(run, max(0, width - names - 1 - VALUE_WIDTH))
-        scale = scale_of(bins, view.measure)
+        scale = scale_of(bins, view.measure, facts.is_rounding(run))
         absent = "no gradient" if view.measure.none_is_worse else ""
         draw_legend(canvas, box.rows(0, 1), scale, absent)
         for column in range(columns):

@@ -1,9 +1,9 @@
-"""All runs, the worst first, and what is wrong with the chosen one."""
+"""All runs, the worst first, what is wrong with the chosen one, and its curves."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from rich.cells import cell_len
 from rich.style import Style
@@ -11,12 +11,14 @@ from textual import events
 from textual.message import Message
 
 from tbgrad.diagnosis.overview import Overview, short_names
+from tbgrad.reading.run import Run
 from tbgrad.reading.run_filter import run_filter
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
 from tbgrad_tui.chart.text import clean, count, number, shorten
 from tbgrad_tui.chart.wrapping import Line, wrapped
 from tbgrad_tui.widgets.marks import REFERENCE, Marks
+from tbgrad_tui.widgets.overview_charts import draw_charts
 from tbgrad_tui.widgets.overview_columns import WORDS, Column, columns_for
 from tbgrad_tui.widgets.panel import Panel
 from tbgrad_tui.widgets.verdict import verdict_lines
@@ -31,7 +33,7 @@ SORTS: dict[str, Callable[[Overview], tuple[object, ...]]] = {
 
 
 class OverviewPanel(Panel):
-    """A row a run; below them the verdict of the chosen one, where there is room."""
+    """A row a run; below them the verdict of the chosen one and its curves, as there is room."""
 
     class Opened(Message):
         """The user wants to see a run."""
@@ -53,6 +55,8 @@ class OverviewPanel(Panel):
         self.machines = ""
         self.order = next(iter(SORTS))
         self._all: list[Overview] = []
+        self._runs: Mapping[str, Run] = {}
+        self._moved = False
         self._first = 0
         self._shown = range(0)
 
@@ -71,9 +75,9 @@ class OverviewPanel(Panel):
             for row, words in zip(self.rows, told, strict=True)
         )]  # fmt: skip
 
-    def show(self, rows: list[Overview], machines: str = "") -> None:
+    def show(self, rows: list[Overview], runs: Mapping[str, Run], machines: str = "") -> None:
         """Show the newest state of all runs, and what the machines do that they are on."""
-        self._all, self.machines = rows, machines
+        self._all, self._runs, self.machines = rows, runs, machines
         self._choose()
         self.redraw()
 
@@ -95,8 +99,12 @@ class OverviewPanel(Panel):
         names = [row.name for row in self.rows]
         if names:
             at = names.index(self.selected) if self.selected in names else 0
-            self.selected = names[max(0, min(at + rows, len(names) - 1))]
-            self.redraw()
+            self.choose(names[max(0, min(at + rows, len(names) - 1))])
+
+    def choose(self, name: str) -> None:
+        """Choose a run by its name."""
+        self.selected, self._moved = name, True
+        self.redraw()
 
     def mark(self) -> None:
         """Mark the chosen run for comparison, or no longer, and go to the next."""
@@ -119,7 +127,10 @@ class OverviewPanel(Panel):
         self.redraw()
 
     def _choose(self) -> None:
-        """Filter and sort, the reference on top; the chosen run stays chosen wherever it goes."""
+        """Filter and sort, the reference on top; the chosen run stays chosen wherever it goes.
+
+        Until somebody has chosen one it is that on top.
+        """
         self.problem = ""
         rows = self._all
         try:
@@ -130,7 +141,7 @@ class OverviewPanel(Panel):
         self.rows = sorted(rows, key=SORTS[self.order])
         pinned = [row for row in self._all if row.name == self.marks.pinned]
         self.rows = pinned + [row for row in self.rows if row not in pinned]
-        if self.selected not in [row.name for row in self.rows]:
+        if not self._moved or self.selected not in [row.name for row in self.rows]:
             self.selected = self.rows[0].name if self.rows else ""
 
     @property
@@ -149,6 +160,9 @@ class OverviewPanel(Panel):
             return f"{colours.SEVERITIES['error'][0]} {ill:,} with errors", colours.ALERT
         if warned:
             return f"{colours.SEVERITIES['warning'][0]} {warned:,} with warnings", colours.WARNING
+        unknown = sum(not row.health and row.step > 0 for row in self._all)
+        if unknown:
+            return f"{unknown:,} not judged yet", colours.QUIET
         return ("all healthy", colours.GOOD) if self._all else ("", colours.TEXT)
 
     def draw(self, canvas: Canvas) -> None:
@@ -159,7 +173,7 @@ class OverviewPanel(Panel):
             canvas.write(2, canvas.height - 1, f" {said} ", colours.QUIET, canvas.width - 4)
 
     def draw_content(self, canvas: Canvas, box: Box) -> None:
-        """The table, a line, the verdict."""
+        """The table, a line, the verdict, curves."""
         if self.problem or not self.rows:
             text = self.problem or f"no run is chosen by {self.filter!r} (Esc shows all)"
             canvas.write(box.x, box.y, clean(text), colours.WARNING, box.width)
@@ -175,6 +189,9 @@ class OverviewPanel(Panel):
                 x = below.x
                 for word, style in line:
                     x = canvas.write(x, below.y + 1 + y, word, style)
+            if self.selected in self._runs:
+                left = below.inside(0, len(verdict) + 2, 0, 0)
+                draw_charts(canvas, left, self._runs[self.selected])
 
     def _draw_table(self, canvas: Canvas, box: Box, rows: int) -> None:
         names = [row.name for row in self.rows]
@@ -238,8 +255,7 @@ class OverviewPanel(Panel):
         """Choose the run under the mouse; a double click opens it."""
         row = event.y - 2
         if 0 <= row < len(self._shown):
-            self.selected = self.rows[self._shown[row]].name
-            self.redraw()
+            self.choose(self.rows[self._shown[row]].name)
             if event.chain == 2:
                 self.post_message(self.Opened(self.selected))
 

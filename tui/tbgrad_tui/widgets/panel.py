@@ -37,19 +37,16 @@ class Drawing(Widget):
         canvas = Canvas(width, height)
         self.draw(canvas)
         former, self.canvas = self.canvas, canvas
+        ground = self.rich_style  # Textual puts no background under the line API
         if (former.width, former.height) != (width, height):
-            self._strips = [self._strip(y) for y in range(height)]
+            self._strips = [canvas.strip(y).apply_style(ground) for y in range(height)]
             self.refresh()
             return
         boxes = canvas.changes(former)
         for box in boxes:
-            self._strips[box.y] = self._strip(box.y)
+            self._strips[box.y] = canvas.strip(box.y).apply_style(ground)
         if boxes:
             self.refresh(*(Region(box.x, box.y, box.width, 1) for box in boxes))
-
-    def _strip(self, y: int) -> Strip:
-        # Textual puts no background under the line API
-        return self.canvas.strip(y).apply_style(self.rich_style)
 
     def lines(self) -> list[str]:
         """What is drawn, as text."""

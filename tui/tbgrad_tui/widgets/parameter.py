@@ -62,6 +62,8 @@ class ParameterPanel(ChartPanel):
             return
         words = statistics_words(facts.row_values(run, self.row), parameter)
         rows = max(1, min(4, box.height // 5))
+        if facts.is_rounding(run)[self.row]:
+            words.insert(0, ("gradient is zero but for rounding", colours.QUIET))
         if (alert := facts.alerts_by_name(run).get(run.names[self.row])) is not None:
             mark, style = colours.SEVERITIES[alert.severity]
             words.insert(0, (f"{mark} {clean(alert.rule)} (a)", style))

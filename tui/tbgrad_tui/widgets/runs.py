@@ -68,7 +68,7 @@ class RunsPanel(Panel):
         if rows == room:
             start = box.y + box.height - len(known)
             for row, (label, value, style) in enumerate(known):
-                x = canvas.write(box.x, start + row, pad(label, 11), colours.QUIET)
+                x = canvas.write(box.x, start + row, pad(shorten(label, 10), 11), colours.QUIET)
                 canvas.write(x, start + row, shorten(value, box.width - 11), style)
 
     def _draw_run(self, canvas: Canvas, box: Box, name: str) -> None:
@@ -122,7 +122,14 @@ def _facts(run: Run, width: int) -> list[tuple[str, str, Style]]:
         settings = dict(manifest.optimizer)
         name = str(settings.pop("name", "")) or "–"
         rows.append(("optimizer", name, colours.TEXT))
-        for key in ("momentum", "beta_1", "weight_decay", "clipnorm"):
+        for key in (
+            "momentum",
+            "beta_1",
+            "weight_decay",
+            "clipnorm",
+            "global_clipnorm",
+            "clipvalue",
+        ):
             value = settings.get(key)
             if isinstance(value, int | float) and value:
                 rows.append((key.replace("_", " "), number(float(value)), colours.TEXT))

@@ -83,7 +83,8 @@ export class LayersView {
     for (const [row, column] of data.nonfinite) this.lost[row].add(column);
     const scale = data.measure?.scale ?? statistic(data.statistic).scale;
     this.measure = data.measure ?? { ...PLAIN, worst: scale === "signed" ? "far" : "largest", scale };
-    this.scale = scaleOf(scale, data.values);
+    const meant = this.values.filter((_, row) => !data.rounding.includes(row));
+    this.scale = scaleOf(scale, meant.flatMap((values) => [...values]));
     this.missing = !data.values.some(Number.isFinite) && data.nonfinite.length === 0;
     this.zeros = (scale === "log" || scale === "count") && data.values.includes(0);
     this.tree = data.tree;
