@@ -162,7 +162,19 @@ def healthy_words(row: Overview) -> str:
 
 def worst_first(rows: Iterable[Overview]) -> list[Overview]:
     """In the order in which they need to be looked at."""
-    return sorted(rows, key=lambda row: (*row.badness, row.name))
+    return sorted(rows, key=lambda row: (*row.badness, natural(row.name)))
+
+
+def natural(name: str) -> tuple[tuple[float, str], ...]:
+    """What sorts names as people count: numbers in them, "0.03" and "1e-4" too, by their size.
+
+    >>> sorted(["seed10", "seed9"], key=natural)
+    ['seed9', 'seed10']
+    """
+    # What is no number comes after those that are.
+    parts = ((math.inf, part) if i % 2 == 0 else (float(part), part)
+             for i, part in enumerate(_NUMBER.split(name)))  # fmt: skip
+    return tuple(part for part in parts if part[1])
 
 
 def short_names(names: Sequence[str]) -> dict[str, str]:
@@ -196,6 +208,7 @@ def shared_ends(names: Sequence[str]) -> tuple[str, str]:
     return "".join(whole[:start]), "".join(whole[len(whole) - end :])
 
 
+_NUMBER = re.compile(r"(\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)")
 _WORDS = re.compile(r"([/_ ]|(?<![0-9][eE])-)")
 """What is between words; every other part of a name that is split there is a word."""
 

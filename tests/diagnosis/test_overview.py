@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 import tbgrad
-from tbgrad.diagnosis.overview import healthy_words, overview_of, short_names, worst_first
+from tbgrad.diagnosis.overview import (
+    healthy_words,
+    natural,
+    overview_of,
+    short_names,
+    worst_first,
+)
 from tbgrad.diagnosis.replay import judge
 from tbgrad.log import encode
 from tbgrad.log.brief import number
@@ -159,3 +165,9 @@ def test_a_run_that_has_just_begun_has_done_no_step(tmp_path):
         file.add(0, [encode.state(RunState(started=1.8e9, steps=800))])
     row = overview_of(tbgrad.read(tmp_path)["."], None, None, judged=False)
     assert (row.step, row.steps) == (0, 800)
+
+
+def test_names_are_in_the_order_in_which_people_count():
+    names = ["lr1e-3", "lr0.03", "lr10", "seed10", "seed9/b", "seed9", "", "seed", "7", "a"]
+    counted = ["", "7", "a", "lr1e-3", "lr0.03", "lr10", "seed", "seed9", "seed9/b", "seed10"]
+    assert sorted(names, key=natural) == counted

@@ -10,7 +10,7 @@ from rich.style import Style
 from textual import events
 from textual.message import Message
 
-from tbgrad.diagnosis.overview import Overview, short_names
+from tbgrad.diagnosis.overview import Overview, natural, short_names
 from tbgrad.reading.run import Run
 from tbgrad.reading.run_filter import run_filter
 from tbgrad_tui.chart import colours
@@ -24,10 +24,10 @@ from tbgrad_tui.widgets.panel import Panel
 from tbgrad_tui.widgets.verdict import verdict_lines
 
 SORTS: dict[str, Callable[[Overview], tuple[object, ...]]] = {
-    "worst first": lambda row: (*row.badness, row.name),
-    "name": lambda row: (row.name,),
-    "newest first": lambda row: (-row.last_sign, row.name),
-    "lowest loss first": lambda row: (math.isnan(row.loss), row.loss, row.name),
+    "worst first": lambda row: (*row.badness, natural(row.name)),
+    "name": lambda row: (natural(row.name),),
+    "newest first": lambda row: (-row.last_sign, natural(row.name)),
+    "lowest loss first": lambda row: (math.isnan(row.loss), row.loss, natural(row.name)),
 }
 """What runs may be sorted by, in the order of the key."""
 
