@@ -87,22 +87,22 @@ def test_sizes_are_about_what_memory_is_taken() -> None:
 
 def test_what_a_plugin_keeps_of_many_runs_is_bounded(tmp_path: Path) -> None:
     for i in range(4):
-        write_run(tmp_path / f"run{i}", steps=2000)
+        write_run(tmp_path / f"run{i}", steps=800)
     api = Api(python_provider(tmp_path))
     kept = api.plugin._source.kept
-    kept.room = 300 * KILO
+    kept.room = 150 * KILO
     for _ in range(2):
         for i in range(4):
             for route in ("scalars", "layers", "parameter", "histogram", "curvature", "alerts"):
                 api.get(route, run=f"run{i}", parameter="dense_1/kernel")
                 assert kept.bytes <= kept.room
-    assert kept.bytes > 100 * KILO
+    assert kept.bytes > 50 * KILO
 
 
 def test_while_somebody_asks_listings_are_made_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "WATCH_SECONDS", 0.02)
-    monkeypatch.setattr(listing, "FRESH_SECONDS", 0.5)
-    monkeypatch.setattr(listing, "UNASKED_SECONDS", 1.0)
+    monkeypatch.setattr(listing, "FRESH_SECONDS", 0.3)
+    monkeypatch.setattr(listing, "UNASKED_SECONDS", 0.6)
     listings, by = Listings(), []
 
     def make() -> int:
@@ -111,7 +111,7 @@ def test_while_somebody_asks_listings_are_made_ahead(monkeypatch: pytest.MonkeyP
 
     assert listings.get("a", make) == 1
     began = time.monotonic()
-    poll(lambda: time.monotonic() - began > 0.6, "it is fresh no longer")
+    poll(lambda: time.monotonic() - began > 0.35, "it is fresh no longer")
     assert listings.get("a", make) > 1
     assert set(by[1:]) == {"tbgrad-listing"}
     poll(lambda: not listings._watching, "nobody asks any more")

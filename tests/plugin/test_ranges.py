@@ -28,7 +28,7 @@ ROWS = 4
 def logdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("ranges")
     for name, count in (("long", LONG), ("short", SHORT)):
-        with StepWriter(root / name, manifest=manifest(2)) as writer:
+        with StepWriter(root / name, manifest=manifest(2), every=500) as writer:
             writer.write(synthetic(count, ROWS), 250)
     write_run(root / "good")
     write_zeros(root / "zeros")
