@@ -109,6 +109,17 @@ def as_text(tab: Tab) -> str:
     return str(tab.frame.evaluate(f"JSON.stringify(({PICTURE})())"))
 
 
+def test_a_link_to_what_is_not_there_shows_what_is(server: TensorBoard, browser: Any) -> None:
+    words = "view=moon&p.tbgrad.run=gone&p.tbgrad.statistic=luck&p.tbgrad.range=9~x"
+    tab = open_tab(browser, f"{server.url}#tbgrad&p.tbgrad.{words}")
+    assert tab.frame.evaluate("document.querySelector('#board').dataset.view") == "overview"
+    choose_run(tab, "good")
+    tab.wait("document.querySelector('#layers .chart')?.data?.[0].z.length === 8")
+    assert tab.frame.evaluate("document.querySelector('#layers select').value") == "norm"
+    assert not tab.frame.is_visible(".message")
+    tab.page.context.close()
+
+
 def test_keys_are_those_of_the_terminal(server: TensorBoard, browser: Any) -> None:
     tab = open_tab(browser, server.url)
     choose_run(tab, "good")

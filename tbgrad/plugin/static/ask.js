@@ -51,7 +51,13 @@ export class Ask {
 
   layers(statistic = this.app.state.statistic) {
     const { app, part } = this;
-    return this.of(["layers", statistic, part], app.revisions.layers, () => model.layers(app.run, statistic, part));
+    const { run } = app;
+    // A link, or the run before, may name a statistic that this run does not know.
+    const request = () => model.layers(run, statistic, part).catch((error) => {
+      if (statistic === "norm") throw error;
+      return model.layers(run, "norm", part);
+    });
+    return this.of(["layers", statistic, part], app.revisions.layers, request);
   }
 
   /** The layers of any run. */

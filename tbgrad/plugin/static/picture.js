@@ -42,7 +42,8 @@ function write(context, node, frame) {
   const style = getComputedStyle(node);
   context.font = `${style.fontWeight} ${style.fontSize} ${FONT}`;
   context.fillStyle = style.color;
-  const inset = node.querySelector("i") ? node.querySelector("i").offsetWidth + 5 * unit() : 0;
+  const sign = node.querySelector("i");
+  const inset = (Number.parseFloat(style.paddingLeft) || 0) + (sign ? sign.offsetWidth + 5 * unit() : 0);
   context.fillText(words, at.left - frame.left + inset, at.top - frame.top + at.height / 2, at.width);
 }
 

@@ -40,8 +40,10 @@ test("a clock goes both ways, and on beyond its records", () => {
   assert.ok(Math.abs(clock.at(60) - (210 + (30 * 110) / 30)) < 1e-9);
   assert.ok(clock.at(-10) < 100);
   assert.deepEqual(new Clock([0, 10], [0, 5]).steps, [10]);
-  const ticks = wallTicks(1790000000, 1790003600, 5);
-  assert.ok(ticks.length <= 6 && ticks.every(([, label]) => /^\d\d:\d\d$/.test(label)));
+  const nights = wallTicks(1790000000, 1790000000 + 2 * 86400, 20).filter(([time]) => new Date(1000 * time).getHours() === 0);
+  assert.ok(nights.length >= 1 && nights.every(([, label]) => /^\d\d-\d\d$/.test(label)));
+  const ticks = wallTicks(1790000000 + 1800, 1790003600, 5);
+  assert.ok(ticks.length <= 6 && ticks.every(([, label]) => /^\d\d[:-]\d\d$/.test(label)));
 });
 
 const leaf = (path, row) => ({ path, label: path.split("/").at(-1), rows: [row], children: [] });

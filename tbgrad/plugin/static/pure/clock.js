@@ -90,6 +90,7 @@ export function wallLabel(time, length = 1) {
   const date = new Date(1000 * time);
   const two = (n) => String(n).padStart(2, "0");
   if (length >= 86400) return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+  if (length >= 60 && length < 86400 && date.getHours() + date.getMinutes() === 0) return `${two(date.getMonth() + 1)}-${two(date.getDate())}`;
   const minute = `${two(date.getHours())}:${two(date.getMinutes())}`;
   return length >= 60 ? minute : `${minute}:${two(date.getSeconds())}`;
 }

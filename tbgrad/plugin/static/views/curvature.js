@@ -26,7 +26,7 @@ export class CurvatureView {
     this.hint = parts.hint;
     this.chart = new Curves(parts.body, { label: "Extreme Hessian eigenvalues over the steps", timeline: app.timeline, readout: parts.hint, id: "curvature", onFlip: app.flip });
     controlsOf(parts.box).append(this.chart.switch);
-    addTools(parts, { name: () => `${app.state.run} curvature`, table: () => this.chart.table() });
+    addTools(parts, { name: () => `${app.run} curvature`, table: () => this.chart.table() });
   }
 
   wants(app) {

@@ -32,7 +32,7 @@ export class LayersView {
       onRow: (key) => this.choose(key), onFold: (key) => this.fold(key),
       words: (event, row, column) => this.tell(event, row, column),
     });
-    addTools(parts, { name: () => `${app.state.run} ${app.state.statistic}`, table: () => this.table() });
+    addTools(parts, { name: () => `${app.run} ${app.state.statistic}`, table: () => this.table() });
     this.data = null;
     /** Folded branches; null as long as the user leaves it to the room that there is. @type {Set<string> | null} */
     this.folded = null;

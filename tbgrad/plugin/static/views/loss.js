@@ -18,7 +18,7 @@ export class LossView {
     this.legend = parts.legend;
     this.chart = new Curves(parts.body, { label: "Scalar over the steps", timeline: app.timeline, readout: parts.hint, id: "scalar", onFlip: app.flip });
     controlsOf(parts.box).append(this.chart.switch);
-    addTools(parts, { name: () => `${app.state.run} ${this.tag}`, table: () => this.chart.table() });
+    addTools(parts, { name: () => `${app.run} ${this.tag}`, table: () => this.chart.table() });
     this.select.addEventListener("change", () => app.change({ scalar: this.select.value }));
     this.tag = "loss";
   }

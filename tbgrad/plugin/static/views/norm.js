@@ -17,7 +17,7 @@ export class NormView {
     this.chart = new Curves(parts.body, { label: "Norm of the whole gradient over the steps", timeline: app.timeline, readout: parts.hint, id: "norm", onFlip: app.flip });
     parts.heading.title = scalar("gradient/norm").meaning;
     controlsOf(parts.box).append(this.chart.switch);
-    addTools(parts, { name: () => `${app.state.run} gradient norm`, table: () => this.chart.table() });
+    addTools(parts, { name: () => `${app.run} gradient norm`, table: () => this.chart.table() });
   }
 
   wants(app) {

@@ -39,7 +39,7 @@ export class ParameterView {
     right.append(this.words);
     this.bars = new XYPlot(right, { label: "Histogram of the gradient of the selected parameter" });
     right.append(this.slider);
-    addTools(parts, { name: () => `${app.state.run} ${app.state.parameter} ${app.state.statistic}`, table: () => this.curve.table() });
+    addTools(parts, { name: () => `${app.run} ${app.parameter} ${app.state.statistic}`, table: () => this.curve.table() });
     this.slider.addEventListener("input", () => {
       const at = Number(this.slider.value);
       app.change({ cursor: at === this.histogram.steps.length - 1 ? null : this.histogram.steps[at] });

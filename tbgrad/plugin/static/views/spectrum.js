@@ -26,7 +26,7 @@ export class DensityView {
       app.change({ cursor: at === this.densities.length - 1 ? null : this.densities[at].step });
     });
     parts.heading.title = "How the eigenvalues of the Hessian are spread: the area under the curve is their share.";
-    addTools(parts, { name: () => `${app.state.run} spectral density`, table: () => beside("eigenvalue", this.plot.picture?.traces ?? []) });
+    addTools(parts, { name: () => `${app.run} spectral density`, table: () => beside("eigenvalue", this.plot.picture?.traces ?? []) });
   }
 
   wants(app) {
@@ -90,7 +90,7 @@ class EstimatesView {
     this.nothing = nothing;
     this.chart = new Curves(parts.body, { label, timeline: app.timeline, readout: parts.hint, id, onFlip: app.flip });
     controlsOf(parts.box).append(this.chart.switch);
-    addTools(parts, { name: () => `${app.state.run} ${title}`, table: () => this.chart.table() });
+    addTools(parts, { name: () => `${app.run} ${title}`, table: () => this.chart.table() });
   }
 
   wants(app) {
