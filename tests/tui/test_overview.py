@@ -86,6 +86,25 @@ async def test_the_chosen_run_is_drawn_where_there_is_room(tmp_path):
         await until(pilot, lambda: "gradient norm" not in shown(app))
 
 
+def test_over_a_network_curves_stay_for_a_while(tmp_path, monkeypatch):
+    write_sweep(tmp_path)
+    monkeypatch.delenv("SSH_TTY", raising=False)
+    panel = OverviewPanel("runs", Marks())
+
+    def is_anew():
+        runs = read(tmp_path)
+        panel.show([overview_of(run, None, None) for run in runs.values()], runs)
+        return panel.charted() is runs[panel.selected]
+
+    monkeypatch.setenv("SSH_CONNECTION", "192.0.2.1 50000 192.0.2.2 22")
+    assert is_anew()
+    assert not is_anew()
+    panel.choose(panel.rows[-1].name)
+    assert is_anew()
+    monkeypatch.delenv("SSH_CONNECTION")
+    assert is_anew()
+
+
 async def test_keys(tmp_path):
     write_sweep(tmp_path)
     app = app_on(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping
 
 from rich.cells import cell_len
@@ -17,6 +18,7 @@ from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
 from tbgrad_tui.chart.text import clean, count, number, shorten
 from tbgrad_tui.chart.wrapping import Line, wrapped
+from tbgrad_tui.terminal import is_remote
 from tbgrad_tui.widgets.marks import REFERENCE, Marks
 from tbgrad_tui.widgets.overview_charts import draw_charts
 from tbgrad_tui.widgets.overview_columns import WORDS, Column, columns_for
@@ -30,6 +32,10 @@ SORTS: dict[str, Callable[[Overview], tuple[object, ...]]] = {
     "lowest loss first": lambda row: (math.isnan(row.loss), row.loss, natural(row.name)),
 }
 """What runs may be sorted by, in the order of the key."""
+
+
+HOLD = 5.0
+"""So many seconds pass between two pictures of the same curves, over a network."""
 
 
 class OverviewPanel(Panel):
@@ -57,6 +63,7 @@ class OverviewPanel(Panel):
         self._all: list[Overview] = []
         self._runs: Mapping[str, Run] = {}
         self._moved = False
+        self._charted: tuple[Run | None, float] = None, 0.0
         self._first = 0
         self._shown = range(0)
 
@@ -190,8 +197,19 @@ class OverviewPanel(Panel):
                 for word, style in line:
                     x = canvas.write(x, below.y + 1 + y, word, style)
             if self.selected in self._runs:
-                left = below.inside(0, len(verdict) + 2, 0, 0)
-                draw_charts(canvas, left, self._runs[self.selected])
+                draw_charts(canvas, below.inside(0, len(verdict) + 2, 0, 0), self.charted())
+
+    def charted(self) -> Run:
+        """The chosen run as its curves show it: over a network they stay as they are for a while.
+
+        Of all that is drawn anew they are most of what has to be sent.
+        """
+        run, now = self._runs[self.selected], time.monotonic()
+        held, since = self._charted
+        if held is not None and held.name == run.name and is_remote() and now < since + HOLD:
+            return held
+        self._charted = run, now
+        return run
 
     def _draw_table(self, canvas: Canvas, box: Box, rows: int) -> None:
         names = [row.name for row in self.rows]
