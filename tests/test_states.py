@@ -118,7 +118,7 @@ def test_both_faces_know_within_15_seconds_how_a_training_ended(tmp_path, capsys
             faces.wait_for(WORDS, SECONDS + 2)  # of a look at all runs
             # The process that failed trains on, with pauses of eleven seconds: it is never silent.
             faces.wait_for({"lives": "running"}, 60)
-            until = time.monotonic() + 14
+            until = time.monotonic() + 12
             while time.monotonic() < until:
                 faces.look(["lives"])
                 assert "silent" not in " ".join(faces.said[f, "lives"] for f in ("tab", "terminal"))

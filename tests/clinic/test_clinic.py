@@ -102,7 +102,7 @@ def test_a_healthy_training_has_no_grave_alert(name, tmp_path):
     from tests.clinic.training import train
 
     (case,) = [case for case in healthy() if case.name == name]
-    train(case.recipe, 0, tmp_path, part=0.5)
+    train(case.recipe, 0, tmp_path, part=0.3)
     for run in tbgrad.read(tmp_path).values():
         assert [alert for _, alert in logged(run) if alert.severity != "info"] == []
         check_faces_agree(run)
