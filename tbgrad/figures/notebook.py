@@ -133,27 +133,39 @@ def _add_heat(graph_objects: Any, figure: Any, panel: Panel, heat: Heat, row: in
         col=1,
     )
     if heat.contours and high > low:
-        across, up = heat.centres
-        levels = heat.levels
-        figure.add_trace(
-            graph_objects.Contour(
-                x=across,
-                y=up,
-                z=np.where(np.isfinite(shades), shades, np.nan),
-                contours={
-                    "coloring": "none",
-                    "start": levels[0],
-                    "end": levels[-1],
-                    "size": (high - low) / (heat.contours + 1),
-                },
-                line={"color": "white", "width": 0.7},
-                showscale=False,
-                showlegend=False,
-                hoverinfo="skip",
-            ),
-            row=row,
-            col=1,
-        )
+        _add_contours(graph_objects, figure, heat, row)
+    _add_apart(graph_objects, figure, heat, row, where)
+
+
+def _add_contours(graph_objects: Any, figure: Any, heat: Heat, row: int) -> None:
+    """Lines of equal value over a heat map."""
+    low, high = heat.ends
+    shades = heat.shades
+    across, up = heat.centres
+    levels = heat.levels
+    figure.add_trace(
+        graph_objects.Contour(
+            x=across,
+            y=up,
+            z=np.where(np.isfinite(shades), shades, np.nan),
+            contours={
+                "coloring": "none",
+                "start": levels[0],
+                "end": levels[-1],
+                "size": (high - low) / (heat.contours + 1),
+            },
+            line={"color": "white", "width": 0.7},
+            showscale=False,
+            showlegend=False,
+            hoverinfo="skip",
+        ),
+        row=row,
+        col=1,
+    )
+
+
+def _add_apart(graph_objects: Any, figure: Any, heat: Heat, row: int, where: str) -> None:
+    """Cells that have no colour of the bar."""
     apart = (
         (np.isnan(heat.values), NOTHING, "nothing"),
         (np.isinf(heat.values), ALARM, "not finite"),

@@ -81,10 +81,12 @@ def test_a_loss_that_large_steps_keep_from_falling() -> None:
     """It has come down by half, as far as steps let it that are ten times as long as is usual."""
 
     def rate(ratio: float, level: float = 0.5) -> list[Alert]:
-        course = lambda s: 5.2 * (level + (1 - level) * 0.95**s)  # noqa: E731
+        def loss(step: int) -> float:
+            return 5.2 * (level + (1 - level) * 0.95**step) + 0.05 * noise(step)
+
         said = {"update/ratio": ratio, "learning_rate": 0.03}
         adam = replace(RELU, optimizer={"name": "AdamW"})
-        return alerts(range(1, 500), lambda s: said | {"loss": course(s) + 0.05 * noise(s)},
+        return alerts(range(1, 500), lambda s: said | {"loss": loss(s)},
                       manifest=adam)  # fmt: skip
 
     alert = one(rate(0.025), "loss_stuck")

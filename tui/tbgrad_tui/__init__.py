@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tbgrad_tui.start import without_collection
+
 if TYPE_CHECKING:
     from tbgrad.reading.places import Logdir
 
@@ -17,6 +19,7 @@ COLUMNS, ROWS = 120, 40
 """Of a frame that is not printed on a terminal."""
 
 
+@without_collection()
 def watch(
     logdir: Logdir,
     *,
@@ -41,21 +44,6 @@ def watch(
         bell: ring, notify (OSC 9) and name the window when a run has a new error.
         reset: begin as if this directory had never been looked at.
     """
-    from tbgrad_tui.start import without_collection
-
-    with without_collection():
-        return _watch(logdir, pattern, once, light, ascii, bell, reset)
-
-
-def _watch(
-    logdir: Logdir,
-    pattern: str,
-    once: bool,
-    light: bool | None,
-    ascii: bool,
-    bell: bool,
-    reset: bool,
-) -> int:
     import importlib
     import os
     import sys

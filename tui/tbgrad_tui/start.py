@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def without_collection() -> Iterator[None]:
-    """Nothing is collected inside, until `loaded` at the latest: a tenth of the time to start."""
+    """Nothing is collected inside, until `loaded` at the latest: what the start makes stays."""
     was = gc.isenabled()
     gc.disable()
     try:
