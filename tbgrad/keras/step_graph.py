@@ -91,7 +91,7 @@ class StepGraph:
             finite = tf.math.is_finite(tf.reduce_sum(halves))
         else:
             parts = statistics.halved_squares(update.true)
-            halves = tf.stack(parts)
+            halves = parts if update.part is None else tf.stack(parts)
             finite = tf.math.is_finite(tf.add_n(parts))
         row = self.steps.row(update.scalars, self._tables.spread(halves, rows, UNKNOWN))
         step = self.steps.write(row)
@@ -104,9 +104,9 @@ class StepGraph:
             coming = update.part.coming(step)
             counted = due.histograms | self.histograms_every.passed_by(step, coming)
             sampled = due.step | counted | self.every.passed_by(step, coming)
-            begun = Begun(step, row, due, sampled, counted, matrices)
+            begun = Begun(step, row, due, sampled, counted, matrices=matrices)
         else:
-            begun = Begun(step, row, due, due.step, due.histograms, matrices)
+            begun = Begun(step, row, due, due.step, due.histograms, matrices=matrices)
         return begun, self._keep(begun.sampled) if keeps else []
 
     def _look(
@@ -130,8 +130,7 @@ class StepGraph:
 
         may_be = step >= self._look_at.read_value()
         due, counted, *kept = conditional_call(may_be, look, pass_by)
-        logged = Due(due | self._overflows(step, finite), counted)
-        return Begun(step, row, logged, logged.step, counted, None), kept
+        return Begun(step, row, Due(due, counted), due, counted, finite=finite), kept
 
     def _keep(self, sampled: Tensor) -> list[Tensor]:
         """The variables in matrices where a step is `sampled`; empty tensors elsewhere."""
@@ -204,7 +203,14 @@ class StepGraph:
 
             tf.cond(begun.counted, count, _nothing)
 
-        conditional_call(begun.sampled, sample, _nothing)
+        def sample_if_overflowing() -> None:
+            overflows = self._overflows(begun.step, begun.finite)
+            tf.cond(begun.sampled | overflows, sample, _nothing)
+
+        if begun.finite is None:
+            conditional_call(begun.sampled, sample, _nothing)
+        else:
+            conditional_call(begun.sampled | ~begun.finite, sample_if_overflowing, _nothing)
 
     def _after_update(
         self,
@@ -275,7 +281,8 @@ class Begun(NamedTuple):
     """A step ahead of its update: its number, its row among all steps, and what is to be done.
 
     It is `due`, or only `sampled`, and `counted`, since it stands in for one that is. The gradients
-    as `matrices`, where they were needed already.
+    as `matrices`, where they were needed already; whether their squares are `finite`, where it is
+    still to be asked what comes of that.
     """
 
     step: Tensor
@@ -283,7 +290,8 @@ class Begun(NamedTuple):
     due: Due
     sampled: Tensor
     counted: Tensor
-    matrices: Matrices | None
+    matrices: Matrices | None = None
+    finite: Tensor | None = None
 
 
 def _nothing() -> None:

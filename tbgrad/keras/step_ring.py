@@ -51,9 +51,11 @@ class StepRing:
         """Steps after which a drain is due, or rows may be overwritten."""
         return max(1, (self.rows - 1) // 2)
 
-    def row(self, scalars: Scalars, halved_squares: Tensor) -> Tensor:
+    def row(self, scalars: Scalars, halved_squares: Tensor | list[Tensor]) -> Tensor:
         """The row of a step; `scalars` are its loss and its rate, None where that is not known."""
         known = [UNKNOWN if scalar is None else scalar for scalar in scalars]
+        if isinstance(halved_squares, list):  # one operation less
+            return tf.stack([*known, *halved_squares])
         return tf.concat([known, halved_squares], axis=0)
 
     def squares(self, row: Tensor, of: Sequence[int]) -> Tensor:
