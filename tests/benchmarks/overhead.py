@@ -1,12 +1,14 @@
 """What monitoring costs a training: step times side by side, every variant alive in one process.
 
-    python -m tests.benchmarks.overhead [--models mlp cnn transformer] [--rounds 15]
+    python -m tests.benchmarks.overhead [--models MLP CNN transformer] [--rounds 150]
 
 Every variant is a `model.fit` of its own in a thread of its own; a baton goes round, so that one
-runs at a time, for a block of steps of about a second. A round is one block of each variant in
-random order, and a ratio is that of two blocks of the same round: wall-clock time, and processor
-time of the whole process. "bare" is run twice: the second shows the noise. A block lasts less than
-the two seconds between two drains, so that what a drain costs is counted double.
+runs at a time, for a block of steps of about a tenth of a second: a machine's speed changes more
+slowly. A round is one block of each variant in random order. A ratio is that of the times of all
+blocks, wall-clock time and processor time of the whole process, with the 95 % interval that drawing
+rounds anew gives. "bare" is run twice: the second shows the noise. The clock by which a monitor
+drains runs while its own training does; the thread of an own loop goes by that on the wall, so that
+its drains are counted as often as there are variants.
 
 The table is written to tests/benchmarks/overhead.md.
 """
@@ -20,9 +22,7 @@ import random
 import statistics
 import tempfile
 import threading
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,80 +34,12 @@ import numpy as np
 import tensorflow as tf
 
 import tbgrad
+from tbgrad.keras import fit_session
 from tests.benchmarks.models import MODELS
+from tests.benchmarks.turns import Baton, Pacer, TrainingClock, Variant
 
 TABLE = Path(__file__).with_name("overhead.md")
-BLOCK_SECONDS = 1.0
-
-
-class Baton:
-    """Lets one variant train at a time, for one block of steps."""
-
-    def __init__(self) -> None:
-        self._turn = threading.Condition()
-        self._holder: str | None = None
-
-    def run(self, name: str) -> None:
-        """Give the baton away and wait until it comes back."""
-        with self._turn:
-            self._holder = name
-            self._turn.notify_all()
-            self._turn.wait_for(lambda: self._holder is None)
-
-    def wait(self, name: str) -> None:
-        with self._turn:
-            self._turn.wait_for(lambda: self._holder == name)
-
-    def release(self) -> None:
-        with self._turn:
-            self._holder = None
-            self._turn.notify_all()
-
-
-@dataclass
-class Variant:
-    """One way to train: its callbacks, and what its blocks took."""
-
-    name: str
-    model: Any
-    callbacks: list[Any]
-    directory: Path | None = None
-    wall: list[float] = field(default_factory=list)
-    processor: list[float] = field(default_factory=list)
-    steps: int = 0
-
-
-class Pacer(keras.callbacks.Callback):
-    """Holds the training between blocks. It overrides no `..._batch_end`: Keras stays async."""
-
-    def __init__(self, variant: Variant, baton: Baton) -> None:
-        super().__init__()
-        self.variant, self.baton = variant, baton
-        self.block, self.left, self.stop = 3, 0, False
-        self._wall = self._processor = 0.0
-        self._running = False
-
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        if self.left == 0:
-            self.end_block()
-            self.baton.wait(self.variant.name)
-            self.model.stop_training = self.stop
-            self.left, self._running = self.block, True
-            self._wall, self._processor = time.perf_counter(), time.process_time()
-        self.left -= 1
-        self.variant.steps += 1
-
-    def on_train_end(self, logs: Any = None) -> None:
-        self.end_block()
-
-    def end_block(self) -> None:
-        if not self._running:
-            return
-        int(self.model.optimizer.iterations.numpy())  # waits for the last step
-        self.variant.wall.append(time.perf_counter() - self._wall)
-        self.variant.processor.append(time.process_time() - self._processor)
-        self._running = False
-        self.baton.release()
+BLOCK_SECONDS = 0.1
 
 
 class ByHand(keras.Model):  # type: ignore[misc]
@@ -198,10 +130,12 @@ def variants(build: Callable[[type], Any], xla: bool, scratch: Path) -> list[Var
 
 def measure(found: list[Variant], data: Any, rounds: int) -> None:
     """Fill in the times of every variant, `rounds` blocks each."""
-    baton = Baton()
+    baton, clock = Baton(), TrainingClock()
+    fit_session.time = clock
     pacers = [Pacer(variant, baton) for variant in found]
 
     def train(variant: Variant, pacer: Pacer) -> None:
+        clock.belongs_to(pacer)
         variant.model.fit(
             data, steps_per_epoch=10**9, verbose=0, callbacks=[*variant.callbacks, pacer]
         )
@@ -219,7 +153,7 @@ def measure(found: list[Variant], data: Any, rounds: int) -> None:
             baton.run(pacer.variant.name)
     step_seconds = statistics.median(bare.wall[-1] for bare in found[:2]) / 20
     for pacer in pacers:
-        pacer.block = max(5, round(BLOCK_SECONDS / step_seconds / 10) * 10)
+        pacer.block = max(5, round(BLOCK_SECONDS / step_seconds))
         pacer.variant.wall.clear()
         pacer.variant.processor.clear()
     order = random.Random(0)
@@ -232,15 +166,19 @@ def measure(found: list[Variant], data: Any, rounds: int) -> None:
         pacer.block = 1
         baton.run(pacer.variant.name)
         thread.join()
+        if isinstance(pacer.variant.model, OwnLoop):
+            pacer.variant.model.writer.close()
     for variant in found:
         variant.wall = [seconds / block for seconds in variant.wall[:rounds]]
         variant.processor = [seconds / block for seconds in variant.processor[:rounds]]
 
 
 def ratios(variant: Variant, bare: Variant, kind: str) -> str:
-    """Median and range of the ratios, round by round."""
-    found = [a / b for a, b in zip(getattr(variant, kind), getattr(bare, kind), strict=True)]
-    return f"{statistics.median(found):.3f} ({min(found):.2f}–{max(found):.2f})"
+    """The ratio of all times, and its interval of 95 %."""
+    own, other = (np.array(getattr(each, kind)) for each in (variant, bare))
+    drawn = np.random.default_rng(0).integers(0, len(own), (2000, len(own)))
+    low, high = np.quantile(own[drawn].sum(axis=1) / other[drawn].sum(axis=1), (0.025, 0.975))
+    return f"{own.sum() / other.sum():.3f} ({low:.2f}–{high:.2f})"
 
 
 def log_bytes(variant: Variant) -> str:
@@ -300,15 +238,16 @@ def main() -> None:
     """Measure and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS))
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=150)
     parser.add_argument("--xla", choices=["both", "on", "off"], default="both")
     parser.add_argument("--output", type=Path, default=TABLE)
     options = parser.parse_args()
     lines = [
         f"Measured with `python -m tests.benchmarks.overhead` on {os.cpu_count()} cores "
         f"({platform.machine()}), TensorFlow {tf.__version__}, Keras {keras.__version__}. Each "
-        "figure is the median (lowest–highest) of ratios of blocks measured in turns. By hand: a "
-        "scalar for each of six statistics and a histogram of every gradient with tf.summary.",
+        "figure is the ratio of the times of all blocks, measured in turns, with its 95 % "
+        "interval. By hand: a scalar for each of six statistics and a histogram of every gradient "
+        "with tf.summary.",
         "",
     ]
     for name in options.models:
