@@ -20,7 +20,12 @@ class Static:
     content: bytes
     content_type: str
 
-    @property
+    @functools.cached_property
+    def gzipped(self) -> bytes:
+        """The content, compressed."""
+        return gzip.compress(self.content, 6, mtime=0)
+
+    @functools.cached_property
     def etag(self) -> str:
         """The hash of the content."""
         return hashlib.blake2s(self.content, digest_size=16).hexdigest()

@@ -109,7 +109,9 @@ def _file_app(file: assets.Static, caching: str) -> Any:
             return refusal
         if (same := unchanged(request, file.etag)) is not None:
             return same
-        return respond(request, file.content, file.content_type, etag=file.etag, caching=caching)
+        return respond(
+            request, file.gzipped, file.content_type, etag=file.etag, caching=caching, gzipped=True
+        )
 
     return app
 

@@ -167,6 +167,8 @@ export class App {
     this.run = names.includes(this.state.run) ? this.state.run : keep ? this.run : this.preferred();
     // The worst is in front of the overview until all are judged; nobody's run is changed behind his back.
     this.settled = this.runs.complete || this.view.name !== "overview";
+    // What is known of all runs does not wait for what there is of the one in front.
+    if (this.status === null && this.view.name === "overview") await this.show().then(() => this.panels.overview.draw(this, {}));
     if (this.run !== null) {
       const { run } = this;
       const status = await model.status(run).catch(() => null);

@@ -5,6 +5,13 @@ import * as model from "./model.js";
 
 const POLL_MILLISECONDS = 3000;
 
+/** All that the first view needs: asked for at once, and not each when another names it. */
+const FIRST = [
+  "app", "tables", "theme", "keys", "runcolors", "ask", "chosen", "dom", "painter", "timeline", "strip", "views", "panel", "severity", "format", "store", "plot",
+  "picture", "views/empty", "views/header", "views/overview", "pure/address", "pure/axes", "pure/clock", "pure/csv", "pure/natural", "pure/paths", "pure/smoothing",
+  "pure/threshold",
+];
+
 /** Whether anybody can see the tab: TensorBoard hides the frame of a tab that is not chosen. */
 const visible = () => !document.hidden && document.documentElement.clientWidth > 0;
 
@@ -16,6 +23,9 @@ export async function render() {
   document.head.append(style);
   // The server answers while the other modules are on their way.
   const asked = Promise.all([model.tables(), model.overview(null, ""), model.names().catch(() => [])]);
+  for (const name of FIRST) {
+    document.head.append(Object.assign(document.createElement("link"), { rel: "modulepreload", href: new URL(`${name}.js`, import.meta.url).href }));
+  }
   const modules = Promise.all([import("./app.js"), import("./tables.js"), import("./theme.js"), import("./keys.js"), import("./runcolors.js")]);
   let answers;
   try {
