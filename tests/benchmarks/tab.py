@@ -6,9 +6,9 @@
 Writes a log (kept in `--log`), starts a real TensorBoard on it and asks as the tab does. Of each
 route: the first answer, the median of the others, of those who have it already (304), bytes as they
 come (compressed), calls of the data provider in the first and in later requests; then the memory of
-the server's processes. In a browser: the first view beside the first card of Time Series, how long
-another view, run, statistic or parameter takes, the longest task of the main thread, and the heap
-after many refreshes. What a thread lists ahead of requests is no call of a request.
+the server's processes. In a browser: how long another view, run, statistic or parameter takes, the
+longest task of the main thread, and the heap after many refreshes; then the first view beside the
+first card of Time Series. What a thread lists ahead of requests is no call of a request.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 from urllib.parse import urlencode
 from urllib.request import Request
 
-from tests.benchmarks.tab_browser import in_a_browser
+from tests.benchmarks.tab_browser import in_a_browser, starts
 from tests.benchmarks.tab_log import write_log
 from tests.benchmarks.tab_server import (
     Measured,
@@ -156,11 +156,12 @@ def main() -> None:
             print(f"all runs known in {seconds:.2f} s, {requests} requests\n")
             parameter = ask(server, "layers", run=names[0]).json["parameters"][0]["name"]
             measure(server, questions(names, parameter, last), options.repeats)
-            print(f"\n{_memory(server)}\n\nTensorBoard's Time Series")
-            time_series(server, options.repeats)
             print(f"\n{_memory(server)}\n\nIn a browser")
             in_a_browser(server, names, options.repeats, options.refreshes)
-            print(f"\n{_memory(server)}")
+            print(f"\n{_memory(server)}\n\nBeside TensorBoard's Time Series")
+            starts(server)
+            time_series(server, options.repeats)
+            print(f"\nwith what Time Series takes: {_memory(server)}")
 
 
 def _memory(server: TensorBoard) -> str:

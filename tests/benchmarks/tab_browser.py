@@ -43,17 +43,18 @@ REFRESHES = """async (wanted) => {
 VIEWS = ("run", "layers", "distributions", "curvature", "scalars", "alerts", "compare", "overview")
 
 
-def starts(browser: Any, server: TensorBoard) -> None:
+def starts(server: TensorBoard) -> None:
     """Print how long the first view takes, of a browser that knows nothing of the page yet.
 
     Also without what TensorBoard's page takes until there is a frame for any tab of a plugin.
     """
     ours, frames, theirs = [], [], []
-    for _ in range(STARTS):
-        frame, first_view = _seconds(browser, f"{server.url}#tbgrad", _frame, _our_first_view)
-        ours.append(first_view)
-        frames.append(frame)
-        theirs += _seconds(browser, f"{server.url}#timeseries", _first_card)
+    with chromium() as browser:
+        for _ in range(STARTS):
+            frame, first_view = _seconds(browser, f"{server.url}#tbgrad", _frame, _our_first_view)
+            ours.append(first_view)
+            frames.append(frame)
+            theirs += _seconds(browser, f"{server.url}#timeseries", _first_card)
     told = f"first view {middle(ours):.2f} s, first card of Time Series {middle(theirs):.2f} s"
     print(f"{told}: {middle(ours) / middle(theirs):.2f} times")
     page = middle(frames)
@@ -142,9 +143,8 @@ def _heap(tab: Tab) -> float:
 
 
 def in_a_browser(server: TensorBoard, names: list[str], turns: int, refreshes: int) -> None:
-    """Print all of it."""
+    """Print how the open tab fares."""
     with chromium() as browser:
-        starts(browser, server)
         tab = open_tab(browser, server.url, size=SIZE)
         tab.wait(
             "!document.querySelector('#overview .hint')?.innerText.includes('so far')", seconds=300
