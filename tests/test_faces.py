@@ -79,10 +79,11 @@ async def test_both_faces_show_the_same(name, tmp_path):
         assert answer["preconditioned"] == (None if adaptive is None else asdict(adaptive))
         assert ("preconditioned λmax" in words) == (adaptive is not None)
     series = run.get(DENSITY)
-    densities = api.get("curvature", run=name)["densities"]
-    assert [d["step"] for d in densities] == (series.steps[[0, -1]].tolist() if series else [])
-    for answer, i in zip(densities, (0, -1), strict=False):
-        ours = series.values[i]
+    steps = api.get("curvature", run=name)["density_steps"]
+    assert steps == (series.steps.tolist() if series else [])
+    for step, ours in zip(steps, series.values if series else (), strict=True):
+        answer = api.get("density", run=name, step=step)["density"]
+        assert answer["step"] == step
         np.testing.assert_array_equal(np.float32([answer["grid"], answer["density"]]), ours)
     assert ("spectral density at step 1,000" in words) == (series is not None)
     ends = iter(line.rstrip(" │┃").split(" ")[-1] for line in rows)

@@ -26,6 +26,10 @@ def enough(steps: int) -> int:
     return max(min(3, steps), -(-steps // 4))
 
 
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and np.isfinite(value) else None
+
+
 class Case:
     """One rule on one run.
 
@@ -196,6 +200,7 @@ class Case:
             advice=advice.first,
             next_advice=advice.then,
             headline=headline if isinstance(headline, str) else headline(moment, rows),
+            threshold=_finite(rule.threshold(moment)),
         )
 
     def _begin(self, names: tuple[str, ...], rows: int, manifest: Manifest | None) -> list[Alert]:

@@ -70,7 +70,9 @@ class Rule:
     `headline` is the fault in a few words, to which faces add where and when. Where such records
     are few, `told_always` has an alert that lasts told again at each, with what is measured there.
     `shows` is the scalar (by tag) or the statistic of the layers (by name) in which faces show the
-    fault, `needs` the series without which the rule never says anything.
+    fault, `needs` the series without which the rule never says anything. `threshold` is from what
+    value of what it `shows` on the rule applies at this moment, by the settings and what led there;
+    None where it looks at something derived from that.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Rule:
     told_always: bool = False
     every_step: bool = False
     needs: str = ""
+    threshold: Callable[[Moment], float | None] = lambda _: None
     names: Callable[[Manifest], tuple[str, ...]] = lambda manifest: manifest.names
 
 

@@ -175,7 +175,13 @@ def _alert(row: Any) -> Alert:
         advice=str(row.get("advice", "")),
         next_advice=str(row.get("next_advice", "")),
         headline=str(row.get("headline", "")),
+        threshold=_threshold(row.get("threshold")),
     )
+
+
+def _threshold(value: Any) -> float | None:
+    found = number(value)
+    return found if math.isfinite(found) else None
 
 
 def _state(content: Any) -> RunState:

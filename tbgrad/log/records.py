@@ -241,7 +241,9 @@ class Alert:
 
     A rule has one alert open at a time: its name and `first_step` say which alert of a run it is.
     `advice` is the one thing to change first, `next_advice` what to try where that is not it, and
-    `headline` the fault in a few words; these two are "" in older logs.
+    `headline` the fault in a few words; these two are "" in older logs. `threshold` is from what
+    value on the rule applied, when this was told, of the scalar or statistic that shows the fault;
+    None where it looks at something derived from that, and in older logs.
     """
 
     rule: str
@@ -255,6 +257,7 @@ class Alert:
     advice: str
     next_advice: str = ""
     headline: str = ""
+    threshold: float | None = None
 
     @property
     def key(self) -> tuple[str, int]:

@@ -33,6 +33,12 @@ def part_of(steps: NDArray[np.int64], first: int | None, last: int | None) -> sl
     return slice(start, end)
 
 
+def evenly(count: int, most: int) -> list[int]:
+    """At most so many of `count` places, the last among them, and the first where there is room."""
+    places = count - 1 - np.linspace(0, count - 1, min(count, most)).astype(np.intp)
+    return [int(place) for place in np.unique(places)]
+
+
 def listed(sentences: Sequence[str]) -> list[str]:
     """The first MAX_SENTENCES of them, and how many more there are."""
     more = len(sentences) - MAX_SENTENCES

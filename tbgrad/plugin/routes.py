@@ -50,13 +50,14 @@ class Route:
 
 _RUN = {"run": text()}
 _BETWEEN = {"from": step(), "to": step()}
+_TIMES = {"times": choice("0", "1")}
 _MAP = {
     "statistic": text("norm"),
     "columns": whole(300, 1, MAX_COLUMNS),
     "format": choice("json", "binary"),
     **_BETWEEN,
 }
-_PARAMETER = {**_RUN, "parameter": text(), **_BETWEEN}
+_PARAMETER = {**_RUN, "parameter": text(), **_BETWEEN, **_TIMES}
 _OURS = (PLUGIN_NAME, STEPS_PLUGIN_NAME)
 
 ROUTES: dict[str, Route] = {
@@ -69,12 +70,23 @@ ROUTES: dict[str, Route] = {
         {
             "run": texts(scalars.MAX_RUNS, required=True),
             "tag": texts(scalars.MAX_TAGS),
-            "times": choice("0", "1"),
             **_BETWEEN,
+            **_TIMES,
         },
         (SCALARS_PLUGIN, *_OURS),
     ),
-    "layers": Route(layers.layers, {**_RUN, **_MAP, "row": whole(0, 0, MAX_ROW)}, _OURS),
+    "layers": Route(
+        layers.layers,
+        {
+            **_RUN,
+            **_MAP,
+            **_TIMES,
+            "row": whole(0, 0, MAX_ROW),
+            "find": text(""),
+            "order": choice("network", "worst", "change"),
+        },
+        _OURS,
+    ),
     "compare": Route(compare.compare, {**_RUN, "with": text(), **_MAP}, (SCALARS_PLUGIN, *_OURS)),
     "parameter": Route(parameter.parameter, _PARAMETER, _OURS),
     "histogram": Route(
@@ -82,7 +94,8 @@ ROUTES: dict[str, Route] = {
         {**_PARAMETER, "most": whole(parameter.MAX_HISTOGRAMS, 1, parameter.MAX_HISTOGRAMS)},
         (PLUGIN_NAME, HISTOGRAM_PLUGIN_NAME),
     ),
-    "curvature": Route(curvature.curvature, _RUN, (SCALARS_PLUGIN, *_OURS)),
+    "curvature": Route(curvature.curvature, {**_RUN, **_TIMES}, (SCALARS_PLUGIN, *_OURS)),
+    "density": Route(curvature.density, {**_RUN, "step": step(), **_TIMES}, (PLUGIN_NAME,)),
     "findings": Route(landscape.findings, _RUN),
     "finding": Route(
         landscape.finding,
@@ -91,7 +104,7 @@ ROUTES: dict[str, Route] = {
     ),
     "trajectories": Route(paths.paths, {**_RUN, "with": texts(paths.MAX_RUNS), "layer": text("")}),
     "alerts": Route(alerts.alerts, _RUN, (SCALARS_PLUGIN, ALERT_PLUGIN_NAME, *_OURS)),
-    "notes": Route(alerts.notes, _RUN),
+    "notes": Route(alerts.notes, {**_RUN, **_TIMES}),
     "plotly": Route(lambda _: {"version": assets.plotly_version()}, is_light=True),
 }
 """What answers each address, given what TensorBoard has stored and the request."""

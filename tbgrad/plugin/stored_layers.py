@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sized
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,6 +62,10 @@ def statistics_of(run: Run) -> list[str]:
     return list(dict.fromkeys([*logged, *(MEASURES if logged else ())]))
 
 
+def _all(run: Run) -> Sized:
+    return run.names
+
+
 def read_layers(
     snapshot: Snapshot,
     run: str,
@@ -69,15 +74,17 @@ def read_layers(
     first: int | None,
     last: int | None,
     form: str = "",
+    some: Callable[[Run], Sized] = _all,
 ) -> Layers:
-    """The same as arrays; where it is to be written in this form, with fewer columns where it must.
+    """The same as arrays; where it is to be written in this form, with fewer columns where it must:
+    as many as there is room for in `some` of the rows.
 
     Raises:
         UnknownNameError: there is no such run, or it has no such statistic.
     """
     every = read_steps(snapshot, run, first, last) if statistic in NORMS else None
     if every is not None and STEPS in every:
-        return _peaks(every, columns_for(len(every.names), columns, form), first, last)
+        return _peaks(every, columns_for(len(some(every)), columns, form), first, last)
     stored = read_run(snapshot, run, (MANIFEST, PARAMETERS))
     read = stored.run
     if read.manifest and statistic not in statistics_of(read):
@@ -89,7 +96,7 @@ def read_layers(
     values, bad = values[inside], bad[inside]
     steps = packed.steps[inside] if packed else np.zeros(0, np.int64)
     wall_times = packed.wall_times[inside] if packed else np.zeros(0)
-    starts = thinning.buckets(len(steps), columns_for(len(read.names), columns, form))
+    starts = thinning.buckets(len(steps), columns_for(len(some(read)), columns, form))
     ends = np.append(starts[1:], len(steps))[: len(starts)] - 1
     return Layers(
         read,

@@ -18,7 +18,7 @@ from tbgrad.plugin.responses import COMPRESSION
 from tbgrad.plugin.sampling import SAMPLES
 from tbgrad.plugin.views import layers
 from tbgrad.plugin.views.alerts import MAX_ALERTS, MAX_NOTES, MAX_STORIES
-from tbgrad.plugin.views.curvature import MAX_ESTIMATES
+from tbgrad.plugin.views.curvature import MAX_DENSITIES, MAX_ESTIMATES, MAX_GRID
 from tbgrad.plugin.views.parameter import MAX_HISTOGRAMS
 from tbgrad.plugin.views.run import MAX_TAGS
 from tbgrad.plugin.views.scalars import MAX_POINTS
@@ -46,6 +46,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Api:
         encode.scalar("loss", 1.0), encode.curvature(ESTIMATE), encode.note("a note"),
         encode.parameters(table), encode.histograms(counts),
     ]  # fmt: skip
+    values.append(encode.density(np.linspace(-1, 1, 300), np.ones(300)))
     misfit = [encode.parameters(table[:3])]
     with EventFileWriter(root / "a", start_step=0) as writer:
         told = [logs.alert("nonfinite", "error", 3 * i) for i in range(RECORDS // 2)]
@@ -53,6 +54,8 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Api:
         writer.add(0, [encode.manifest(described), encode.alerts(told), *first], EPOCH)
         for step in range(1, RECORDS):
             writer.add(step, values if step % 9 else misfit, EPOCH + step)
+        fine = np.sin(np.arange(9000.0)) + 1
+        writer.add(RECORDS, [encode.density(np.arange(9000.0), fine)], EPOCH + RECORDS)
     sizes = dict.fromkeys((*SAMPLES, "text"), 0)
     multiplexer = plugin_event_multiplexer.EventMultiplexer(tensor_size_guidance=sizes)
     multiplexer.AddRunsFromDirectory(str(root))
@@ -78,6 +81,13 @@ def test_what_is_left_out_is_counted(api: Api) -> None:
     curvature = of(api, "curvature")
     assert (curvature["stored"], len(curvature["estimates"])) == (good, MAX_ESTIMATES)
     assert curvature["estimates"][-1]["step"] == RECORDS - 1
+    steps = curvature["density_steps"]
+    assert (steps[0], steps[-1], len(steps)) == (1, RECORDS, MAX_DENSITIES)
+    finest = of(api, "density")["density"]
+    assert finest["step"] == RECORDS
+    assert len(finest["grid"]) <= MAX_GRID
+    assert max(finest["density"]) > 1.999  # of the peaks none is lost
+    assert api.get("density", run="a", step=20)["density"]["step"] == 20
     notes = of(api, "notes")
     assert (notes["stored"], len(notes["notes"])) == (good, MAX_NOTES)
     assert notes["notes"][-1]["step"] == RECORDS - 1
@@ -118,6 +128,17 @@ def test_pages_of_parameters_and_the_columns_they_leave_room_for(
     assert len(first["steps"]) == 3
     assert sorted(rest["worst"]) == [0, 1, 2]
     assert api.get("layers", run="a", row=8)["values"] == []
+    whole = {**dict(enumerate(first["values"])), **dict(enumerate(rest["values"], 5))}
+    worst = sorted(whole, key=lambda row: -whole[row][-1])  # of norms the largest
+    pages = [api.get("layers", run="a", row=row, order="worst") for row in (0, 5)]
+    assert [page["numbers"] for page in pages] == [sorted(worst[:5]), sorted(worst[5:])]
+    assert [pages[0]["numbers"][place] for place in pages[0]["worst"]] == worst[:5]
+    assert [page["values"] for page in pages] == [
+        [whole[row] for row in page["numbers"]] for page in pages
+    ]
+    some = api.get("layers", run="a", row=1, find="Bias dense")
+    assert (some["rows"], some["all"], some["numbers"]) == (4, 8, [3, 5, 7])
+    assert [one["name"] for one in some["parameters"]] == [names[row] for row in (3, 5, 7)]
     assert len(api.get("layers", run="a", format="json", statistic="cosine")["steps"]) == 3
 
 

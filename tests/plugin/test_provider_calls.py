@@ -26,14 +26,15 @@ MOST = 4
 """Calls that a request of a look may make."""
 
 LOOK = (
-    "runs", "status", "scalars", "layers", "curvature", "findings", "alerts", "notes", "parameter",
-    "histogram",
+    "runs", "status", "scalars", "layers", "curvature", "density", "findings", "alerts", "notes",
+    "parameter", "histogram",
 )  # fmt: skip
 """What the tab asks for, in its order."""
 
 READS = {
     "runs": 0, "tables": 0, "status": 1, "overview": 4, "scalars": 4, "layers": 3, "parameter": 4,
-    "histogram": 2, "curvature": 3, "findings": 1, "alerts": 3, "notes": 1, "compare": 5,
+    "histogram": 2, "curvature": 3, "density": 2, "findings": 1, "alerts": 3,
+    "notes": 1, "compare": 5,
 }  # fmt: skip
 """How often each reads of a log that it knows nothing of; of one whose writer did not watch all
 rules `/alerts` reads all that they look at."""

@@ -19,9 +19,10 @@ GOOD = {
     "run": "good", "parameter": "dense_1/kernel", "with": logs.ALERTS, "name": "x",
     "statistic": "norm", "columns": "7", "row": "1", "from": "10", "to": "900", "format": "json",
     "times": "1", "tag": "loss", "most": "3", "point": "1", "layer": "dense_1", "filter": "good",
+    "step": "600", "find": "kernel", "order": "worst",
 }  # fmt: skip
-NUMBERS = ("columns", "row", "most", "point", "from", "to")
-CHOICES = ("format", "times")
+NUMBERS = ("columns", "row", "most", "point", "from", "to", "step")
+CHOICES = ("format", "times", "order")
 SEVERAL = ("tag", "with", "run")
 BAD: dict[str, Any] = {
     "empty": "", "a word": "many", "negative": "-1", "NaN": "NaN", "infinite": "inf",
@@ -70,7 +71,7 @@ def test_every_bad_argument_of_every_route_gets_a_sentence(api: Api, route: str)
         assert (again == 400) is not several or route == "trajectories", (route, name, again)
 
 
-FINE = {("negative", "from"), ("negative", "to")}
+FINE = {("negative", "from"), ("negative", "to"), ("negative", "step")}
 """Steps below zero are steps; `to` lies ahead of `from` then."""
 
 ONE = {
@@ -80,6 +81,19 @@ ONE = {
     if (route, name) not in {("scalars", "run"), ("trajectories", "with")}
 }
 """Routes that are of one run."""
+
+
+TIMED = [route for route in ROUTES if "times" in ROUTES[route].arguments]
+"""Of the others the time of a record tells it from a newer one."""
+
+
+@pytest.mark.parametrize("route", TIMED)
+def test_times_come_when_they_are_asked_for(api: Api, route: str) -> None:
+    query = {"run": logs.EVIL, "parameter": "same"}
+    if route == "density":
+        query["run"] = "good"
+    assert "wall_time" not in api.raw(route, **query).text
+    assert "wall_time" in api.raw(route, **query, times="1").text
 
 
 def test_ends_of_a_range_come_in_their_order(api: Api) -> None:

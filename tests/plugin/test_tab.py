@@ -72,18 +72,27 @@ def test_the_curvature_shows_error_bars_limit_and_what_has_not_converged(tab: Ta
     assert "not converged" in tab.text("#curvature .legend")
 
 
-def test_the_spectral_density_stands_beside_the_eigenvalues(tab: Tab, logdir: Path) -> None:
-    densities = tbgrad.read(logdir)["good"]["tbgrad/spectrum"].values
+def test_the_spectral_density_of_any_step_stands_beside_the_first(tab: Tab, logdir: Path) -> None:
+    logged = tbgrad.read(logdir)["good"]["tbgrad/spectrum"]
     show_view(tab, "curvature")
-    tab.wait("document.querySelector('#density .chart')?.data?.length === 2")
-    traces = tab.traces("density")
-    assert [trace["name"] for trace in traces] == ["step 200", "step 1,000"]
-    for trace, (grid, density) in zip(traces, densities[[0, -1]], strict=True):
-        np.testing.assert_allclose(trace["x"], grid, rtol=1e-6)
-        shown = density > 1e-6 * density.max()
-        assert [y is not None for y in trace["y"]] == shown.tolist()
-        np.testing.assert_allclose([y for y in trace["y"] if y], density[shown], rtol=1e-6)
+    slider = "#density input[type=range]"
+    names = "[...document.querySelector('#density .chart').data].map(({ name }) => name).join()"
+    for at, cursor in ((4, None), (2, 600), (0, 200), (4, None)):
+        tab.frame.fill(slider, str(at))
+        wanted = list(dict.fromkeys(f"step {logged.steps[i]:,}" for i in (0, at)))
+        tab.wait(f"wanted => {names} === wanted", ",".join(wanted))
+        assert ("p.tbgrad.cursor=" in tab.page.url) == (cursor is not None)
+        for trace, i in zip(tab.traces("density"), (0, at), strict=False):
+            grid, density = logged.values[i]
+            np.testing.assert_allclose(trace["x"], grid, rtol=1e-6)
+            shown = density > 1e-6 * density.max()
+            assert [y is not None for y in trace["y"]] == shown.tolist()
+            np.testing.assert_allclose([y for y in trace["y"] if y], density[shown], rtol=1e-6)
+    box = area(tab, "curvature")
+    tab.page.mouse.click(box["x"] + 0.6 * box["width"], box["y"] + 5)  # the cursor of all charts
+    tab.wait("document.querySelector('#density .hint').innerText === 'at step 600'")
     show_view(tab, "run")
+    tab.page.keyboard.press("0")
 
 
 def test_the_header_says_in_words_where_the_run_stands(tab: Tab) -> None:

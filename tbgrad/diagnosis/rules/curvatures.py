@@ -172,6 +172,7 @@ EDGE = Rule(
     causes=_EDGE.causes,
     advice=_EDGE.advice,
     headline=_edge_headline,
+    threshold=lambda moment: moment.settings.stability,
     opens_after=2,
     closes_after=2,
     told_always=True,

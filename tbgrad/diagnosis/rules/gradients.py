@@ -77,7 +77,13 @@ def _exploding(moment: Moment) -> Any:
     loss, norm = scalars.get(LOSS, 1.0), scalars.get(GRADIENT_NORM_MAX, math.nan)
     if not math.isfinite(loss) or not math.isfinite(norm):
         return None
-    return norm > moment.settings.exploding_gradient * math.sqrt(max(1.0, abs(loss)))
+    return norm > _explodes_from(moment)
+
+
+def _explodes_from(moment: Moment) -> float:
+    """The largest norm that is no fault at this loss."""
+    loss = moment.record.scalars.get(LOSS, 1.0)
+    return moment.settings.exploding_gradient * math.sqrt(max(1.0, abs(loss)))
 
 
 def _exploding_evidence(moment: Moment, _: Rows) -> str:
@@ -95,11 +101,25 @@ def _exploding_evidence(moment: Moment, _: Rows) -> str:
 def _spike_score(moment: Moment) -> tuple[float, float, float]:
     """Peak norm of the record, the usual one, and robust standard deviations between them."""
     peak = moment.record.scalars.get(GRADIENT_NORM_MAX, math.nan)
+    usual, spread = _usual(moment)
+    return peak, usual, math.log(max(peak, 1e-300) / usual) / spread
+
+
+def _usual(moment: Moment) -> tuple[float, float]:
+    """The usual norm, and the robust standard deviation of its logarithm."""
     logs = np.log(np.fromiter(moment.trend.norms, np.float64))
     middle = float(np.median(logs))
     spread = 1.4826 * float(np.median(np.abs(logs - middle)))
-    usual = math.exp(middle)
-    return peak, usual, math.log(max(peak, 1e-300) / usual) / max(spread, 0.1)
+    return math.exp(middle), max(spread, 0.1)
+
+
+def _leaps_from(moment: Moment) -> float:
+    """The largest peak that does not stand out."""
+    limits, trend = moment.settings, moment.trend
+    usual, spread = _usual(moment)
+    # Near the end, gradients of next to nothing vary by orders of magnitude and do no harm.
+    large = limits.spike_ratio * max(usual, trend.first_norm / limits.spike_ratio)
+    return max(large, usual * math.exp(limits.spike_score * spread))
 
 
 def _spike(moment: Moment) -> Any:
@@ -108,12 +128,9 @@ def _spike(moment: Moment) -> Any:
         return None
     if peak < moment.settings.spike_ratio * moment.trend.norms[-1]:
         return False
-    peak, usual, score = _spike_score(moment)
-    limits = moment.settings
-    # Near the end, gradients of next to nothing vary by orders of magnitude and do no harm.
-    usual = max(usual, moment.trend.first_norm / limits.spike_ratio)
-    far = peak > limits.spike_ratio * usual and score > limits.spike_score
-    if not far or moment.trend.unmoved(moment.record.scalars.get(LOSS, math.nan)):
+    if not peak > _leaps_from(moment) or moment.trend.unmoved(
+        moment.record.scalars.get(LOSS, math.nan)
+    ):
         return False
     return None if _of_few_samples(moment) else True
 
@@ -249,6 +266,7 @@ EXPLODING = Rule(
     headline=lambda moment, _: (
         f"the gradient explodes, to a norm of {moment.record.scalars[GRADIENT_NORM_MAX]:.2g}"
     ),
+    threshold=_explodes_from,
     opens_after=3,
     closes_after=10,
     every_step=True,
@@ -266,6 +284,7 @@ SPIKE = Rule(
     ),
     advice=_spike_advice,
     headline="the gradient leaps",
+    threshold=_leaps_from,
     closes_after=10,
     every_step=True,
 )
@@ -285,6 +304,7 @@ CLIPPING = Rule(
     ),
     advice=_clipping_advice,
     headline="clipping leaves next to nothing of the gradient",
+    threshold=lambda moment: moment.settings.clip_factor,
     opens_after=20,
     closes_after=5,
 )

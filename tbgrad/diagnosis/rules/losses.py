@@ -59,10 +59,18 @@ def _diverging(moment: Moment) -> Any:
     newest, before = list(trend.losses)[-2 * FIRST :], trend.undisturbed_loss
     if len(newest) > 3 and min(newest[-3:]) > GRAVE**2 * before:
         return True
-    limit = moment.settings.diverging_loss * before
+    limit = _diverges_from(moment)
     if max(newest, default=0.0) <= limit:
         return False
     return sum(loss > limit for loss in newest) >= 1.5 * FIRST  # some of any are large by chance
+
+
+def _diverges_from(moment: Moment) -> float:
+    """The largest loss that is no fault, of a few steps together."""
+    trend = moment.trend
+    if trend.signed:
+        return trend.first_loss + GRAVE * trend.scale
+    return moment.settings.diverging_loss * trend.undisturbed_loss
 
 
 def _rise(moment: Moment) -> float:
@@ -252,6 +260,7 @@ DIVERGING = Rule(
     causes=_DIVERGING.causes,
     advice=_DIVERGING.advice,
     headline=_diverging_headline,
+    threshold=_diverges_from,
     opens_after=3,
     closes_after=10,
     every_step=True,

@@ -66,4 +66,5 @@ RELAPSED = replace(
     applies=_relapsed,
     evidence=_evidence,
     headline=_headline,
+    threshold=lambda moment: BACK * _beginning(moment),
 )

@@ -126,6 +126,7 @@ IMPLAUSIBLE = Rule(
     causes=_EXPLAINED.causes,
     advice=_EXPLAINED.advice,
     headline=_headline,
+    threshold=lambda moment: 0.0 if _negative(moment) else _limit(moment),
     opens_after=20,
     closes_after=10,
     at_once=lambda moment: _negative(moment) and moment.trend.count >= 3,

@@ -177,6 +177,7 @@ SCHEDULE = Rule(
     causes=_causes(schedule),
     advice=_remedy(schedule),
     headline="the learning rate has decayed to nothing",
+    threshold=lambda moment: ENDED * moment.facts.peak_rate,
 )
 DECAY = Rule(
     name="weights_decayed",

@@ -232,6 +232,7 @@ DEAD = Rule(
     causes=lambda moment, rows: _explained(rows).causes(moment, rows),
     advice=lambda moment, rows: _explained(rows).advice(moment, rows),
     headline=_dead_headline,
+    threshold=lambda moment: moment.settings.dead_units,
     opens_after=10,
     closes_after=5,
 )

@@ -130,6 +130,12 @@ def _loss_scale(moment: Moment) -> Any:
     return low or (skipped is not None and skipped >= limits.skipped_updates)
 
 
+def _too_low_from(moment: Moment) -> float | None:
+    """Where it is the scale that is low, and not updates that are skipped."""
+    scale, limit = moment.record.scalars.get(LOSS_SCALE, math.nan), moment.settings.loss_scale
+    return limit if scale < limit else None
+
+
 def _loss_scale_evidence(moment: Moment, _: Rows) -> str:
     scalars, limits = moment.record.scalars, moment.settings
     said = []
@@ -242,5 +248,6 @@ LOSS_SCALE_COLLAPSE = Rule(
     causes=_SCALE.causes,
     advice=_SCALE.advice,
     headline="updates are skipped: the scaled loss overflows",
+    threshold=_too_low_from,
     closes_after=20,
 )

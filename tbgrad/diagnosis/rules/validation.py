@@ -8,6 +8,9 @@ from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule
 from tbgrad.diagnosis.trend import PATIENCE
 from tbgrad.log.tags import VALIDATION_LOSS
 
+LITTLE = 0.25
+"""Where a validation loss is still above so much of the first loss, little was learned."""
+
 
 def _overfitting(moment: Moment) -> Any:
     if VALIDATION_LOSS not in moment.record.scalars or len(moment.trend.validations) < PATIENCE:
@@ -28,7 +31,7 @@ def _gapes(moment: Moment) -> bool:
     """Whether hardly anything that was learned is true of other data, and it gets no better."""
     trend = moment.trend
     newest, training = trend.validation
-    little = newest > 0.25 * trend.first_loss and newest > trend.lowest[0]
+    little = newest > LITTLE * trend.first_loss and newest > trend.lowest[0]
     return little and newest > moment.settings.validation_gap * training
 
 
@@ -48,6 +51,14 @@ def _overfitting_evidence(moment: Moment, _: Rows) -> str:
     )
 
 
+def _overfits_from(moment: Moment) -> float:
+    """The largest validation loss that is no fault."""
+    trend, limits = moment.trend, moment.settings
+    if _rises(moment):
+        return limits.overfitting * trend.lowest[0]
+    return max(limits.validation_gap * trend.validation[1], LITTLE * trend.first_loss)
+
+
 OVERFITTING = Rule(
     name="overfitting",
     shows=VALIDATION_LOSS,
@@ -64,6 +75,7 @@ OVERFITTING = Rule(
         "add Dropout(0.5) before the last layer, or more data",
     ),
     headline="the validation loss rises while the training loss falls",
+    threshold=_overfits_from,
     opens_after=2,
     closes_after=2,
 )

@@ -4,6 +4,9 @@ import * as model from "./model.js";
 
 /** @typedef {{key: string, revision: string, request: () => Promise<any>}} Question */
 
+/** What the server calls the orders that it knows. @type {Record<string, string>} */
+const ORDERS = { "worst first": "worst", "most changed first": "change" };
+
 /** So many runs are drawn in one chart. */
 export const MOST_RUNS = 40;
 
@@ -11,6 +14,8 @@ export class Ask {
   /** @param {any} app */
   constructor(app) {
     this.app = app;
+    /** Runs with more parameters than an answer has. @type {Set<string>} */
+    this.many = new Set();
   }
 
   /** @returns {Question} */
@@ -50,14 +55,25 @@ export class Ask {
   }
 
   layers(statistic = this.app.state.statistic) {
-    const { app, part } = this;
+    const { app, part, page } = this;
     const { run } = app;
+    const more = { ...part, ...page };
     // A link, or the run before, may name a statistic that this run does not know.
-    const request = () => model.layers(run, statistic, part).catch((error) => {
+    const request = () => model.layers(run, statistic, more).catch((error) => {
       if (statistic === "norm") throw error;
-      return model.layers(run, "norm", part);
+      return model.layers(run, "norm", more);
+    }).then((answer) => {
+      if (answer.all > answer.rows || answer.rows > answer.parameters.length) this.many.add(run);
+      return answer;
     });
-    return this.of(["layers", statistic, part], app.revisions.layers, request);
+    return this.of(["layers", statistic, more], app.revisions.layers, request);
+  }
+
+  /** Which parameters are asked for, where an answer has no room for all: the server sorts and finds then. */
+  get page() {
+    const { run, state } = this.app;
+    if (!this.many.has(run)) return {};
+    return { row: state.row, order: ORDERS[state.order] ?? "network", ...(state.find ? { find: state.find } : {}) };
   }
 
   /** The layers of any run. */
@@ -81,6 +97,11 @@ export class Ask {
 
   curvature() {
     return this.of("curvature", this.app.revisions.curvature, () => model.curvature(this.app.run));
+  }
+
+  /** @param {number} step at which there is one */
+  density(step) {
+    return this.of(["density", step], this.app.revisions.curvature, () => model.density(this.app.run, step));
   }
 
   findings() {

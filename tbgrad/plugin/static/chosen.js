@@ -1,6 +1,5 @@
 /** The alert that the user looks at: its steps, and where it begins, are drawn in every chart. */
 
-import { thresholdOf } from "./pure/threshold.js";
 import { keyOf } from "./severity.js";
 
 export class Chosen {
@@ -14,10 +13,10 @@ export class Chosen {
     return this.app.alerts?.alerts.find((alert) => keyOf(alert) === this.app.state.alert) ?? null;
   }
 
-  /** The threshold of the chosen alert in the chart of what shows it. @param {string} shows a tag, or a statistic */
-  thresholds(shows) {
+  /** From where on the chosen alert applies, in a chart of what shows it. @param {...string} shown tags, or a statistic */
+  thresholds(...shown) {
     const alert = this.alert;
-    const y = alert?.shows === shows ? thresholdOf(alert) : null;
+    const y = alert && shown.includes(alert.shows) ? alert.threshold : null;
     return y === null ? [] : [{ y, label: `${alert.rule}: alert` }];
   }
 
@@ -28,11 +27,14 @@ export class Chosen {
     const [first, last] = app.timeline.extent;
     const room = Math.max(0.25 * (alert.last_step - alert.first_step), 0.03 * (last - first), 2);
     const names = app.panels.layers?.names ?? [];
-    const parameter = alert.parameters.find((name) => names.includes(name));
+    const there = alert.parameters.find((name) => names.includes(name));
+    // One that is on another page is found by its name.
+    const parameter = there ?? (app.ask.many.has(app.run) ? alert.parameters[0] : undefined);
     const shows = alert.shows ?? "";
     /** @type {any} */
     const patch = { alert: keyOf(alert), range: [Math.max(first - 0.5, alert.first_step - room), Math.min(last + 0.5, alert.last_step + room)], cursor: alert.first_step };
     if (parameter) patch.parameter = parameter;
+    if (parameter && !there) Object.assign(patch, { find: parameter, row: 0 });
     if (app.status.scalar_tags.includes(shows)) patch.scalar = shows;
     else if (shows && !shows.includes("/")) patch.statistic = shows;
     return app.change(patch);

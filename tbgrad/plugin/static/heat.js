@@ -2,7 +2,7 @@
 
 import { element } from "./dom.js";
 import { shorten } from "./format.js";
-import { colorScale, columnsOf, crosses, GUTTER, labels } from "./heatmarks.js";
+import { colorScale, columnsOf, crosses, edgesOf, GUTTER, labels, placesOf, rgbOf } from "./heatmarks.js";
 import { colorAt } from "./pure/colormap.js";
 import { factsOf } from "./pure/facts.js";
 import { listen } from "./pointing.js";
@@ -15,7 +15,10 @@ import { colors, labelWidth, unit } from "./theme.js";
  * worst open alert, `block` says that it can be folded or opened.
  * @typedef {{key: string, label: string, depth: number, values: number[] | Float32Array, lost: Set<number>, flag?: string, block?: "open" | "folded"}} Row
  */
-/** @typedef {{rows: Row[], firsts: number[], steps: number[], scale: import("./pure/colormap.js").Scale, selected: string | null}} Map */
+/**
+ * `part` are the first and the last of the rows that fill the height, by their keys; null is none.
+ * @typedef {{rows: Row[], firsts: number[], steps: number[], scale: import("./pure/colormap.js").Scale, selected: string | null, part?: string[] | null}} Map
+ */
 
 const ROW = 14;
 const MOST_ROW = 100;
@@ -24,13 +27,20 @@ const TOLD = 60;
 const SCALE_WIDTH = 66;
 
 export class Heat extends StepPlot {
-  /** @param {HTMLElement} parent @param {any} options `onRow` is told which row was chosen, `onFold` of a click beside a block */
+  /** @param {HTMLElement} parent @param {any} options `onRow` is told which row was chosen, `onFold` of a click beside a block, `onPart` which rows are to fill the height */
   constructor(parent, options) {
     super(parent, options);
     this.onRow = options.onRow;
     this.onFold = options.onFold;
     this.words = options.words;
     this.least = options.least;
+    this.canZoomUp = true;
+    /** As in a map, where nobody else keeps it. @type {string[] | null} */
+    this.part = null;
+    this.onPart = options.onPart ?? ((part) => {
+      this.part = part;
+      this.render();
+    });
     this.canvas = element("canvas", { class: "cells" });
     this.spacer = element("div", {});
     this.scroller = element("div", { class: "scroller", tabindex: "0", role: "group", "aria-label": `${options.label}: arrow up and down select a row` }, this.spacer);
@@ -44,6 +54,7 @@ export class Heat extends StepPlot {
     /** @type {Map | null} */
     this.map = null;
     this.scroller.addEventListener("click", (event) => this.beside(event));
+    this.scroller.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     listen(this, this.scroller);
   }
 
@@ -62,6 +73,7 @@ export class Heat extends StepPlot {
   /** @param {Map} map */
   draw(map) {
     this.map = map;
+    if (map.part !== undefined) this.part = map.part;
     this.frame.hidden = false;
     this.edges = edgesOf(map);
     this.redraw();
@@ -108,17 +120,63 @@ export class Heat extends StepPlot {
     const u = unit();
     const { area } = this;
     const { rows } = this.map;
-    this.rowHeight = Math.min(MOST_ROW * u, Math.max((this.least ?? ROW) * u, area.height / rows.length));
+    const chosen = placesOf(this.part, rows);
+    this.rowHeight = chosen ? area.height / (chosen[1] - chosen[0] + 1) : this.usualHeight;
     const all = this.rowHeight * rows.length;
     Object.assign(this.scroller.style, { top: `${area.top}px`, height: `${area.height}px`, right: `${this.node.clientWidth - area.left - area.width - 10 * u}px` });
     this.spacer.style.height = `${all}px`;
     this.scroller.classList.toggle("scrolls", all > area.height + 1);
+    const placed = `${chosen} ${area.height} ${rows.length}`;
+    if (chosen && placed !== this.placed) this.scroller.scrollTop = chosen[0] * this.rowHeight;
+    this.placed = placed;
     const first = Math.max(0, Math.floor(this.scroller.scrollTop / this.rowHeight));
     const last = Math.min(rows.length, Math.ceil((this.scroller.scrollTop + area.height) / this.rowHeight));
     this.paint(first, last);
     this.svg.append(...labels(this, first, last, u), ...crosses(this, first, last, u), ...colorScale(this, u));
     this.svg.append(/** @type {SVGElement} */ (this.overlay));
     this.moved();
+  }
+
+  /** Of a row where no part of them is chosen. */
+  get usualHeight() {
+    const u = unit();
+    return Math.min(MOST_ROW * u, Math.max((this.least ?? ROW) * u, this.area.height / (this.map?.rows.length ?? 1)));
+  }
+
+  /** Lets the rows fill the height that were dragged over; these are shares of it, from below. */
+  zoomUp(low, high) {
+    const at = (share) => Math.floor((this.scroller.scrollTop + (1 - share) * this.area.height) / this.rowHeight);
+    this.choosePart(at(high), at(low + 1e-6));
+  }
+
+  unzoom() {
+    if (this.part) this.onPart(null);
+  }
+
+  /** Shows fewer rows, each of them higher, or more. @param {number} factor of their number @param {number} [about] a row, the chosen one */
+  zoomRows(factor, about) {
+    const { rows, selected } = /** @type {Map} */ (this.map);
+    const [first, many] = [this.scroller.scrollTop / this.rowHeight, Math.min(rows.length, this.area.height / this.rowHeight)];
+    const row = about ?? rows.findIndex(({ key }) => key === selected);
+    const middle = row >= first && row <= first + many ? row + 0.5 : first + many / 2;
+    const next = Math.max(1, factor < 1 ? Math.floor(many * factor) : Math.ceil(many * factor));
+    if (next >= Math.min(rows.length, this.area.height / this.usualHeight)) return this.unzoom();
+    const from = Math.min(rows.length - next, Math.max(0, Math.round(middle - ((middle - first) * next) / many)));
+    return this.choosePart(from, from + next - 1);
+  }
+
+  choosePart(from, to) {
+    const { rows } = /** @type {Map} */ (this.map);
+    const [low, high] = [Math.max(0, from), Math.min(rows.length - 1, to)];
+    if (high < low || (low === 0 && high === rows.length - 1)) return this.unzoom();
+    return this.onPart([rows[low].key, rows[high].key]);
+  }
+
+  wheel(event) {
+    if (!event.ctrlKey || !this.map) return;
+    event.preventDefault(); // the browser would enlarge the page
+    const row = this.rowAt(event.clientY - this.node.getBoundingClientRect().top);
+    this.zoomRows(event.deltaY < 0 ? 0.75 : 1 / 0.75, row ? this.map.rows.indexOf(row) : undefined);
   }
 
   /** The top of a row in pixels. */
@@ -225,20 +283,4 @@ export class Heat extends StepPlot {
     event.preventDefault();
     this.onRow(rows[Math.min(rows.length - 1, Math.max(0, now + move))].key);
   }
-}
-
-const rgbOf = (hex) => [1, 3, 5].map((i) => Number.parseInt(hex.slice(i, i + 2), 16));
-
-/** Borders of the columns: halfway between the records on both sides. */
-export function edgesOf({ firsts, steps }) {
-  const inner = steps.slice(1).map((_, i) => (steps[i] + firsts[i + 1]) / 2);
-  const last = steps.length - 1;
-  if (last < 0) return [];
-  if (last === 0) {
-    const half = Math.max(0.5, (steps[0] - firsts[0]) / 2);
-    return [firsts[0] - half, steps[0] + half];
-  }
-  const before = (firsts[1] - steps[0]) / 2;
-  const after = (firsts[last] - steps[last - 1]) / 2;
-  return [firsts[0] - before, ...inner, steps[last] + after];
 }

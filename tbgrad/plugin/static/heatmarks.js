@@ -84,3 +84,26 @@ export function columnsOf(edges, width, toPixel) {
   }
   return found;
 }
+
+export const rgbOf = (hex) => [1, 3, 5].map((i) => Number.parseInt(hex.slice(i, i + 2), 16));
+
+/** Where the rows of a part stand, null where they are not all there. @param {string[] | null} part @param {import("./heat.js").Row[]} rows @returns {[number, number] | null} */
+export function placesOf(part, rows) {
+  if (!part) return null;
+  const [low, high] = part.map((key) => rows.findIndex((row) => row.key === key)).sort((a, b) => a - b);
+  return low < 0 ? null : [low, high];
+}
+
+/** Borders of the columns: halfway between the records on both sides. */
+export function edgesOf({ firsts, steps }) {
+  const inner = steps.slice(1).map((_, i) => (steps[i] + firsts[i + 1]) / 2);
+  const last = steps.length - 1;
+  if (last < 0) return [];
+  if (last === 0) {
+    const half = Math.max(0.5, (steps[0] - firsts[0]) / 2);
+    return [firsts[0] - half, steps[0] + half];
+  }
+  const before = (firsts[1] - steps[0]) / 2;
+  const after = (firsts[last] - steps[last - 1]) / 2;
+  return [firsts[0] - before, ...inner, steps[last] + after];
+}

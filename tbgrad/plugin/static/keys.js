@@ -23,7 +23,7 @@ export const KEYS = [
   { keys: [">"], shown: ">", words: "cursor far to the right", act: (app, event) => cursor(app, event, 0.1) },
   { keys: ["+"], shown: "+", words: "fewer steps, about the cursor or the newest", act: (app) => stretch(app, 0.5) },
   { keys: ["-"], shown: "-", words: "more steps", act: (app) => stretch(app, 2) },
-  { keys: ["0", "="], shown: "0 =", words: "all steps, all values, no cursor", act: (app) => reset(app) },
+  { keys: ["0", "="], shown: "0 =", words: "all steps, all values, all rows, no cursor", act: (app) => reset(app) },
   { keys: ["{"], shown: "{", words: "the steps before these", act: (app) => pan(app, -0.25) },
   { keys: ["}"], shown: "}", words: "the steps after these", act: (app) => pan(app, 0.25) },
   { keys: ["x"], shown: "x", words: "steps, time since the start or time of day below charts", act: (app) => app.change({ axis: after(Object.keys(KINDS), app.state.axis) }) },
@@ -34,6 +34,8 @@ export const KEYS = [
   { keys: ["V"], shown: "V", words: "the one before", act: (app) => statistic(app, -1) },
   { keys: ["s"], shown: "s", words: "sort layers or runs", act: (app) => app.sort() },
   { keys: ["f"], shown: "f", words: "fold all blocks of layers, or open all", act: (app) => app.panels.layers?.foldAll() },
+  { keys: ["y"], shown: "y", words: "fewer rows of a map, each of them higher", act: (app) => rows(app, 0.5) },
+  { keys: ["Y"], shown: "Y", words: "more rows", act: (app) => rows(app, 2) },
   { keys: [" "], shown: "Space", words: "mark the run for comparison; fold a block of layers", act: (app, event) => mark(app, event) },
   { keys: ["u"], shown: "u", words: "mark no run", act: (app) => app.change({ runs: [] }) },
   { keys: ["z"], shown: "z", words: "the panel in front at full size, and back", act: () => front() && toggleFull(front()) },
@@ -107,13 +109,19 @@ function pan(app, share) {
 
 function reset(app, all = true) {
   app.timeline.reset();
-  if (all) app.change({ range: null, cursor: null, alert: null });
+  if (all) app.change({ range: null, rows: [], cursor: null, alert: null });
 }
 
 function log(app) {
   const box = front();
   const chart = [...app.timeline.charts].find((each) => each.switch && box?.contains(each.node));
   if (chart && !chart.switch.hidden) app.flip(chart.id);
+}
+
+function rows(app, factor) {
+  const box = front();
+  const heats = [...app.timeline.charts].filter((each) => each.zoomRows && each.map && each.inSight());
+  (heats.find(({ node }) => box?.contains(node)) ?? heats[0])?.zoomRows(factor);
 }
 
 function statistic(app, by) {
@@ -157,7 +165,7 @@ export function listenToKeys(app) {
 export function showKeys() {
   const close = element("button", { type: "button" }, "close");
   const rows = KEYS.map(({ shown, words }) => element("tr", {}, element("th", { scope: "row" }, ...shown.split(" ").map((word) => element("kbd", {}, word))), element("td", {}, words)));
-  const mouse = element("p", {}, "In a chart: drag to zoom (upwards too), click to pin the cursor, double-click to show all again.");
+  const mouse = element("p", {}, "In a chart: drag to zoom (upwards too: values, or rows of a map), click to pin the cursor, double-click to show all again. In a map, ctrl and the wheel show fewer rows or more.");
   const dialog = /** @type {HTMLDialogElement} */ (element("dialog", { "aria-label": "keys" }, element("h2", {}, "Keys"), element("table", {}, element("tbody", {}, ...rows)), mouse, close));
   close.addEventListener("click", () => dialog.close());
   dialog.addEventListener("close", () => dialog.remove());

@@ -57,6 +57,8 @@ export const compare = (run, other, statistic) => binary("compare", { run, with:
 export const parameter = (run, name, more = {}) => get("parameter", { run, parameter: name, ...more });
 export const histogram = (run, name, more = {}) => get("histogram", { run, parameter: name, ...more });
 export const curvature = (run) => get("curvature", { run });
+/** @param {number} step the density that is nearest to it */
+export const density = (run, step) => get("density", { run, step });
 export const findings = (run) => get("findings", { run });
 export const finding = (run, name, point) => get("finding", { run, name, point });
 export const trajectories = (run, others, layer) => get("trajectories", { run, with: others, layer });

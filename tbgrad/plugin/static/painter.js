@@ -82,6 +82,12 @@ export class Painter {
     const found = await Promise.all(wants.map(([, question]) => this.ensure(question)));
     if (!current()) return;
     const got = Object.fromEntries(wants.map(([name], i) => [name, found[i].data]));
+    for (const [name, question] of Object.entries(panel.follows?.(app, got) ?? {})) {
+      wants.push([name, question]);
+      found.push(await this.ensure(question));
+      got[name] = found[found.length - 1].data;
+    }
+    if (!current()) return;
     for (const [name, { problems }] of Object.entries(got)) if (problems) this.problems.set(name, problems);
     const estimates = got.curvature?.estimates ?? [];
     if (estimates.length) this.widen([estimates[0].step, estimates.at(-1).step]);

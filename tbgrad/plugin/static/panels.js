@@ -16,9 +16,10 @@ import { DensityView, SharesView, StabilityView, TraceView } from "./views/spect
 
 /**
  * `wants` names the answers that `draw` is given; it draws again when one of them or `variant`
- * changes. `needsParameter` says that it is of the selected parameter,
- * `absent` that there is nothing to be shown.
+ * changes. `follows` names what these answers make it ask for besides. `needsParameter` says that it is
+ * of the selected parameter, `absent` that there is nothing to be shown.
  * @typedef {{box: HTMLElement, wants?: (app: any) => Record<string, import("./ask.js").Question>, variant?: (app: any) => any,
+ *   follows?: (app: any, answers: any) => Record<string, import("./ask.js").Question>,
  *   draw: (app: any, answers: any) => any, needsParameter?: boolean, absent?: boolean}} Panel
  */
 

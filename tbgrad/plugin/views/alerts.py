@@ -94,7 +94,7 @@ def _told(story: Story) -> dict[str, Any]:
     }
 
 
-def notes(snapshot: Snapshot, run: str) -> dict[str, Any]:
+def notes(snapshot: Snapshot, run: str, times: str = "0") -> dict[str, Any]:
     """What the monitor wrote about itself, and where it ended after a failure."""
     series = read_run(snapshot, run, (NOTES,)).run.get(NOTES)
     told = (
@@ -110,7 +110,7 @@ def notes(snapshot: Snapshot, run: str) -> dict[str, Any]:
         "run": run,
         "ended": ended_at(((step, text) for step, _, text in told), newest),
         "notes": [
-            {"step": step, "wall_time": time, "text": text}
+            {"step": step, **({"wall_time": time} if times == "1" else {}), "text": text}
             for step, time, text in told[-MAX_NOTES:]
         ],
         "stored": len(told),

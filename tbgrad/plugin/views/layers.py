@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tbgrad.plugin.answer import described, listed
 from tbgrad.plugin.source import Snapshot
@@ -24,28 +26,46 @@ def layers(
     first: int | None = None,
     last: int | None = None,
     row: int = 0,
+    find: str = "",
+    order: str = "network",
     form: str = "json",
+    times: str = "0",
 ) -> dict[str, Any]:
     """One statistic of every parameter over time, [P][T] in at most so many columns.
 
-    Of very many parameters those from `row` on.
+    Of those that have all words of `find` in their names; of very many a page, from `row` on in
+    an order of all of them.
     """
-    found = read_layers(snapshot, run, statistic, columns, first, last, form)
-    read, page = found.run, slice(row, row + MAX_ROWS)
-    names = read.names[page]
+
+    def some(read: Run) -> NDArray[np.intp]:
+        return named(read.names, find)
+
+    found = read_layers(snapshot, run, statistic, columns, first, last, form, some)
+    read = found.run
+    ranked = _ranked(read, "norm" if statistic in NORMS else statistic, (first, last))
+    rows = some(read)
+    if (rank := ranked.get(order)) is not None:
+        rows = rows[np.argsort(-rank[rows], kind="stable")]
+    page = np.sort(rows[row : row + MAX_ROWS])
+    names = [read.names[i] for i in page]
+    measure = MEASURES.get("norm" if statistic in NORMS else statistic)
     return {
         "run": run,
         "statistic": statistic,
         "statistics": statistics_of(read),
-        "parameters": described(names, read.parameters[page]),
+        "parameters": described(names, [read.parameters[i] for i in page]),
         "row": row,
-        "rows": len(read.names),
+        "rows": len(rows),
+        "all": len(read.names),
+        "numbers": [] if len(page) == len(read.names) else page.tolist(),
         "first_steps": found.first_steps,
         "steps": found.steps,
-        "wall_times": found.wall_times,
+        **({"wall_times": found.wall_times} if times == "1" else {}),
         "values": np.ascontiguousarray(found.values[page]),
         "nonfinite": np.argwhere(found.nonfinite[page]).tolist(),
-        **_arranged(read, "norm" if statistic in NORMS else statistic, (first, last), page),
+        "measure": None if measure is None else asdict(measure),
+        "worst": _order(ranked.get("worst"), page),
+        "change": _order(ranked.get("change"), page),
         "rounding": _rounding(read, statistic, page),
         "tree": [_node(node) for node in tree_of(names)],
         "stored": found.stored,
@@ -58,7 +78,20 @@ SIZES = {*NORMS, "abs_max", "std"}
 """Statistics that tell how large a gradient is."""
 
 
-def _rounding(run: Run, statistic: str, page: slice) -> list[int]:
+def named(names: Sequence[str], words: str) -> NDArray[np.intp]:
+    """Which names have all of these words in them, without regard to case."""
+    wanted = words.lower().split()
+    lower = (name.lower() for name in names) if wanted else names
+    return np.flatnonzero([all(word in name for word in wanted) for name in lower])
+
+
+def _order(rank: NDArray[Any] | None, page: NDArray[np.intp]) -> list[int]:
+    """The rows of a page, the largest rank first; none where nothing is known."""
+    order: list[int] = [] if rank is None else np.argsort(-rank[page], kind="stable").tolist()
+    return order
+
+
+def _rounding(run: Run, statistic: str, page: NDArray[np.intp]) -> list[int]:
     """Rows whose gradient is zero but for rounding: its size has no place among the others."""
     rows: list[int] = np.flatnonzero(is_rounding(run)[page]).tolist()
     return rows if statistic in SIZES else []
@@ -67,24 +100,19 @@ def _rounding(run: Run, statistic: str, page: slice) -> list[int]:
 # ------------------------------------------------------------------------ how rows are arranged
 
 
-def _arranged(
-    run: Run, measured: str, between: tuple[int | None, int | None], page: slice
-) -> dict[str, Any]:
-    """How bad values are by the table that all faces have, and the rows of a page in two orders."""
+def _ranked(
+    run: Run, measured: str, between: tuple[int | None, int | None]
+) -> dict[str, NDArray[Any]]:
+    """By the table that all faces have, how bad each parameter is, and how much it has changed:
+    the larger, the further ahead in that order."""
     measure = MEASURES.get(measured)
-    if measure is None:
-        return {"measure": None, "worst": [], "change": []}
-    told = {"measure": asdict(measure), "worst": [], "change": []}
-    history = history_of(run, measure)
+    history = None if measure is None else history_of(run, measure)
     history = None if history is None else _between(history, *between)
-    if history is None or not len(history.steps):
-        return told
-    bad = badness(history.newest, measure, history.lost)
-    far = change(history, measure)
+    if measure is None or history is None or not len(history.steps):
+        return {}
     return {
-        **told,
-        "worst": np.argsort(-bad[page], kind="stable").tolist(),
-        "change": np.argsort(-far[page], kind="stable").tolist(),
+        "worst": badness(history.newest, measure, history.lost),
+        "change": change(history, measure),
     }
 
 

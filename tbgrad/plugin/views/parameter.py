@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbgrad.log.tags import HISTOGRAMS, MANIFEST, PARAMETERS, STEPS
-from tbgrad.plugin.answer import described, listed, numbers, part_of
+from tbgrad.plugin.answer import described, evenly, listed, numbers, part_of
 from tbgrad.plugin.samples import UnknownNameError
 from tbgrad.plugin.source import Snapshot
 from tbgrad.plugin.stored_run import read_run
@@ -17,6 +17,7 @@ from tbgrad.plugin.views.scalars import MAX_POINTS
 from tbgrad.reading import thinning
 from tbgrad.reading.histogram import having
 from tbgrad.reading.run import Run
+from tbgrad.reading.series import Series
 
 MAX_HISTOGRAMS = 500
 MAX_ZEROS = 500
@@ -28,6 +29,7 @@ def parameter(
     parameter: str,
     first: int | None = None,
     last: int | None = None,
+    times: str = "0",
 ) -> dict[str, Any]:
     """Every statistic of one parameter over time."""
     read = read_run(snapshot, run, (MANIFEST, PARAMETERS)).run
@@ -42,7 +44,7 @@ def parameter(
         "run": run,
         "parameter": described([parameter], [read.parameters[row]])[0],
         "steps": numbers(packed.steps[ends]) if packed else [],
-        "wall_times": numbers(packed.wall_times[ends]) if packed else [],
+        **_timed(times, packed, ends),
         "statistics": {
             name: numbers(thinning.largest(read.statistic(name)[inside, row], starts))
             for name in statistics
@@ -89,6 +91,7 @@ def histogram(
     first: int | None = None,
     last: int | None = None,
     most: int = MAX_HISTOGRAMS,
+    times: str = "0",
 ) -> dict[str, Any]:
     """Counts by sign and power of two of one parameter, at every step that has them."""
     stored = read_run(snapshot, run, (MANIFEST, HISTOGRAMS))
@@ -99,22 +102,24 @@ def histogram(
     total = len(at)
     at = at[part_of(series.steps[at], first, last)] if series else at
     # Evenly spaced and never without the newest: a histogram has no peak to lose.
-    keep = at[_evenly(len(at), most)]
+    keep = at[evenly(len(at), most)]
     return {
         "run": run,
         "parameter": described([parameter], [read.parameters[row]])[0],
         "edges": list(read.manifest.histogram_bins.edges) if read.manifest else [],
         "steps": numbers(series.steps[keep]) if series else [],
-        "wall_times": numbers(series.wall_times[keep]) if series else [],
+        **_timed(times, series, keep),
         "counts": numbers(series.values[keep, row]) if series else [],
         "stored": total,
         "problems": listed(stored.problems),
     }
 
 
-def _evenly(count: int, most: int) -> NDArray[np.intp]:
-    """At most so many of `count`, the last among them, and the first where there is room."""
-    return np.unique(count - 1 - np.linspace(0, count - 1, min(count, most)).astype(np.intp))
+def _timed(times: str, series: Series | None, places: NDArray[np.intp]) -> dict[str, Any]:
+    """The wall times of these places of a series, where they are asked for."""
+    if times != "1":
+        return {}
+    return {"wall_times": numbers(series.wall_times[places]) if series else []}
 
 
 def _row(run: Run, name: str) -> int:

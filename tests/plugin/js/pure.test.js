@@ -10,9 +10,9 @@ import { factsOf } from "../../../tbgrad/plugin/static/pure/facts.js";
 import { grouped } from "../../../tbgrad/plugin/static/pure/groups.js";
 import { badness, worstOf } from "../../../tbgrad/plugin/static/pure/layers.js";
 import { natural } from "../../../tbgrad/plugin/static/pure/natural.js";
+import { wordsOf } from "../../../tbgrad/plugin/static/pure/pages.js";
 import { linePath } from "../../../tbgrad/plugin/static/pure/paths.js";
 import { smoothed } from "../../../tbgrad/plugin/static/pure/smoothing.js";
-import { thresholdOf } from "../../../tbgrad/plugin/static/pure/threshold.js";
 import { foldedToFit, linesOf, matching, ordered } from "../../../tbgrad/plugin/static/pure/tree.js";
 
 test("names are in the order in which people count", () => {
@@ -118,12 +118,10 @@ test("all values of a histogram are in its bars, and outside in words", () => {
   assert.match(bins.words, /42.9 % exactly zero .* 6 above 1 in size · 1 NaN or infinite/);
 });
 
-test("the threshold of an alert, by its words, where it is a value of what shows it", () => {
-  const of = (rule, evidence) => thresholdOf({ rule, evidence });
-  assert.equal(of("edge_of_stability", "… is 1.40 times the limit 76 (alert above 1.1)"), 1.1);
-  assert.equal(of("dead_units", "… batch after batch (alert from 70%): a/bias"), 0.7);
-  assert.equal(of("clipping_always", "… of the gradient (alert below 0.1)"), 0.1);
-  assert.equal(of("loss_diverging", "… (alert above 1.5 times)"), null);
-  assert.equal(of("dead_units", "no number"), null);
-  assert.equal(thresholdOf(null), null);
+test("a page of very many layers in words", () => {
+  const page = { row: 4000, rows: 9300, all: 9300, shown: 4000, find: "", order: "in order" };
+  assert.equal(wordsOf(page), "layers 4,001 to 8,000 of 9,300");
+  assert.equal(wordsOf({ ...page, order: "worst first" }), "the worst: layers 4,001 to 8,000 of 9,300");
+  assert.equal(wordsOf({ ...page, row: 0, rows: 7, shown: 7, find: "bias" }), "layers 1 to 7 of 7 that match, of 9,300");
+  assert.equal(wordsOf({ ...page, row: 0, rows: 0, shown: 0, find: "x" }), "none of 9,300 layers");
 });

@@ -8,6 +8,8 @@
  * @property {string | null} parameter
  * @property {string} statistic
  * @property {[number, number] | null} range in steps; null is all
+ * @property {string[]} rows the first and the last of the layers that fill their map; none is all
+ * @property {number} row the first of the layers, of a run that has more than are shown at once
  * @property {number | null} cursor a step
  * @property {"step" | "relative" | "wall"} axis
  * @property {boolean} logx
@@ -27,7 +29,7 @@
 
 /** @returns {State} */
 export const initial = () => ({
-  view: "", run: null, runs: [], parameter: null, statistic: "norm", range: null, cursor: null, axis: "step",
+  view: "", run: null, runs: [], parameter: null, statistic: "norm", range: null, rows: [], row: 0, cursor: null, axis: "step",
   logx: false, smoothing: 0, pins: [], flipped: [], outliers: false, scalar: "loss", filter: "", find: "", tags: "", unit: "ratio", sort: "worst", order: "in order", alert: null,
 });
 
@@ -53,6 +55,8 @@ const PARTS = {
       return low !== null && high !== null && low < high ? [low, high] : null;
     },
   },
+  rows: { write: list.write, read: (word) => (list.read(word).length === 2 ? list.read(word) : []) },
+  row: { write: String, read: (word) => Math.max(0, Math.round(number(word) ?? 0)) },
   cursor: { write: (value) => String(round(value)), read: number },
   axis: { write: (value) => value, read: (word) => (["relative", "wall"].includes(word) ? word : "step") },
   logx: yes,

@@ -57,6 +57,8 @@ export class AlertsView {
       this.many = null;
       this.items.clear();
     }
+    /** Whether there are layers that are not among those that are shown. */
+    this.more = layers ? layers.all > layers.parameters.length : false;
     this.list(alerts, layers?.parameters.map(({ name }) => name) ?? [], app.parameter);
     const whole = app.view.name === "alerts";
     this.hide.hidden = whole;
@@ -82,7 +84,7 @@ export class AlertsView {
     for (const alert of alerts) {
       const key = keyOf(alert);
       const item = before.get(key) ?? new Item(alert, this.app);
-      item.update(alert, this.known, selected);
+      item.update(alert, this.known, this.more, selected);
       item.box.classList.toggle("effect", effects.has(key));
       item.when.setAttribute("aria-pressed", String(this.app.state.alert === key));
       this.items.set(key, item);
@@ -133,12 +135,12 @@ class Item {
     );
     this.names = [];
     this.told = "";
-    this.onSelect = (name) => app.change({ parameter: name });
+    this.onSelect = (name) => app.change(this.known?.has(name) ? { parameter: name } : { parameter: name, find: name, row: 0 });
     this.all = false;
     this.known = null;
   }
 
-  update(alert, known, selected) {
+  update(alert, known, more, selected) {
     const { severity, state, first_step: first, last_step: last, evidence, parameters } = alert;
     this.alert = alert;
     this.state = state;
@@ -152,6 +154,7 @@ class Item {
     this.explain(alert);
     if (this.known !== known || JSON.stringify(this.names) !== JSON.stringify(parameters)) {
       this.known = known;
+      this.more = more;
       this.names = parameters;
       this.parameters.hidden = parameters.length === 0;
       this.list();
@@ -192,7 +195,7 @@ class Item {
   }
 
   button(name) {
-    const there = this.known.has(name);
+    const there = this.more || this.known.has(name);
     const title = there ? `select ${clean(name)}` : `${clean(name)} is not in the log`;
     const node = element("button", { type: "button", title, disabled: !there }, shorten(name, NAME_LENGTH));
     node.dataset.parameter = name;

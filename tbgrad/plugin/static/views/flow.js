@@ -67,9 +67,11 @@ export class FlowView {
     this.slider.max = String(columns - 1);
     this.slider.value = String(at);
     const { label, scale } = statistic(data.statistic);
-    const x = parameters.map((_, row) => row);
+    const rows = parameters.map((_, row) => row);
+    // Of very many layers some are shown, each at its place in the network.
+    const x = data.numbers.length ? data.numbers : rows;
     const rounding = new Set(data.rounding);
-    const column = (k) => x.map((row) => (rounding.has(row) ? NaN : values[row * columns + k]));
+    const column = (k) => rows.map((row) => (rounding.has(row) ? NaN : values[row * columns + k]));
     const now = column(at);
     const first = Math.max(0, steps.findIndex((_, k) => column(k).some(Number.isFinite)));
     const c = colors();
@@ -83,8 +85,8 @@ export class FlowView {
     /** @type {import("../plot.js").Trace[]} */
     const traces = [
       ...(at > first ? [{ ...line(first, c.faint, 1.2), silent: true }] : []),
-      { ...line(at, c.blue, 2), look: "marked", size: x.length > 80 ? 1.5 : 3, words: x.map((row) => `${clean(parameters[row].name)}: ${number(now[row], 4)}`) },
-      ...(chosen < 0 ? [] : [{ name: "selected", x: [chosen], y: drawable([now[chosen]]), color: c.selected, look: /** @type {"points"} */ ("points"), size: 5, silent: true }]),
+      { ...line(at, c.blue, 2), look: "marked", size: x.length > 80 ? 1.5 : 3, words: rows.map((row) => `${clean(parameters[row].name)}: ${number(now[row], 4)}`) },
+      ...(chosen < 0 ? [] : [{ name: "selected", x: [x[chosen]], y: drawable([now[chosen]]), color: c.selected, look: /** @type {"points"} */ ("points"), size: 5, silent: true }]),
     ];
     this.hint.textContent = `${clean(label)} by depth at ${named(at)}${rounding.size ? `, without ${rounding.size} that are rounding` : ""}`;
     explain(this.legend, [{ label: named(at), color: c.blue }, ...(at > first ? [{ label: `${named(first)}, the first`, color: c.faint }] : [])]);
@@ -94,11 +96,12 @@ export class FlowView {
     const y = log
       ? { low: all.low / 1.5, high: all.high * 1.5, log, ticks: (a, b, most) => logTicks(Math.log10(a), Math.log10(b), most).map(([e, words]) => [10 ** e, words]) }
       : { low: Math.min(0, all.low), high: all.high * 1.05 || 1, ticks: (a, b, most) => plainTicks(a, b, most).map((v) => [v, number(v, 3)]) };
-    const zeros = log ? x.filter((row) => now[row] === 0) : [];
-    const lost = x.filter((row) => !Number.isFinite(now[row]) && !rounding.has(row) && data.nonfinite.some(([r, k]) => r === row && k === at));
+    const zeros = log ? x.filter((_, row) => now[row] === 0) : [];
+    const gone = new Set(data.nonfinite.filter(([, k]) => k === at).map(([row]) => row));
+    const lost = x.filter((_, row) => !Number.isFinite(now[row]) && !rounding.has(row) && gone.has(row));
     this.plot.draw({
       traces, y, zeros: zeros.length ? [{ x: zeros, color: c.blue }] : [], lost: { x: lost, label: "not finite" },
-      x: { low: -0.5, high: x.length - 0.5, title: "from input to output, in the order of the network", ticks: (a, b, most) => plainTicks(0, x.length - 1, most, true).map((v) => [v, String(v + 1)]) },
+      x: { low: x[0] - 0.5, high: x[x.length - 1] + 0.5, title: "from input to output, in the order of the network", ticks: (a, b, most) => plainTicks(x[0], x[x.length - 1], most, true).map((v) => [v, count(v + 1)]) },
     });
     return undefined;
   }

@@ -3,6 +3,7 @@
 import { element, fill } from "../dom.js";
 import { clean, count, number } from "../format.js";
 import { Heat } from "../heat.js";
+import { Pager } from "../pager.js";
 import { addTools, explain, panel } from "../panel.js";
 import { scaleOf } from "../pure/colormap.js";
 import { badness, PLAIN, worstOf } from "../pure/layers.js";
@@ -19,19 +20,23 @@ export class LayersView {
     this.select = element("select", { "aria-label": "statistic shown as colour" });
     this.select.addEventListener("change", () => app.change({ statistic: this.select.value }));
     this.order = element("select", { "aria-label": "order of the rows", class: "wide-only" });
-    this.order.addEventListener("change", () => app.change({ order: this.order.value }));
+    this.order.addEventListener("change", () => app.change({ order: this.order.value, row: 0 }));
     this.find = element("input", { type: "search", placeholder: "find /", "aria-label": "find layers by words in their names", class: "wide-only" });
-    this.find.addEventListener("input", () => app.change({ find: this.find.value }));
-    const parts = panel("layers", "Layers", this.select, this.order, this.find);
+    this.find.addEventListener("input", () => app.change({ find: this.find.value, row: 0 }));
+    this.whole = element("button", { type: "button", hidden: true, title: "show all rows again (double-click, 0)" }, "all rows");
+    this.whole.addEventListener("click", () => app.change({ rows: [] }));
+    const parts = panel("layers", "Layers", this.whole, this.select, this.order, this.find);
     this.box = parts.box;
     this.legend = parts.legend;
     this.hint = parts.hint;
     this.needsParameter = true;
     this.heat = new Heat(parts.body, {
       label: "Heat map of parameters by step", timeline: app.timeline,
-      onRow: (key) => this.choose(key), onFold: (key) => this.fold(key),
+      onRow: (key) => this.choose(key), onFold: (key) => this.fold(key), onPart: (rows) => app.change({ rows: rows ?? [] }),
       words: (event, row, column) => this.tell(event, row, column),
     });
+    this.pager = new Pager((row) => app.change({ row, rows: [] }));
+    parts.body.before(this.pager.box);
     addTools(parts, { name: () => `${app.run} ${app.state.statistic}`, table: () => this.table() });
     this.data = null;
     /** Folded branches; null as long as the user leaves it to the room that there is. @type {Set<string> | null} */
@@ -44,7 +49,7 @@ export class LayersView {
   }
 
   variant({ state, parameter }) {
-    return [state.order, state.find, parameter];
+    return [state.order, state.find, state.rows, parameter];
   }
 
   draw({ state, run }, { layers: data, alerts }) {
@@ -61,8 +66,9 @@ export class LayersView {
     fill(this.select, options, data.statistic);
     fill(this.order, ORDERS.map((value) => ({ value, label: value })), state.order);
     if (document.activeElement !== this.find) this.find.value = state.find;
-    const left = (data.rows ?? this.names.length) - this.names.length;
-    this.hint.textContent = clean(statistic(data.statistic).meaning) + (left > 0 ? `; the first ${count(this.names.length)} of ${count(data.rows)} parameters` : "");
+    this.hint.textContent = clean(statistic(data.statistic).meaning);
+    this.pager.draw(data, state);
+    if (data.parameters.length === 0 && data.all > 0) return this.heat.say(data.rows ? "There are no more layers." : `No layer has “${clean(state.find)}” in its name.`);
     if (data.parameters.length === 0) return this.heat.say("This model has no trainable parameters.");
     if (data.steps.length === 0) return this.heat.say("No statistics of the parameters yet.");
     if (this.missing) return this.heat.say(`“${clean(statistic(data.statistic).label)}” was not computed in this run.`);
@@ -94,14 +100,19 @@ export class LayersView {
   arrange() {
     const { state } = this.app;
     const nodes = this.sorted(matching(this.tree, state.find));
-    const folded = this.folded ?? foldedToFit(nodes, this.heat.room);
+    const there = (lines) => state.rows.every((key) => lines.some(({ node }) => node.path === key));
+    let folded = this.folded ?? foldedToFit(nodes, this.heat.room);
+    // In the window of who sent a link less may have been folded.
+    if (this.folded === null && !there(linesOf(nodes, folded)) && there(linesOf(nodes, new Set()))) folded = new Set();
     this.nodes = nodes;
     this.shownFolded = folded;
     this.lines = linesOf(nodes, folded);
+    const part = state.rows.length && there(this.lines) ? state.rows : null;
+    this.whole.hidden = part === null;
     if (this.lines.length === 0) return this.heat.say(`No layer has “${clean(state.find)}” in its name.`);
     const rows = this.lines.map((line) => this.row(line));
     const selected = this.lines.find(({ node }) => node.path === this.app.parameter || (node.children.length > 0 && folded.has(node.path) && node.rows.some((r) => this.names[r] === this.app.parameter)));
-    this.heat.draw({ rows, firsts: this.data.first_steps, steps: this.data.steps, scale: this.scale, selected: selected?.node.path ?? null });
+    this.heat.draw({ rows, firsts: this.data.first_steps, steps: this.data.steps, scale: this.scale, selected: selected?.node.path ?? null, part });
   }
 
   /** @returns {import("../heat.js").Row} */

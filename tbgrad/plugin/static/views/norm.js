@@ -38,7 +38,7 @@ export class NormView {
     const curves = [];
     if (peak) curves.push(curveOf(peak, { name: "peak", color: c.faint, width: 1.2 }));
     if (norm) curves.push(curveOf(norm, { name: "norm", color: c.orange }));
-    this.chart.draw({ curves, scale: "log", smooth: true, lost: "NaN or infinite", thresholds: app.chosen.thresholds("gradient/norm") }, app.run);
+    this.chart.draw({ curves, scale: "log", smooth: true, lost: "NaN or infinite", thresholds: app.chosen.thresholds("gradient/norm", "gradient/norm_max") }, app.run);
     const zeros = this.chart.zeroCount;
     explain(this.legend, [
       ...(norm ? [{ label: "norm", color: c.orange }] : []),

@@ -73,7 +73,7 @@ export class ScalarsView {
   }
 
   variant(app) {
-    return [this.runs(app), app.state.pins, this.tags, app.state.smoothing, app.state.outliers];
+    return [this.runs(app), app.state.pins, this.tags, app.state.smoothing, app.state.outliers, app.state.alert];
   }
 
   /** Puts the cards where they belong; those that are there stay as they are. */
@@ -154,7 +154,7 @@ export class ScalarsView {
         run: one.run, name: many ? clean(one.run) + (one.tag === tag ? "" : ", validation") : clean(scalar(one.tag).label),
         color: many ? colorOf(one.run) : one.tag === tag ? c.blue : c.orange, dash: many && one.tag !== tag,
       }));
-      card.chart.draw({ curves, scale: scaleOf(tag), smooth: true, cut: true }, `${runs} ${tag}`);
+      card.chart.draw({ curves, scale: scaleOf(tag), smooth: true, cut: true, thresholds: app.chosen.thresholds(...of) }, `${runs} ${tag}`);
       explain(card.legend, !many && curves.length > 1 ? curves.map(({ name, color }) => ({ label: name, color })) : []);
     }
   }

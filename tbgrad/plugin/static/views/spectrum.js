@@ -23,8 +23,10 @@ export class DensityView {
     parts.body.after(this.slider);
     this.slider.addEventListener("input", () => {
       const at = Number(this.slider.value);
-      app.change({ cursor: at === this.densities.length - 1 ? null : this.densities[at].step });
+      app.change({ cursor: at === this.steps.length - 1 ? null : this.steps[at] });
     });
+    /** At which there are densities. @type {number[]} */
+    this.steps = [];
     parts.heading.title = "How the eigenvalues of the Hessian are spread: the area under the curve is their share.";
     addTools(parts, { name: () => `${app.run} spectral density`, table: () => beside("eigenvalue", this.plot.picture?.traces ?? []) });
   }
@@ -33,24 +35,28 @@ export class DensityView {
     return { curvature: app.ask.curvature() };
   }
 
-  variant({ state }) {
-    return state.cursor;
+  /** The density at the cursor, or the newest, and the first to compare it with. */
+  follows({ ask, state }, { curvature: { density_steps: steps } }) {
+    if (steps.length === 0) return {};
+    const at = state.cursor === null ? steps.length - 1 : closest(steps, state.cursor);
+    return { first: ask.density(steps[0]), ...(at > 0 ? { chosen: ask.density(steps[at]) } : {}) };
   }
 
-  draw({ state }, { curvature }) {
-    const { densities, estimates } = curvature;
-    this.densities = densities;
-    this.slider.hidden = densities.length < 2;
-    if (densities.length === 0) {
+  draw(app, { curvature: { density_steps: steps, estimates }, first, chosen }) {
+    this.steps = steps;
+    this.slider.hidden = steps.length < 2;
+    if (!first?.density) {
       explain(this.legend, []);
       return this.plot.say("No spectral density in this run. Give tbgrad.Curvature density_every=5000.");
     }
     const c = colors();
-    const at = state.cursor === null ? densities.length - 1 : closest(densities.map(({ step }) => step), state.cursor);
-    this.slider.max = String(densities.length - 1);
-    this.slider.value = String(at);
-    const shown = [...new Set([0, at])].map((i) => densities[i]);
-    const looks = shown.map((d) => (d === densities[at] ? { color: c.purple, width: 2 } : { color: c.faint, width: 1.5 }));
+    const shown = [first.density, ...(chosen?.density ? [chosen.density] : [])];
+    const { step: at } = shown[shown.length - 1];
+    this.slider.max = String(steps.length - 1);
+    this.slider.value = String(steps.indexOf(at));
+    this.slider.setAttribute("aria-valuetext", `step ${count(at)}`);
+    this.hint.textContent = steps.length > 1 ? `at step ${count(at)}${at === steps[steps.length - 1] ? ", the newest" : ""}` : "";
+    const looks = shown.map((_, i) => (i === shown.length - 1 ? { color: c.purple, width: 2 } : { color: c.faint, width: 1.5 }));
     const traces = shown.map((d, i) => {
       const values = d.density.map(toNumber);
       // Below a millionth of the peak there are only the tails of the Gaussians that stand for eigenvalues.
@@ -61,7 +67,7 @@ export class DensityView {
     });
     /** @type {{label: string, color: string, look?: string}[]} */
     const legend = shown.map((d, i) => ({ label: `step ${count(d.step)}${i ? "" : shown.length > 1 ? ", the first" : ""}`, color: looks[i].color }));
-    const counted = estimates.findLast((e) => e.minimum_ratio && e.step <= densities[at].step) ?? estimates.findLast((e) => e.minimum_ratio);
+    const counted = estimates.findLast((e) => e.minimum_ratio && e.step <= at) ?? estimates.findLast((e) => e.minimum_ratio);
     if (counted) {
       const shares = { "above zero": counted.minimum_ratio, "below zero": counted.negative_fraction, "too near to tell": counted.zero_fraction };
       for (const [label, share] of Object.entries(shares)) if (share) legend.push({ label: `${label}: ${percentBetween(share)}`, color: "transparent", look: "none" });
