@@ -119,7 +119,7 @@ def _leaps_from(moment: Moment) -> float:
     usual, spread = _usual(moment)
     # Near the end, gradients of next to nothing vary by orders of magnitude and do no harm.
     large = limits.spike_ratio * max(usual, trend.first_norm / limits.spike_ratio)
-    return max(large, usual * math.exp(limits.spike_score * spread))
+    return max(large, usual * float(np.exp(limits.spike_score * spread)))
 
 
 def _spike(moment: Moment) -> Any:
