@@ -123,6 +123,8 @@ def _data_app(source: LogSource, name: str, route: Route, version: str) -> Any:
         arguments = parsed(request.args, route.arguments)
         environ = request.environ
         snapshot = source.snapshot(plugin_util.context(environ), plugin_util.experiment_id(environ))
+        if route.looks:
+            snapshot.expect()
         etag = None
         if route.series:
             revisions = _revisions(snapshot, route, arguments)

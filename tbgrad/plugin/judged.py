@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 from tbgrad.diagnosis import RULE_SCALARS
 from tbgrad.diagnosis.record import called
-from tbgrad.diagnosis.replay import Judgement, judge, unwatched
+from tbgrad.diagnosis.replay import Judgement, judge, newest, unwatched
+from tbgrad.diagnosis.story import story_of
+from tbgrad.log.records import Alert, Manifest
 from tbgrad.log.tags import (
     ALERT_PLUGIN_NAME,
     ALERTS,
@@ -36,10 +38,37 @@ from tbgrad.reading.columns import Limits
 
 
 class Judged(NamedTuple):
-    """What the alerts of a run were found in, and what they come to."""
+    """What the alerts of a run were found in, and what they come to; `complete` where rules that
+    its writer did not watch have been asked."""
 
     stored: StoredRun
     judgement: Judgement
+    complete: bool = True
+
+
+class Told(NamedTuple):
+    """What the writer of a run told: its manifests, and its alerts with what is wrong with them."""
+
+    samples: dict[str, Samples]
+    manifests: list[Stored]
+    alerts: list[Stored]
+    problems: list[str]
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """The newest."""
+        newest = max(self.manifests, key=itemgetter(0), default=None)
+        return newest[-1] if newest else None
+
+    @property
+    def logged(self) -> list[Alert]:
+        """The alerts as they were told, again and again."""
+        return [alert for *_, alerts in self.alerts for alert in alerts]
+
+    @property
+    def is_all(self) -> bool:
+        """Whether the writer watched all rules."""
+        return not unwatched(self.manifest, self.logged)
 
 
 def judgement_of(snapshot: Snapshot, name: str) -> Judged:
@@ -61,6 +90,47 @@ def judgement_of(snapshot: Snapshot, name: str) -> Judged:
         for tag, extent in snapshot.extents(plugin, place).items()
     ]
     return snapshot.kept(place, ("judged",), digest(ends), find)
+
+
+def judgement_so_far(snapshot: Snapshot, name: str) -> Judged:
+    """The same; where rules have to look at the series, at first what the writer told.
+
+    So no request reads both from TensorBoard.
+
+    Raises:
+        UnknownNameError: TensorBoard knows no such run.
+    """
+    place = snapshot.place(name)
+    revision = _told_at(snapshot, place)
+    known = snapshot.is_kept(place, ("told",), revision)
+    told = told_by_writer(snapshot, place)
+    if known or told.is_all or not snapshot.is_kept(place, ("told",), revision):
+        return judgement_of(snapshot, name)
+    values, problems = [*told.manifests, *told.alerts], list(told.problems)
+    stored = put_together(name, values, problems, told.samples, Limits(), tell_misfits=False)
+    began = told.manifest.first_step if told.manifest is not None else 0
+    return Judged(stored, Judgement(story_of(newest(told.logged, began)), ()), complete=False)
+
+
+def told_by_writer(snapshot: Snapshot, place: Place) -> Told:
+    """What the writer of a run told, which is kept."""
+
+    def read() -> Told:
+        samples = read_samples(snapshot, place, (MANIFEST, ALERTS))
+        problems: list[str] = []
+        alerts = list(decoded({ALERTS: samples.get(ALERTS, NOTHING)}, problems))
+        manifests = list(decoded({MANIFEST: samples.get(MANIFEST, NOTHING)}, []))
+        return Told(samples, manifests, alerts, problems)
+
+    return snapshot.kept(place, ("told",), _told_at(snapshot, place), read)
+
+
+def _told_at(snapshot: Snapshot, place: Place) -> str:
+    """Changes whenever the writer has told more."""
+    stored = ((tag, snapshot.stored_under(place, tag)) for tag in (MANIFEST, ALERTS))
+    return " ".join(
+        f"{tag} {snapshot.extents(plugin, place)[tag].revision}" for tag, plugin in stored if plugin
+    )
 
 
 def judgements_of_scalars(
@@ -90,21 +160,16 @@ def read_judged(snapshot: Snapshot, name: str) -> StoredRun:
         UnknownNameError: TensorBoard knows no such run.
     """
     place = snapshot.place(name)
-    samples = read_samples(snapshot, place, (MANIFEST, ALERTS))
-    problems: list[str] = []
-    alerts = list(decoded({ALERTS: samples.get(ALERTS, NOTHING)}, problems))
-    logged = [alert for *_, told in alerts for alert in told]
-    manifests = list(decoded({MANIFEST: samples.get(MANIFEST, NOTHING)}, []))
-    values = [*manifests, *alerts]
-    newest = max(manifests, key=itemgetter(0), default=None)
-    replayed = bool(unwatched(newest[-1] if newest else None, logged))
+    told = told_by_writer(snapshot, place)
+    samples, problems = dict(told.samples), list(told.problems)
+    values, replayed = [*told.manifests, *told.alerts], not told.is_all
     # Of what rules need not look at again it only counts whether it is there.
     most = EVERYTHING if replayed else 1
     scalars = snapshot.read([place], SCALARS_PLUGIN, _scalars(snapshot, name), most)[0]
     if replayed:
         samples |= read_samples(snapshot, place, (CURVATURE, PARAMETERS))
         values += decoded({tag: samples.get(tag, NOTHING) for tag in (CURVATURE, PARAMETERS)}, [])
-        values += step_values(snapshot, place, manifests)
+        values += step_values(snapshot, place, told.manifests)
     samples |= scalars
     values += _values(scalars)
     limits = _limits(snapshot)

@@ -117,15 +117,10 @@ class Overviews:
         """The line of every run as of now, and what is known of it; None of one not read yet."""
         return {name: self._line(snapshot, name, p) for name, p in snapshot.places.items()}
 
-    def hparams(self, snapshot: Snapshot, name: str) -> Mapping[str, Hyperparameter]:
-        """The settings of a run, which is read for them where it is not known."""
-        place = snapshot.place(name)
+    def stale_steps(self, place: Place) -> int | None:
+        """How old the newest estimate of the curvature is, where it says nothing of now."""
         known = self._known.get(place)
-        if known is None:
-            with self._lock:
-                self._read(snapshot, {name: place})
-                known = self._known[place]
-        return known.hparams
+        return known.row.stability_age if known is not None and known.row.stale else None
 
     def _look(self, snapshot: Snapshot, ahead: str) -> bool:
         seen = (snapshot.places, *map(snapshot.series, _LISTED))

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tbgrad.log.tags import (
-    ALERT_PLUGIN_NAME,
     HISTOGRAM_PLUGIN_NAME,
     PLUGIN_NAME,
     STEPS_PLUGIN_NAME,
@@ -26,6 +25,7 @@ from tbgrad.plugin.views import (
     paths,
     run,
     scalars,
+    settings,
 )
 
 MAX_COLUMNS = 2000
@@ -39,13 +39,14 @@ class Route:
 
     `series` are the plugin names of those that the answer is made of: it changes when one of them
     goes on. Of other routes the answer itself tells whether it has changed. One that `is_light`
-    reads little, and waits for no other.
+    reads little, and waits for no other; one that `looks` asks what there is.
     """
 
     view: Callable[..., Any]
     arguments: Mapping[str, Reader] = field(default_factory=dict)
     series: tuple[str, ...] = ()
     is_light: bool = False
+    looks: bool = True
 
 
 _RUN = {"run": text()}
@@ -62,7 +63,9 @@ _OURS = (PLUGIN_NAME, STEPS_PLUGIN_NAME)
 
 ROUTES: dict[str, Route] = {
     "runs": Route(run.runs, is_light=True),
-    "tables": Route(lambda snapshot: run.tables(samples=snapshot.source.limits), is_light=True),
+    "tables": Route(
+        lambda snapshot: run.tables(samples=snapshot.source.limits), is_light=True, looks=False
+    ),
     "overview": Route(overview.overview, {"run": text(""), "filter": text("")}),
     "status": Route(run.status, _RUN, is_light=True),
     "scalars": Route(
@@ -87,7 +90,8 @@ ROUTES: dict[str, Route] = {
         },
         _OURS,
     ),
-    "compare": Route(compare.compare, {**_RUN, "with": text(), **_MAP}, (SCALARS_PLUGIN, *_OURS)),
+    "compare": Route(compare.compare, {**_RUN, "with": text(), **_MAP}, _OURS),
+    "settings": Route(settings.settings, {**_RUN, "with": text()}),
     "parameter": Route(parameter.parameter, _PARAMETER, _OURS),
     "histogram": Route(
         parameter.histogram,
@@ -103,8 +107,9 @@ ROUTES: dict[str, Route] = {
         (PLUGIN_NAME,),
     ),
     "trajectories": Route(paths.paths, {**_RUN, "with": texts(paths.MAX_RUNS), "layer": text("")}),
-    "alerts": Route(alerts.alerts, _RUN, (SCALARS_PLUGIN, ALERT_PLUGIN_NAME, *_OURS)),
+    # Of the same series it tells more at the second request: its tag is of what it says.
+    "alerts": Route(alerts.alerts, _RUN),
     "notes": Route(alerts.notes, {**_RUN, **_TIMES}),
-    "plotly": Route(lambda _: {"version": assets.plotly_version()}, is_light=True),
+    "plotly": Route(lambda _: {"version": assets.plotly_version()}, is_light=True, looks=False),
 }
 """What answers each address, given what TensorBoard has stored and the request."""

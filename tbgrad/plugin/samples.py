@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tbgrad.log.wall_time import all_seconds
+from tbgrad.log.wall_time import all_seconds, seconds
 
 EVERYTHING = 2**31 - 1
 """`downsample` is required and random: ask for more than is stored and choose afterwards."""
@@ -57,6 +57,15 @@ class Place:
     run: str
     group: str = ""
     groups: tuple[str, ...] = ()
+
+
+def extents_of(listed: Mapping[str, Any]) -> dict[str, Extent]:
+    """Where the series of a run end, of what a provider lists of them by tag."""
+    return {
+        tag: Extent(int(series.max_step), seconds(float(series.max_wall_time)))
+        for tag, series in listed.items()
+        if series.max_step is not None
+    }
 
 
 def samples_of(data: Iterable[Any], values: list[Any]) -> Samples:

@@ -17,8 +17,19 @@ from typing import Any, TypeVar
 
 from tensorboard.data.provider import RunTagFilter
 
-from tbgrad.log.tags import PLUGIN_NAME, group_name, in_group, plugin_names, split_group, within
-from tbgrad.log.wall_time import seconds
+from tbgrad.log.tags import (
+    ALERT_PLUGIN_NAME,
+    HISTOGRAM_PLUGIN_NAME,
+    NOTES,
+    PLUGIN_NAME,
+    PLUGINS,
+    STEPS_PLUGIN_NAME,
+    group_name,
+    in_group,
+    plugin_names,
+    split_group,
+    within,
+)
 from tbgrad.plugin.kept import Kept
 from tbgrad.plugin.listing import Listings
 from tbgrad.plugin.samples import (
@@ -29,11 +40,21 @@ from tbgrad.plugin.samples import (
     Place,
     Samples,
     UnknownNameError,
+    extents_of,
     samples_of,
 )
 from tbgrad.reading.state import Pulse
 
 SCALARS_PLUGIN = "scalars"
+
+RUNS = ""
+"""In the place of a plugin name: the runs themselves."""
+
+LOOK = (
+    RUNS, PLUGIN_NAME, SCALARS_PLUGIN, STEPS_PLUGIN_NAME, ALERT_PLUGIN_NAME, *PLUGINS[NOTES],
+    HISTOGRAM_PLUGIN_NAME,
+)  # fmt: skip
+"""What an open tab needs to have listed."""
 
 ROOM = 48 * 2**20
 """Bytes that are kept of what was read: all views of some runs, or one view of many."""
@@ -114,10 +135,7 @@ class Snapshot:
     @cached_property
     def places(self) -> dict[str, Place]:
         """Where each run of the tab lies, in TensorBoard's order; a group is a run of its own."""
-        provider, context, experiment = self.source.provider, self._context, self._experiment
-        names = self.source.listings.get(
-            (experiment, ""), lambda: _list_runs(provider, context, experiment)
-        )
+        names: list[str] = self._listing(RUNS)
         listed = names, self.series(PLUGIN_NAME)
         return self.derived("places", listed, lambda: self._places(names))
 
@@ -160,11 +178,23 @@ class Snapshot:
     def series(self, plugin: str) -> dict[str, dict[str, Extent]]:
         """Where every series of a plugin ends, by TensorBoard's run and tag."""
         if plugin not in self._listed:
-            provider, context, experiment = self.source.provider, self._context, self._experiment
-            self._listed[plugin] = self.source.listings.get(
-                (experiment, plugin), lambda: _list(provider, context, experiment, plugin)
-            )
+            self._listed[plugin] = self._listing(plugin)
         return self._listed[plugin]
+
+    def expect(self) -> None:
+        """Have listed what an open tab needs, once for all of its first requests."""
+        self.source.listings.expect(
+            {(self._experiment, plugin): self._lister(plugin) for plugin in LOOK}
+        )
+
+    def _listing(self, plugin: str) -> Any:
+        return self.source.listings.get((self._experiment, plugin), self._lister(plugin))
+
+    def _lister(self, plugin: str) -> Callable[[], Any]:
+        provider, context, experiment = self.source.provider, self._context, self._experiment
+        if plugin == RUNS:
+            return lambda: _list_runs(provider, context, experiment)
+        return lambda: _list(provider, context, experiment, plugin)
 
     def extents(self, plugin: str, place: Place) -> dict[str, Extent]:
         """Where the series of a plugin end that lie in a place, by their tags there."""
@@ -265,11 +295,4 @@ def _list(
         plugin_name=plugin,
         run_tag_filter=RunTagFilter(),
     )
-    return {
-        run: {
-            tag: Extent(int(series.max_step), seconds(float(series.max_wall_time)))
-            for tag, series in by_tag.items()
-            if series.max_step is not None
-        }
-        for run, by_tag in (listed or {}).items()
-    }
+    return {run: extents_of(by_tag) for run, by_tag in (listed or {}).items()}

@@ -67,6 +67,7 @@ def questions(
         "curvature": ("curvature", {"run": run}),
         "findings": ("findings", {"run": run}),
         "compare": ("compare", {"run": run, "with": other}),
+        "settings": ("settings", {"run": run, "with": other}),
         "compare, binary": ("compare", {"run": run, "with": other, "format": "binary"}),
     }
 

@@ -54,7 +54,11 @@ class Api:
     def get(self, route: str, **query: Any) -> Any:
         response = self.raw(route, **query)
         assert response.status_code == 200, response.text
-        return json.loads(response.text)
+        answer = json.loads(response.text)
+        if route == "alerts" and not answer["complete"]:
+            answer = json.loads(self.raw(route, **query).text)
+            assert answer["complete"]
+        return answer
 
     def error(self, route: str, **query: Any) -> tuple[int, str]:
         response = self.raw(route, **query)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -198,9 +199,22 @@ def test_what_the_writer_did_not_watch_is_looked_for_here(api: Api) -> None:
         assert api.get("alerts", run=run) == {
             "run": run, "rules": list(RULE_NAMES), "alerts": [], "stored": 0, "sampled": False,
             "problems": [], "not_judged": [], "stories": [], "headlined": None, "watched": False,
-            "names_left_out": 0,
+            "names_left_out": 0, "complete": True,
         }  # fmt: skip
     assert api.get("alerts", run=logs.ALERTS)["watched"]
+
+
+def test_what_the_writer_told_is_answered_ahead_of_what_it_did_not_watch(logdir: Path) -> None:
+    api = Api(PROVIDERS["python"](logdir))
+    told = api.raw("alerts", run=logs.EVIL)
+    asked = {"If-None-Match": told.headers["ETag"]}
+    found = api.raw("alerts", headers=asked, run=logs.EVIL)
+    assert found.status_code == 200
+    first, second = json.loads(told.text), json.loads(found.text)
+    assert (first["complete"], second["complete"]) == (False, True)
+    assert [a["rule"] for a in first["alerts"]] == [logs.EVIL]
+    assert [a["rule"] for a in second["alerts"]] == [logs.EVIL, "nonfinite"]
+    assert len(first["stories"]) == 1
 
 
 def test_of_very_many_alerts_the_closed_ones_are_left_out_first(tmp_path: Path) -> None:

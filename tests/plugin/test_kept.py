@@ -7,6 +7,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +17,10 @@ from tbgrad.plugin import listing, sampling
 from tbgrad.plugin.kept import Kept, size_of
 from tbgrad.plugin.listing import Listings
 from tbgrad.plugin.sampling import LEAST, SAMPLES, samples_for
+from tbgrad.plugin.source import LOOK
 from tests.plugin import logs
 from tests.plugin.conftest import Api, poll, python_provider
+from tests.plugin.test_provider_calls import Counting
 from tests.support.events import PatientEventFileWriter as EventFileWriter
 from tests.support.logs import write_run
 from tests.support.values import ESTIMATE
@@ -97,6 +100,32 @@ def test_what_a_plugin_keeps_of_many_runs_is_bounded(tmp_path: Path) -> None:
                 api.get(route, run=f"run{i}", parameter="dense_1/kernel")
                 assert kept.bytes <= kept.room
     assert kept.bytes > 50 * KILO
+
+
+def test_the_first_requests_wait_for_one_thread_that_lists(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", steps=50)
+    by: list[str] = []
+
+    class Named(Counting):
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("list"):
+                by.append(threading.current_thread().name)
+            return super().__getattr__(name)
+
+    counting = Named(python_provider(tmp_path))
+    api = Api(counting)
+    with ThreadPoolExecutor(3) as pool:
+        routes: list[tuple[str, dict[str, str]]] = [
+            ("status", {"run": "a"}), ("overview", {}), ("notes", {"run": "a"}),
+        ]  # fmt: skip
+        answers = [pool.submit(api.get, route, **query) for route, query in routes]
+        assert answers[0].result()["last_step"] == 50
+        for answer in answers:
+            answer.result()
+    assert set(by) == {"tbgrad-listing"}
+    listed = {call: n for call, n in counting.calls.items() if call.startswith("list")}
+    assert len(listed) == len(LOOK)
+    assert set(listed.values()) == {1}, listed
 
 
 def test_while_somebody_asks_listings_are_made_ahead(monkeypatch: pytest.MonkeyPatch) -> None:

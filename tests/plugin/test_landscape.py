@@ -190,6 +190,7 @@ def test_bad_requests_get_one_clear_sentence(
 
 def test_a_look_at_paths_takes_few_calls(logdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listing, "FRESH_SECONDS", math.inf)
+    monkeypatch.setattr(listing, "WATCH_SECONDS", math.inf)  # no other thread lists anything
     counting = Counting(python_provider(logdir))
     api = Api(counting)
     for run in ("seed0", "every step"):

@@ -230,9 +230,10 @@ def test_what_two_runs_differ_in(tmp_path: Path) -> None:
     api = Api(python_provider(tmp_path))
     answer = api.get("compare", run="A", **{"with": "B"})
     assert answer["only"] == {"run": ["b/kernel"], "with": []}
-    assert answer["hparams"] == [{"name": "learning_rate", "values": [0.1, 0.01]}]
-    assert answer["same_hparams"] == 1
-    (loss,) = answer["scalars"]
+    told = api.get("settings", run="A", **{"with": "B"})
+    assert told["hparams"] == [{"name": "learning_rate", "values": [0.1, 0.01]}]
+    assert told["same_hparams"] == 1
+    (loss,) = told["scalars"]
     assert (loss["tag"], loss["values"], loss["steps"]) == ("loss", [2.0, 4.0], [200, 200])
     assert loss["ratio"] == 0.5
     steps = answer["first_steps"]
@@ -265,6 +266,10 @@ def test_what_two_runs_differ_in(tmp_path: Path) -> None:
     np.testing.assert_allclose(numbers(other["values"]), -numbers(answer["values"]), rtol=1e-5)
 
 
+def _revision_of_curvature(api: Api, run: str) -> str:
+    return str(api.get("status", run=run)["revisions"]["curvature"])
+
+
 def test_an_estimate_over_a_network_that_was_lost_is_stale(tmp_path: Path) -> None:
     write_run(tmp_path / "well", steps=400)
     write_run(tmp_path / "lost", steps=400)
@@ -274,5 +279,9 @@ def test_an_estimate_over_a_network_that_was_lost_is_stale(tmp_path: Path) -> No
     api = Api(python_provider(tmp_path))
     assert api.get("curvature", run="well")["age"] == {"steps": 0, "stale": False}
     assert api.get("curvature", run="lost")["age"] == {"steps": 40, "stale": True}
+    before = [_revision_of_curvature(api, run) for run in ("well", "lost")]
+    api.get("overview")  # finds out how old they are
+    after = [_revision_of_curvature(api, run) for run in ("well", "lost")]
+    assert after == [before[0], f"{before[1]} 40"]
     logs.write_plain(tmp_path / "plain")
     assert Api(python_provider(tmp_path)).get("curvature", run="plain")["age"] is None

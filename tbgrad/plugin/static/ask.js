@@ -123,6 +123,10 @@ export class Ask {
     return this.of("notes", this.app.revisions.notes, () => model.notes(this.app.run));
   }
 
+  settings(a, b) {
+    return this.of(["settings", a, b], this.app.overviewRevision, () => model.settings(a, b));
+  }
+
   compare(a, b) {
     const { statistic } = this.app.state;
     return this.of(["compare", a, b, statistic], this.app.overviewRevision, () => model.compare(a, b, statistic));

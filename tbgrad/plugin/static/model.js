@@ -62,7 +62,10 @@ export const density = (run, step) => get("density", { run, step });
 export const findings = (run) => get("findings", { run });
 export const finding = (run, name, point) => get("finding", { run, name, point });
 export const trajectories = (run, others, layer) => get("trajectories", { run, with: others, layer });
-export const alerts = (run) => get("alerts", { run });
+/** What is not watched by the writer is found out by the second answer. */
+export const alerts = (run) => get("alerts", { run }).then((answer) => (answer.complete ? answer : get("alerts", { run })));
+/** What two runs were told, and their newest scalars. */
+export const settings = (run, other) => get("settings", { run, with: other });
 export const notes = (run) => get("notes", { run });
 /** The names of TensorBoard's runs in its own order, by which it colours them. @returns {Promise<string[]>} */
 export const names = () => get("../../runs");

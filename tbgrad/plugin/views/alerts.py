@@ -14,7 +14,7 @@ from tbgrad.log.decode import ended_at
 from tbgrad.log.records import Alert
 from tbgrad.log.tags import GRADIENT_NORM, NOTES, PLUGINS
 from tbgrad.plugin.answer import listed
-from tbgrad.plugin.judged import judgement_of
+from tbgrad.plugin.judged import judgement_so_far
 from tbgrad.plugin.source import SCALARS_PLUGIN, Snapshot
 from tbgrad.plugin.stored_run import read_run
 
@@ -29,10 +29,11 @@ MAX_NOTES = 200
 
 def alerts(snapshot: Snapshot, run: str) -> dict[str, Any]:
     """Alerts by the log of a run, and by the rules that its writer did not watch."""
-    stored, judgement = judgement_of(snapshot, run)
+    stored, judgement, complete = judgement_so_far(snapshot, run)
     judged = judgement.alerts
     return {
         "run": run,
+        "complete": complete,
         "rules": list(RULE_NAMES),
         "watched": not unwatched(stored.run.manifest, ()),
         **told_stories(judgement.story),

@@ -1,35 +1,31 @@
-"""Two runs beside one another: what differs between them, the most first."""
+"""The layers of two runs beside one another, the farthest apart first."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from tbgrad.log.scalars import in_order, scalar_of
 from tbgrad.log.statistics import statistic_of
 from tbgrad.plugin.answer import numbers
-from tbgrad.plugin.overviews import Overviews
-from tbgrad.plugin.samples import NOTHING
-from tbgrad.plugin.source import SCALARS_PLUGIN, Snapshot
+from tbgrad.plugin.source import Snapshot
 from tbgrad.plugin.stored_layers import (
     MAX_ROWS,
+    NORMS,
     Layers,
     columns_for,
     read_layers,
     statistics_of,
 )
+from tbgrad.plugin.stored_run import manifests_ahead
 from tbgrad.plugin.stored_steps import read_steps_ahead
 from tbgrad.reading.compared import Difference, difference
-from tbgrad.reading.hparams import differing_of
 from tbgrad.reading.layer_history import MEASURES
 
 MOST_COLUMNS = 2000
 """Of each run, ahead of the columns that both are shown in."""
 
 MAX_ONLY = 200
-MAX_SCALARS = 100
 
 
 def compare(
@@ -42,9 +38,12 @@ def compare(
     last: int | None = None,
     form: str = "json",
 ) -> dict[str, Any]:
-    """Settings, newest scalars, and a statistic of every parameter that both runs have."""
+    """A statistic of every parameter that both runs have."""
     names = (run, other)
-    read_steps_ahead(snapshot, names)
+    if statistic in NORMS:
+        read_steps_ahead(snapshot, names)
+    else:
+        manifests_ahead(snapshot, [snapshot.place(name) for name in names])
     # As fine as the log has them: they are brought to the same steps below.
     sides = [read_layers(snapshot, name, statistic, MOST_COLUMNS, first, last) for name in names]
     rows, known, only = _rows(sides)
@@ -65,8 +64,6 @@ def compare(
         "statistic": statistic,
         "statistics": statistics_of(sides[0].run),
         "difference": "log10" if log else "difference",
-        **_settings(snapshot, names),
-        "scalars": _scalars(snapshot, names),
         "layers": _layers(parameters),
         "parameters": parameters,
         "stored": len(rows),
@@ -119,39 +116,3 @@ def _layers(parameters: list[dict[str, Any]]) -> list[dict[str, Any]]:
             kept = {key: one[key] for key in ("layer", "apart", "median")}
             layers[one["layer"]] = {**kept, "parameters": 1}
     return list(layers.values())
-
-
-def _settings(snapshot: Snapshot, names: tuple[str, ...]) -> dict[str, Any]:
-    settings = [snapshot.once(Overviews).hparams(snapshot, name) for name in names]
-    differing = differing_of(settings)
-    return {
-        "hparams": [
-            {"name": name, "values": [each.get(name) for each in settings]} for name in differing
-        ],
-        "same_hparams": len({name for each in settings for name in each}) - len(differing),
-    }
-
-
-def _scalars(snapshot: Snapshot, names: tuple[str, ...]) -> list[dict[str, Any]]:
-    """The newest of each that both have, as logged."""
-    places = [snapshot.place(name) for name in names]
-    there = [set(snapshot.extents(SCALARS_PLUGIN, place)) for place in places]
-    tags = in_order(sorted(there[0] & there[1]))[:MAX_SCALARS]
-    newest = snapshot.read(places, SCALARS_PLUGIN, tags, 1) if tags else []
-    told = []
-    for tag in tags:
-        last = [side.get(tag, NOTHING) for side in newest]
-        if not all(len(samples) for samples in last):
-            continue
-        values = [float(samples.values[-1]) for samples in last]
-        ratio = values[0] / values[1] if values[1] and all(map(math.isfinite, values)) else math.nan
-        told.append(
-            {
-                "tag": tag,
-                "label": scalar_of(tag).label,
-                "values": values,
-                "steps": [int(samples.steps[-1]) for samples in last],
-                "ratio": ratio,
-            }
-        )
-    return told

@@ -24,6 +24,7 @@ from tbgrad.log.tags import (
     STEPS_PLUGIN_NAME,
 )
 from tbgrad.plugin.answer import digest
+from tbgrad.plugin.overviews import Overviews
 from tbgrad.plugin.samples import Extent, Place
 from tbgrad.plugin.source import SCALARS_PLUGIN, Snapshot
 from tbgrad.plugin.stored_run import state_of
@@ -81,6 +82,11 @@ def status(snapshot: Snapshot, run: str) -> dict[str, Any]:
         "notes": _those(notes, NOTES),
     }
     ends = _newest(extent for extents in views.values() for extent in extents)
+    revisions = {name: digest(end.revision for end in extents) for name, extents in views.items()}
+    # How old an estimate is matters from where it is stale: then with each step.
+    stale = snapshot.once(Overviews).stale_steps(place) if revisions["curvature"] else None
+    if stale is not None:
+        revisions["curvature"] += f" {stale}"
     return {
         "run": run,
         "gradients": bool(ours),
@@ -88,9 +94,7 @@ def status(snapshot: Snapshot, run: str) -> dict[str, Any]:
         "state": _state(snapshot, place, ends["last_wall_time"] or 0.0) if ours else None,
         "scalar_tags": sorted(scalars)[:MAX_TAGS],
         "overview": _all(snapshot),
-        "revisions": {
-            name: digest(extent.revision for extent in extents) for name, extents in views.items()
-        },
+        "revisions": revisions,
     }
 
 

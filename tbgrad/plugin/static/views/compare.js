@@ -68,7 +68,7 @@ export class CompareView {
     const gradients = (name) => app.runs.runs.find((row) => row.name === name)?.gradients;
     const both = b !== undefined && gradients(a) && gradients(b);
     const { unit } = app.state;
-    const part = both ? { apart: app.ask.compare(a, b), ...(unit === "ratio" ? {} : { one: app.ask.layersOf(unit === "a" ? a : b) }) } : {};
+    const part = both ? { apart: app.ask.compare(a, b), told: app.ask.settings(a, b), ...(unit === "ratio" ? {} : { one: app.ask.layersOf(unit === "a" ? a : b) }) } : {};
     return { series: app.ask.scalarsOf([a, ...(b ? [b] : []), ...more], TAGS), ...part };
   }
 
@@ -76,7 +76,7 @@ export class CompareView {
     return [this.runs(app), app.state.unit, app.state.axis, app.parameter];
   }
 
-  draw(app, { series, apart, one }) {
+  draw(app, { series, apart, told, one }) {
     const runs = this.runs(app);
     app.timeline.learn(series.series);
     const steps = series.series.flatMap(({ steps: list }) => (list.length ? [list[0], list.at(-1)] : []));
@@ -92,7 +92,7 @@ export class CompareView {
     }
     this.apart.box.hidden = !apart;
     this.changed.box.hidden = !apart;
-    if (apart) this.drawPair(app, runs, apart, one);
+    if (apart) this.drawPair(app, runs, apart, told, one);
   }
 
   drawChips(app, runs) {
@@ -127,7 +127,7 @@ export class CompareView {
     return card;
   }
 
-  drawPair(app, [a, b, ...more], apart, one) {
+  drawPair(app, [a, b, ...more], apart, settings, one) {
     const { unit } = app.state;
     fill(this.other, [b, ...more].map((name) => ({ value: name, label: `B: ${clean(name)}` })), b);
     this.other.hidden = more.length === 0;
@@ -146,10 +146,10 @@ export class CompareView {
     this.map = { rows, steps: shown.steps, firsts: shown.first_steps };
     if (rows.length === 0 || columns === 0) this.heat.say("These runs have no parameter and no step in common.");
     else this.heat.draw({ rows, firsts: shown.first_steps, steps: shown.steps, scale, selected: app.state.parameter });
-    this.drawTable(a, b, apart, log);
+    this.drawTable(a, b, settings, apart, log);
   }
 
-  drawTable(a, b, { hparams, same_hparams: same, scalars, parameters, only }, log) {
+  drawTable(a, b, { hparams, same_hparams: same, scalars }, { parameters, only }, log) {
     const told = (v) => (v === null || v === undefined ? "–" : typeof v === "number" || v === "inf" || v === "-inf" ? number(toNumber(v), 4) : clean(v));
     const ratio = (v) => (v === null ? "–" : log ? `×${number(10 ** toNumber(v), 3)}` : told(v));
     const section = (title, head, rows) => (rows.length ? [element("tr", { class: "part" }, ...[title, ...head].map((cell) => (cell ? element("th", { scope: "col" }, cell) : element("td", {})))), ...rows.map((cells) => element("tr", {}, element("th", { scope: "row" }, cells[0]), ...cells.slice(1).map((cell) => element("td", {}, cell))))] : []);
