@@ -91,7 +91,7 @@ ROUTES: dict[str, Route] = {
         _OURS,
     ),
     "compare": Route(compare.compare, {**_RUN, "with": text(), **_MAP}, _OURS),
-    "settings": Route(settings.settings, {**_RUN, "with": text()}),
+    "settings": Route(settings.settings, {**_RUN, "with": text()}, (SCALARS_PLUGIN, *_OURS)),
     "parameter": Route(parameter.parameter, _PARAMETER, _OURS),
     "histogram": Route(
         parameter.histogram,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from fnmatch import translate
 
 from tbgrad.log.state import Hyperparameter
+from tbgrad.reading.pattern import pattern
 
 Predicate = Callable[[str, Mapping[str, Hyperparameter]], bool]
 
@@ -20,13 +21,18 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
 }
 
 
+MOST_SHOWN = 60
+"""Characters of a word that is refused."""
+
+
 def run_filter(text: str) -> Predicate:
     """Whether a run belongs to what was asked for, from its name and its hyperparameters.
 
     Words apart from one another must all hold; `|` between words without blanks is either, `!`
     ahead of one is not. A word is part of a name, without regard to case; with `*` or `?` it is all
-    of it, as of file names; between slashes it is a regular expression. `lr>=1e-3`, `width=64`,
-    `optimizer=adam` compare hyperparameters; a run without one of that name is not chosen.
+    of it, as of file names; between slashes it is a regular expression (`pattern` says
+    which there are). `lr>=1e-3`, `width=64`, `optimizer=adam` compare hyperparameters; a run
+    without one of that name is not chosen.
 
     Raises:
         ValueError: a regular expression is none.
@@ -59,10 +65,11 @@ def _word(word: str) -> Predicate:
         return lambda name, hparams: not within(name, hparams)
     if len(word) > 2 and word.startswith("/") and word.endswith("/"):
         try:
-            pattern = re.compile(word[1:-1], re.IGNORECASE)
-        except (re.error, RecursionError, OverflowError) as error:
-            raise ValueError(f"{word} is no regular expression: {error}") from None
-        return lambda name, _: pattern.search(name) is not None
+            is_in = pattern(word[1:-1])
+        except ValueError as error:
+            shown = word if len(word) <= MOST_SHOWN else f"{word[:MOST_SHOWN]}…"
+            raise ValueError(f"{shown} is no regular expression: {error}") from None
+        return lambda name, _: is_in(name)
     compared = _COMPARED.match(word)
     if compared is not None:
         key, sign, value = compared.groups()

@@ -56,12 +56,15 @@ export class Header {
   /** Puts the address of what is shown on the clipboard. */
   async copy(button) {
     const address = host.link(toHash(host.hash(), { ...this.app.state, view: this.app.view.name, run: this.app.run }));
+    // A frame in a page of another origin may not write there, and the browser complains where it tries.
+    const policy = /** @type {any} */ (document).featurePolicy;
     try {
+      if (policy?.allowsFeature("clipboard-write") === false) throw new Error("not allowed");
       await navigator.clipboard.writeText(address);
       button.textContent = "copied";
     } catch {
-      // Without a secure connection a page may not write there: show it to be copied by hand.
-      window.prompt("The address of this picture:", address);
+      // Nor may a page without a secure connection.
+      showAddress(address);
     }
     setTimeout(() => (button.textContent = "copy link"), 2000);
   }
@@ -167,6 +170,18 @@ export class Header {
     summary.textContent = lines.length === 1 ? lines[0] : `${lines.length} notes; the newest: ${lines.at(-1) ?? ""}`;
     list.replaceChildren(...lines.map((line) => element("li", {}, line)));
   }
+}
+
+/** Shows an address, chosen to be copied by hand. @param {string} address */
+function showAddress(address) {
+  const field = element("input", { type: "text", readonly: true, value: address, "aria-label": "the address of this picture" });
+  const close = element("button", { type: "button" }, "close");
+  const dialog = element("dialog", { class: "address", "aria-label": "link" }, element("p", {}, "This page may not write to the clipboard. Copy the address of this picture here (Ctrl+C):"), field, close);
+  close.addEventListener("click", () => dialog.close());
+  dialog.addEventListener("close", () => dialog.remove());
+  document.body.append(dialog);
+  dialog.showModal();
+  field.select();
 }
 
 /** Loss, norm and stability of a row of the overview: [name, words, style, title]. */
