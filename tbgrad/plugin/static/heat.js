@@ -1,10 +1,10 @@
 /** Rows × steps in colour: as many rows as are in sight, each at least so high that it can be read. */
 
 import { element } from "./dom.js";
-import { shorten } from "./format.js";
 import { colorScale, columnsOf, crosses, edgesOf, GUTTER, labels, placesOf, rgbOf } from "./heatmarks.js";
 import { colorAt } from "./pure/colormap.js";
 import { factsOf } from "./pure/facts.js";
+import { abbreviated } from "./pure/names.js";
 import { listen } from "./pointing.js";
 import { StepPlot } from "./stepplot.js";
 import { hideTip } from "./tip.js";
@@ -112,7 +112,7 @@ export class Heat extends StepPlot {
   }
 
   short(label) {
-    return shorten(label, this.node.clientWidth > 480 * unit() ? 30 : 17);
+    return abbreviated(label, Math.max(17, Math.min(44, Math.floor(this.node.clientWidth / (20 * unit())))));
   }
 
   rendered() {

@@ -16,6 +16,8 @@ export function labels(heat, first, last, u) {
   const { area } = heat;
   const map = /** @type {Map} */ (heat.map);
   const found = [];
+  // The cells may end before the axes do.
+  const [from, to] = [heat.edges[0], heat.edges[heat.edges.length - 1]].map((edge) => Math.min(area.left + area.width, Math.max(area.left, heat.toX(heat.timeline.place(edge)))));
   for (let row = first; row < last; row += 1) {
     const { key, label, depth, flag, block } = map.rows[row];
     const [top, bottom] = [Math.max(area.top, heat.top(row)), Math.min(area.top + area.height, heat.top(row + 1))];
@@ -29,7 +31,7 @@ export function labels(heat, first, last, u) {
     }, mark + heat.short(label));
     found.push(text);
     if (flag) found.push(svgElement("rect", { class: "flag", "data-severity": flag, "data-row": row, x: area.left - 9 * u, y: top + 1, width: 5 * u, height: Math.max(3, bottom - top - 2), fill: c[SEVERITY_COLORS[flag]] }));
-    if (chosen) found.push(svgElement("rect", { class: "selected", "data-row": row, x: area.left - 1, y: top, width: area.width + 2, height: bottom - top, fill: "none", stroke: c.selected, "stroke-width": 2 * u }));
+    if (chosen) found.push(svgElement("rect", { class: "selected", "data-row": row, x: from - 1, y: top, width: to - from + 2, height: bottom - top, fill: "none", stroke: c.selected, "stroke-width": 2 * u }));
   }
   return found;
 }

@@ -117,7 +117,8 @@ export class Plot {
     const below = (titled ? 34 : 20) * u;
     const inner = Math.max(10, height - top - below);
     const most = Math.max(2, Math.floor(inner / (30 * u)));
-    const up = y.ticks(y.low, y.high, most);
+    const few = y.ticks(y.low, y.high, most);
+    const up = few.length > 1 ? few : y.ticks(y.low, y.high, most + 2); // one number says nothing of a scale
     const other = y2 ? y2.ticks(y2.low, y2.high, most) : [];
     const room = (ticks) => Math.max(0, ...ticks.map(([, label]) => labelWidth(label))) + 10 * u;
     const margin = { left: left ?? Math.max(30 * u, room(up)), right: right ?? (y2 ? room(other) : 14 * u) };

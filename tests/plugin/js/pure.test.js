@@ -11,6 +11,7 @@ import { grouped } from "../../../tbgrad/plugin/static/pure/groups.js";
 import { badness, worstOf } from "../../../tbgrad/plugin/static/pure/layers.js";
 import { natural } from "../../../tbgrad/plugin/static/pure/natural.js";
 import { wordsOf } from "../../../tbgrad/plugin/static/pure/pages.js";
+import { abbreviated } from "../../../tbgrad/plugin/static/pure/names.js";
 import { linePath } from "../../../tbgrad/plugin/static/pure/paths.js";
 import { smoothed } from "../../../tbgrad/plugin/static/pure/smoothing.js";
 import { foldedToFit, linesOf, matching, ordered } from "../../../tbgrad/plugin/static/pure/tree.js";
@@ -124,4 +125,14 @@ test("a page of very many layers in words", () => {
   assert.equal(wordsOf({ ...page, order: "worst first" }), "the worst: layers 4,001 to 8,000 of 9,300");
   assert.equal(wordsOf({ ...page, row: 0, rows: 7, shown: 7, find: "bias" }), "layers 1 to 7 of 7 that match, of 9,300");
   assert.equal(wordsOf({ ...page, row: 0, rows: 0, shown: 0, find: "x" }), "none of 9,300 layers");
+});
+
+test("long names keep their numbers", () => {
+  assert.equal(abbreviated("dense_1/kernel", 20), "dense_1/kernel");
+  assert.equal(abbreviated("multi_head_attention_12/query/kernel", 25), "multi_head…12/query/kernel".replace("multi_head…12", "multi_hea…12"));
+  const names = [0, 1, 2, 3].map((i) => `multi_head_attention_${i}/attention_output/bias`);
+  const short = names.map((name) => abbreviated(name, 30));
+  assert.equal(new Set(short).size, 4);
+  for (const name of short) assert.ok(name.length <= 30);
+  assert.equal(abbreviated("a".repeat(40), 9), "aaaa…aaaa");
 });

@@ -55,7 +55,6 @@ export class RidgesView {
     const asMap = this.look.value === "map" || nothing;
     this.mapBody.hidden = !asMap;
     this.ridgeBody.hidden = asMap;
-    explain(this.legend, nothing ? [] : [{ label: "exactly zero", color: colors().zero, look: "box" }]);
     if (nothing) return this.heat.say("No histograms in this run yet. GradientMonitor(…, histograms_every=100) logs them.");
     this.hint.textContent = "share of the values by size, log scale both ways";
     const range = usedRange(data);
