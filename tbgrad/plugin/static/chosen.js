@@ -1,5 +1,6 @@
 /** The alert that the user looks at: its steps, and where it begins, are drawn in every chart. */
 
+import { number } from "./format.js";
 import { keyOf } from "./severity.js";
 
 export class Chosen {
@@ -17,7 +18,7 @@ export class Chosen {
   thresholds(...shown) {
     const alert = this.alert;
     const y = alert && shown.includes(alert.shows) ? alert.threshold : null;
-    return y === null ? [] : [{ y, label: `${alert.rule}: alert` }];
+    return y === null ? [] : [{ y, label: `${alert.rule}: alert`, words: `alert: ${number(y)}` }];
   }
 
   /** Shows where an alert is seen: its steps, its row, its statistic. */

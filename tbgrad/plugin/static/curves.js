@@ -17,7 +17,7 @@ import { showTip } from "./tip.js";
 /**
  * `scale` "auto" is logarithmic where the values are far apart; "unit" is a share.
  * @typedef {{curves: Curve[], scale?: "linear" | "log" | "auto" | "unit", smooth?: boolean, zero?: boolean, cut?: boolean,
- *   thresholds?: {y: number, label: string, second?: boolean}[], second?: {color: string, reach: number}, lost?: string, lostSteps?: number[]}} Drawing
+ *   thresholds?: import("./plot.js").Threshold[], second?: {color: string, reach: number}, lost?: string, lostSteps?: number[]}} Drawing
  */
 
 /** More values than these are not listed beside the mouse. */

@@ -28,8 +28,9 @@ export function svgElement(tag, attributes = {}, ...children) {
  *   hollow?: boolean[], widths?: number[], colors?: string[], faint?: boolean, silent?: boolean, words?: string[], size?: number}} Trace
  */
 /** @typedef {{from: number, to: number, color: string, strong?: boolean}} Band in places of the x axis */
+/** `words` stand beside the line. @typedef {{y: number, label: string, second?: boolean, words?: string}} Threshold */
 /**
- * @typedef {{traces: Trace[], x: Axis, y: Axis, y2?: Axis, bands?: Band[], thresholds?: {y: number, label: string, second?: boolean}[],
+ * @typedef {{traces: Trace[], x: Axis, y: Axis, y2?: Axis, bands?: Band[], thresholds?: Threshold[],
  *   lost?: {x: number[], label: string}, zeros?: {x: number[], color: string}[], bare?: boolean, left?: number, right?: number}} Picture
  */
 
@@ -150,7 +151,7 @@ export class Plot {
       svgElement("clipPath", { id: this.clip }, svgElement("rect", frame)),
       ...this.bands(),
       svgElement("path", { d: lines.join(""), stroke: c.grid, "stroke-width": 1, fill: "none" }),
-      svgElement("g", { "clip-path": `url(#${this.clip})` }, ...this.thresholds(), ...this.picture.traces.flatMap((trace) => this.trace(trace, u))),
+      svgElement("g", { "clip-path": `url(#${this.clip})` }, ...this.thresholds(u), ...this.picture.traces.flatMap((trace) => this.trace(trace, u))),
       ...this.marks(u),
       ...words,
       this.overlay,
@@ -172,11 +173,15 @@ export class Plot {
     });
   }
 
-  thresholds() {
+  thresholds(u) {
     const { area } = this;
-    return (this.picture?.thresholds ?? []).map(({ y, second }) => svgElement("path", {
-      d: `M${area.left},${round(this.toY(y, second))}h${area.width}`, stroke: colors().red, "stroke-width": 1.5, "stroke-dasharray": "6 4", fill: "none", class: "threshold",
-    }));
+    return (this.picture?.thresholds ?? []).flatMap(({ y, second, words }) => {
+      const place = round(this.toY(y, second));
+      const line = svgElement("path", { d: `M${area.left},${place}h${area.width}`, stroke: colors().red, "stroke-width": 1.5, "stroke-dasharray": "6 4", fill: "none", class: "threshold" });
+      if (!words || area.width < 2 * labelWidth(words)) return [line];
+      const above = place - area.top > 16 * u;
+      return [line, svgElement("text", { x: area.left + area.width - 4 * u, y: place + (above ? -4 : 13) * u, "text-anchor": "end", "font-size": 11 * u, fill: colors().red }, words)];
+    });
   }
 
   /** @param {Trace} trace */

@@ -101,7 +101,7 @@ export class FlowView {
     const lost = x.filter((_, row) => !Number.isFinite(now[row]) && !rounding.has(row) && gone.has(row));
     this.plot.draw({
       traces, y, zeros: zeros.length ? [{ x: zeros, color: c.blue }] : [], lost: { x: lost, label: "not finite" },
-      x: { low: x[0] - 0.5, high: x[x.length - 1] + 0.5, title: "from input to output, in the order of the network", ticks: (a, b, most) => plainTicks(x[0], x[x.length - 1], most, true).map((v) => [v, count(v + 1)]) },
+      x: { low: x[0] - 0.5, high: x[x.length - 1] + 0.5, title: "from input to output, in the order of the network", ticks: (a, b, most) => plainTicks(x[0] + 1, x[x.length - 1] + 1, most, true).map((v) => [v - 1, count(v)]) },
     });
     return undefined;
   }
