@@ -20,11 +20,14 @@ import { viewOf, VIEWS } from "./views.js";
 const MAIN = ["loss", "gradient/norm", "gradient/norm_max"];
 
 export class App {
-  /** @param {any} overview of all runs, as /overview answers without one */
+  /** @param {import("../types.d.ts").Overview} overview of all runs, as /overview answers without one */
   constructor(overview) {
     this.state = { ...initial(), ...fromHash(host.hash()) };
+    /** @type {Painter} */
     this.painter = new Painter(this);
+    /** @type {Ask} */
     this.ask = new Ask(this);
+    /** @type {Chosen} */
     this.chosen = new Chosen(this);
     this.change = this.change.bind(this);
     this.flip = this.flip.bind(this);
@@ -34,19 +37,26 @@ export class App {
     });
     /** Of the run in front. @type {any} */
     this.status = null;
-    this.revisions = {};
+    /** @type {import("../types.d.ts").Status["revisions"]} */
+    this.revisions = { scalars: "", layers: "", histograms: "", curvature: "", landscape: "", alerts: "", notes: "" };
+    /** @type {any} */
     this.run = null;
+    /** @type {string | null} */
     this.parameter = null;
     this.mainTags = ["loss"];
+    /** What the charts share, as it was taken last. */
+    this.applied = "";
     this.watched = false;
-    /** Rows of all runs, and the verdict of the one in front. @type {any} */
+    /** Rows of all runs, and the verdict of the one in front. @type {import("../types.d.ts").App["runs"]} */
     this.runs = { ...overview, stamp: 0 };
     this.overviewRevision = "";
     this.coloured = overview.stored;
     this.settled = false;
     /** The run whose verdict was asked for last. @type {string | null | undefined} */
     this.toldOf = undefined;
+    /** @type {Header} */
     this.header = new Header(this);
+    /** @type {Strip} */
     this.strip = new Strip(this);
     /** @type {Record<string, any>} */
     this.panels = { overview: new OverviewView(this), nothing: { box: noRuns(), draw() {} } };
@@ -145,7 +155,7 @@ export class App {
     return this.guard(() => this.look());
   }
 
-  /** Does something, and says in words what goes wrong. */
+  /** Does something, and says in words what goes wrong. @param {() => unknown} action */
   async guard(action) {
     const { dataset } = document.documentElement;
     dataset.busy = String(Number(dataset.busy ?? 0) + 1);
@@ -164,7 +174,7 @@ export class App {
     if (this.runs.runs.length === 0) await this.readRuns();
     const names = this.runs.runs.map(({ name }) => name);
     const keep = this.settled && names.includes(this.run);
-    this.run = names.includes(this.state.run) ? this.state.run : keep ? this.run : this.preferred();
+    this.run = names.includes(this.state.run ?? "") ? this.state.run : keep ? this.run : this.preferred();
     // The worst is in front of the overview until all are judged; nobody's run is changed behind his back.
     this.settled = this.runs.complete || this.view.name !== "overview";
     // What is known of all runs does not wait for what there is of the one in front.

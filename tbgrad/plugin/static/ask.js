@@ -2,7 +2,7 @@
 
 import * as model from "./model.js";
 
-/** @typedef {{key: string, revision: string, request: () => Promise<any>}} Question */
+/** @typedef {import("../types.d.ts").Question<any>} Question */
 
 /** What the server calls the orders that it knows. @type {Record<string, string>} */
 const ORDERS = { "worst first": "worst", "most changed first": "change" };
@@ -11,14 +11,20 @@ const ORDERS = { "worst first": "worst", "most changed first": "change" };
 export const MOST_RUNS = 40;
 
 export class Ask {
-  /** @param {any} app */
+  /** @param {import("../types.d.ts").App} app */
   constructor(app) {
     this.app = app;
     /** Runs with more parameters than an answer has. @type {Set<string>} */
     this.many = new Set();
   }
 
-  /** @returns {Question} */
+  /**
+   * @template Answer
+   * @param {unknown} name
+   * @param {string} revision
+   * @param {() => Promise<Answer>} request
+   * @returns {import("../types.d.ts").Question<Answer>}
+   */
   of(name, revision, request) {
     return { key: JSON.stringify([name, this.app.run]), revision, request };
   }
@@ -42,7 +48,7 @@ export class Ask {
     return this.of(["scalars of", runs, tags, more], app.overviewRevision, () => model.scalars(runs.slice(0, MOST_RUNS), tags, more));
   }
 
-  /** Which scalars another run has. */
+  /** Which scalars another run has. @param {string} run */
   tagsOf(run) {
     return this.of(["tags of", run], this.app.overviewRevision, () => model.status(run));
   }
@@ -76,7 +82,7 @@ export class Ask {
     return { row: state.row, order: ORDERS[state.order] ?? "network", ...(state.find ? { find: state.find } : {}) };
   }
 
-  /** The layers of any run. */
+  /** The layers of any run. @param {string} run */
   layersOf(run) {
     const { statistic } = this.app.state;
     return this.of(["layers of", run, statistic], this.app.overviewRevision, () => model.layers(run, statistic));
@@ -84,14 +90,14 @@ export class Ask {
 
   parameter() {
     const { app, part } = this;
-    const { parameter } = app;
+    const parameter = app.parameter ?? "";
     return this.of(["parameter", parameter, part], app.revisions.layers, () => model.parameter(app.run, parameter, part));
   }
 
   /** @param {number} [most] steps */
   histogram(most = 500) {
     const { app } = this;
-    const { parameter } = app;
+    const parameter = app.parameter ?? "";
     return this.of(["histogram", parameter, most], app.revisions.histograms, () => model.histogram(app.run, parameter, { most }));
   }
 
@@ -123,10 +129,12 @@ export class Ask {
     return this.of("notes", this.app.revisions.notes, () => model.notes(this.app.run));
   }
 
+  /** @param {string} a @param {string} b */
   settings(a, b) {
     return this.of(["settings", a, b], this.app.overviewRevision, () => model.settings(a, b));
   }
 
+  /** @param {string} a @param {string} b */
   compare(a, b) {
     const { statistic } = this.app.state;
     return this.of(["compare", a, b, statistic], this.app.overviewRevision, () => model.compare(a, b, statistic));

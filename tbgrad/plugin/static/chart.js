@@ -25,7 +25,7 @@ export class Chart {
     new ResizeObserver(() => this.fit()).observe(this.node);
   }
 
-  /** Draws traces, or says in words why there are none. */
+  /** Draws traces, or says in words why there are none. @param {unknown[]} traces @param {any} [layout] @param {string} [revision] */
   draw(traces, layout = {}, revision = "") {
     this.empty.hidden = true;
     this.node.hidden = false;
@@ -41,11 +41,12 @@ export class Chart {
     );
   }
 
-  /** Calls back when a point is clicked. */
+  /** Calls back when a point is clicked. @param {(event: any) => void} listener */
   onClick(listener) {
     this.waiting.push(() => /** @type {any} */ (this.node).on("plotly_click", listener));
   }
 
+  /** @param {string} words */
   say(words) {
     this.node.hidden = true;
     this.empty.hidden = false;
@@ -57,7 +58,7 @@ export class Chart {
     if (this.drawn && clientWidth > 0 && clientHeight > 0) loadPlotly().then((Plotly) => Plotly.Plots.resize(this.node));
   }
 
-  /** @param {any} layout */
+  /** @param {any} layout @param {string} revision */
   layout({ xaxis = {}, yaxis = {}, margin = undefined, ...rest }, revision) {
     const c = colors();
     const u = unit();
@@ -82,7 +83,7 @@ export class Chart {
   }
 }
 
-/** Places, in powers of ten, and labels of a logarithmic scale of colours. */
+/** Places, in powers of ten, and labels of a logarithmic scale of colours. @param {number} low @param {number} high */
 export const logTicks = (low, high) => ticksOf(low, high, 8);
 
 

@@ -4,7 +4,7 @@ import { number } from "./format.js";
 import { keyOf } from "./severity.js";
 
 export class Chosen {
-  /** @param {any} app */
+  /** @param {import("../types.d.ts").App} app */
   constructor(app) {
     this.app = app;
   }
@@ -18,10 +18,10 @@ export class Chosen {
   thresholds(...shown) {
     const alert = this.alert;
     const y = alert && shown.includes(alert.shows) ? alert.threshold : null;
-    return y === null ? [] : [{ y, label: `${alert.rule}: alert`, words: `alert: ${number(y)}` }];
+    return y === null || alert === null ? [] : [{ y, label: `${alert.rule}: alert`, words: `alert: ${number(y)}` }];
   }
 
-  /** Shows where an alert is seen: its steps, its row, its statistic. */
+  /** Shows where an alert is seen: its steps, its row, its statistic. @param {import("../types.d.ts").Alert} alert */
   select(alert) {
     const { app } = this;
     if (app.state.alert === keyOf(alert)) return app.change({ alert: null, range: null });
@@ -32,7 +32,7 @@ export class Chosen {
     // One that is on another page is found by its name.
     const parameter = there ?? (app.ask.many.has(app.run) ? alert.parameters[0] : undefined);
     const shows = alert.shows ?? "";
-    /** @type {any} */
+    /** @type {Partial<import("./pure/address.js").State>} */
     const patch = { alert: keyOf(alert), range: [Math.max(first - 0.5, alert.first_step - room), Math.min(last + 0.5, alert.last_step + room)], cursor: alert.first_step };
     if (parameter) patch.parameter = parameter;
     if (parameter && !there) Object.assign(patch, { find: parameter, row: 0 });

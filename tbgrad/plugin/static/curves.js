@@ -23,8 +23,10 @@ import { showTip } from "./tip.js";
 /** More values than these are not listed beside the mouse. */
 const TOLD = 14;
 
+/** @typedef {{label: string, timeline: import("./timeline.js").Timeline, readout?: HTMLElement | null, id: string, onFlip?: (id: string) => void}} Options */
+
 export class Curves extends StepPlot {
-  /** @param {HTMLElement} parent @param {any} options `id` names the chart in the address, `onFlip` is told of a change of its axis */
+  /** @param {HTMLElement} parent @param {Options} options `id` names the chart in the address, `onFlip` is told of a change of its axis */
   constructor(parent, options) {
     super(parent, options);
     this.canZoomUp = true;
@@ -34,6 +36,10 @@ export class Curves extends StepPlot {
     this.switch = element("button", { type: "button", class: "switch", title: "logarithmic or linear axis (l)", "aria-pressed": "false" }, "log");
     this.switch.addEventListener("click", () => options.onFlip?.(options.id));
     this.id = options.id;
+    /** Of what is shown. */
+    this.key = "";
+    /** @type {(Curve & {y: (number | null)[], smooth?: (number | null)[]})[]} */
+    this.shown = [];
     /** @type {Drawing | null} */
     this.drawing = null;
   }
@@ -46,6 +52,7 @@ export class Curves extends StepPlot {
     this.redraw();
   }
 
+  /** @param {string} words */
   say(words) {
     this.drawing = null;
     this.switch.hidden = true;
@@ -58,12 +65,13 @@ export class Curves extends StepPlot {
     this.redraw();
   }
 
+  /** @param {number} low @param {number} high */
   zoomUp(low, high) {
     this.upright = [low, high];
     this.redraw();
   }
 
-  /** Its logarithmic axis, where it can have one. */
+  /** Its logarithmic axis, where it can have one. @param {boolean} flipped */
   flip(flipped) {
     if (flipped === this.flipped) return;
     this.flipped = flipped;
@@ -77,9 +85,10 @@ export class Curves extends StepPlot {
     const { timeline } = this;
     const { curves, scale = "linear", smooth = false, thresholds = [], second, zero = false } = this.drawing;
     const [first, last] = timeline.seen;
+    /** @param {number} v */
     const finite = (v) => (Number.isFinite(v) ? v : null);
-    /** @type {(Curve & {y: (number | null)[], smooth?: (number | null)[]})[]} */
     this.shown = curves.map((curve) => ({ ...curve, y: curve.values.map(finite) }));
+    /** @param {{steps: number[], y: (number | null)[]}[]} of */
     const inView = (of) => of.flatMap(({ steps, y }) => y.filter((_, i) => steps[i] >= first && steps[i] <= last));
     const mine = this.shown.filter((curve) => !curve.second);
     let values = inView(mine);
@@ -115,7 +124,7 @@ export class Curves extends StepPlot {
     return (this.zeros ?? []).reduce((sum, { steps }) => sum + steps.length, 0);
   }
 
-  /** @returns {import("./plot.js").Axis} */
+  /** @returns {import("./plot.js").Axis} @param {(number | null)[]} values @param {string | undefined} scale @param {number[]} thresholds @param {boolean} zero */
   axis(values, scale, thresholds, zero) {
     const fixed = this.upright;
     if (this.log) {
@@ -132,7 +141,7 @@ export class Curves extends StepPlot {
     if (scale === "unit") return { low: -0.02, high: Math.max(0.1, Math.min(1, 1.1 * all.high)) + 0.02, ticks: shares };
     const only = constant(values);
     if (only !== null && !thresholds.length) {
-      const [low, high] = linearAxis(values).range;
+      const [low, high] = linearAxis(values).range ?? [0, 1];
       return { low, high, ticks: () => [[only, number(only)]] };
     }
     const ends = extent([all.low, all.high, ...thresholds, ...(zero ? [0] : [])]) ?? all;
@@ -140,6 +149,7 @@ export class Curves extends StepPlot {
     return { low: ends.low - room, high: ends.high + room, ticks: numbered };
   }
 
+  /** @param {number} step */
   nearest(step) {
     let best = step;
     let distance = Infinity;
@@ -150,7 +160,7 @@ export class Curves extends StepPlot {
     return best;
   }
 
-  /** What the curves are at a step: the nearest record of each. */
+  /** What the curves are at a step: the nearest record of each. @param {number} step */
   at(step) {
     return (this.shown ?? []).flatMap((curve) => {
       const i = closest(curve.steps, step);
@@ -162,6 +172,7 @@ export class Curves extends StepPlot {
     });
   }
 
+  /** @param {PointerEvent} event @param {number} step */
   tip(event, step) {
     const found = this.at(step);
     const sorted = found.length > 3 ? [...found].sort((a, b) => b.value - a.value) : found;
@@ -191,10 +202,12 @@ export class Curves extends StepPlot {
   }
 }
 
+/** @param {number} low @param {number} high @param {number} most */
 const numbered = (low, high, most) => plainTicks(low, high, most).map((v) => /** @type {[number, string]} */ ([v, number(Math.abs(v) < 1e-12 * (high - low) ? 0 : v, 4)]));
+/** @param {number} low @param {number} high @param {number} most */
 const shares = (low, high, most) => plainTicks(low, high, most).map((v) => /** @type {[number, string]} */ ([v, `${Number((100 * v).toPrecision(3))} %`]));
 
-/** The place of the step that is nearest, -1 where there is none. */
+/** The place of the step that is nearest, -1 where there is none. @param {number[]} steps @param {number} step */
 export function closest(steps, step) {
   if (steps.length === 0) return -1;
   let [low, high] = [0, steps.length - 1];

@@ -42,7 +42,7 @@ export function fill(select, options, selected) {
 /**
  * Fills a list with phrases as the server says them.
  * @param {HTMLElement} list
- * @param {{text: string, look: "plain" | "quiet" | "warning"}[]} phrases
+ * @param {{text: string, look: string}[]} phrases
  */
 export function sentences(list, phrases) {
   list.replaceChildren(...phrases.map(({ text, look }) => element("li", { class: look }, clean(text))));

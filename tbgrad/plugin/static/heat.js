@@ -1,14 +1,13 @@
 /** Rows × steps in colour: as many rows as are in sight, each at least so high that it can be read. */
 
 import { element } from "./dom.js";
-import { colorScale, columnsOf, crosses, edgesOf, GUTTER, labels, placesOf, rgbOf } from "./heatmarks.js";
-import { colorAt } from "./pure/colormap.js";
+import { colorScale, crosses, edgesOf, GUTTER, labels, paint, placesOf } from "./heatmarks.js";
 import { factsOf } from "./pure/facts.js";
 import { abbreviated } from "./pure/names.js";
 import { listen } from "./pointing.js";
 import { StepPlot } from "./stepplot.js";
 import { hideTip } from "./tip.js";
-import { colors, labelWidth, unit } from "./theme.js";
+import { labelWidth, unit } from "./theme.js";
 
 /**
  * One row: `values` of the columns, those in `lost` are not finite. `flag` is the severity of its
@@ -20,6 +19,14 @@ import { colors, labelWidth, unit } from "./theme.js";
  * @typedef {{rows: Row[], firsts: number[], steps: number[], scale: import("./pure/colormap.js").Scale, selected: string | null, part?: string[] | null}} Map
  */
 
+/**
+ * @typedef {{label: string, timeline: import("./timeline.js").Timeline, onRow: (key: string) => void, onFold: (key: string) => void, least?: number,
+ *   onPart?: (part: string[] | null) => void, words: (event: MouseEvent, row: Row, column: number | null) => void}} Options
+ */
+
+/** By how many rows a key goes. @type {Record<string, number>} */
+const MOVES = { ArrowUp: -1, ArrowDown: 1, Home: -Infinity, End: Infinity };
+
 const ROW = 14;
 const MOST_ROW = 100;
 /** So many rows are told to who cannot see them. */
@@ -27,7 +34,7 @@ const TOLD = 60;
 const SCALE_WIDTH = 66;
 
 export class Heat extends StepPlot {
-  /** @param {HTMLElement} parent @param {any} options `onRow` is told which row was chosen, `onFold` of a click beside a block, `onPart` which rows are to fill the height */
+  /** @param {HTMLElement} parent @param {Options} options `onRow` is told which row was chosen, `onFold` of a click beside a block, `onPart` which rows are to fill the height */
   constructor(parent, options) {
     super(parent, options);
     this.onRow = options.onRow;
@@ -53,6 +60,11 @@ export class Heat extends StepPlot {
     this.scroller.addEventListener("keydown", (event) => this.key(event));
     /** @type {Map | null} */
     this.map = null;
+    this.rowHeight = 0;
+    /** Borders of the columns. @type {number[]} */
+    this.edges = [];
+    /** Of which part the place was taken. */
+    this.placed = "";
     this.scroller.addEventListener("click", (event) => this.beside(event));
     this.scroller.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     listen(this, this.scroller);
@@ -64,6 +76,7 @@ export class Heat extends StepPlot {
     return Math.max(3, Math.floor(high / (ROW * unit())));
   }
 
+  /** @param {string} words */
   say(words) {
     this.map = null;
     this.frame.hidden = true;
@@ -79,6 +92,7 @@ export class Heat extends StepPlot {
     this.redraw();
   }
 
+  /** @param {string | null} key */
   select(key) {
     if (!this.map || this.map.selected === key) return;
     this.map.selected = key;
@@ -86,7 +100,7 @@ export class Heat extends StepPlot {
     this.render();
   }
 
-  /** Scrolls to a row. */
+  /** Scrolls to a row. @param {string | null} key */
   reveal(key) {
     const at = this.map?.rows.findIndex((row) => row.key === key) ?? -1;
     if (at < 0 || !this.rowHeight) return;
@@ -105,12 +119,13 @@ export class Heat extends StepPlot {
       traces: [], x: this.timeline.below, y: { low: 0, high: 1, ticks: () => [] }, left, right: SCALE_WIDTH * u,
       bands: [], bare: true,
     });
-    const { rows, scale } = this.map;
+    const { rows, scale, steps } = this.map;
     /** @type {any} */ (this.node).data = [{ type: "heatmap", name: "cells", x: this.edges, y: rows.map((_, i) => i), z: rows.map(({ values }) => Array.from(values)), rows: rows.map(({ label }) => label) }];
-    this.tell(rows.slice(0, TOLD).map(({ key, label, values, lost }) => factsOf(label || key, this.map.steps, values, [...lost].map((k) => this.map.steps[k]))));
+    this.tell(rows.slice(0, TOLD).map(({ key, label, values, lost }) => factsOf(label || key, steps, values, [...lost].map((k) => steps[k]))));
     Object.assign(/** @type {any} */ (this.node).layout, { scale: [scale.low, scale.high] });
   }
 
+  /** @param {string} label */
   short(label) {
     return abbreviated(label, Math.max(17, Math.min(44, Math.floor(this.node.clientWidth / (20 * unit())))));
   }
@@ -131,7 +146,7 @@ export class Heat extends StepPlot {
     this.placed = placed;
     const first = Math.max(0, Math.floor(this.scroller.scrollTop / this.rowHeight));
     const last = Math.min(rows.length, Math.ceil((this.scroller.scrollTop + area.height) / this.rowHeight));
-    this.paint(first, last);
+    paint(this, first, last);
     this.svg.append(...labels(this, first, last, u), ...crosses(this, first, last, u), ...colorScale(this, u));
     this.svg.append(/** @type {SVGElement} */ (this.overlay));
     this.moved();
@@ -143,8 +158,9 @@ export class Heat extends StepPlot {
     return Math.min(MOST_ROW * u, Math.max((this.least ?? ROW) * u, this.area.height / (this.map?.rows.length ?? 1)));
   }
 
-  /** Lets the rows fill the height that were dragged over; these are shares of it, from below. */
+  /** Lets the rows fill the height that were dragged over; these are shares of it, from below. @param {number} low @param {number} high */
   zoomUp(low, high) {
+    /** @param {number} share */
     const at = (share) => Math.floor((this.scroller.scrollTop + (1 - share) * this.area.height) / this.rowHeight);
     this.choosePart(at(high), at(low + 1e-6));
   }
@@ -165,6 +181,7 @@ export class Heat extends StepPlot {
     return this.choosePart(from, from + next - 1);
   }
 
+  /** @param {number} from @param {number} to */
   choosePart(from, to) {
     const { rows } = /** @type {Map} */ (this.map);
     const [low, high] = [Math.max(0, from), Math.min(rows.length - 1, to)];
@@ -172,6 +189,7 @@ export class Heat extends StepPlot {
     return this.onPart([rows[low].key, rows[high].key]);
   }
 
+  /** @param {WheelEvent} event */
   wheel(event) {
     if (!event.ctrlKey || !this.map) return;
     event.preventDefault(); // the browser would enlarge the page
@@ -179,51 +197,18 @@ export class Heat extends StepPlot {
     this.zoomRows(event.deltaY < 0 ? 0.75 : 1 / 0.75, row ? this.map.rows.indexOf(row) : undefined);
   }
 
-  /** The top of a row in pixels. */
+  /** The top of a row in pixels. @param {number} row */
   top(row) {
     return this.area.top + row * this.rowHeight - this.scroller.scrollTop;
   }
 
-  /** Puts the cells of the rows in sight on the canvas. */
-  paint(first, last) {
-    const { area, canvas } = this;
-    const ratio = window.devicePixelRatio || 1;
-    const [width, height] = [Math.round(area.width * ratio), Math.round(area.height * ratio)];
-    Object.assign(canvas, { width, height });
-    Object.assign(canvas.style, { left: `${area.left}px`, top: `${area.top}px`, width: `${area.width}px`, height: `${area.height}px` });
-    const context = canvas.getContext("2d");
-    if (!context || width < 1 || last <= first || !this.map) return;
-    const { rows, scale } = this.map;
-    const column = columnsOf(this.edges, width, (edge) => (this.toX(this.timeline.place(edge)) - area.left) * ratio);
-    const image = context.createImageData(width, 1);
-    const zero = rgbOf(colors().zero);
-    const strip = document.createElement("canvas");
-    Object.assign(strip, { width, height: 1 });
-    const narrow = /** @type {CanvasRenderingContext2D} */ (strip.getContext("2d"));
-    const gap = this.rowHeight >= 10 && !this.least ? 1 : 0;
-    context.imageSmoothingEnabled = false;
-    for (let row = first; row < last; row += 1) {
-      const { values } = rows[row];
-      const cells = Array.from(values, (v) => (v === 0 && Number.isNaN(scale.place(0)) ? zero : Number.isNaN(v) || Number.isNaN(scale.place(v)) ? null : colorAt(scale, scale.place(v))));
-      for (let x = 0; x < width; x += 1) {
-        const cell = column[x] < 0 ? null : cells[column[x]];
-        const at = 4 * x;
-        if (cell) [image.data[at], image.data[at + 1], image.data[at + 2]] = cell;
-        image.data[at + 3] = cell ? 255 : 0;
-      }
-      narrow.putImageData(image, 0, 0);
-      const y = Math.round((this.top(row) - area.top) * ratio);
-      const end = Math.round((this.top(row + 1) - area.top) * ratio);
-      context.drawImage(strip, 0, 0, width, 1, 0, y, width, Math.max(1, end - y - gap));
-    }
-  }
-
-  /** The row at a height in pixels, null beside all. */
+  /** The row at a height in pixels, null beside all. @param {number} y */
   rowAt(y) {
     const row = Math.floor((y - this.area.top + this.scroller.scrollTop) / this.rowHeight);
     return this.map && row >= 0 && row < this.map.rows.length ? this.map.rows[row] : null;
   }
 
+  /** @param {number} step */
   columnAt(step) {
     const { firsts, steps } = /** @type {Map} */ (this.map);
     let [best, distance] = [0, Infinity];
@@ -234,44 +219,49 @@ export class Heat extends StepPlot {
     return best;
   }
 
+  /** @param {number} step */
   nearest(step) {
     const { firsts, steps } = /** @type {Map} */ (this.map);
     const k = this.columnAt(step);
     return Math.round(Math.min(steps[k], Math.max(firsts[k], step)));
   }
 
+  /** @param {PointerEvent} event @param {number} step @param {number} y */
   tip(event, step, y) {
     const row = this.rowAt(y);
     if (row) this.words(event, row, this.columnAt(step));
   }
 
+  /** @param {PointerEvent} event @param {number} step @param {number} y */
   clicked(event, step, y) {
     const row = this.rowAt(y);
     if (row) this.onRow(row.key);
     super.clicked(event, step, y);
   }
 
-  /** The row beside whose name or mark the mouse is. */
+  /** The row beside whose name or mark the mouse is. @param {MouseEvent} event */
   labelAt(event) {
     const box = this.node.getBoundingClientRect();
     return event.clientX - box.left < this.area.left ? this.rowAt(event.clientY - box.top) : null;
   }
 
-  /** The names beside the map select as well as its rows do; those of blocks fold and open. */
+  /** The names beside the map select as well as its rows do; those of blocks fold and open. @param {MouseEvent} event */
   beside(event) {
     const row = this.labelAt(event);
     if (row?.block) this.onFold(row.key);
     else if (row) this.onRow(row.key);
   }
 
+  /** @param {PointerEvent} event */
   outside(event) {
     const row = this.map && this.labelAt(event);
     if (row) this.words(event, row, null);
     else hideTip();
   }
 
+  /** @param {KeyboardEvent} event */
   key(event) {
-    const move = { ArrowUp: -1, ArrowDown: 1, Home: -Infinity, End: Infinity }[event.key];
+    const move = MOVES[event.key];
     if (!this.map || this.map.rows.length === 0) return;
     const { rows, selected } = this.map;
     const now = Math.max(0, rows.findIndex(({ key }) => key === selected));

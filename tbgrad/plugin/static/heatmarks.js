@@ -10,7 +10,7 @@ import { colors, SEVERITY_COLORS } from "./theme.js";
 /** Room between the names and the cells, where the marks of alerts are. */
 export const GUTTER = 12;
 
-/** Names, severities and the choice, beside the rows from `first` to `last`. @param {any} heat */
+/** Names, severities and the choice, beside the rows from `first` to `last`. @param {import("./heat.js").Heat} heat @param {number} first @param {number} last @param {number} u */
 export function labels(heat, first, last, u) {
   const c = colors();
   const { area } = heat;
@@ -36,10 +36,11 @@ export function labels(heat, first, last, u) {
   return found;
 }
 
-/** Crosses where values were NaN or infinite, thinned so that they stay crosses. @param {any} heat */
+/** Crosses where values were NaN or infinite, thinned so that they stay crosses. @param {import("./heat.js").Heat} heat @param {number} first @param {number} last @param {number} u */
 export function crosses(heat, first, last, u) {
   const { area } = heat;
   const map = /** @type {Map} */ (heat.map);
+  /** @type {[number[], number[]]} */
   const [xs, ys] = [[], []];
   for (let row = first; row < last; row += 1) {
     let before = -Infinity;
@@ -59,7 +60,7 @@ export function crosses(heat, first, last, u) {
   ];
 }
 
-/** The colours and what they stand for, at the right. @param {any} heat */
+/** The colours and what they stand for, at the right. @param {import("./heat.js").Heat} heat @param {number} u */
 export function colorScale(heat, u) {
   const { area } = heat;
   const { scale } = /** @type {Map} */ (heat.map);
@@ -76,8 +77,8 @@ export function colorScale(heat, u) {
   ];
 }
 
-/** The column that each pixel lies in, -1 beside all. */
-export function columnsOf(edges, width, toPixel) {
+/** The column that each pixel lies in, -1 beside all. @param {number[]} edges @param {number} width @param {(edge: number) => number} toPixel */
+function columnsOf(edges, width, toPixel) {
   const found = new Int32Array(width).fill(-1);
   for (let k = 0; k + 1 < edges.length; k += 1) {
     const from = Math.max(0, Math.round(toPixel(edges[k])));
@@ -87,7 +88,8 @@ export function columnsOf(edges, width, toPixel) {
   return found;
 }
 
-export const rgbOf = (hex) => [1, 3, 5].map((i) => Number.parseInt(hex.slice(i, i + 2), 16));
+/** @param {string} hex */
+const rgbOf = (hex) => [1, 3, 5].map((i) => Number.parseInt(hex.slice(i, i + 2), 16));
 
 /** Where the rows of a part stand, null where they are not all there. @param {string[] | null} part @param {import("./heat.js").Row[]} rows @returns {[number, number] | null} */
 export function placesOf(part, rows) {
@@ -96,7 +98,7 @@ export function placesOf(part, rows) {
   return low < 0 ? null : [low, high];
 }
 
-/** Borders of the columns: halfway between the records on both sides. */
+/** Borders of the columns: halfway between the records on both sides. @param {{firsts: number[], steps: number[]}} given */
 export function edgesOf({ firsts, steps }) {
   const inner = steps.slice(1).map((_, i) => (steps[i] + firsts[i + 1]) / 2);
   const last = steps.length - 1;
@@ -108,4 +110,38 @@ export function edgesOf({ firsts, steps }) {
   const before = (firsts[1] - steps[0]) / 2;
   const after = (firsts[last] - steps[last - 1]) / 2;
   return [firsts[0] - before, ...inner, steps[last] + after];
+}
+
+/** Puts the cells of the rows in sight on the canvas. @param {import("./heat.js").Heat} heat @param {number} first @param {number} last */
+export function paint(heat, first, last) {
+  const { area, canvas } = heat;
+  const ratio = window.devicePixelRatio || 1;
+  const [width, height] = [Math.round(area.width * ratio), Math.round(area.height * ratio)];
+  Object.assign(canvas, { width, height });
+  Object.assign(canvas.style, { left: `${area.left}px`, top: `${area.top}px`, width: `${area.width}px`, height: `${area.height}px` });
+  const context = canvas.getContext("2d");
+  if (!context || width < 1 || last <= first || !heat.map) return;
+  const { rows, scale } = heat.map;
+  const column = columnsOf(heat.edges, width, (edge) => (heat.toX(heat.timeline.place(edge)) - area.left) * ratio);
+  const image = context.createImageData(width, 1);
+  const zero = rgbOf(colors().zero);
+  const strip = document.createElement("canvas");
+  Object.assign(strip, { width, height: 1 });
+  const narrow = /** @type {CanvasRenderingContext2D} */ (strip.getContext("2d"));
+  const gap = heat.rowHeight >= 10 && !heat.least ? 1 : 0;
+  context.imageSmoothingEnabled = false;
+  for (let row = first; row < last; row += 1) {
+    const { values } = rows[row];
+    const cells = Array.from(values, (v) => (v === 0 && Number.isNaN(scale.place(0)) ? zero : Number.isNaN(v) || Number.isNaN(scale.place(v)) ? null : colorAt(scale, scale.place(v))));
+    for (let x = 0; x < width; x += 1) {
+      const cell = column[x] < 0 ? null : cells[column[x]];
+      const at = 4 * x;
+      if (cell) [image.data[at], image.data[at + 1], image.data[at + 2]] = cell;
+      image.data[at + 3] = cell ? 255 : 0;
+    }
+    narrow.putImageData(image, 0, 0);
+    const y = Math.round((heat.top(row) - area.top) * ratio);
+    const end = Math.round((heat.top(row + 1) - area.top) * ratio);
+    context.drawImage(strip, 0, 0, width, 1, 0, y, width, Math.max(1, end - y - gap));
+  }
 }

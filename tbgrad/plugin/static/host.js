@@ -26,6 +26,7 @@ export class Host {
     this.listeners.set(`experimental.${type}`, listener);
   }
 
+  /** @param {any} message */
   receive(message) {
     if (message.isReply) return;
     this.listeners.get(message.type)?.(message.payload);

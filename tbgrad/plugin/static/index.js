@@ -39,6 +39,7 @@ export async function render() {
   setTables(tables);
   learnColors(names);
   measureAgain();
+  /** @type {import("./app.js").App | null} */
   let app = null;
   followTheme((theme) => {
     document.documentElement.dataset.theme = theme;

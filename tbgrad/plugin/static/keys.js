@@ -6,11 +6,13 @@ import { KINDS } from "./pure/clock.js";
 import { WEIGHTS } from "./pure/smoothing.js";
 import { ALONE, VIEWS } from "./views.js";
 
-/** @typedef {{keys: string[], shown: string, words: string, act: (app: any, event: KeyboardEvent) => void}} Key */
+/** @typedef {{keys: string[], shown: string, words: string, act: (app: import("../types.d.ts").App, event: KeyboardEvent) => void}} Key */
+
+const AXES = /** @type {import("./pure/clock.js").Kind[]} */ (Object.keys(KINDS));
 
 /** @type {Key[]} */
 export const KEYS = [
-  ...VIEWS.map(({ name, title, key }) => ({ keys: [key], shown: key, words: title.toLowerCase(), act: (app) => app.change({ view: name }) })),
+  ...VIEWS.map(({ name, title, key }) => ({ keys: [key], shown: key, words: title.toLowerCase(), act: (/** @type {import("../types.d.ts").App} */ app) => app.change({ view: name }) })),
   { keys: Object.keys(ALONE), shown: "2 3 6", words: "loss, gradient norm, parameter alone", act: (app, { key }) => alone(app, ALONE[key]) },
   { keys: ["/"], shown: "/", words: "find: runs, layers or scalars", act: (app) => find(app) },
   { keys: ["]", "n"], shown: "] n", words: "next run", act: (app) => run(app, 1) },
@@ -26,30 +28,39 @@ export const KEYS = [
   { keys: ["0", "="], shown: "0 =", words: "all steps, all values, all rows, no cursor", act: (app) => reset(app) },
   { keys: ["{"], shown: "{", words: "the steps before these", act: (app) => pan(app, -0.25) },
   { keys: ["}"], shown: "}", words: "the steps after these", act: (app) => pan(app, 0.25) },
-  { keys: ["x"], shown: "x", words: "steps, time since the start or time of day below charts", act: (app) => app.change({ axis: after(Object.keys(KINDS), app.state.axis) }) },
+  { keys: ["x"], shown: "x", words: "steps, time since the start or time of day below charts", act: (app) => app.change({ axis: after(AXES, app.state.axis) }) },
   { keys: ["X"], shown: "X", words: "logarithmic or linear axis below charts", act: (app) => app.change({ logx: !app.state.logx }) },
   { keys: ["l"], shown: "l", words: "logarithmic or linear axis of the panel in front", act: (app) => log(app) },
   { keys: ["m"], shown: "m", words: "smooth curves by 0.6, 0.9, 0.98 or not at all", act: (app) => app.change({ smoothing: after(WEIGHTS, app.state.smoothing) }) },
   { keys: ["v"], shown: "v", words: "next statistic of the layers", act: (app) => statistic(app, 1) },
   { keys: ["V"], shown: "V", words: "the one before", act: (app) => statistic(app, -1) },
-  { keys: ["s"], shown: "s", words: "sort layers or runs", act: (app) => app.sort() },
+  { keys: ["s"], shown: "s", words: "sort layers or runs", act: (app) => app.sort?.() },
   { keys: ["f"], shown: "f", words: "fold all blocks of layers, or open all", act: (app) => app.panels.layers?.foldAll() },
   { keys: ["y"], shown: "y", words: "fewer rows of a map, each of them higher", act: (app) => rows(app, 0.5) },
   { keys: ["Y"], shown: "Y", words: "more rows", act: (app) => rows(app, 2) },
   { keys: [" "], shown: "Space", words: "mark the run for comparison; fold a block of layers", act: (app, event) => mark(app, event) },
   { keys: ["u"], shown: "u", words: "mark no run", act: (app) => app.change({ runs: [] }) },
-  { keys: ["z"], shown: "z", words: "the panel in front at full size, and back", act: () => front() && toggleFull(front()) },
+  { keys: ["z"], shown: "z", words: "the panel in front at full size, and back", act: () => full() },
   { keys: ["w"], shown: "w", words: "save the panel in front as a picture", act: () => front()?.saveAs?.("png") },
   { keys: ["e"], shown: "e", words: "save it as a table (CSV)", act: () => front()?.saveAs?.("csv") },
   { keys: ["Escape"], shown: "Esc", words: "back: from full size, the cursor, an alert, a filter", act: (app) => back(app) },
   { keys: ["?", "h"], shown: "? h", words: "this page", act: () => showKeys() },
 ];
 
+/** @typedef {HTMLElement & {saveAs?: (kind: string) => void}} PanelBox */
 /** The panel that has the focus or the mouse, or else the first. */
-const front = () => /** @type {any} */ (document.querySelector(".panel.full") ?? document.activeElement?.closest?.(".panel") ?? document.querySelector(".panel:hover") ?? document.querySelector(".panel:not([hidden])"));
+const front = () => /** @type {PanelBox | null} */ (document.querySelector(".panel.full") ?? document.activeElement?.closest?.(".panel") ?? document.querySelector(".panel:hover") ?? document.querySelector(".panel:not([hidden])"));
 
+/** The panel in front at full size, and back. */
+function full() {
+  const box = front();
+  if (box) toggleFull(box);
+}
+
+/** @template Each @param {Each[]} list @param {Each} now @returns {Each} */
 const after = (list, now) => list[(list.indexOf(now) + 1) % list.length];
 
+/** @param {import("../types.d.ts").App} app @param {string} name */
 async function alone(app, name) {
   await app.load();
   const { box } = app.panels[name];
@@ -57,6 +68,7 @@ async function alone(app, name) {
   if (!box.classList.contains("full")) toggleFull(box);
 }
 
+/** @param {import("../types.d.ts").App} app */
 function find(app) {
   const view = app.view.name;
   if (!["overview", "layers", "scalars"].includes(view)) app.change({ view: "layers" });
@@ -64,12 +76,14 @@ function find(app) {
   /** @type {HTMLInputElement | null} */ (input)?.focus();
 }
 
+/** @param {import("../types.d.ts").App} app @param {number} by */
 function run(app, by) {
   const names = app.runs?.runs.map(({ name }) => name) ?? [];
   const at = names.indexOf(app.run);
   if (names.length) app.change({ run: names[(at + by + names.length) % names.length] });
 }
 
+/** @param {import("../types.d.ts").App} app @param {KeyboardEvent} event @param {number} by */
 function row(app, event, by) {
   if (app.view.name === "overview") return run(app, by);
   if (event.key.startsWith("Arrow") && !document.activeElement?.closest(".heat")) return undefined;
@@ -79,6 +93,7 @@ function row(app, event, by) {
   return undefined;
 }
 
+/** @param {import("../types.d.ts").App} app @param {KeyboardEvent} event @param {number} share */
 function cursor(app, event, share) {
   event.preventDefault();
   const [low, high] = app.timeline.seen;
@@ -89,6 +104,7 @@ function cursor(app, event, share) {
   app.change({ cursor: near === app.state.cursor ? Math.round(now + Math.sign(share)) : near });
 }
 
+/** @param {import("../types.d.ts").App} app @param {number} factor */
 function stretch(app, factor) {
   const [low, high] = app.timeline.seen;
   const [first, last] = app.timeline.extent;
@@ -99,6 +115,7 @@ function stretch(app, factor) {
   return app.change({ range: [from, from + wide] });
 }
 
+/** @param {import("../types.d.ts").App} app @param {number} share */
 function pan(app, share) {
   if (!app.state.range) return;
   const [low, high] = app.state.range;
@@ -107,44 +124,50 @@ function pan(app, share) {
   app.change({ range: [low + by, high + by] });
 }
 
+/** @param {import("../types.d.ts").App} app @param {boolean} [all] */
 function reset(app, all = true) {
   app.timeline.reset();
   if (all) app.change({ range: null, rows: [], cursor: null, alert: null });
 }
 
+/** @param {import("../types.d.ts").App} app */
 function log(app) {
   const box = front();
   const chart = [...app.timeline.charts].find((each) => each.switch && box?.contains(each.node));
   if (chart && !chart.switch.hidden) app.flip(chart.id);
 }
 
+/** @param {import("../types.d.ts").App} app @param {number} factor */
 function rows(app, factor) {
   const box = front();
   const heats = [...app.timeline.charts].filter((each) => each.zoomRows && each.map && each.inSight());
   (heats.find(({ node }) => box?.contains(node)) ?? heats[0])?.zoomRows(factor);
 }
 
+/** @param {import("../types.d.ts").App} app @param {number} by */
 function statistic(app, by) {
   const list = app.panels.layers?.data?.statistics ?? [];
   const at = list.indexOf(app.state.statistic);
   if (list.length) app.change({ statistic: list[(at + by + list.length) % list.length] });
 }
 
+/** @param {import("../types.d.ts").App} app @param {KeyboardEvent} event */
 function mark(app, event) {
   if (document.activeElement?.closest(".heat, button, summary, [role=slider]")) return;
   event.preventDefault();
-  if (app.view.name === "overview") app.mark(app.run);
+  if (app.view.name === "overview") app.mark?.(app.run);
 }
 
+/** @param {import("../types.d.ts").App} app */
 function back(app) {
-  const full = document.querySelector(".panel.full");
+  const full = /** @type {HTMLElement | null} */ (document.querySelector(".panel.full"));
   if (full) return toggleFull(full);
   if (app.state.cursor !== null) return app.change({ cursor: null });
   if (app.state.alert !== null) return app.change({ alert: null, range: null });
   return app.change({ filter: "", find: "", tags: "" });
 }
 
-/** @param {any} app */
+/** @param {import("../types.d.ts").App} app */
 export function listenToKeys(app) {
   const table = new Map(KEYS.flatMap((key) => key.keys.map((name) => [name, key])));
   document.addEventListener("keydown", (event) => {

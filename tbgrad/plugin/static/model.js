@@ -36,7 +36,12 @@ async function get(route, query = {}) {
   return content;
 }
 
-/** An answer whose large arrays are float32 behind its JSON: `values` is flat, row by row. */
+/**
+ * An answer whose large arrays are float32 behind its JSON: `values` is flat, row by row.
+ * @param {string} route
+ * @param {Record<string, string | number>} query
+ * @returns {Promise<any>}
+ */
 async function binary(route, query) {
   const response = await ask(route, { ...query, format: "binary" });
   if (!response.ok) return get(route, query);
@@ -47,30 +52,45 @@ async function binary(route, query) {
   return head;
 }
 
+/** @typedef {{from?: number, to?: number}} Part of the steps */
+/** @typedef {import("../types.d.ts").Num} Num */
+
+/** @type {() => Promise<import("../types.d.ts").Tables>} */
 export const tables = () => get("tables");
-export const runs = () => get("runs").then((answer) => answer.runs);
+/** @type {(run: string | null, filter: string) => Promise<import("../types.d.ts").Overview>} */
 export const overview = (run, filter) => get("overview", { ...(run === null ? {} : { run }), ...(filter ? { filter } : {}) });
+/** @type {(run: string) => Promise<import("../types.d.ts").Status>} */
 export const status = (run) => get("status", { run });
+/** @type {(runs: string[], tags: string[], more?: Part & {times?: number}) => Promise<import("../types.d.ts").Scalars>} */
 export const scalars = (runs, tags, more = {}) => get("scalars", { run: runs, tag: tags, ...more });
+/** @type {(run: string, statistic: string, more?: Part & {row?: number, order?: string, find?: string}) => Promise<import("../types.d.ts").Layers>} */
 export const layers = (run, statistic, more = {}) => binary("layers", { run, statistic, ...more });
+/** @type {(run: string, other: string, statistic: string) => Promise<import("../types.d.ts").Compare>} */
 export const compare = (run, other, statistic) => binary("compare", { run, with: other, statistic });
-export const parameter = (run, name, more = {}) => get("parameter", { run, parameter: name, ...more });
-export const histogram = (run, name, more = {}) => get("histogram", { run, parameter: name, ...more });
-export const curvature = (run) => get("curvature", { run });
-/** @param {number} step the density that is nearest to it */
-export const density = (run, step) => get("density", { run, step });
-export const findings = (run) => get("findings", { run });
-export const finding = (run, name, point) => get("finding", { run, name, point });
-export const trajectories = (run, others, layer) => get("trajectories", { run, with: others, layer });
-/** What is not watched by the writer is found out by the second answer. */
-export const alerts = (run) => get("alerts", { run }).then((answer) => (answer.complete ? answer : get("alerts", { run })));
-/** What two runs were told, and their newest scalars. */
+/** @type {(run: string, other: string) => Promise<import("../types.d.ts").Settings>} */
 export const settings = (run, other) => get("settings", { run, with: other });
+/** @type {(run: string, name: string, more?: Part) => Promise<import("../types.d.ts").OneParameter>} */
+export const parameter = (run, name, more = {}) => get("parameter", { run, parameter: name, ...more });
+/** @type {(run: string, name: string, more?: Part & {most?: number}) => Promise<import("../types.d.ts").Histogram>} */
+export const histogram = (run, name, more = {}) => get("histogram", { run, parameter: name, ...more });
+/** @type {(run: string) => Promise<import("../types.d.ts").Curvature>} */
+export const curvature = (run) => get("curvature", { run });
+/** The density that is nearest to a step. @type {(run: string, step: number) => Promise<import("../types.d.ts").Density>} */
+export const density = (run, step) => get("density", { run, step });
+/** @type {(run: string) => Promise<import("../types.d.ts").Findings>} */
+export const findings = (run) => get("findings", { run });
+/** @type {(run: string, name: string, point: number) => Promise<import("../types.d.ts").Finding>} */
+export const finding = (run, name, point) => get("finding", { run, name, point });
+/** @type {(run: string, others: string[], layer: string) => Promise<import("../types.d.ts").Trajectories>} */
+export const trajectories = (run, others, layer) => get("trajectories", { run, with: others, layer });
+/** What the writer did not watch is found out by the second answer. @type {(run: string) => Promise<import("../types.d.ts").Alerts>} */
+export const alerts = (run) => get("alerts", { run }).then((answer) => (answer.complete ? answer : get("alerts", { run })));
+/** @type {(run: string) => Promise<import("../types.d.ts").Notes>} */
 export const notes = (run) => get("notes", { run });
 /** The names of TensorBoard's runs in its own order, by which it colours them. @returns {Promise<string[]>} */
 export const names = () => get("../../runs");
 
-/** JSON has no NaN and no infinity: null and "inf", "-inf" stand for them, as in the log. */
+/** JSON has no NaN and no infinity: null and "inf", "-inf" stand for them, as in the log. @param {Num | undefined} value */
 export function toNumber(value) {
   if (typeof value === "number") return value;
   if (value === "inf") return Infinity;

@@ -5,24 +5,37 @@ import { Clock } from "./pure/clock.js";
 import { Store } from "./store.js";
 import { themeName } from "./theme.js";
 
-const NO_ALERTS = { alerts: [], problems: [], not_judged: [], stories: [], rules: [], sampled: false };
+/** @typedef {import("../types.d.ts").Scalars} Scalars */
+
+/** @type {import("../types.d.ts").Alerts} */
+const NO_ALERTS = { complete: true, alerts: [], problems: [], not_judged: [], stories: [], rules: [], sampled: false, stored: 0, headlined: null, watched: true };
+
+/** @type {Scalars} */
+const NO_SERIES = { run: "", series: [] };
 
 export class Painter {
-  /** @param {any} app */
+  /** @param {import("../types.d.ts").App} app */
   constructor(app) {
     this.app = app;
     this.store = new Store();
     /** What could not be read, by the answers that say so. @type {Map<string, string[]>} */
     this.problems = new Map();
+    /** @type {import("../types.d.ts").Notes} */
     this.notes = { notes: [], ended: null, stored: 0 };
     this.sampled = false;
     this.widened = false;
     /** The run whose steps the charts have room for, and whose clock they go by. */
+    /** @type {string | null} */
     this.measured = null;
+    /** @type {Scalars["series"][0] | null} */
     this.timed = null;
   }
 
-  /** @param {import("./ask.js").Question} question */
+  /**
+   * @template Answer
+   * @param {import("../types.d.ts").Question<Answer>} question
+   * @returns {Promise<{data: Answer, stamp: number}>}
+   */
   ensure({ key, revision, request }) {
     return this.store.ensure(key, revision, request);
   }
@@ -34,7 +47,7 @@ export class Painter {
     const place = () => JSON.stringify([app.run, app.view.name, app.state]);
     const here = place();
     this.askAhead();
-    const main = app.mainTags.length ? (await this.ensure(ask.main())).data : { series: [] };
+    const main = app.mainTags.length ? (await this.ensure(ask.main())).data : NO_SERIES;
     if (run !== app.run) return;
     this.measure(main.series);
     if (app.state.alert !== null) app.alerts = (await this.ensure(ask.alerts())).data;
@@ -43,12 +56,12 @@ export class Painter {
       const { data } = await this.ensure(ask.layers());
       if (run !== app.run) return;
       const names = data.parameters.map(({ name }) => name);
-      app.parameter = names.includes(app.state.parameter) ? app.state.parameter : names[0] ?? null;
-      this.widen([data.first_steps[0], data.steps.at(-1)]);
+      app.parameter = names.includes(app.state.parameter ?? "") ? app.state.parameter : names[0] ?? null;
+      if (data.steps.length) this.widen([data.first_steps[0], data.steps[data.steps.length - 1]]);
     }
     for (const name of shown) pending.push(this.drawPanel(panels[name], () => here === place()));
     await Promise.all(pending);
-    if (run === app.run) app.header.drawNotes(this.notes, app.alerts, [...this.problems.values()].flat(), this.sampled);
+    if (run === app.run) app.header.drawNotes(this.notes, app.alerts ?? NO_ALERTS, [...this.problems.values()].flat(), this.sampled);
     if (this.widened) {
       this.widened = false;
       app.timeline.redraw();
@@ -97,7 +110,7 @@ export class Painter {
     panel.draw(app, got);
   }
 
-  /** The strip of all steps, and what the head says of alerts, findings and notes. */
+  /** The strip of all steps, and what the head says of alerts, findings and notes. @param {Scalars} main */
   async drawHead(main) {
     const { app } = this;
     const alerts = this.alerted ? (await this.ensure(app.ask.alerts())).data : NO_ALERTS;
@@ -116,11 +129,11 @@ export class Painter {
     this.sampled = alerts.sampled || main.series.some(({ sampled }) => sampled);
   }
 
-  /** Tells the charts which steps the run has, and when they were. */
+  /** Tells the charts which steps the run has, and when they were. @param {Scalars["series"]} series */
   measure(series) {
     const { app } = this;
     const { timeline, status } = app;
-    const steps = series.flatMap((one) => (one.steps.length ? [one.steps[0], one.steps.at(-1)] : []));
+    const steps = series.flatMap((one) => (one.steps.length ? [one.steps[0], one.steps[one.steps.length - 1]] : []));
     if (status.last_step !== null) steps.push(status.last_step);
     const known = this.measured === app.run ? timeline.extent : [];
     if (this.measured !== app.run) this.problems.clear();

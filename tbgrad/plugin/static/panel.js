@@ -4,11 +4,15 @@ import { element } from "./dom.js";
 import { csv } from "./pure/csv.js";
 import { picture } from "./picture.js";
 
+/** @typedef {{label: string, color: string, look?: string}} Entry of a legend */
 /** @typedef {{box: HTMLElement, body: HTMLElement, heading: HTMLElement, hint: HTMLElement, legend: HTMLElement, id: string}} Parts */
 
 /**
  * Heading, hint, legend and controls above, content below.
  * @returns {Parts}
+ * @param {string} id
+ * @param {string} title
+ * @param {...(Node | string)} controls
  */
 export function panel(id, title, ...controls) {
   const heading = element("h2", {}, title);
@@ -47,19 +51,20 @@ export function addTools({ box, id, heading }, { name = () => heading.innerText.
     if (!menu.contains(/** @type {Node | null} */ (event.relatedTarget))) menu.open = false;
   });
   controlsOf(box).append(full, menu);
-  Object.assign(box, { saveAs: (kind) => items[kind === "csv" ? 1 : 0]?.click() });
+  Object.assign(box, { saveAs: (/** @type {string} */ kind) => items[kind === "csv" ? 1 : 0]?.click() });
 }
 
 /** Where the controls of a panel are. @param {HTMLElement} box */
 export const controlsOf = (box) => /** @type {HTMLElement} */ (box.querySelector("header > .controls"));
 
-/** Shows a panel alone, or among the others again. */
+/** Shows a panel alone, or among the others again. @param {HTMLElement} box */
 export function toggleFull(box) {
   const was = box.classList.contains("full");
   for (const other of document.querySelectorAll(".panel.full")) other.classList.remove("full");
   box.classList.toggle("full", !was);
 }
 
+/** @param {string} text */
 const fileName = (text) => text.replace(/[^\p{L}\p{N}._-]+/gu, "-").replace(/^-+|-+$/g, "").slice(0, 80) || "tbgrad";
 
 /** @param {string} name @param {Blob} blob */
@@ -73,7 +78,7 @@ function download(name, blob) {
 /**
  * Says which line is which, above a chart instead of in it.
  * @param {HTMLElement} legend
- * @param {{label: string, color: string, look?: string}[]} entries `look` is "line", "dash", "cross", "box", "zero" or "none"
+ * @param {Entry[]} entries `look` is "line", "dash", "cross", "box", "zero" or "none"
  */
 export function explain(legend, entries) {
   const key = JSON.stringify(entries);

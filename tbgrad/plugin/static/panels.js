@@ -18,12 +18,12 @@ import { DensityView, SharesView, StabilityView, TraceView } from "./views/spect
  * `wants` names the answers that `draw` is given; it draws again when one of them or `variant`
  * changes. `follows` names what these answers make it ask for besides. `needsParameter` says that it is
  * of the selected parameter, `absent` that there is nothing to be shown.
- * @typedef {{box: HTMLElement, wants?: (app: any) => Record<string, import("./ask.js").Question>, variant?: (app: any) => any,
- *   follows?: (app: any, answers: any) => Record<string, import("./ask.js").Question>,
- *   draw: (app: any, answers: any) => any, needsParameter?: boolean, absent?: boolean}} Panel
+ * @typedef {{box: HTMLElement, wants?: (app: import("../types.d.ts").App) => Record<string, import("./ask.js").Question>, variant?: (app: import("../types.d.ts").App) => any,
+ *   follows?: (app: import("../types.d.ts").App, answers: any) => Record<string, import("./ask.js").Question>,
+ *   draw: (app: import("../types.d.ts").App, answers: any) => any, needsParameter?: boolean, absent?: boolean}} Panel
  */
 
-/** @param {any} app @returns {Record<string, any>} */
+/** @param {import("../types.d.ts").App} app @returns {Record<string, any>} */
 export function panelsOf(app) {
   return {
     absence: new NoGradientsView(),

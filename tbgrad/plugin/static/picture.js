@@ -17,7 +17,7 @@ export async function picture(box) {
   context.fillStyle = c.panel;
   context.fillRect(0, 0, frame.width, frame.height);
   context.textBaseline = "middle";
-  for (const node of box.querySelectorAll("header h2, header .hint, .legend > span, h3, .words")) write(context, node, frame);
+  for (const node of /** @type {NodeListOf<HTMLElement>} */ (box.querySelectorAll("header h2, header .hint, .legend > span, h3, .words"))) write(context, node, frame);
   for (const key of box.querySelectorAll(".legend i")) {
     const at = key.getBoundingClientRect();
     context.fillStyle = getComputedStyle(key).color;
@@ -34,6 +34,7 @@ export async function picture(box) {
   });
 }
 
+/** @param {CanvasRenderingContext2D} context @param {HTMLElement} node @param {DOMRect} frame */
 function write(context, node, frame) {
   const at = node.getBoundingClientRect();
   const select = node.querySelector("select");
@@ -47,12 +48,12 @@ function write(context, node, frame) {
   context.fillText(words, at.left - frame.left + inset, at.top - frame.top + at.height / 2, at.width);
 }
 
-/** An SVG as an image of its own. */
+/** An SVG as an image of its own. @param {Element} svg @param {{width: number, height: number}} given */
 async function drawn(svg, { width, height }) {
-  const copy = svg.cloneNode(true);
+  const copy = /** @type {Element} */ (svg.cloneNode(true));
   copy.setAttribute("xmlns", "http://www.w3.org/2000/svg");
-  copy.setAttribute("width", FINE * width);
-  copy.setAttribute("height", FINE * height);
+  copy.setAttribute("width", String(FINE * width));
+  copy.setAttribute("height", String(FINE * height));
   const image = new Image();
   image.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(new XMLSerializer().serializeToString(copy))}`;
   await image.decode();

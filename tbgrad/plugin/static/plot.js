@@ -1,13 +1,12 @@
 /** Draws curves, points and bars between two axes as SVG: labels never run into one another. */
 
 import { element } from "./dom.js";
-import { extent } from "./pure/axes.js";
 import { barsPath, circlesPath, crossesPath, errorsPath, linePath, trianglesPath } from "./pure/paths.js";
 import { colors, FONT, labelWidth, unit } from "./theme.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** @returns {SVGElement} */
+/** @returns {SVGElement} @param {string} tag @param {Record<string, string | number | undefined>} [attributes] @param {...any} children */
 export function svgElement(tag, attributes = {}, ...children) {
   const node = document.createElementNS(SVG, tag);
   for (const [name, value] of Object.entries(attributes)) if (value !== undefined) node.setAttribute(name, String(value));
@@ -52,6 +51,9 @@ export class Plot {
     /** The rectangle between the axes, in pixels. */
     this.area = { left: 0, top: 0, width: 0, height: 0 };
     this.size = "";
+    this.told = "";
+    /** @type {SVGElement | undefined} */
+    this.overlay = undefined;
     /** Pixels of the node; asked of the browser where nobody has told them yet. */
     this.extent = { width: 0, height: 0 };
     new ResizeObserver((entries) => {
@@ -72,6 +74,7 @@ export class Plot {
     this.render();
   }
 
+  /** @param {string} words */
   say(words) {
     this.picture = null;
     this.node.hidden = true;
@@ -85,22 +88,25 @@ export class Plot {
     if (this.picture && size !== this.size) this.render();
   }
 
-  /** Pixels of a place on the x axis, and back. */
+  /** Pixels of a place on the x axis, and back. @param {number} place */
   toX(place) {
     const { x } = /** @type {Picture} */ (this.picture);
     return this.area.left + this.area.width * share(x, place);
   }
 
+  /** @param {number} pixels */
   fromX(pixels) {
     const { x } = /** @type {Picture} */ (this.picture);
     return at(x, (pixels - this.area.left) / this.area.width);
   }
 
+  /** @param {number} value @param {boolean} [second] */
   toY(value, second = false) {
     const { y, y2 } = /** @type {Picture} */ (this.picture);
     return this.area.top + this.area.height * (1 - share(second && y2 ? y2 : y, value));
   }
 
+  /** @param {number} pixels */
   fromY(pixels) {
     const { y } = /** @type {Picture} */ (this.picture);
     return at(y, 1 - (pixels - this.area.top) / this.area.height);
@@ -121,6 +127,7 @@ export class Plot {
     const few = y.ticks(y.low, y.high, most);
     const up = few.length > 1 ? few : y.ticks(y.low, y.high, most + 2); // one number says nothing of a scale
     const other = y2 ? y2.ticks(y2.low, y2.high, most) : [];
+    /** @param {[number, string][]} ticks */
     const room = (ticks) => Math.max(0, ...ticks.map(([, label]) => labelWidth(label))) + 10 * u;
     const margin = { left: left ?? Math.max(30 * u, room(up)), right: right ?? (y2 ? room(other) : 14 * u) };
     this.area = { left: margin.left, top, width: Math.max(10, width - margin.left - margin.right), height: inner };
@@ -128,6 +135,7 @@ export class Plot {
     const c = colors();
     const { area } = this;
     const bottom = area.top + area.height;
+    /** @param {string} words @param {Record<string, string | number | undefined>} attributes */
     const text = (words, attributes) => svgElement("text", { "font-size": 11 * u, fill: c.muted, ...attributes }, words);
     const lines = [];
     const words = [];
@@ -142,7 +150,7 @@ export class Plot {
       lines.push(`M${round(place)},${this.picture.bare ? bottom : area.top}V${round(bottom + 3 * u)}`);
       words.push(text(label, { x: place, y: bottom + 14 * u, "text-anchor": "middle" }));
     }
-    if (titled) words.push(text(x.title, { x: area.left + area.width / 2, y: bottom + 28 * u, "text-anchor": "middle" }));
+    if (titled) words.push(text(x.title ?? "", { x: area.left + area.width / 2, y: bottom + 28 * u, "text-anchor": "middle" }));
     const frame = { x: area.left, y: area.top, width: area.width, height: area.height };
     this.overlay = svgElement("g", {});
     this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
@@ -164,6 +172,7 @@ export class Plot {
 
   bands() {
     const { area } = this;
+    /** @param {number} v */
     const within = (v) => Math.min(area.left + area.width, Math.max(area.left, v));
     return (this.picture?.bands ?? []).flatMap(({ from, to, color, strong }) => {
       const [a, b] = [within(this.toX(from)), within(this.toX(to))];
@@ -173,6 +182,7 @@ export class Plot {
     });
   }
 
+  /** @param {number} u */
   thresholds(u) {
     const { area } = this;
     return (this.picture?.thresholds ?? []).flatMap(({ y, second, words }) => {
@@ -184,7 +194,7 @@ export class Plot {
     });
   }
 
-  /** @param {Trace} trace */
+  /** @param {Trace} trace @param {number} u */
   trace(trace, u) {
     const { look = "line", color, width = 1.8, dash, second, errors, faint } = trace;
     const xs = Array.from(trace.x, (v) => this.toX(v));
@@ -205,26 +215,29 @@ export class Plot {
       const d = linePath(xs, ys);
       return d ? [svgElement("path", { d: `${d}L${round(xs[xs.length - 1])},${base}H${round(xs[0])}z`, fill: colors().panel, stroke: color, "stroke-width": 1.2 * u, "fill-opacity": 0.85 })] : [];
     }
-    if (errors) drawn.push(svgElement("path", { ...stroke, "stroke-width": u, d: errorsPath(xs, trace.y, errors, (v) => this.toY(v, second), 3 * u) }));
+    if (errors) drawn.push(svgElement("path", { ...stroke, "stroke-width": u, d: errorsPath(xs, trace.y, errors, (/** @type {number} */ v) => this.toY(v, second), 3 * u) }));
     if (look === "line" || look === "marked") {
       drawn.push(svgElement("path", { ...stroke, d: linePath(xs, ys), "stroke-dasharray": dash ? `${6 * u} ${4 * u}` : undefined }));
     }
     if (look !== "line" || xs.length < 3) {
       const size = (trace.size ?? 3) * u;
+      /** @param {boolean} hollow */
       const keep = (hollow) => xs.flatMap((_, i) => (Boolean(trace.hollow?.[i]) === hollow && Number.isFinite(ys[i]) ? [i] : []));
       const [full, crossed] = look === "crosses" ? [[], keep(false)] : [keep(false), keep(true)];
-      const pick = (of) => [of.map((i) => xs[i]), of.map((i) => ys[i])];
+      /** @param {number[]} of @returns {[number[], number[]]} */
+      const pick = (of) => [of.map((/** @type {number} */ i) => xs[i]), of.map((/** @type {number} */ i) => ys[i])];
       if (full.length) drawn.push(svgElement("path", { d: circlesPath(...pick(full), size), fill: color, opacity: stroke.opacity }));
       if (crossed.length) drawn.push(svgElement("path", { ...stroke, "stroke-width": 2 * u, d: crossesPath(...pick(crossed), 4 * u) }));
     }
     return drawn;
   }
 
-  /** Steps whose value has no place on the axis: crosses at the top, triangles at the bottom. */
+  /** Steps whose value has no place on the axis: crosses at the top, triangles at the bottom. @param {number} u */
   marks(u) {
     const { lost, zeros = [] } = /** @type {Picture} */ (this.picture);
     const { area } = this;
-    const inside = (list) => list.map((v) => this.toX(v)).filter((v) => v >= area.left - 0.5 && v <= area.left + area.width + 0.5);
+    /** @param {number[]} list */
+    const inside = (list) => list.map((/** @type {number} */ v) => this.toX(v)).filter((/** @type {number} */ v) => v >= area.left - 0.5 && v <= area.left + area.width + 0.5);
     const found = [];
     const crosses = inside(lost?.x ?? []);
     if (crosses.length) {
@@ -252,18 +265,19 @@ export class Plot {
   }
 }
 
+/** @param {number} v */
 const round = (v) => Math.round(10 * v) / 10;
 
-/** Where a value lies between the ends of an axis, from 0 to 1. @param {Axis} axis */
+/** Where a value lies between the ends of an axis, from 0 to 1. @param {Axis} axis @param {number} value */
 function share({ low, high, log }, value) {
   if (log) return value > 0 ? Math.log(value / low) / Math.log(high / low) : -1e6;
   return (value - low) / (high - low);
 }
 
-/** @param {Axis} axis */
+/** @param {Axis} axis @param {number} part */
 const at = ({ low, high, log }, part) => (log ? low * (high / low) ** part : low + part * (high - low));
 
-/** So many ticks that their labels stand apart. @param {Axis} axis */
+/** So many ticks that their labels stand apart. @param {Axis} axis @param {number} width @param {number} u */
 function fitting(axis, width, u) {
   for (let most = Math.max(1, Math.floor(width / (46 * u))); most > 0; most -= 1) {
     const ticks = axis.ticks(axis.low, axis.high, most);
@@ -279,11 +293,4 @@ function described({ x, y, y2 }) {
   /** @param {Axis} axis */
   const axis = ({ low, high, log }) => ({ range: [low, high], type: log ? "log" : "linear" });
   return { xaxis: axis(x), yaxis: axis(y), ...(y2 ? { yaxis2: axis(y2) } : {}) };
-}
-
-/** The range that holds all values with some room around them. */
-export function roomy(values, share_ = 0.05) {
-  const all = extent(values) ?? { low: 0, high: 1 };
-  const room = share_ * (all.high - all.low) || Math.abs(all.low) / 2 || 1;
-  return { low: all.low - room, high: all.high + room };
 }

@@ -16,10 +16,12 @@ export function listen(plot, surface) {
   const { timeline } = plot;
   /** @type {{x: number, y: number, id: number} | null} */
   let start = null;
+  /** @param {number} x @param {number} y */
   const inside = (x, y) => {
     const { left, top, width, height } = plot.area;
     return x >= left && x <= left + width && y >= top && y <= top + height;
   };
+  /** @param {PointerEvent | MouseEvent} event */
   const where = (event) => {
     const box = plot.node.getBoundingClientRect();
     return { x: event.clientX - box.left, y: event.clientY - box.top };
@@ -49,6 +51,7 @@ export function listen(plot, surface) {
     start = { x, y, id: event.pointerId };
     if (event.pointerType !== "touch") surface.setPointerCapture(event.pointerId);
   });
+  /** @param {PointerEvent} event */
   const end = (event) => {
     if (!start || !plot.picture) return;
     const from = start;
@@ -73,10 +76,12 @@ export function listen(plot, surface) {
   });
 }
 
+/** @param {number} v @param {number} low @param {number} size */
 const clamped = (v, low, size) => Math.min(low + size, Math.max(low, v));
+/** @param {number} a @param {number} b */
 const ordered = (a, b) => /** @type {[number, number]} */ (a < b ? [a, b] : [b, a]);
 
-/** The stretch that is being chosen: of steps, of values, or of both. */
+/** The stretch that is being chosen: of steps, of values, or of both. @param {import("./stepplot.js").StepPlot} plot @param {{x: number, y: number}} from @param {{x: number, y: number}} to */
 function drawBox(plot, from, to) {
   const { left, top, width, height } = plot.area;
   const x = clamped(to.x, left, width);
@@ -84,9 +89,9 @@ function drawBox(plot, from, to) {
   const [wide, high] = [Math.abs(x - from.x), Math.abs(y - from.y)];
   const both = plot.canZoomUp && high >= BOTH_PIXELS;
   const only = both && wide < BOTH_PIXELS;
-  plot.overlay.querySelector(".zoom")?.remove();
+  plot.overlay?.querySelector(".zoom")?.remove();
   if (wide < CLICK_PIXELS && !both) return;
-  plot.overlay.append(svgElement("rect", {
+  plot.overlay?.append(svgElement("rect", {
     class: "zoom", x: only ? left : Math.min(x, from.x), y: both ? Math.min(y, from.y) : top,
     width: only ? width : wide, height: both ? high : height, fill: colors().blue, opacity: 0.18,
   }));

@@ -3,7 +3,7 @@
 import { names } from "./model.js";
 import { themeName } from "./theme.js";
 
-/** TensorBoard's default colours, which no message tells. */
+/** TensorBoard's default colours, which no message tells. @type {Record<string, string[]>} */
 const PALETTE = {
   light: ["#425066", "#12b5cb", "#e52592", "#f9ab00", "#9334e6", "#7cb342", "#e8710a"],
   dark: ["#8e98a3", "#12b5cb", "#e52592", "#f9ab00", "#9334e6", "#7cb342", "#e8710a"],

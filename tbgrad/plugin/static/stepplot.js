@@ -37,20 +37,21 @@ export class StepPlot extends Plot {
 
   unzoom() {}
 
-  zoomUp(low, high) {}
+  zoomUp(/** @type {number} */ low, /** @type {number} */ high) {}
 
   /** The recorded step that is closest. @param {number} step */
   nearest(step) {
     return Math.round(step);
   }
 
-  tip(event, step, y) {}
+  tip(/** @type {PointerEvent} */ event, /** @type {number} */ step, /** @type {number} */ y) {}
 
   /** The mouse is beside the axes. @param {PointerEvent} event */
   outside(event) {
     void event;
   }
 
+  /** @param {PointerEvent} event @param {number} step @param {number} y */
   clicked(event, step, y) {
     this.timeline.onCursor(step);
   }
@@ -64,6 +65,7 @@ export class StepPlot extends Plot {
     if (!this.picture || !this.overlay) return;
     const { cursor, hovered } = this.timeline;
     const { left, top, width, height } = this.area;
+    /** @param {number} step @param {string} name @param {Record<string, string | number>} style */
     const line = (step, name, style) => {
       const x = this.toX(this.timeline.place(step));
       if (!(x >= left - 1 && x <= left + width + 1)) return [];

@@ -10,12 +10,17 @@ import { svgElement } from "./plot.js";
 import { keyOf, SEVERITIES } from "./severity.js";
 import { colors, labelWidth, SEVERITY_COLORS, unit } from "./theme.js";
 
+/** By which share of all steps a key goes. @type {Record<string, number>} */
+const MOVES = { ArrowLeft: -0.01, ArrowRight: 0.01, PageDown: -0.1, PageUp: 0.1, Home: -Infinity, End: Infinity };
+
 const ROW = 4;
 /** Alerts lie in so many rows, so that those of one time stand beside one another. */
 const ROWS = 4;
 
+/** Where the mouse went down, and what it drags. @typedef {{at: number, mode: "new" | "move" | 0 | 1, range: [number, number]}} Held */
+
 export class Strip {
-  /** @param {any} app */
+  /** @param {import("../types.d.ts").App} app */
   constructor(app) {
     this.app = app;
     this.svg = svgElement("svg", { "aria-hidden": "true" });
@@ -30,29 +35,32 @@ export class Strip {
     this.field = element("div", { class: "field" }, this.svg, this.brush, ...this.handles);
     this.axis = element("select", { "aria-label": "what is below the charts (x)" });
     fill(this.axis, Object.entries(KINDS).map(([value, label]) => ({ value, label })), "step");
-    this.axis.addEventListener("change", () => app.change({ axis: this.axis.value }));
+    this.axis.addEventListener("change", () => app.change({ axis: /** @type {import("./pure/clock.js").Kind} */ (this.axis.value) }));
     this.box = element("section", { id: "strip", "aria-label": "all steps: drag to choose the range of all charts" }, this.field, element("div", { class: "tools" }, this.all, this.axis));
-    this.series = null;
-    /** @type {any[]} */
+    /** @type {import("../types.d.ts").Series | undefined} */
+    this.series = undefined;
+    /** Of what is drawn. */
+    this.drawn = "";
+    /** @type {import("../types.d.ts").Alert[]} */
     this.alerts = [];
     this.listen();
     new ResizeObserver(() => this.render()).observe(this.field);
   }
 
-  /** @param {any} series the loss @param {any[]} alerts */
+  /** @param {import("../types.d.ts").Series | undefined} series the loss @param {import("../types.d.ts").Alert[]} alerts */
   draw(series, alerts) {
     const key = `${series?.steps.at(-1)} ${series?.steps.length} ${JSON.stringify(alerts.map((a) => [keyOf(a), a.last_step, a.state]))} ${this.app.run}`;
     this.series = series;
     this.alerts = alerts;
-    if (key !== this.key_) this.render();
-    this.key_ = key;
+    if (key !== this.drawn) this.render();
+    this.drawn = key;
   }
 
   get scale() {
     const [first, last] = this.app.timeline.extent;
     const width = this.field.clientWidth;
     const inner = Math.max(1, width - 12);
-    return { first, last: Math.max(last, first + 1), to: (step) => 6 + (inner * (step - first)) / Math.max(1, last - first), from: (x) => first + ((x - 6) / inner) * Math.max(1, last - first) };
+    return { first, last: Math.max(last, first + 1), to: (/** @type {number} */ step) => 6 + (inner * (step - first)) / Math.max(1, last - first), from: (/** @type {number} */ x) => first + ((x - 6) / inner) * Math.max(1, last - first) };
   }
 
   render() {
@@ -67,6 +75,7 @@ export class Strip {
     if (this.series) {
       const values = this.series.values.map(toNumber);
       const log = suitsLog(values) && canBeLog(values);
+      /** @param {number} v */
       const size = (v) => (log ? Math.log(v) : v);
       const all = extent(values) ?? { low: 0, high: 1 };
       const span = size(all.high) - size(all.low) || 1;
@@ -115,14 +124,15 @@ export class Strip {
   }
 
   listen() {
-    /** @type {{at: number, mode: "new" | "move" | 0 | 1, range: [number, number]} | null} */
+    /** @type {Held | null} */
     let held = null;
+    /** @param {PointerEvent} event */
     const where = (event) => event.clientX - this.field.getBoundingClientRect().left;
     this.field.addEventListener("pointerdown", (event) => {
       const { timeline } = this.app;
       const band = /** @type {Element} */ (event.target).closest?.(".band");
       if (band || event.button !== 0) return;
-      const end = this.handles.indexOf(/** @type {any} */ (event.target));
+      const end = this.handles.indexOf(/** @type {HTMLDivElement} */ (event.target));
       const mode = end >= 0 ? /** @type {0 | 1} */ (end) : event.target === this.brush && timeline.range ? "move" : "new";
       held = { at: where(event), mode, range: timeline.range ?? [this.scale.first, this.scale.last] };
       this.field.setPointerCapture(event.pointerId);
@@ -149,6 +159,7 @@ export class Strip {
     });
   }
 
+  /** @param {Held} held @param {number} x @returns {[number, number] | null} */
   moveTo({ at, mode, range }, x) {
     if (Math.abs(x - at) < 4) return null;
     const { from, first, last } = this.scale;
@@ -159,12 +170,14 @@ export class Strip {
       return [range[0] + shift, range[1] + shift];
     }
     const other = mode === "new" ? Math.min(last, Math.max(first, from(at))) : range[1 - mode];
+    /** @type {[number, number]} */
     const next = [Math.min(step, other), Math.max(step, other)];
     return next[1] - next[0] > 0 ? next : null;
   }
 
+  /** @param {KeyboardEvent} event @param {number} end */
   key(event, end) {
-    const by = { ArrowLeft: -0.01, ArrowRight: 0.01, PageDown: -0.1, PageUp: 0.1, Home: -Infinity, End: Infinity }[event.key];
+    const by = MOVES[event.key];
     if (by === undefined) return;
     event.preventDefault();
     event.stopPropagation();

@@ -21,20 +21,21 @@ export function setTables(tables) {
   vagueWidth = tables.vague;
 }
 
-/** @returns {Scalar} */
+/** @returns {Scalar} @param {string} tag */
 export const scalar = (tag) =>
   scalars.get(tag) ?? { tag, label: tag, unit: "", scale: "linear", meaning: "" };
 
 /** Tags in the order of the table, those that it does not know behind them as they are. @param {string[]} tags */
 export function inOrder(tags) {
   const order = new Map([...scalars.keys()].map((tag, place) => [tag, place]));
+  /** @param {string} tag */
   const place = (tag) => order.get(tag) ?? order.size;
   return [...tags].sort((a, b) => place(a) - place(b));
 }
 
-/** @returns {Statistic} */
+/** @returns {Statistic} @param {string} name */
 export const statistic = (name) =>
   statistics.get(name) ?? { name, label: name, meaning: "a statistic this version does not know", scale: "signed" };
 
-/** Whether the interval of a share is too wide for its value to mean something. */
+/** Whether the interval of a share is too wide for its value to mean something. @param {{low: number, high: number}} given */
 export const isVague = ({ low, high }) => high - low > vagueWidth;

@@ -1,5 +1,7 @@
 /** Colours of both themes, and how large letters are on this screen. */
 
+/** @typedef {"text" | "muted" | "grid" | "panel" | "blue" | "orange" | "faint" | "purple" | "teal" | "red" | "amber" | "bars" | "zero" | "selected"} ColorName */
+/** @type {Record<string, Record<ColorName, string>>} */
 const THEMES = {
   light: {
     text: "#202124", muted: "#5f6368", grid: "#e4e6ea", panel: "#ffffff",
@@ -13,11 +15,12 @@ const THEMES = {
   },
 };
 
-/** Colour of a severity, by its name in a theme. */
+/** Colour of a severity, by its name in a theme. @type {Record<string, "red" | "amber" | "blue">} */
 export const SEVERITY_COLORS = { error: "red", warning: "amber", info: "blue" };
 
 let theme = "light";
 
+/** @param {string} name */
 export const setTheme = (name) => {
   theme = name;
 };
@@ -48,7 +51,7 @@ export const FONT = "Roboto, system-ui, sans-serif";
 
 const ruler = /** @type {CanvasRenderingContext2D} */ (document.createElement("canvas").getContext("2d"));
 
-/** Width in pixels of a label of an axis. */
+/** Width in pixels of a label of an axis. @param {string} text @param {number} [size] @param {string} [weight] */
 export function labelWidth(text, size = 11 * unit(), weight = "") {
   ruler.font = `${weight} ${size}px ${FONT}`;
   return ruler.measureText(text).width;

@@ -50,7 +50,7 @@ export class Timeline {
     return this.axis === "wall" ? clock.at(step) : (clock.at(step) - clock.start) / this.unit[1];
   }
 
-  /** The step of the run in front at a place. */
+  /** The step of the run in front at a place. @param {number} place */
   stepAt(place) {
     if (this.axis === "step") return place;
     return this.clock.stepAt(this.axis === "wall" ? place : this.clock.start + place * this.unit[1]);
@@ -71,6 +71,7 @@ export class Timeline {
       const least = this.axis === "step" ? 1 : high / 1e4;
       low = Math.max(low, least);
       if (!(high > low)) high = 10 * low;
+      /** @param {number} a @param {number} b @param {number} most */
       const ticks = (a, b, most) => logTicks(Math.log10(a), Math.log10(b), most).map(([at, label]) => /** @type {[number, string]} */ ([10 ** at, label]));
       return { low, high, log: true, title: `${title}, log scale`, ticks };
     }
@@ -78,7 +79,7 @@ export class Timeline {
     return { low, high, title, ticks: (a, b, most) => plainTicks(a, b, most, whole).map((v) => [v, whole ? stepLabel(v) : number(v)]) };
   }
 
-  /** What a step is called in the axis that is shown. */
+  /** What a step is called in the axis that is shown. @param {number} step */
   words(step) {
     const there = `step ${count(Math.round(step))}`;
     if (this.axis === "step") return there;
@@ -117,7 +118,7 @@ export class Timeline {
     }
   }
 
-  /** The mouse is on a step; null where it has left. */
+  /** The mouse is on a step; null where it has left. @param {number | null} step */
   hover(step) {
     if (step === this.hovered) return;
     this.hovered = step;

@@ -27,6 +27,7 @@ export class XYPlot extends Plot {
     this.tell(picture.traces.filter(({ silent }) => !silent).map(({ name, x, y }) => factsOf(name, x, y)));
   }
 
+  /** @param {PointerEvent | MouseEvent} event */
   nearest(event) {
     if (!this.picture) return null;
     const x = event.clientX - this.node.getBoundingClientRect().left;
@@ -41,6 +42,7 @@ export class XYPlot extends Plot {
     return best && best.far < 60 ? best : null;
   }
 
+  /** @param {PointerEvent | MouseEvent} event */
   point(event) {
     const near = this.nearest(event);
     if (!near || !this.picture) return hideTip();

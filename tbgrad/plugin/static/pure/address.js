@@ -37,13 +37,14 @@ const PREFIX = "p.tbgrad.";
 /** Longer addresses are cut off by some programs: then lists are left out. */
 export const MOST_CHARACTERS = 6000;
 
+/** @param {string} text */
 const number = (text) => (text !== "" && Number.isFinite(Number(text)) ? Number(text) : null);
 const list = {
-  write: (value) => value.map((each) => encodeURIComponent(each)).join(","),
-  read: (text) => text.split(",").filter(Boolean).map(decoded),
+  write: (/** @type {any} */ value) => value.map((/** @type {string} */ each) => encodeURIComponent(each)).join(","),
+  read: (/** @type {string} */ text) => text.split(",").filter(Boolean).map(decoded),
 };
-const text = { write: (value) => value, read: (word) => word };
-const yes = { write: () => "1", read: (word) => word === "1" };
+const text = { write: (/** @type {any} */ value) => value, read: (/** @type {string} */ word) => word };
+const yes = { write: () => "1", read: (/** @type {string} */ word) => word === "1" };
 
 /** How each part of the state is written. @type {Record<string, {write: (value: any) => string, read: (word: string) => any}>} */
 const PARTS = {
@@ -64,6 +65,7 @@ const PARTS = {
   pins: list, flipped: list, outliers: yes, scalar: text, filter: text, find: text, tags: text, unit: text, sort: text, order: text, alert: text,
 };
 
+/** @param {any} value */
 const round = (value) => Number(value.toPrecision(10));
 
 /**
@@ -75,9 +77,12 @@ export function toHash(hash, state) {
   const kept = hash.replace(/^#/, "").split("&").filter((word) => word && !word.startsWith(encodeURIComponent(PREFIX)));
   if (kept.length === 0 || kept[0].includes("=")) kept.unshift("tbgrad");
   const usual = initial();
+  const values = /** @type {Record<string, unknown>} */ (/** @type {unknown} */ (state));
+  const usually = /** @type {Record<string, unknown>} */ (/** @type {unknown} */ (usual));
+  /** @param {string[]} skipped */
   const words = (skipped) => Object.entries(PARTS).flatMap(([name, { write }]) => {
-    const value = state[name];
-    if (value === null || skipped.includes(name) || JSON.stringify(value) === JSON.stringify(usual[name])) return [];
+    const value = values[name];
+    if (value === null || skipped.includes(name) || JSON.stringify(value) === JSON.stringify(usually[name])) return [];
     return [`${encodeURIComponent(PREFIX + name)}=${encodeURIComponent(write(value))}`];
   });
   const all = `#${[...kept, ...words([])].join("&")}`;
@@ -102,6 +107,7 @@ export function fromHash(hash) {
   return found;
 }
 
+/** @param {string} word */
 function decoded(word) {
   try {
     return decodeURIComponent(word);

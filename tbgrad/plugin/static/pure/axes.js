@@ -50,7 +50,7 @@ export function constant(values) {
 /**
  * A linear axis. One value is in the middle of it with its own name, whatever its size.
  * @param {(number | null)[]} values
- * @returns {object} part of Plotly's layout
+ * @returns {{type: string, range?: number[], nticks?: number, tickmode?: string, tickvals?: number[], ticktext?: string[]}}
  */
 export function linearAxis(values, nticks = 5) {
   const only = constant(values);
@@ -64,13 +64,13 @@ export function linearAxis(values, nticks = 5) {
 /**
  * A logarithmic axis with ticks of our own, so many that they have room.
  * @param {(number | null)[]} values those that are not above zero have no place on it
- * @returns {object} part of Plotly's layout, with `range` in powers of ten
+ * @returns {{type: string, range: [number, number], tickmode: string, tickvals: number[], ticktext: string[]}} `range` in powers of ten
  */
 export function logAxis(values, nticks = 5) {
   const sizes = values.filter((v) => v !== null && v > 0 && Number.isFinite(v)).map((v) => Math.log10(/** @type {number} */ (v)));
   const all = extent(sizes) ?? { low: -1, high: 0 };
   const room = Math.max(0.06 * (all.high - all.low), all.high - all.low < 0.05 ? 0.3 : 0.02);
-  const range = [all.low - room, all.high + room];
+  const range = /** @type {[number, number]} */ ([all.low - room, all.high + room]);
   if (all.high - all.low < 0.05) {
     const middle = 10 ** ((all.low + all.high) / 2);
     return { type: "log", range, tickmode: "array", tickvals: [middle], ticktext: [number(middle)] };
@@ -82,6 +82,9 @@ export function logAxis(values, nticks = 5) {
 /**
  * Ticks of a logarithmic scale between two powers of ten; their places are powers of ten too.
  * @returns {Tick[]}
+ * @param {number} low
+ * @param {number} high
+ * @param {number} [most]
  */
 export function logTicks(low, high, most = 8) {
   const every = Math.max(1, Math.ceil((high - low) / most));
@@ -97,8 +100,10 @@ export function logTicks(low, high, most = 8) {
   return ticks.length ? ticks : between(low, high, most);
 }
 
+/** @param {number} e */
 const powerLabel = (e) => (e >= -3 && e <= 4 ? number(10 ** e) : powerOfTen(e));
 
+/** @param {number} low @param {number} high @param {number[]} steps */
 function within(low, high, steps) {
   /** @type {Tick[]} */
   const found = [];
@@ -111,7 +116,7 @@ function within(low, high, steps) {
   return found;
 }
 
-/** Of a scale that spans less than two such numbers: plain ones. */
+/** Of a scale that spans less than two such numbers: plain ones. @param {number} low @param {number} high @param {number} most */
 function between(low, high, most) {
   return plainTicks(10 ** low, 10 ** high, Math.min(4, most)).filter((v) => v > 0).map((v) => /** @type {Tick} */ ([Math.log10(v), number(v, 4)]));
 }
@@ -119,6 +124,10 @@ function between(low, high, most) {
 /**
  * Round numbers from `low` to `high`, at most so many; whole ones where `whole`.
  * @returns {number[]}
+ * @param {number} low
+ * @param {number} high
+ * @param {number} most
+ * @param {boolean} [whole]
  */
 export function plainTicks(low, high, most, whole = false) {
   if (!(high > low) || most < 1) return [];
@@ -131,7 +140,7 @@ export function plainTicks(low, high, most, whole = false) {
   return found.length > most + 1 ? found.filter((_, i) => i % 2 === 0) : found;
 }
 
-/** A step as it stands below an axis: "1,200", from a million on "1.2M". */
+/** A step as it stands below an axis: "1,200", from a million on "1.2M". @param {number} step */
 export function stepLabel(step) {
   if (Math.abs(step) >= 1e6) return `${Number((step / 1e6).toFixed(3))}M`;
   return count(step);

@@ -36,7 +36,7 @@ export class Clock {
   }
 }
 
-/** Linear interpolation, and beyond both ends with the slope of all. */
+/** Linear interpolation, and beyond both ends with the slope of all. @param {number[]} from @param {number[]} to @param {number} x */
 function between(from, to, x) {
   const last = from.length - 1;
   if (last < 0) return x;
@@ -74,6 +74,9 @@ const LENGTHS = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 10800, 21
  * @param {number} low in seconds since the epoch
  * @param {number} high
  * @returns {[number, string][]}
+ * @param {number} low
+ * @param {number} high
+ * @param {number} most
  */
 export function wallTicks(low, high, most) {
   const length = LENGTHS.find((l) => (high - low) / l <= most) ?? LENGTHS[LENGTHS.length - 1];
@@ -88,6 +91,7 @@ export function wallTicks(low, high, most) {
 /** @param {number} time @param {number} length how exactly */
 export function wallLabel(time, length = 1) {
   const date = new Date(1000 * time);
+  /** @param {number} n */
   const two = (n) => String(n).padStart(2, "0");
   if (length >= 86400) return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
   if (length >= 60 && length < 86400 && date.getHours() + date.getMinutes() === 0) return `${two(date.getMonth() + 1)}-${two(date.getDate())}`;

@@ -8,9 +8,10 @@ const VIRIDIS = ["#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80
 /** From teal over the colour of nothing to purple: red is kept for what is wrong. */
 const DIVERGING = ["#01665e", "#35978f", "#80cdc1", "#c7eae5", "#f5f5f5", "#dadaeb", "#b19bd0", "#8856a7", "#54278f"];
 
+/** @param {string} hex */
 const rgb = (hex) => [1, 3, 5].map((i) => Number.parseInt(hex.slice(i, i + 2), 16));
 
-/** 256 colours [red, green, blue] of a scale. */
+/** 256 colours [red, green, blue] of a scale. @param {string[]} stops */
 function table(stops) {
   const colors = stops.map(rgb);
   return Array.from({ length: 256 }, (_, i) => {
@@ -29,7 +30,7 @@ const TABLES = { viridis: table(VIRIDIS), diverging: table(DIVERGING) };
 
 /**
  * @param {string} kind the scale of a statistic, or "ratio" for a logarithm of one
- * @param {number[]} values
+ * @param {Iterable<number>} values
  * @returns {Scale}
  */
 export function scaleOf(kind, values) {
@@ -44,6 +45,7 @@ export function scaleOf(kind, values) {
   if (!(low <= high)) [low, high] = log ? [-1, 0] : [0, 1];
   if (log) {
     if (high - low < 0.2) [low, high] = [low - 0.1, high + 0.1];
+    /** @param {number} v */
     const place = (v) => (v === Infinity ? 1 : v > 0 ? (Math.log10(v) - low) / (high - low) : NaN);
     return { low, high, place, table: TABLES.viridis, ticks: (most) => logTicks(low, high, most).map(([at, words]) => [(at - low) / (high - low), words]) };
   }
@@ -51,10 +53,12 @@ export function scaleOf(kind, values) {
     return { low: 0, high: 1, place: (v) => v, table: TABLES.viridis, ticks: () => [0, 0.25, 0.5, 0.75, 1].map((v) => [v, `${100 * v} %`]) };
   }
   const bound = kind === "correlation" ? 1 : Math.max(Math.abs(low), Math.abs(high), 1e-30);
+  /** @param {number} v */
   const place = (v) => (v + bound) / (2 * bound);
+  /** @param {number} most */
   const ticks = (most) => plainTicks(-bound, bound, Math.min(most, 6)).map((v) => /** @type {[number, string]} */ ([place(v), number(v, 3)]));
   return { low: -bound, high: bound, place, table: TABLES.diverging, ticks };
 }
 
-/** The colour of a place, as [red, green, blue]. @param {Scale} scale */
+/** The colour of a place, as [red, green, blue]. @param {Scale} scale @param {number} place */
 export const colorAt = (scale, place) => scale.table[Math.max(0, Math.min(255, Math.round(255 * place)))];

@@ -20,6 +20,7 @@ export function factsOf(name, steps, values, bad = []) {
     if (low < 0 || v < /** @type {number} */ (values[low])) low = i;
     if (high < 0 || v > /** @type {number} */ (values[high])) high = i;
   }
+  /** @param {number} i */
   const told = (i) => (i < 0 ? "none" : `${number(/** @type {number} */ (values[i]), 4)} at step ${count(steps[i])}`);
   return {
     name, newest: told(newest), smallest: told(low), largest: told(high),

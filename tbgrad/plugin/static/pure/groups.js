@@ -34,7 +34,7 @@ export function grouped(tags, pins = []) {
   ];
 }
 
-/** Whether a name has all words of a text in it, without regard to case. */
+/** Whether a name has all words of a text in it, without regard to case. @param {string} name @param {string} text */
 export function hasWords(name, text) {
   const lower = name.toLowerCase();
   return text.toLowerCase().split(/\s+/).filter(Boolean).every((word) => lower.includes(word));

@@ -1,6 +1,6 @@
 /** Long names of layers in little room, as in the terminal app. */
 
-/** The number at the end of a word, which tells it from its neighbours; "" where there is none. */
+/** The number at the end of a word, which tells it from its neighbours; "" where there is none. @param {string} word */
 const numberOf = (word) => /\d+$/.exec(word)?.[0] ?? "";
 
 /**

@@ -13,9 +13,10 @@
 
 export const ORDERS = ["in order", "worst first", "most changed first", "alerts first"];
 
+/** @param {Node} node */
 export const isLayer = (node) => node.children.length > 0 && !node.children.some((child) => child.children.length > 0);
 
-/** Every branch, with how many branches are above it. @returns {[Node, number][]} */
+/** Every branch, with how many branches are above it. @returns {[Node, number][]} @param {Node[]} nodes @param {number} [depth] */
 export function branches(nodes, depth = 0) {
   return nodes.flatMap((node) => (node.children.length ? [[node, depth], ...branches(node.children, depth + 1)] : []));
 }
@@ -34,7 +35,7 @@ export function linesOf(nodes, folded, depth = 0) {
   });
 }
 
-/** The fewest levels of branches to fold, the innermost first, so that `room` rows suffice. @returns {Set<string>} */
+/** The fewest levels of branches to fold, the innermost first, so that `room` rows suffice. @returns {Set<string>} @param {Node[]} nodes @param {number} room */
 export function foldedToFit(nodes, room) {
   const known = branches(nodes);
   const deepest = Math.max(-1, ...known.map(([, depth]) => depth)) + 1;
@@ -45,12 +46,12 @@ export function foldedToFit(nodes, room) {
   return new Set(known.map(([node]) => node.path));
 }
 
-/** The same tree with the largest `key` of the rows of a node first, at every level. @returns {Node[]} */
+/** The same tree with the largest `key` of the rows of a node first, at every level. @returns {Node[]} @param {Node[]} nodes @param {(rows: number[]) => number} key */
 export function ordered(nodes, key) {
   return nodes.map((node) => ({ ...node, children: ordered(node.children, key) })).sort((a, b) => key(b.rows) - key(a.rows) || 0);
 }
 
-/** What of the tree has all words of `text` in its path, without regard to case. @returns {Node[]} */
+/** What of the tree has all words of `text` in its path, without regard to case. @returns {Node[]} @param {Node[]} nodes @param {string} text */
 export function matching(nodes, text) {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   if (words.length === 0) return nodes;

@@ -5,6 +5,11 @@ import { clean, count, shorten } from "../format.js";
 import { panel } from "../panel.js";
 import { keyOf } from "../severity.js";
 
+/** @typedef {import("../../types.d.ts").Alert} Alert */
+/** @typedef {import("../../types.d.ts").Alerts} Alerts */
+/** @typedef {import("../../types.d.ts").App} App */
+/** @typedef {import("../../types.d.ts").Layers} Layers */
+
 /** So many parameters of an alert have a button from the start. */
 const LISTED = 6;
 /** More closed alerts than this are folded away. */
@@ -12,7 +17,7 @@ const FEW = 3;
 const NAME_LENGTH = 40;
 
 export class AlertsView {
-  /** @param {any} app */
+  /** @param {App} app */
   constructor(app) {
     this.app = app;
     const hide = element("button", { type: "button", class: "plain", title: "put the list away in the view of the run" }, "hide");
@@ -31,11 +36,16 @@ export class AlertsView {
     body.tabIndex = 0;
     /** @type {Map<string, Item>} */
     this.items = new Map();
+    /** @type {boolean | null} */
     this.many = null;
     /** Names of the parameters that can be selected. @type {Set<string>} */
     this.known = new Set();
     this.names = "";
-    /** Of which run the user has put the list away. */
+    /** The run whose alerts are listed. */
+    this.run = "";
+    this.more = false;
+    this.absent = false;
+    /** Of which run the user has put the list away. @type {string | null} */
     this.away = null;
     hide.addEventListener("click", () => {
       this.away = app.run;
@@ -43,14 +53,17 @@ export class AlertsView {
     });
   }
 
+  /** @param {App} app */
   wants(app) {
     return { alerts: app.ask.alerts(), ...(app.status.gradients ? { layers: app.ask.layers() } : {}) };
   }
 
+  /** @param {App} app */
   variant({ parameter, state, view, run }) {
     return [parameter, state.alert, view.name, this.away === run];
   }
 
+  /** @param {App} app @param {{alerts: Alerts, layers?: Layers}} answers */
   draw(app, { alerts, layers }) {
     if (app.run !== this.run) {
       this.run = app.run;
@@ -70,7 +83,7 @@ export class AlertsView {
   }
 
   /**
-   * @param {{alerts: any[], stories: any[], stored: number}} data
+   * @param {Alerts} data
    * @param {string[]} names of the parameters that can be selected
    * @param {string | null} selected
    */
@@ -106,7 +119,7 @@ export class AlertsView {
   }
 }
 
-/** What began it and what followed, and the one thing to change. */
+/** What began it and what followed, and the one thing to change. @param {{headline: string, advice: string, next_advice: string, severity: string}} given */
 function told({ headline, advice, next_advice: next, severity }) {
   const lines = [
     ...(advice ? [element("p", {}, element("b", {}, "Change first: "), clean(advice))] : []),
@@ -119,7 +132,11 @@ function told({ headline, advice, next_advice: next, severity }) {
 
 /** One alert; what changes as it lasts is told anew, and what the user unfolded stays so. */
 class Item {
-  constructor({ rule }, app) {
+  /** @param {Alert} alert @param {App} app */
+  constructor(alert, app) {
+    const { rule } = alert;
+    this.alert = alert;
+    this.state = alert.state;
     this.badge = element("span", { class: "badge" });
     this.when = element("button", { type: "button", class: "when", title: "show these steps in every chart, and back" });
     this.when.addEventListener("click", () => app.chosen.select(this.alert));
@@ -133,13 +150,19 @@ class Item {
       this.parameters,
       this.why,
     );
+    /** @type {string[]} */
     this.names = [];
     this.told = "";
-    this.onSelect = (name) => app.change(this.known?.has(name) ? { parameter: name } : { parameter: name, find: name, row: 0 });
+    this.onSelect = (/** @type {string} */ name) => app.change(this.known.has(name) ? { parameter: name } : { parameter: name, find: name, row: 0 });
     this.all = false;
-    this.known = null;
+    this.more = false;
+    /** @type {Set<string>} */
+    this.known = new Set();
+    /** @type {string | null} */
+    this.selected = null;
   }
 
+  /** @param {import("../../types.d.ts").Alert} alert @param {Set<string>} known @param {boolean} more @param {string | null} selected */
   update(alert, known, more, selected) {
     const { severity, state, first_step: first, last_step: last, evidence, parameters } = alert;
     this.alert = alert;
@@ -162,7 +185,7 @@ class Item {
     this.mark(selected);
   }
 
-  /** Causes and advice, folded; they may be others as the alert lasts. */
+  /** Causes and advice, folded; they may be others as the alert lasts. @param {{causes: string[], advice: string, next_advice: string}} given */
   explain({ causes, advice, next_advice: next }) {
     const told = JSON.stringify([causes, advice, next]);
     if (told === this.told) return;
@@ -194,6 +217,7 @@ class Item {
     this.parameters.replaceChildren(...nodes);
   }
 
+  /** @param {string} name */
   button(name) {
     const there = this.more || this.known.has(name);
     const title = there ? `select ${clean(name)}` : `${clean(name)} is not in the log`;
@@ -203,6 +227,7 @@ class Item {
     return node;
   }
 
+  /** @param {string | null} selected */
   mark(selected) {
     this.selected = selected;
     for (const node of /** @type {Iterable<HTMLElement>} */ (this.parameters.children)) {
@@ -211,10 +236,10 @@ class Item {
   }
 }
 
-/** Puts the boxes into the list in their order; those that are there already keep the focus. */
+/** Puts the boxes into the list in their order; those that are there already keep the focus. @param {HTMLElement} list @param {HTMLElement[]} boxes */
 function arrange(list, boxes) {
   boxes.forEach((box, i) => {
     if (list.children[i] !== box) list.insertBefore(box, list.children[i] ?? null);
   });
-  while (list.children.length > boxes.length) list.lastChild.remove();
+  while (list.children.length > boxes.length) list.lastChild?.remove();
 }

@@ -18,6 +18,7 @@ export class CheckView {
     this.chart = new Chart(this.frame, { label: "Gradient norm and noise of each layer", alongSteps: false });
   }
 
+  /** @param {import("../../types.d.ts").Check} data @param {{legend: HTMLElement, revision: string}} given */
   draw(data, { legend, revision }) {
     const c = colors();
     const noisy = data.layers.some(({ noise }) => noise !== null);
@@ -34,6 +35,7 @@ export class CheckView {
     const few = FEW_PIXELS * data.layers.length + 60;
     this.frame.style.height = `max(min(100%, ${few}px), ${ROW_PIXELS * data.layers.length + 60}px)`;
     const rows = data.layers.map((_, i) => i);
+    /** @param {"norm" | "noise"} key @param {string} name @param {string} color */
     const bars = (key, name, color) => {
       const values = data.layers.map((layer) => toNumber(layer[key]));
       return {

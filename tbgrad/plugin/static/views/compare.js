@@ -12,13 +12,19 @@ import { scalar, statistic } from "../tables.js";
 import { showTip } from "../tip.js";
 import { capitalized, curveOf, scaleOf } from "./curve.js";
 
+/** @typedef {import("../../types.d.ts").App} App */
+/** @typedef {import("../../types.d.ts").Compare} Compare */
+/** @typedef {import("../../types.d.ts").Layers} Layers */
+/** @typedef {import("../../types.d.ts").Scalars} Scalars */
+/** @typedef {import("../../types.d.ts").Settings} Settings */
+
 /** What every comparison begins with, where a run has it. */
 const TAGS = ["loss", "val_loss", "gradient/norm", "update/ratio", "curvature/stability", "learning_rate"];
 /** Rows of the table of what changed most. */
 const MOST_ROWS = 40;
 
 export class CompareView {
-  /** @param {any} app */
+  /** @param {App} app */
   constructor(app) {
     this.app = app;
     this.chips = element("div", { class: "chips" });
@@ -26,7 +32,12 @@ export class CompareView {
     this.pick.addEventListener("change", () => this.pick.value && app.change({ runs: [...this.runs(app), this.pick.value] }));
     const bar = element("div", { class: "toolbar" }, element("h2", {}, "Compare"), this.chips, this.pick);
     this.charts = element("div", { class: "cards" });
+    /** @type {Map<string, {box: HTMLElement, chart: Curves}>} */
     this.cards = new Map();
+    /** What the map shows. @type {{rows: import("../heat.js").Row[], steps: number[], firsts: number[]}} */
+    this.map = { rows: [], steps: [], firsts: [] };
+    /** Of the table. @type {(string | number | null)[][]} */
+    this.rows = [];
     const parts = panel("apart", "Layers");
     this.apart = parts;
     this.statistic = element("select", { "aria-label": "statistic" });
@@ -48,23 +59,25 @@ export class CompareView {
     this.changed = most;
     this.table = element("div", { class: "scroller", tabindex: "0", role: "group", "aria-label": "what is apart" });
     most.body.append(this.table);
-    addTools(most, { name: () => "what is apart", table: () => this.rows ?? [] });
+    addTools(most, { name: () => "what is apart", table: () => this.rows });
     this.hint = element("p", { class: "empty", hidden: true }, "Mark runs in the overview (Space), or add one here: with one run there is nothing to compare.");
     this.box = element("section", { id: "compare", "aria-label": "Compare" }, bar, this.hint, this.charts, element("div", { class: "pair" }, parts.box, most.box));
   }
 
-  /** The marked runs; with fewer than two the one in front and the next, as in the terminal app. */
+  /** The marked runs; with fewer than two the one in front and the next, as in the terminal app. @param {App} app */
   runs({ state, run, runs }) {
     const names = runs.runs.map(({ name }) => name);
     const marked = state.runs.filter((name) => names.includes(name));
     if (marked.length > 1) return marked;
     const first = marked[0] ?? run;
-    const next = names.find((name) => name !== first && runs.runs.find((row) => row.name === name).gradients) ?? names.find((name) => name !== first);
+    const next = names.find((name) => name !== first && runs.runs.find((row) => row.name === name)?.gradients) ?? names.find((name) => name !== first);
     return [first, ...(next ? [next] : [])];
   }
 
+  /** @param {App} app */
   wants(app) {
     const [a, b, ...more] = this.runs(app);
+    /** @param {string} name */
     const gradients = (name) => app.runs.runs.find((row) => row.name === name)?.gradients;
     const both = b !== undefined && gradients(a) && gradients(b);
     const { unit } = app.state;
@@ -72,14 +85,16 @@ export class CompareView {
     return { series: app.ask.scalarsOf([a, ...(b ? [b] : []), ...more], TAGS), ...part };
   }
 
+  /** @param {App} app */
   variant(app) {
     return [this.runs(app), app.state.unit, app.state.axis, app.parameter];
   }
 
+  /** @param {App} app @param {{series: Scalars, apart?: Compare, told: Settings, one?: Layers}} answers */
   draw(app, { series, apart, told, one }) {
     const runs = this.runs(app);
     app.timeline.learn(series.series);
-    const steps = series.series.flatMap(({ steps: list }) => (list.length ? [list[0], list.at(-1)] : []));
+    const steps = series.series.flatMap(({ steps: list }) => (list.length ? [list[0], list[list.length - 1]] : []));
     app.painter.widen(steps);
     this.hint.hidden = runs.length > 1;
     this.drawChips(app, runs);
@@ -95,6 +110,7 @@ export class CompareView {
     if (apart) this.drawPair(app, runs, apart, told, one);
   }
 
+  /** @param {App} app @param {string[]} runs */
   drawChips(app, runs) {
     this.chips.replaceChildren(...runs.map((name, i) => {
       const dot = element("i", { class: "dot" });
@@ -110,6 +126,7 @@ export class CompareView {
     this.pick.hidden = others.length === 0;
   }
 
+  /** @param {string} tag */
   card(tag) {
     let card = this.cards.get(tag);
     if (!card) {
@@ -127,6 +144,7 @@ export class CompareView {
     return card;
   }
 
+  /** @param {App} app @param {string[]} runs @param {Compare} apart @param {Settings} settings @param {Layers | undefined} one */
   drawPair(app, [a, b, ...more], apart, settings, one) {
     const { unit } = app.state;
     fill(this.other, [b, ...more].map((name) => ({ value: name, label: `B: ${clean(name)}` })), b);
@@ -149,9 +167,13 @@ export class CompareView {
     this.drawTable(a, b, settings, apart, log);
   }
 
+  /** @param {string} a @param {string} b @param {Settings} settings @param {Compare} compare @param {boolean} log */
   drawTable(a, b, { hparams, same_hparams: same, scalars }, { parameters, only }, log) {
+    /** @param {import("../../types.d.ts").Num | import("../../types.d.ts").Setting | undefined} v */
     const told = (v) => (v === null || v === undefined ? "–" : typeof v === "number" || v === "inf" || v === "-inf" ? number(toNumber(v), 4) : clean(v));
+    /** @param {import("../../types.d.ts").Num} v */
     const ratio = (v) => (v === null ? "–" : log ? `×${number(10 ** toNumber(v), 3)}` : told(v));
+    /** @param {string} title @param {string[]} head @param {string[][]} rows */
     const section = (title, head, rows) => (rows.length ? [element("tr", { class: "part" }, ...[title, ...head].map((cell) => (cell ? element("th", { scope: "col" }, cell) : element("td", {})))), ...rows.map((cells) => element("tr", {}, element("th", { scope: "row" }, cells[0]), ...cells.slice(1).map((cell) => element("td", {}, cell))))] : []);
     const settings = hparams.map(({ name, values }) => [clean(name), ...values.map(told), ""]);
     const numbers = scalars.map(({ label, values, ratio: r }) => [clean(label), ...values.map(told), r === null ? "–" : `×${told(r)}`]);
@@ -162,6 +184,7 @@ export class CompareView {
       ...section("setting", ["A", "B", ""], settings), ...section("newest", ["A", "B", "A/B"], numbers), ...section("layers, farthest first", [log ? "A/B, median" : "A − B, median", "farthest", ""], layers))));
   }
 
+  /** @param {MouseEvent} event @param {import("../heat.js").Row} row @param {number | null} column */
   tell(event, row, column) {
     if (column === null) return showTip(event, element("b", {}, row.label));
     const { steps, firsts } = this.map;

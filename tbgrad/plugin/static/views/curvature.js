@@ -6,9 +6,12 @@ import { toNumber } from "../model.js";
 import { addTools, controlsOf, explain, panel } from "../panel.js";
 import { colors } from "../theme.js";
 
+/** @typedef {import("../../types.d.ts").App} App */
+/** @typedef {import("../../types.d.ts").Curvature} Curvature */
+
 const NOTHING = "No curvature in this run. Give GradientMonitor curvature=tbgrad.Curvature(data=(x, y), every=500).";
 
-/** A curve of estimates: bars of error, crosses where they have not converged. @returns {import("../curves.js").Curve} */
+/** A curve of estimates: bars of error, crosses where they have not converged. @returns {import("../curves.js").Curve} @param {string} name @param {string} color @param {number[]} steps @param {number[]} values @param {number[]} errors @param {boolean[]} converged */
 export function estimated(name, color, steps, values, errors, converged) {
   return {
     name, color, steps, values, errors, look: "marked", width: 1.5, hollow: converged.map((yes) => !yes),
@@ -17,7 +20,7 @@ export function estimated(name, color, steps, values, errors, converged) {
 }
 
 export class CurvatureView {
-  /** @param {any} app */
+  /** @param {App} app */
   constructor(app) {
     const parts = panel("curvature", "Curvature");
     this.box = parts.box;
@@ -29,10 +32,12 @@ export class CurvatureView {
     addTools(parts, { name: () => `${app.run} curvature`, table: () => this.chart.table() });
   }
 
+  /** @param {App} app */
   wants(app) {
     return { curvature: app.ask.curvature() };
   }
 
+  /** @param {App} app @param {{curvature: Curvature}} answers */
   draw(app, { curvature }) {
     const { estimates, age } = curvature;
     this.hint.dataset.usual = age?.stale ? `stale: estimated ${count(age.steps)} steps ago` : "";
@@ -45,18 +50,21 @@ export class CurvatureView {
     const c = colors();
     const steps = estimates.map((e) => e.step);
     const converged = estimates.map((e) => e.converged);
+    /** @param {(import("../../types.d.ts").Eigenvalue | null | undefined)[]} chosen @param {"value" | "residual"} key */
     const part = (chosen, key) => chosen.map((e) => (e ? toNumber(e[key]) : NaN));
+    /** @param {string} name @param {string} color @param {(import("../../types.d.ts").Eigenvalue | null | undefined)[]} chosen */
     const curve = (name, color, chosen) => estimated(name, color, steps, part(chosen, "value"), part(chosen, "residual"), converged);
     const top = estimates.map((e) => e.eigenvalues[0]);
     const bottom = estimates.map((e) => (e.eigenvalues.length > 1 ? e.eigenvalues.at(-1) : null));
     const curves = [curve("λmax", c.purple, top)];
+    /** @type {import("../panel.js").Entry[]} */
     const legend = [{ label: "λmax", color: c.purple }];
     if (bottom.some(Boolean)) {
       curves.push(curve("λmin", c.teal, bottom));
       legend.push({ label: "λmin", color: c.teal });
     }
     if (converged.includes(false)) legend.push({ label: "not converged", color: c.muted, look: "cross" });
-    const newest = estimates.at(-1);
+    const newest = estimates[estimates.length - 1];
     // Of an adaptive optimizer the limit bounds the eigenvalues of another matrix, on an axis of their own.
     const second = Boolean(newest.preconditioned);
     const bounded = second ? estimates.map((e) => e.preconditioned) : top;
@@ -77,7 +85,7 @@ export class CurvatureView {
         legend.push({ label: `${whose}${formula}`, color: c.red, look: "dash" });
         curves.push({ name: "limit", color: c.red, width: 1.5, dash: true, steps, values: near, second, quiet: true });
       } else {
-        legend.push({ label: `${whose} ${number(limits.at(-1))}${formula} is far above ↑`, color: c.red, look: "dash" });
+        legend.push({ label: `${whose} ${number(limits[limits.length - 1])}${formula} is far above ↑`, color: c.red, look: "dash" });
       }
     }
     this.box.title = "";

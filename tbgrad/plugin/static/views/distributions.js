@@ -13,12 +13,16 @@ import { showTip } from "../tip.js";
 import { XYPlot } from "../xyplot.js";
 import { thinned } from "./parameter.js";
 
+/** @typedef {import("../../types.d.ts").App} App */
+/** @typedef {import("../../types.d.ts").Layers} Layers */
+/** @typedef {import("../../types.d.ts").Histogram} Histogram */
+
 const MOST_RIDGES = 24;
 /** Histograms beside one another, at most; without a choice the first, one between, and the newest. */
 const MOST_OVERLAID = 6;
 
 export class RidgesView {
-  /** @param {any} app */
+  /** @param {App} app */
   constructor(app) {
     this.select = element("select", { "aria-label": "parameter" });
     this.select.addEventListener("change", () => app.change({ parameter: this.select.value }));
@@ -33,20 +37,27 @@ export class RidgesView {
     this.mapBody = element("div", { class: "body" });
     this.ridgeBody = element("div", { class: "body", hidden: true });
     parts.body.append(this.mapBody, this.ridgeBody);
+    /** @type {Histogram | undefined} */
+    this.data = undefined;
+    /** Draws the same in another way. */
+    this.again = () => {};
     this.heat = new Heat(this.mapBody, { label: "Histograms over the steps", timeline: app.timeline, least: 3, onRow: () => {}, onFold: () => {}, words: (event, row, column) => this.tell(event, row, column) });
     this.ridges = new XYPlot(this.ridgeBody, { label: "Histograms, one behind another" });
-    this.look.addEventListener("change", () => this.again?.());
+    this.look.addEventListener("change", () => this.again());
     addTools(parts, { name: () => `${app.run} ${app.parameter} histograms`, table: () => this.table() });
   }
 
+  /** @param {App} app */
   wants(app) {
     return { layers: app.ask.layers(), ...(app.parameter === null ? {} : { histogram: app.ask.histogram() }) };
   }
 
+  /** @param {App} app */
   variant({ parameter }) {
     return parameter;
   }
 
+  /** @param {App} app @param {{layers: Layers, histogram?: Histogram}} answers */
   draw(app, { layers, histogram: data }) {
     this.again = () => this.draw(app, { layers, histogram: data });
     fill(this.select, layers.parameters.map(({ name }) => ({ value: name, label: clean(name) })), app.parameter ?? "");
@@ -55,7 +66,7 @@ export class RidgesView {
     const asMap = this.look.value === "map" || nothing;
     this.mapBody.hidden = !asMap;
     this.ridgeBody.hidden = asMap;
-    if (nothing) return this.heat.say("No histograms in this run yet. GradientMonitor(…, histograms_every=100) logs them.");
+    if (!data || nothing) return this.heat.say("No histograms in this run yet. GradientMonitor(…, histograms_every=100) logs them.");
     this.hint.textContent = "share of the values by size, log scale both ways";
     const range = usedRange(data);
     if (!asMap) return this.drawRidges(data, range);
@@ -65,6 +76,7 @@ export class RidgesView {
     return undefined;
   }
 
+  /** @param {Histogram} data @param {[number, number]} range */
   drawRidges(data, range) {
     const c = colors();
     const each = Math.max(1, Math.ceil(data.steps.length / MOST_RIDGES));
@@ -72,11 +84,12 @@ export class RidgesView {
     const bins = chosen.map((i) => layoutBins(data.edges, data.counts[i], range, true));
     const peak = Math.max(...bins.flatMap(({ shares }) => shares), 1e-9);
     const tall = 3;
+    /** @type {import("../plot.js").Trace[]} */
     const traces = bins.map(({ centers, shares }, k) => {
       const order = centers.map((_, i) => i).sort((a, b) => centers[a] - centers[b]);
       const base = k;
       return {
-        name: `step ${count(data.steps[chosen[k]])}`, look: "ridge", base, color: c.blue, x: order.map((i) => centers[i]), y: order.map((i) => base + (tall * shares[i]) / peak),
+        name: `step ${count(data.steps[chosen[k]])}`, look: /** @type {const} */ ("ridge"), base, color: c.blue, x: order.map((i) => centers[i]), y: order.map((i) => base + (tall * shares[i]) / peak),
         words: order.map((i) => `step ${count(data.steps[chosen[k]])}: ${percent(shares[i])}`),
       };
     }).reverse();
@@ -87,26 +100,35 @@ export class RidgesView {
     });
   }
 
+  /** @param {MouseEvent} event @param {import("../heat.js").Row} row @param {number | null} column */
   tell(event, row, column) {
-    if (column === null) return;
-    showTip(event, element("b", {}, `step ${count(this.data.steps[column])}`), element("span", {}, `${row.key}: ${percent(row.values[column])}`), element("span", {}, inWords(this.data.edges, this.data.counts[column], sum(this.data.counts[column]))));
+    const { data } = this;
+    if (column === null || !data) return;
+    showTip(event, element("b", {}, `step ${count(data.steps[column])}`), element("span", {}, `${row.key}: ${percent(row.values[column])}`), element("span", {}, inWords(data.edges, data.counts[column], sum(data.counts[column]))));
   }
 
   table() {
-    const rows = rowsOf(this.data, usedRange(this.data));
-    return [["values", ...this.data.steps.map((step) => `step ${step}`)], ...rows.map(({ key, values }) => [key, ...values])];
+    const { data } = this;
+    if (!data) return [];
+    const rows = rowsOf(data, usedRange(data));
+    return [["values", ...data.steps.map((step) => `step ${step}`)], ...rows.map(({ key, values }) => [key, ...values])];
   }
 }
 
+/** @param {number[]} list */
 const sum = (list) => list.reduce((a, b) => a + b, 0);
 
-/** The columns of the histograms as rows of a map: the largest positive values on top. */
+/** The columns of the histograms as rows of a map: the largest positive values on top. @param {Histogram} data @param {[number, number]} given */
 function rowsOf(data, [low, high]) {
   const bins = data.edges.length - 1;
   const totals = data.counts.map(sum);
+  /** @param {number} column */
   const of = (column) => data.counts.map((row, k) => (row[column] > 0 ? row[column] / totals[k] : NaN));
+  /** @param {number} k @returns {number | null} */
   const power = (k) => { const e = Math.log10(data.edges[k]); return Math.ceil(e - 1e-9) < Math.log10(data.edges[k + 1]) - 1e-9 ? Math.ceil(e - 1e-9) : null; };
+  /** @param {number} k @param {string} sign */
   const label = (k, sign) => { const e = power(k); return e === null || e % 2 !== 0 ? "" : `${sign}10${[...String(e)].map((d) => (d === "-" ? "⁻" : "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(d)])).join("")}`; };
+  /** @param {string} key @param {string} words @param {number} column */
   const row = (key, words, column) => ({ key, label: words, depth: 0, values: of(column), lost: new Set() });
   const rows = [];
   for (let k = high; k >= low; k -= 1) rows.push(row(`from ${data.edges[k].toPrecision(3)}`, label(k, ""), bins + 4 + k));
@@ -116,7 +138,7 @@ function rowsOf(data, [low, high]) {
 }
 
 export class OverlayView {
-  /** @param {any} app */
+  /** @param {App} app */
   constructor(app) {
     this.app = app;
     this.add = element("button", { type: "button", title: "keep the histogram at the cursor beside the others" }, "keep this step");
@@ -130,11 +152,15 @@ export class OverlayView {
     this.slider = /** @type {HTMLInputElement} */ (element("input", { type: "range", min: "0", step: "1", "aria-label": "step of the histogram", class: "below" }));
     this.words = element("p", { class: "words" });
     parts.body.after(this.words, this.slider);
+    /** @type {Histogram | undefined} */
+    this.data = undefined;
+    this.at = 0;
+    this.again = () => {};
     /** @type {number[]} */
     this.kept = [];
-    this.slider.addEventListener("input", () => app.change({ cursor: this.data.steps[Number(this.slider.value)] }));
+    this.slider.addEventListener("input", () => app.change({ cursor: this.data?.steps[Number(this.slider.value)] ?? null }));
     this.add.addEventListener("click", () => {
-      this.kept = [...new Set([...this.kept, this.data.steps[this.at]])].slice(-MOST_OVERLAID + 1);
+      if (this.data) this.kept = [...new Set([...this.kept, this.data.steps[this.at]])].slice(-MOST_OVERLAID + 1);
       this.again();
     });
     this.clear.addEventListener("click", () => {
@@ -144,20 +170,23 @@ export class OverlayView {
     addTools(parts, { name: () => `${app.run} ${app.parameter} chosen steps` });
   }
 
+  /** @param {App} app */
   wants(app) {
     return app.parameter === null ? {} : { histogram: app.ask.histogram() };
   }
 
+  /** @param {App} app */
   variant({ state, parameter }) {
     return [state.cursor, parameter];
   }
 
+  /** @param {App} app @param {{histogram?: Histogram}} answers */
   draw(app, { histogram: data }) {
     this.again = () => this.draw(app, { histogram: data });
     this.data = data;
     const last = (data?.steps.length ?? 0) - 1;
     this.slider.hidden = last < 1;
-    if (last < 0) return this.plot.say("No histograms in this run yet.");
+    if (!data || last < 0) return this.plot.say("No histograms in this run yet.");
     this.at = app.state.cursor === null ? last : closest(data.steps, app.state.cursor);
     this.slider.max = String(last);
     this.slider.value = String(this.at);

@@ -27,7 +27,7 @@ export class NoGradientsView {
     );
   }
 
-  /** @param {any} app */
+  /** @param {import("../../types.d.ts").App} app */
   draw({ status, view }) {
     const below = view.name === "run" ? "Its scalars are shown below." : "Its scalars are in the view Scalars.";
     const instead = status.scalar_tags.length ? below : "It has no scalars either; what else it holds is in TensorBoard's other tabs.";

@@ -9,18 +9,23 @@ import { statistic } from "../tables.js";
 import { colors } from "../theme.js";
 import { XYPlot } from "../xyplot.js";
 
+/** @typedef {import("../../types.d.ts").App} App */
+/** @typedef {import("../../types.d.ts").Layers} Layers */
+
 /** So many columns a second are played. */
 const PLAYED = 12;
 
 export class FlowView {
-  /** @param {any} app */
+  /** @param {App} app */
   constructor(app) {
     this.app = app;
     const parts = panel("flow", "Flow");
     this.box = parts.box;
     this.hint = parts.hint;
     this.legend = parts.legend;
-    this.plot = new XYPlot(parts.body, { label: "Statistic against depth", onPoint: (i) => app.change({ parameter: this.data.parameters[i].name }) });
+    this.plot = new XYPlot(parts.body, { label: "Statistic against depth", onPoint: (i) => this.data && app.change({ parameter: this.data.parameters[i].name }) });
+    /** @type {Layers | undefined} */
+    this.data = undefined;
     this.play = element("button", { type: "button", title: "play from here, or stop" }, "▶");
     this.play.setAttribute("aria-label", "play");
     this.slider = /** @type {HTMLInputElement} */ (element("input", { type: "range", min: "0", step: "1", "aria-label": "step of the flow" }));
@@ -32,10 +37,12 @@ export class FlowView {
     this.playing = null;
   }
 
+  /** @param {App} app */
   wants(app) {
     return { layers: app.ask.layers() };
   }
 
+  /** @param {App} app */
   variant({ state, parameter }) {
     return [state.cursor, parameter];
   }
@@ -52,11 +59,14 @@ export class FlowView {
     this.play.textContent = stop ? "▶" : "❚❚";
   }
 
+  /** @param {number} column */
   to(column) {
+    if (!this.data) return;
     const { steps } = this.data;
     this.app.change({ cursor: column === steps.length - 1 && this.playing === null ? null : steps[column] });
   }
 
+  /** @param {App} app @param {{layers: Layers}} answers */
   draw({ state, parameter }, { layers: data }) {
     this.data = data;
     const { steps, parameters, values } = data;
@@ -71,15 +81,17 @@ export class FlowView {
     // Of very many layers some are shown, each at its place in the network.
     const x = data.numbers.length ? data.numbers : rows;
     const rounding = new Set(data.rounding);
+    /** @param {number} k */
     const column = (k) => rows.map((row) => (rounding.has(row) ? NaN : values[row * columns + k]));
     const now = column(at);
     const first = Math.max(0, steps.findIndex((_, k) => column(k).some(Number.isFinite)));
     const c = colors();
     const log = (data.measure?.scale ?? scale) === "log" && canBeLog(Array.from(values));
-    /** @returns {any} */
+    /** @returns {any} @param {number[]} list */
     const drawable = (list) => list.map((v) => (Number.isFinite(v) && !(log && v <= 0) ? v : null));
+    /** @param {number} k */
     const named = (k) => `step ${count(steps[k])}`;
-    /** @returns {import("../plot.js").Trace} */
+    /** @returns {import("../plot.js").Trace} @param {number} k @param {string} color @param {number} width */
     const line = (k, color, width) => ({ name: named(k), x, y: drawable(column(k)), color, width });
     const chosen = parameters.findIndex(({ name }) => name === parameter);
     /** @type {import("../plot.js").Trace[]} */
@@ -107,7 +119,7 @@ export class FlowView {
   }
 }
 
-/** The column that has a step, or the nearest. */
+/** The column that has a step, or the nearest. @param {{first_steps: number[], steps: number[]}} given @param {number} step */
 function nearest({ first_steps: firsts, steps }, step) {
   let [best, far] = [0, Infinity];
   steps.forEach((last, k) => {

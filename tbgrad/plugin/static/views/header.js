@@ -16,11 +16,11 @@ const SAMPLED =
 /** Two clocks may differ by as much and nothing is said of it. */
 const AHEAD_SECONDS = 60;
 
-/** The style of how a run stands. */
+/** The style of how a run stands. @type {Record<string, string>} */
 export const STATES = { slow: "warn", silent: "warn", interrupted: "warn", failed: "bad" };
 
 export class Header {
-  /** @param {any} app */
+  /** @param {import("../../types.d.ts").App} app */
   constructor(app) {
     this.app = app;
     this.tabs = VIEWS.map(({ name, title, key }) => {
@@ -50,10 +50,15 @@ export class Header {
       element("div", { class: "top" }, element("nav", { "aria-label": "views" }, ...this.tabs), link, keys),
       this.bar, this.verdict, this.message, this.notes,
     );
+    /** What is listed, as a key each. */
+    this.said = "";
+    this.noted = "";
+    /** @type {number | null} */
+    this.wallTime = null;
     setInterval(() => this.tick(), 1000);
   }
 
-  /** Puts the address of what is shown on the clipboard. */
+  /** Puts the address of what is shown on the clipboard. @param {HTMLElement} button */
   async copy(button) {
     const address = host.link(toHash(host.hash(), { ...this.app.state, view: this.app.view.name, run: this.app.run }));
     // A frame in a page of another origin may not write there, and the browser complains where it tries.
@@ -75,7 +80,7 @@ export class Header {
     this.message.textContent = sentence ?? "";
   }
 
-  /** @param {any} app */
+  /** @param {import("../../types.d.ts").App} app */
   draw({ runs, run, status, view }) {
     for (const tab of this.tabs) {
       if (tab.dataset.view === view.name) tab.setAttribute("aria-current", "page");
@@ -90,10 +95,11 @@ export class Header {
     this.verdict.hidden = run === null;
     if (run === null) return;
     const row = runs.runs.find(({ name }) => name === run);
-    this.drawFacts(row, status);
+    if (row) this.drawFacts(row, status);
     this.drawVerdict(runs.verdict?.run === run ? runs.verdict : null);
   }
 
+  /** @param {import("../../types.d.ts").Row} row @param {import("../../types.d.ts").Status} status */
   drawFacts(row, status) {
     const { state } = status;
     this.wallTime = state && !state.alive ? null : status.last_wall_time;
@@ -116,14 +122,14 @@ export class Header {
     this.tick();
   }
 
-  /** What began it and what to do: the words of the terminal app. */
+  /** What began it and what to do: the words of the terminal app. @param {import("../../types.d.ts").Verdict | null} verdict */
   drawVerdict(verdict) {
     const words = verdict?.words ?? [];
     this.verdict.hidden = words.length === 0 || this.app.view.name === "overview";
     this.verdict.replaceChildren(...words.map(({ label, text, look }) => element("p", { class: look }, ...(label ? [element("span", { class: "label" }, label)] : []), clean(text))));
   }
 
-  /** How many alerts are open; says nothing where nobody looked for any. */
+  /** How many alerts are open; says nothing where nobody looked for any. @param {{alerts: import("../../types.d.ts").Alert[], rules: string[]}} given */
   drawAlerts({ alerts, rules }) {
     this.alerts.hidden = alerts.length === 0 && rules.length === 0;
     this.alerts.title = alerts.length ? "show the alerts (a)" : `watched for: ${rules.map(clean).join(", ")}`;
@@ -139,7 +145,7 @@ export class Header {
     this.alerts.replaceChildren(...(badges.length ? badges : [said]));
   }
 
-  /** How much there is to be seen of the surface around the weights. */
+  /** How much there is to be seen of the surface around the weights. @param {number} amount */
   drawFindings(amount) {
     this.findings.hidden = amount === 0;
     this.findings.textContent = `landscape: ${count(amount)}`;
@@ -152,6 +158,7 @@ export class Header {
     if (this.updated.textContent !== words) this.updated.textContent = words;
   }
 
+  /** @param {{notes: import("../../types.d.ts").Notes["notes"], ended: number | null, stored: number}} given @param {{not_judged: string[]}} beside @param {string[]} problems @param {boolean} sampled */
   drawNotes({ notes, ended, stored }, { not_judged: notJudged }, problems, sampled) {
     this.ended.hidden = ended === null;
     this.ended.textContent = ended === null ? "" : `the monitoring ended at step ${count(ended)}`;
@@ -184,9 +191,11 @@ function showAddress(address) {
   field.select();
 }
 
-/** Loss, norm and stability of a row of the overview: [name, words, style, title]. */
+/** Loss, norm and stability of a row of the overview: [name, words, style, title]. @param {import("../../types.d.ts").Row} row */
 export function numbersOf(row) {
+  /** @param {import("../../types.d.ts").Num | undefined} value @param {number} digits */
   const told = (value, digits) => (value === null || value === undefined ? "–" : number(model(value), digits));
+  /** @param {import("../../types.d.ts").Num | undefined} value */
   const style = (value) => (value === null || Number.isFinite(model(value)) ? "" : "bad");
   return [
     ["loss", told(row.loss, 4), style(row.loss)],
@@ -197,20 +206,26 @@ export function numbersOf(row) {
   ];
 }
 
+/** @param {import("../../types.d.ts").Num | undefined} value */
 const model = (value) => (value === "inf" ? Infinity : value === "-inf" ? -Infinity : Number(value));
 
-/** Largest eigenvalue over the limit; muted with its age where it says nothing of now. */
+/** @type {Record<string, string>} */
+export const STANDINGS = { at: "warn", beyond: "bad" };
+/** @type {Record<string, string>} */
+const STANDING_WORDS = { below: "stable", at: "at the edge of stability", beyond: "unstable" };
+
+/** Largest eigenvalue over the limit; muted with its age where it says nothing of now. @param {{stability: import("../../types.d.ts").Num | undefined, standing: string, stability_age: number, stale: boolean}} given */
 export function stability({ stability: value, standing, stability_age: old, stale }) {
   const name = "λ/limit";
   if (value === null || value === undefined) return [name, "–", ""];
   const share = model(value);
   const times = share < 10 ? share.toFixed(2) : number(share);
   if (stale) return [name, `${times}, stale: ${count(old)} steps ago`, "quiet", "the estimate is too old to tell of now, or the loss or the gradient was lost since"];
-  const words = { below: "stable", at: "at the edge of stability", beyond: "unstable" }[standing] ?? "";
-  return [name, words ? `${times}: ${words}` : times, { at: "warn", beyond: "bad" }[standing] ?? ""];
+  const words = STANDING_WORDS[standing] ?? "";
+  return [name, words ? `${times}: ${words}` : times, STANDINGS[standing] ?? ""];
 }
 
-/** What else a writer says of itself, a line each. */
+/** What else a writer says of itself, a line each. @param {import("../../types.d.ts").State} state */
 function about(state) {
   const lines = [
     [state.host, state.pid && `process ${state.pid}`].filter(Boolean).join(", "),

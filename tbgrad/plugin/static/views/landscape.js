@@ -10,14 +10,18 @@ import { PathsView } from "./paths.js";
 import { PlaneView } from "./plane.js";
 import { PointsView } from "./points.js";
 
+/** @typedef {import("../../types.d.ts").App} App */
+/** @typedef {import("../../types.d.ts").Findings} Findings */
+
 const TRAJECTORIES = "trajectories";
 const WAITING = "looking where the runs went …";
 /** So long what was shown before may stay. */
 const PATIENCE_MILLISECONDS = 400;
+/** @param {string} name */
 const chosenFinding = (name) => `finding ${name}`;
 
 export class LandscapeView {
-  /** @param {any} app */
+  /** @param {App} app */
   constructor(app) {
     this.app = app;
     this.select = element("select", { "aria-label": "which finding is shown", hidden: true });
@@ -45,15 +49,23 @@ export class LandscapeView {
       this.show();
     });
     /** What is chosen, where the run has it; of critical points which one. */
+    /** @type {string | null} */
     this.wanted = null;
+    /** @type {Findings | undefined} */
+    this.data = undefined;
+    this.run = "";
+    /** What is shown. @type {string | null} */
+    this.drawn = null;
     this.point = 1;
     this.forget();
   }
 
+  /** @param {App} app */
   wants(app) {
     return { findings: app.ask.findings() };
   }
 
+  /** @param {App} app @param {{findings: Findings}} answers */
   draw(app, { findings }) {
     this.forget();
     return this.update(app.run, findings);
@@ -62,13 +74,12 @@ export class LandscapeView {
   /** Draws everything anew at the next look, as in the colours of another theme. */
   forget() {
     this.drawn = null;
-    this.told = null;
   }
 
   /**
    * Shows what there is of a run.
    * @param {string} run
-   * @param {{findings: any[], trajectories: string, nothing: string[]}} data as /findings answers
+   * @param {Findings} data
    */
   update(run, data) {
     if (run !== this.run) this.paths.clear();
@@ -88,6 +99,7 @@ export class LandscapeView {
     return this.show();
   }
 
+  /** @param {number} number */
   choosePoint(number) {
     this.point = number;
     return this.show();
@@ -96,18 +108,21 @@ export class LandscapeView {
   /** Fetches and draws what is chosen, unless it is what is shown. */
   async show() {
     const { run, data } = this;
+    if (!data) return;
     this.item = [...this.select.options].some(({ value }) => value === this.wanted) ? this.wanted : this.item;
     const paths = this.item === TRAJECTORIES;
     const found = data.findings.find(({ name }) => chosenFinding(name) === this.item);
-    const what = paths ? [data.trajectories, ...this.paths.key()] : [found.step, found.wall_time, this.point];
+    if (!paths && !found) return;
+    const what = paths || !found ? [data.trajectories, ...this.paths.key()] : [found.step, found.wall_time, this.point];
     const key = JSON.stringify([run, this.item, ...what]);
     if (key === this.drawn) return;
     this.drawn = key;
     const slow = setTimeout(() => key === this.drawn && this.say(WAITING), PATIENCE_MILLISECONDS);
     try {
-      const answer = paths ? await this.paths.fetch(run) : await model.finding(run, found.name, this.point);
+      const one = paths || !found ? null : await model.finding(run, found.name, this.point);
+      const answer = one ?? await this.paths.fetch(run);
       if (key !== this.drawn) return;
-      this.drawOne(paths ? TRAJECTORIES : answer.kind, answer, `${run} ${this.item}`);
+      this.drawOne(one?.kind ?? TRAJECTORIES, answer, `${run} ${this.item}`);
     } catch (error) {
       if (!(error instanceof Error) || error.name !== "Error") throw error;
       if (key !== this.drawn) return;
@@ -118,6 +133,7 @@ export class LandscapeView {
     }
   }
 
+  /** @param {string} kind @param {any} answer @param {string} revision */
   drawOne(kind, answer, revision) {
     this.reveal(kind);
     const step = answer.step === undefined ? [] : [`logged at step ${count(answer.step)}`];
@@ -125,12 +141,14 @@ export class LandscapeView {
     this.kinds[kind].draw(answer, { legend: this.legend, revision });
   }
 
+  /** @param {string} words */
   say(words) {
     this.reveal(null);
     this.hint.textContent = "";
     this.message.textContent = words;
   }
 
+  /** @param {string | null} kind */
   reveal(kind) {
     this.message.hidden = kind !== null;
     this.legend.replaceChildren();

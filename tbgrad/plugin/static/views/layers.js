@@ -13,8 +13,18 @@ import { statistic } from "../tables.js";
 import { colors } from "../theme.js";
 import { showTip } from "../tip.js";
 
+/** @typedef {import("../../types.d.ts").Alerts} Alerts */
+/** @typedef {import("../../types.d.ts").App} App */
+/** @typedef {import("../../types.d.ts").Layers} Layers */
+
+/** As long as there is no answer. @type {Layers} */
+const NOTHING = {
+  run: "", statistic: "", statistics: [], parameters: [], row: 0, rows: 0, all: 0, numbers: [], first_steps: [], steps: [], values: new Float32Array(0),
+  nonfinite: [], measure: null, worst: [], change: [], rounding: [], tree: [], stored: 0, sampled: false, problems: [],
+};
+
 export class LayersView {
-  /** @param {any} app */
+  /** @param {App} app */
   constructor(app) {
     this.app = app;
     this.select = element("select", { "aria-label": "statistic shown as colour" });
@@ -38,20 +48,46 @@ export class LayersView {
     this.pager = new Pager((row) => app.change({ row, rows: [] }));
     parts.body.before(this.pager.box);
     addTools(parts, { name: () => `${app.run} ${app.state.statistic}`, table: () => this.table() });
-    this.data = null;
+    /** @type {Layers} */
+    this.data = NOTHING;
+    /** Of the rows of the answer. @type {string[]} */
+    this.names = [];
+    /** @type {Float32Array[]} */
+    this.values = [];
+    /** The columns of each that are not finite. @type {Set<number>[]} */
+    this.lost = [];
+    /** @type {import("../pure/layers.js").Measure} */
+    this.measure = PLAIN;
+    this.scale = scaleOf("log", []);
+    this.missing = false;
+    this.zeros = false;
+    this.run = "";
+    /** Open alerts by parameter. @type {Map<string, import("../../types.d.ts").Alert[]>} */
+    this.flags = new Map();
+    /** @type {import("../pure/tree.js").Node[]} */
+    this.tree = [];
+    /** @type {import("../pure/tree.js").Node[]} */
+    this.nodes = [];
+    /** @type {import("../pure/tree.js").Line[]} */
+    this.lines = [];
+    /** @type {Set<string>} */
+    this.shownFolded = new Set();
     /** Folded branches; null as long as the user leaves it to the room that there is. @type {Set<string> | null} */
     this.folded = null;
     new ResizeObserver(() => this.heat.map && this.folded === null && this.arrange()).observe(parts.body);
   }
 
+  /** @param {App} app */
   wants(app) {
     return { layers: app.ask.layers(), alerts: app.ask.alerts() };
   }
 
+  /** @param {App} app */
   variant({ state, parameter }) {
     return [state.order, state.find, state.rows, parameter];
   }
 
+  /** @param {App} app @param {{layers: Layers, alerts: Alerts}} answers */
   draw({ state, run }, { layers: data, alerts }) {
     if (run !== this.run) {
       this.folded = null;
@@ -79,7 +115,7 @@ export class LayersView {
     this.arrange();
   }
 
-  /** Takes the numbers of another answer. */
+  /** Takes the numbers of another answer. @param {Layers} data */
   read(data) {
     this.data = data;
     this.names = data.parameters.map(({ name }) => name);
@@ -100,6 +136,7 @@ export class LayersView {
   arrange() {
     const { state } = this.app;
     const nodes = this.sorted(matching(this.tree, state.find));
+    /** @param {import("../pure/tree.js").Line[]} lines */
     const there = (lines) => state.rows.every((key) => lines.some(({ node }) => node.path === key));
     let folded = this.folded ?? foldedToFit(nodes, this.heat.room);
     // In the window of who sent a link less may have been folded.
@@ -115,11 +152,11 @@ export class LayersView {
     this.heat.draw({ rows, firsts: this.data.first_steps, steps: this.data.steps, scale: this.scale, selected: selected?.node.path ?? null, part });
   }
 
-  /** @returns {import("../heat.js").Row} */
+  /** @returns {import("../heat.js").Row} @param {{node: import("../pure/tree.js").Node, label: string, depth: number, isOpen: boolean}} given */
   row({ node, label, depth, isOpen }) {
     const block = node.children.length ? (isOpen ? "open" : "folded") : undefined;
-    const flags = node.rows.map((r) => this.flags.get(this.names[r])?.[0].severity).filter(Boolean);
-    const flag = SEVERITIES.find((severity) => flags.includes(severity));
+    const flags = node.rows.map((r) => this.flags.get(this.names[r])?.[0].severity).filter((each) => each !== undefined);
+    const flag = SEVERITIES.find((severity) => flags.some((each) => each === severity));
     const name = clean(label);
     if (!block) return { key: node.path, label: name, depth, values: this.values[node.rows[0]], lost: this.lost[node.rows[0]], flag };
     const worst = worstOf(node.rows, this.values, this.lost, this.measure);
@@ -127,19 +164,25 @@ export class LayersView {
     return { key: node.path, label: `${name} (${node.rows.length})`, depth, values: worst.map((row, k) => this.values[row][k]), lost, flag, block };
   }
 
+  /** @param {import("../pure/tree.js").Node[]} nodes */
   sorted(nodes) {
     const { order } = this.app.state;
-    const places = { "worst first": this.data.worst, "most changed first": this.data.change }[order];
+    /** @type {Record<string, number[]>} */
+    const known = { "worst first": this.data.worst, "most changed first": this.data.change };
+    const places = known[order];
     if (places?.length) {
       const rank = new Map(places.map((row, place) => [row, -place]));
       return ordered(nodes, (rows) => Math.max(...rows.map((r) => rank.get(r) ?? -Infinity)));
     }
     if (order !== "alerts first") return nodes;
-    const grave = this.names.map((name) => (this.flags.has(name) ? SEVERITIES.length - SEVERITIES.indexOf(this.flags.get(name)[0].severity) : 0));
+    const grave = this.names.map((name) => {
+      const worst = this.flags.get(name)?.[0];
+      return worst ? SEVERITIES.length - SEVERITIES.indexOf(worst.severity) : 0;
+    });
     return ordered(nodes, (rows) => Math.max(...rows.map((r) => grave[r])));
   }
 
-  /** Chooses the parameter of a row; of a folded block its worst at the newest step. */
+  /** Chooses the parameter of a row; of a folded block its worst at the newest step. @param {string} path */
   choose(path) {
     const node = this.lines.find((line) => line.node.path === path)?.node;
     if (!node) return;
@@ -148,10 +191,12 @@ export class LayersView {
     this.app.change({ parameter: this.names[worst] });
   }
 
+  /** @param {number} row @param {number} column */
   bad(row, column) {
     return badness(this.values[row][column], this.lost[row].has(column), this.measure);
   }
 
+  /** @param {string} path */
   fold(path) {
     this.folded = new Set(this.shownFolded);
     if (!this.folded.delete(path)) this.folded.add(path);
@@ -165,7 +210,7 @@ export class LayersView {
     this.arrange();
   }
 
-  /** Says what is in a cell, and what is wrong with its row. */
+  /** Says what is in a cell, and what is wrong with its row. @param {MouseEvent} event @param {import("../heat.js").Row} row @param {number | null} column */
   tell(event, row, column) {
     const node = this.lines.find((line) => line.node.path === row.key)?.node;
     if (!node) return;
@@ -191,7 +236,7 @@ export class LayersView {
   }
 }
 
-/** An open alert in the words of a tip. @param {any} alert */
+/** An open alert in the words of a tip. @param {import("../../types.d.ts").Alert} alert */
 function flagged({ severity, rule, first_step: first }) {
   const line = element("span", { class: "flag" }, `${severity}: ${clean(rule)} since step ${count(first)}`);
   line.dataset.severity = severity;

@@ -14,10 +14,12 @@ export class LineView {
     this.chart = new Chart(charts, { label: "The loss along a line through the weights", alongSteps: false });
   }
 
+  /** @param {import("../../types.d.ts").Line} data @param {{legend: HTMLElement, revision: string}} given */
   draw(data, { legend, revision }) {
     const c = colors();
     const [{ label, coordinates: x, length }] = data.axes;
     const guessed = new Set(data.interpolated.map(([i]) => i));
+    /** @param {import("../../types.d.ts").Num[]} values @param {string} name @param {string} color @param {string} yaxis */
     const curve = (values, name, color, yaxis) => {
       const y = values.map(toNumber);
       return {
@@ -50,6 +52,7 @@ export class LineView {
       ...(data.barrier === null ? [] : ["barrier: how far the loss rises above the straight line between its values at 0 and 1"]),
     ];
     sentences(this.words, [...data.words, ...details.map((text) => ({ text, look: "quiet" }))]);
+    /** @param {boolean} log */
     const type = (log) => (log ? "log" : "linear");
     this.chart.draw(
       traces,
@@ -64,8 +67,9 @@ export class LineView {
   }
 }
 
-/** The straight line between the values at 0 and 1, at the points between: what a barrier rises above. */
+/** The straight line between the values at 0 and 1, at the points between: what a barrier rises above. @param {number[]} x @param {number[]} loss */
 function between(x, loss) {
+  /** @param {number} end */
   const at = (end) => loss[x.findIndex((v) => Math.abs(v - end) < 1e-8)];
   const [start, stop] = [at(0), at(1)];
   if (!Number.isFinite(start) || !Number.isFinite(stop)) return null;

@@ -8,8 +8,11 @@ import { inOrder, scalar } from "../tables.js";
 import { colors } from "../theme.js";
 import { capitalized, COMPANIONS, curveOf, scaleOf } from "./curve.js";
 
+/** @typedef {import("../../types.d.ts").App} App */
+/** @typedef {import("../../types.d.ts").Scalars} Scalars */
+
 export class LossView {
-  /** @param {any} app */
+  /** @param {App} app */
   constructor(app) {
     this.select = element("select", { "aria-label": "scalar" });
     const parts = panel("scalar", "Loss");
@@ -23,21 +26,25 @@ export class LossView {
     this.tag = "loss";
   }
 
+  /** @param {App} app */
   wants(app) {
     const tags = this.tags(app);
     return { series: app.ask.scalars(tags) };
   }
 
+  /** @param {Pick<App, "state" | "status">} app */
   tags({ state, status }) {
     const there = status.scalar_tags;
     this.tag = there.includes(state.scalar) ? state.scalar : there.includes("loss") || there.length === 0 ? "loss" : there[0];
     return [this.tag, ...(there.includes(COMPANIONS[this.tag]) ? [COMPANIONS[this.tag]] : [])];
   }
 
+  /** @param {App} app */
   variant({ state }) {
     return [state.alert, state.scalar];
   }
 
+  /** @param {App} app @param {{series: Scalars}} answers */
   draw(app, { series }) {
     const { state, status } = app;
     const options = inOrder(status.scalar_tags).map((tag) => ({ value: tag, label: capitalized(clean(scalar(tag).label)), title: scalar(tag).meaning }));

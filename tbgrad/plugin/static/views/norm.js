@@ -7,8 +7,11 @@ import { scalar } from "../tables.js";
 import { colors } from "../theme.js";
 import { curveOf } from "./curve.js";
 
+/** @typedef {import("../../types.d.ts").App} App */
+/** @typedef {import("../../types.d.ts").Scalars} Scalars */
+
 export class NormView {
-  /** @param {any} app */
+  /** @param {App} app */
   constructor(app) {
     const parts = panel("norm", "Gradient norm");
     this.box = parts.box;
@@ -20,15 +23,19 @@ export class NormView {
     addTools(parts, { name: () => `${app.run} gradient norm`, table: () => this.chart.table() });
   }
 
+  /** @param {App} app */
   wants(app) {
     return { series: app.ask.scalars(["gradient/norm", "gradient/norm_max"]) };
   }
 
+  /** @param {App} app */
   variant({ state }) {
     return state.alert;
   }
 
+  /** @param {App} app @param {{series: Scalars}} answers */
   draw(app, { series }) {
+    /** @param {string} tag */
     const find = (tag) => series.series.find((one) => one.tag === tag && one.steps.length > 0);
     const norm = find("gradient/norm");
     // Where every step is there, its peaks are too.

@@ -9,37 +9,45 @@ import { linePath } from "../pure/paths.js";
 import { svgElement } from "../plot.js";
 import { colorOf } from "../runcolors.js";
 import { colors } from "../theme.js";
-import { numbersOf, STATES } from "./header.js";
+import { STANDINGS, STATES } from "./header.js";
 
+/** @typedef {import("../../types.d.ts").App} App */
+/** @typedef {import("../../types.d.ts").Row} Row */
+/** @typedef {import("../../types.d.ts").Overview} Overview */
+
+/** @type {Record<string, string>} */
 const MARKS = { error: "◆", warning: "▲", info: "•" };
 /** Hyperparameters that have a column; there may be hundreds. */
 const MOST_HPARAMS = 8;
 
 /**
  * A column: `of` is what it is sorted by, larger first where `down`; `cell` what it shows.
- * @typedef {{name: string, title: string, of: (row: any) => any, cell: (row: any) => (Node | string)[], style?: (row: any) => string, kind?: string, down?: boolean}} Column
+ * @typedef {{name: string, title: string, of: (row: Row) => string | number | boolean | null | undefined, cell: (row: Row) => (Node | string)[], style?: (row: Row) => string, kind?: string, down?: boolean}} Column
  */
 
+/** @param {import("../../types.d.ts").Num | undefined} v */
 const value = (v) => (v === null || v === undefined ? null : model.toNumber(v));
-const told = (v, digits = 3) => [v === null || v === undefined ? "–" : number(value(v), digits)];
+/** @param {import("../../types.d.ts").Num | undefined} v @param {number} [digits] */
+const told = (v, digits = 3) => [v === null || v === undefined ? "–" : number(model.toNumber(v), digits)];
+/** @param {import("../../types.d.ts").Num | undefined} v */
 const lost = (v) => (v !== null && v !== undefined && !Number.isFinite(value(v)) ? "bad" : "");
 
 /** @type {Column[]} */
 const COLUMNS = [
-  { name: "state", title: "state", of: (r) => r.state?.status ?? "", cell: (r) => [r.state?.status ?? ""], style: (r) => STATES[r.state?.status] ?? "quiet" },
+  { name: "state", title: "state", of: (r) => r.state?.status ?? "", cell: (r) => [r.state?.status ?? ""], style: (r) => STATES[r.state?.status ?? ""] ?? "quiet" },
   { name: "step", title: "step", of: (r) => r.step, cell: (r) => [r.steps ? `${count(r.step)} / ${count(r.steps)}` : count(r.step ?? 0)], kind: "number", down: true },
   { name: "left", title: "left", of: (r) => r.seconds_left, cell: (r) => [r.seconds_left === null ? "–" : age(r.seconds_left)], kind: "number" },
   { name: "loss", title: "loss", of: (r) => value(r.loss), cell: (r) => told(r.loss), style: (r) => lost(r.loss), kind: "number" },
   { name: "trend", title: "trend", of: () => 0, cell: (r) => [spark(r.trend.map(value))] },
   { name: "val_loss", title: "val loss", of: (r) => value(r.val_loss), cell: (r) => told(r.val_loss), style: (r) => lost(r.val_loss), kind: "number" },
   { name: "norm", title: "norm", of: (r) => value(r.norm), cell: (r) => told(r.norm), style: (r) => lost(r.norm), kind: "number", down: true },
-  { name: "stability", title: "λ/limit", of: (r) => value(r.stability), cell: (r) => [...told(r.stability, 3), r.stale ? " (stale)" : ""], style: (r) => (r.stale ? "quiet" : { at: "warn", beyond: "bad" }[r.standing] ?? ""), kind: "number", down: true },
+  { name: "stability", title: "λ/limit", of: (r) => value(r.stability), cell: (r) => [...told(r.stability, 3), r.stale ? " (stale)" : ""], style: (r) => (r.stale ? "quiet" : STANDINGS[r.standing] ?? ""), kind: "number", down: true },
   { name: "update", title: "update", of: (r) => value(r.update_ratio), cell: (r) => told(r.update_ratio), kind: "number", down: true },
   { name: "health", title: "health", of: (r) => r.health, cell: (r) => [r.health === "" ? "…" : r.health + (r.since === null || r.health === "healthy" ? "" : ` @${count(r.since)}`)], style: (r) => (r.health === "healthy" ? "good" : r.severity || "quiet") },
 ];
 
 export class OverviewView {
-  /** @param {any} app */
+  /** @param {App} app */
   constructor(app) {
     this.app = app;
     this.find = /** @type {HTMLInputElement} */ (element("input", { type: "search", placeholder: "filter /   part of a name  !not  a|b  glob*  lr>=1e-3", "aria-label": "filter runs: part of a name, !not, a|b, glob*, /regex/, lr>=1e-3" }));
@@ -57,10 +65,17 @@ export class OverviewView {
     addTools({ box: this.box, id: "overview", heading: head, body: scroller, hint: this.said, legend: head }, { name: () => "runs", table: () => this.rows() });
     /** @type {Map<string, {tr: HTMLElement, key: string}>} */
     this.lines = new Map();
+    /** @type {Column[]} */
+    this.columns = COLUMNS;
+    /** @type {Row[]} */
+    this.sorted = [];
+    /** What the head says. */
+    this.headed = "";
     app.sort = () => this.sort();
     app.mark = (name) => this.mark(name);
   }
 
+  /** @param {App} app */
   wants(app) {
     const { filter } = app.state;
     if (!filter) return {};
@@ -68,6 +83,7 @@ export class OverviewView {
     return { chosen: { key: `overview ${filter}`, revision: app.overviewRevision, request } };
   }
 
+  /** @param {App} app */
   variant({ state, run, runs }) {
     return [state.sort, state.runs, run, runs.stamp];
   }
@@ -75,16 +91,19 @@ export class OverviewView {
   /** Sorts by what comes next; of layers where they are in front. */
   sort() {
     const { app } = this;
+    /** @param {string[]} list @param {string} now */
     const next = (list, now) => list[(list.indexOf(now) + 1) % list.length];
     if (app.view.name === "overview") return app.change({ sort: next(["worst", "name", "loss", "-step"], app.state.sort) });
     return app.change({ order: next(["in order", "worst first", "most changed first", "alerts first"], app.state.order) });
   }
 
+  /** @param {string} name */
   mark(name) {
     const { runs } = this.app.state;
     this.app.change({ runs: runs.includes(name) ? runs.filter((each) => each !== name) : [...runs, name] });
   }
 
+  /** @param {App} app @param {{chosen?: Overview & {error?: string}}} answers */
   draw(app, { chosen }) {
     const { state, run } = app;
     if (document.activeElement !== this.find) this.find.value = state.filter;
@@ -92,6 +111,7 @@ export class OverviewView {
     const all = app.runs;
     const kept = chosen?.runs ? new Set(chosen.runs.map(({ name }) => name)) : null;
     const shown = all.runs.filter(({ name }) => kept === null || kept.has(name));
+    /** @type {Column[]} */
     const hparams = all.hparams.slice(0, MOST_HPARAMS).map((name) => ({
       name: `hparam:${name}`, title: clean(name), of: (r) => r.hparams[name] ?? null, kind: "hparam",
       cell: (r) => [name in r.hparams ? clean(typeof r.hparams[name] === "number" ? number(r.hparams[name], 4) : r.hparams[name]) : "–"],
@@ -109,13 +129,17 @@ export class OverviewView {
     this.compare.textContent = state.runs.length ? `compare ${count(state.runs.length)} marked` : "compare";
   }
 
+  /** @param {Row[]} rows @param {Column[]} columns @param {string} sort */
   order(rows, columns, sort) {
     if (sort === "worst") return rows;
     const up = !sort.startsWith("-");
     const name = sort.replace(/^-/, "");
-    const of = name === "name" ? (r) => r.name : columns.find((column) => column.name === name)?.of;
+    const of = name === "name" ? (/** @type {import("../../types.d.ts").Row} */ r) => r.name : columns.find((column) => column.name === name)?.of;
     if (!of) return rows;
+    /** @typedef {string | number | boolean | null | undefined} Cell */
+    /** @param {Cell} a @param {Cell} b */
     const less = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : natural(String(a), String(b)));
+    /** @param {Cell} v */
     const missing = (v) => v === null || v === undefined || Number.isNaN(v);
     return [...rows].sort((a, b) => {
       const [x, y] = [of(a), of(b)];
@@ -125,7 +149,9 @@ export class OverviewView {
     });
   }
 
+  /** @param {string} sort */
   drawHead(sort) {
+    /** @param {string} name @param {string} words @param {string | undefined} kind @param {boolean | undefined} down */
     const title = (name, words, kind, down) => {
       const [now, other] = down ? [`-${name}`, name] : [name, `-${name}`];
       const button = element("button", { type: "button", class: "plain" }, words);
@@ -142,6 +168,7 @@ export class OverviewView {
     );
   }
 
+  /** @param {string | null} run @param {string[]} marked */
   drawBody(run, marked) {
     const before = this.lines;
     this.lines = new Map();
@@ -158,6 +185,7 @@ export class OverviewView {
     if (focused && !document.activeElement?.closest("#overview tr")) this.lines.get(focused)?.tr.querySelector("button")?.focus();
   }
 
+  /** @param {Row} row @param {boolean} inFront @param {boolean} marked */
   line(row, inFront, marked) {
     const box = /** @type {HTMLInputElement} */ (element("input", { type: "checkbox", "aria-label": `mark ${clean(row.name)} for comparison`, checked: marked }));
     box.addEventListener("change", () => this.mark(row.name));
@@ -178,7 +206,7 @@ export class OverviewView {
     return tr;
   }
 
-  /** Causes with what they brought about, and what to do. */
+  /** Causes with what they brought about, and what to do. @param {{runs: App["runs"], run: string | null}} given */
   drawVerdict({ runs, run }) {
     const { verdict } = runs;
     if (!verdict || verdict.run !== run) return this.verdict.replaceChildren(element("p", { class: "quiet" }, run === null ? "" : "not judged yet"));
@@ -203,20 +231,26 @@ export class OverviewView {
 
   rows() {
     const shown = this.columns.filter(({ name }) => name !== "trend");
-    return [["run", ...shown.map(({ title }) => title)], ...this.sorted.map((row) => [row.name, ...shown.map((column) => (column.kind === "number" ? column.of(row) : column.cell(row).join("")))])];
+    return [["run", ...shown.map(({ title }) => title)], ...this.sorted.map((row) => [row.name, ...shown.map((column) => {
+      const cell = column.of(row);
+      return column.kind === "number" && typeof cell !== "boolean" ? cell ?? null : column.cell(row).join("");
+    })])];
   }
 }
 
-/** The course of a loss as a small curve. */
-function spark(values) {
+/** The course of a loss as a small curve. @param {(number | null)[]} course */
+function spark(course) {
   const [width, height] = [84, 18];
+  const values = course.map((v) => v ?? NaN);
   const finite = values.filter(Number.isFinite);
   const svg = svgElement("svg", { class: "spark", viewBox: `0 0 ${width} ${height}`, "aria-hidden": "true" });
   if (finite.length < 2) return svg;
-  const size = finite.every((v) => v > 0) ? Math.log : (v) => v;
-  const [low, high] = [size(Math.min(...finite)), size(Math.max(...finite))];
+  const log = finite.every((v) => v > 0);
+  const [low, high] = [Math.min(...finite), Math.max(...finite)].map((v) => (log ? Math.log(v) : v));
+  /** @param {number} v */
+  const place = (v) => (high > low ? ((log ? Math.log(v) : v) - low) / (high - low) : 0.5);
   const xs = values.map((_, i) => 2 + ((width - 4) * i) / (values.length - 1));
-  const ys = values.map((v) => (Number.isFinite(v) ? height - 2 - (height - 4) * (high > low ? (size(v) - low) / (high - low) : 0.5) : NaN));
+  const ys = values.map((v) => (Number.isFinite(v) ? height - 2 - (height - 4) * place(v) : NaN));
   svg.append(svgElement("path", { d: linePath(xs, ys), fill: "none", stroke: colors().blue, "stroke-width": 1.5 }));
   return svg;
 }

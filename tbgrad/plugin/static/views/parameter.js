@@ -11,8 +11,13 @@ import { statistic } from "../tables.js";
 import { colors } from "../theme.js";
 import { XYPlot } from "../xyplot.js";
 
+/** @typedef {import("../../types.d.ts").App} App */
+/** @typedef {import("../../types.d.ts").Histogram} Histogram */
+/** @typedef {import("../../types.d.ts").Layers} Layers */
+/** @typedef {import("../../types.d.ts").OneParameter} OneParameter */
+
 export class ParameterView {
-  /** @param {any} app */
+  /** @param {App} app */
   constructor(app) {
     this.app = app;
     this.select = element("select", { "aria-label": "parameter" });
@@ -21,6 +26,8 @@ export class ParameterView {
     parts.heading.replaceChildren(this.select);
     this.box = parts.box;
     this.hint = parts.hint;
+    /** What is drawn. @type {OneParameter | undefined} */
+    this.drawn = undefined;
     this.needsParameter = true;
     const left = element("div", { class: "half" });
     const right = element("div", { class: "half", id: "histogram" });
@@ -40,21 +47,25 @@ export class ParameterView {
     this.bars = new XYPlot(right, { label: "Histogram of the gradient of the selected parameter" });
     right.append(this.slider);
     addTools(parts, { name: () => `${app.run} ${app.parameter} ${app.state.statistic}`, table: () => this.curve.table() });
+    /** @type {number[]} */
+    this.steps = [];
     this.slider.addEventListener("input", () => {
       const at = Number(this.slider.value);
-      app.change({ cursor: at === this.histogram.steps.length - 1 ? null : this.histogram.steps[at] });
+      app.change({ cursor: at === this.steps.length - 1 ? null : this.steps[at] });
     });
   }
 
+  /** @param {App} app */
   wants(app) {
     return app.parameter === null ? { layers: app.ask.layers() } : { layers: app.ask.layers(), parameter: app.ask.parameter(), histogram: app.ask.histogram() };
   }
 
-  /** What it shows of the state beside its answers. */
+  /** What it shows of the state beside its answers. @param {{state: App["state"], parameter: string | null}} given */
   variant({ state, parameter }) {
     return [state.cursor, state.statistic, parameter, state.alert];
   }
 
+  /** @param {App} app @param {{layers: Layers, parameter?: OneParameter, histogram: Histogram}} answers */
   draw(app, { layers, parameter, histogram }) {
     const { parameters } = layers;
     fill(this.select, parameters.map(({ name }) => ({ value: name, label: clean(name) })), app.parameter ?? "");
@@ -71,9 +82,12 @@ export class ParameterView {
     this.drawHistogram(histogram, app.state.cursor);
   }
 
+  /** @param {OneParameter} data @param {string} name @param {string} key */
   drawCurve(data, name, key) {
     const { label, scale } = statistic(name);
+    /** @param {string} of */
     const logged = (of) => (data.statistics[of] ?? []).map(toNumber);
+    /** @param {string} of */
     const column = (of) => (of === "update_ratio" ? ratio(logged("update_norm"), logged("weight_norm")) : logged(of));
     const every = name === "norm" && data.norms.steps.length > 0;
     const values = every ? data.norms.values.map(toNumber) : column(name);
@@ -94,8 +108,9 @@ export class ParameterView {
     return undefined;
   }
 
+  /** @param {Histogram} data @param {number | null} cursor */
   drawHistogram(data, cursor) {
-    this.histogram = data;
+    this.steps = data.steps;
     const last = data.steps.length - 1;
     this.slider.hidden = last < 1;
     this.words.hidden = last < 0;
@@ -113,9 +128,10 @@ export class ParameterView {
   }
 }
 
+/** @param {number[]} above @param {number[]} below */
 const ratio = (above, below) => above.map((v, i) => (below[i] > 0 ? v / below[i] : NaN));
 
-/** Bars over a signed logarithmic axis. @returns {import("../plot.js").Picture} */
+/** Bars over a signed logarithmic axis. @returns {import("../plot.js").Picture} @param {ReturnType<typeof layoutBins>} bins */
 export function histogramPicture(bins) {
   const c = colors();
   return {

@@ -13,6 +13,7 @@ const ENDS = [
   ["●", "circle"], ["■", "square"], ["▲", "triangle-up"], ["◆", "diamond"],
   ["★", "star"], ["✚", "cross"], ["▼", "triangle-down"], ["◉", "circle-dot"],
 ];
+/** @typedef {{color: string, end: string[]}} Look */
 const TINTS = [
   { value: "run", label: "by run" }, { value: "loss", label: "by loss" }, { value: "step", label: "by step" },
 ];
@@ -35,21 +36,26 @@ export class PathsView {
       this.wantedLayer = this.layer.value;
       onChange();
     });
-    this.tint.addEventListener("change", () => this.again?.());
+    this.tint.addEventListener("change", () => this.again());
+    this.again = () => {};
+    this.wantedLayer = "";
+    /** Which others are chosen; null: all. @type {string[] | null} */
+    this.others = null;
     this.clear();
   }
 
   /** Of another run all others are shown, and the whole model. */
   clear() {
     this.wantedLayer = "";
-    /** Which others are chosen; null: all. @type {string[] | null} */
     this.others = null;
   }
 
+  /** @returns {unknown[]} */
   key() {
     return [this.wantedLayer, this.others];
   }
 
+  /** @param {string} run */
   async fetch(run) {
     // Without others a run stands for itself: of none at all the server would take all.
     const others = this.others === null ? [] : [run, ...this.others];
@@ -57,12 +63,13 @@ export class PathsView {
     return { ...answer, colorOf };
   }
 
+  /** @param {import("../../types.d.ts").Trajectories & {colorOf: (name: string, theme: string) => string}} data @param {{legend: HTMLElement, revision: string}} given */
   draw(data, { legend, revision }) {
     this.again = () => this.draw(data, { legend, revision });
     const layers = [{ value: "", label: "whole model" }, ...data.layers.map((name) => ({ value: name, label: clean(name) }))];
     fill(this.layer, layers, data.layer);
     this.layer.hidden = data.layers.length < 2;
-    const looks = data.runs.map(({ name }, i) => ({ color: data.colorOf(name, document.documentElement.dataset.theme), end: ENDS[i % ENDS.length] }));
+    const looks = data.runs.map(({ name }, i) => ({ color: data.colorOf(name, document.documentElement.dataset.theme ?? "light"), end: ENDS[i % ENDS.length] }));
     this.list(data, looks);
     const left = data.left_out.map(({ name, reason }) => ({ text: `${name} ${reason}`, look: "quiet" }));
     const thinned = data.thinned ? [{ text: "some places of these paths are left out", look: "quiet" }] : [];
@@ -81,7 +88,7 @@ export class PathsView {
     );
   }
 
-  /** Every run that has a path, those that are drawn with their ends and in words. */
+  /** Every run that has a path, those that are drawn with their ends and in words. @param {import("../../types.d.ts").Trajectories & {colorOf: (name: string, theme: string) => string}} data @param {Look[]} looks */
   list(data, looks) {
     const drawn = new Map(data.runs.map((run, i) => [run.name, { ...run, ...looks[i] }]));
     const others = [...new Set([...data.runs.map(({ name }) => name), ...data.with_path])].filter((name) => name !== data.run).sort(natural);
@@ -105,9 +112,10 @@ export class PathsView {
   }
 }
 
+/** @param {import("../../types.d.ts").Path} run @param {string} tint */
 const values = (run, tint) => (tint === "loss" ? run.losses.map(model.toNumber).map((v) => (v > 0 ? Math.log10(v) : NaN)) : run.steps.map((s) => Math.log10(s + 1)));
 
-/** The ends of the scale of colours, over all runs. @returns {[number, number]} */
+/** The ends of the scale of colours, over all runs. @returns {[number, number]} @param {{runs: import("../../types.d.ts").Path[]}} given @param {string} tint */
 function scaleOf({ runs }, tint) {
   if (tint === "run") return [0, 1];
   const all = runs.flatMap((run) => values(run, tint)).filter(Number.isFinite);
@@ -115,6 +123,7 @@ function scaleOf({ runs }, tint) {
   return low < high ? [low, high] : [low - 0.5, low + 0.5];
 }
 
+/** @param {import("../../types.d.ts").Path} run @param {{color: string, end: string[]}} given @param {string} tint @param {[number, number]} beside */
 function traces(run, { color, end }, tint, [low, high]) {
   const name = plotText(run.name);
   const losses = run.losses.map(model.toNumber);
@@ -123,7 +132,7 @@ function traces(run, { color, end }, tint, [low, high]) {
     `<b>${name}</b><br>step ${step.toLocaleString("en-US")}, loss ${number(losses[i], 4)}<br>(${number(x[i] ?? NaN)}, ${number(y[i] ?? NaN)})`);
   const tinted = tint !== "run";
   const known = x.flatMap((v, i) => (v === null || y[i] === null ? [] : [i]));
-  const marks = known.length ? [known[0], known.at(-1)] : [];
+  const marks = known.length ? [known[0], known[known.length - 1]] : [];
   return [
     {
       type: "scatter", mode: "lines+markers", name, x, y, customdata: told, hovertemplate: "%{customdata}<extra></extra>",
@@ -140,13 +149,13 @@ function traces(run, { color, end }, tint, [low, high]) {
   ];
 }
 
-/** Steps on a logarithmic scale that has 0 on it. @returns {[number, string][]} */
+/** Steps on a logarithmic scale that has 0 on it. @returns {[number, string][]} @param {number} low @param {number} high */
 function stepTicks(low, high) {
   const steps = [0, ...[0, 1, 2, 3, 4, 5, 6, 7, 8].map((e) => 10 ** e)];
   return steps.map((step) => /** @type {[number, string]} */ ([Math.log10(step + 1), step.toLocaleString("en-US")])).filter(([at]) => at >= low - 1e-9 && at <= high + 1e-9);
 }
 
-/** A trace that holds nothing but the scale of colours. */
+/** A trace that holds nothing but the scale of colours. @param {import("../../types.d.ts").Trajectories & {colorOf: (name: string, theme: string) => string}} data @param {string} tint */
 function bar(data, tint) {
   if (tint === "run") return [];
   const [low, high] = scaleOf(data, tint);

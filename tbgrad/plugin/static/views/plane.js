@@ -7,6 +7,8 @@ import { number, plotText, shorten } from "../format.js";
 import { toNumber } from "../model.js";
 
 /** @typedef {{legend: HTMLElement, revision: string}} Context */
+/** @typedef {{rows: number[][], places: (number | null)[][], low: number, high: number, log: boolean, lost: number[][]}} Shading */
+/** @typedef {{sign: string, symbol: string, label: string, place: number[]}} Mark */
 
 export class PlaneView {
   constructor() {
@@ -18,10 +20,11 @@ export class PlaneView {
     this.box = element("div", { class: "finding plane", hidden: true }, charts, this.words);
     this.map = new Chart(charts, { label: "The loss on a plane through the weights, as a map", alongSteps: false });
     this.surface = new Chart(charts, { label: "The loss on a plane through the weights, as a surface", alongSteps: false });
+    this.again = () => {};
     for (const select of [this.quantity, this.look]) select.addEventListener("change", () => this.again());
   }
 
-  /** @param {any} data as /finding answers @param {Context} context */
+  /** @param {import("../../types.d.ts").Plane} data @param {Context} context */
   draw(data, context) {
     this.again = () => this.draw(data, context);
     const norms = data.gradient_norm !== null;
@@ -29,7 +32,8 @@ export class PlaneView {
       norms ? this.quantity.value || "loss" : "loss");
     this.quantity.hidden = !norms;
     fill(this.look, [{ value: "map", label: "map" }, { value: "surface", label: "surface" }], this.look.value || "map");
-    const scale = shading(data[this.quantity.value], data.log[this.quantity.value]);
+    const shown = this.quantity.value === "gradient_norm" ? "gradient_norm" : "loss";
+    const scale = shading(data[shown] ?? [], data.log[shown]);
     const flat = this.look.value === "map";
     this.map.node.hidden = !flat;
     this.surface.node.hidden = flat;
@@ -46,7 +50,7 @@ export class PlaneView {
   }
 }
 
-/** What is not in the terminal's words, as there is more room here. */
+/** What is not in the terminal's words, as there is more room here. @param {import("../../types.d.ts").Plane} data @param {Shading} scale */
 function details(data, scale) {
   const [first, second] = data.points;
   const told = [`${first} × ${second} points${data.samples ? `, over ${data.samples.toLocaleString("en-US")} samples` : ""}`];
@@ -61,9 +65,10 @@ function details(data, scale) {
   return told.map((text) => ({ text, look: "quiet" }));
 }
 
-/** How values become places on the scale of colours; `lost` are the cells that are infinite. */
+/** How values become places on the scale of colours; `lost` are the cells that are infinite. @param {import("../../types.d.ts").Num[][]} values @param {boolean} log */
 function shading(values, log) {
   const rows = values.map((row) => row.map(toNumber));
+  /** @param {number} v */
   const place = (v) => (Number.isFinite(v) && (!log || v > 0) ? (log ? Math.log10(v) : v) : null);
   const places = rows.map((row) => row.map(place));
   let [low, high] = places.flat().reduce(([a, b], v) => (v === null ? [a, b] : [Math.min(a, v), Math.max(b, v)]), [Infinity, -Infinity]);
@@ -72,23 +77,28 @@ function shading(values, log) {
   return { rows, places, low, high, log, lost };
 }
 
+/** @param {any[][]} rows */
 const transposed = (rows) => rows[0].map((_, k) => rows.map((row) => row[k]));
 
-/** Weights, start and lowest point, where they lie on the plane. */
+/** Weights, start and lowest point, where they lie on the plane. @param {{axes: import("../../types.d.ts").FindingAxis[], path: import("../../types.d.ts").Plane["path"], lowest: import("../../types.d.ts").Plane["lowest"]}} given */
 function marksOf({ axes, path, lowest }) {
-  const inside = ([x, y]) => [x, y].every((v, i) => v >= axes[i].coordinates[0] && v <= axes[i].coordinates.at(-1));
+  /** @param {number[]} place */
+  const inside = (place) => place.every((v, i) => v >= axes[i].coordinates[0] && v <= axes[i].coordinates[axes[i].coordinates.length - 1]);
+  const start = path.places[0]?.map(toNumber);
   return [
-    { sign: "▼", symbol: "triangle-down", label: "lowest", place: lowest?.place },
-    { sign: "○", symbol: "circle-open", label: "start", place: path.places[0] },
+    ...(lowest ? [{ sign: "▼", symbol: "triangle-down", label: "lowest", place: lowest.place }] : []),
+    ...(start ? [{ sign: "○", symbol: "circle-open", label: "start", place: start }] : []),
     { sign: "●", symbol: "circle", label: "weights", place: [0, 0] },
-  ].filter(({ place }) => place && inside(place));
+  ].filter(({ place }) => inside(place));
 }
 
 /** Beneath paths and marks: what is bright stands out on all colours of the map. */
 const HALO = "rgba(0,0,0,0.6)";
 
+/** @param {boolean} flat */
 const pathColor = (flat) => (flat ? "#ff8f3d" : "#d9610b");
 
+/** @param {import("../../types.d.ts").Plane} data @param {Shading} scale @param {Mark[]} marks */
 function mapTraces(data, scale, marks) {
   const [x, y] = data.axes.map(({ coordinates }) => coordinates);
   const z = transposed(scale.places);
@@ -143,7 +153,7 @@ function mapTraces(data, scale, marks) {
   return traces;
 }
 
-/** Of each place of the path: step, coordinates, and how far it is off the plane. */
+/** Of each place of the path: step, coordinates, and how far it is off the plane. @param {import("../../types.d.ts").Plane} data @param {Shading} scale */
 function told(data, scale) {
   return data.path.steps.map((step, i) => {
     const place = data.path.places[i].map((v) => number(toNumber(v))).join(", ");
@@ -153,7 +163,7 @@ function told(data, scale) {
   });
 }
 
-/** The place on the scale at a point of the plane, between its four neighbours; NaN off it. */
+/** The place on the scale at a point of the plane, between its four neighbours; NaN off it. @param {{axes: import("../../types.d.ts").FindingAxis[]}} given @param {{places: (number | null)[][]}} beside @param {(import("../../types.d.ts").Num)[]} point */
 function valueAt({ axes }, { places }, point) {
   const [[i, s], [k, t]] = axes.map(({ coordinates }, axis) => {
     const v = toNumber(point[axis]);
@@ -163,22 +173,26 @@ function valueAt({ axes }, { places }, point) {
     return [at - 1, (v - coordinates[at - 1]) / (coordinates[at] - coordinates[at - 1])];
   });
   if (i < 0 || k < 0) return NaN;
+  /** @param {number} a @param {number} b */
   const corner = (a, b) => places[a]?.[b] ?? NaN;
   return (corner(i, k) * (1 - t) + corner(i, k + 1) * t) * (1 - s) + (corner(i + 1, k) * (1 - t) + corner(i + 1, k + 1) * t) * s;
 }
 
+/** @param {Shading} scale */
 function ticks(scale) {
   if (!scale.log) return { nticks: 6, exponentformat: "power" };
   const chosen = logTicks(scale.low, scale.high);
   return { tickmode: "array", tickvals: chosen.map(([at]) => at), ticktext: chosen.map(([, label]) => label) };
 }
 
-/** From edge to edge of the outermost cells: marks there need no more room. */
+/** From edge to edge of the outermost cells: marks there need no more room. @param {{coordinates: number[]}} given */
 function reach({ coordinates: c }) {
-  const [low, high] = c.length > 1 ? [c[1] - c[0], c.at(-1) - c.at(-2)] : [1, 1];
-  return [c[0] - low / 2, c.at(-1) + high / 2];
+  const last = c.length - 1;
+  const [low, high] = last > 0 ? [c[1] - c[0], c[last] - c[last - 1]] : [1, 1];
+  return [c[0] - low / 2, c[last] + high / 2];
 }
 
+/** @param {{axes: import("../../types.d.ts").FindingAxis[]}} given */
 const mapLayout = ({ axes: [first, second] }) => ({
   margin: { l: 52, r: 62, t: 8, b: 36 },
   hovermode: "closest",
@@ -186,12 +200,14 @@ const mapLayout = ({ axes: [first, second] }) => ({
   yaxis: { title: { text: plotText(shorten(second.label, 60)), standoff: 0, font: { size: 11 } }, nticks: 6, showgrid: false, range: reach(second) },
 });
 
+/** @param {import("../../types.d.ts").Plane} data @param {Shading} scale @param {Mark[]} marks */
 function surfaceTraces(data, scale, marks) {
   const [x, y] = data.axes.map(({ coordinates }) => coordinates);
   const { low, high } = scale;
   const c = colors();
   const values = transposed(scale.rows.map((row) => row.map((v) => number(v, 4))));
   const lift = 0.01 * (high - low);
+  /** @param {import("../../types.d.ts").Num[][]} points */
   const placed = (points) => ({
     x: points.map(([a]) => a), y: points.map(([, b]) => b),
     z: points.map((point) => { const v = valueAt(data, scale, point); return Number.isFinite(v) ? v + lift : null; }),
@@ -219,10 +235,12 @@ function surfaceTraces(data, scale, marks) {
   return traces;
 }
 
+/** @param {{axes: import("../../types.d.ts").FindingAxis[]}} given @param {Shading} scale @param {string} name @param {number} width */
 function surfaceLayout({ axes: [first, second] }, scale, name, width) {
   // A narrow picture shows it from farther away, so that its corners are in it.
   const away = width < 600 ? 1.75 : 1;
   const c = colors();
+  /** @param {string} text */
   const axis = (text) => ({
     title: { text: plotText(shorten(text, 26)), font: { size: 11 } }, color: c.muted, gridcolor: c.grid, nticks: 6,
     showbackground: false, zerolinecolor: c.grid,

@@ -21,6 +21,7 @@ export class PointsView {
     this.ratios = new Chart(this.scatter, { label: "Loss against the share of eigenvalues above zero", alongSteps: false });
   }
 
+  /** @param {import("../../types.d.ts").Points} data @param {{legend: HTMLElement, revision: string}} given */
   draw(data, { legend, revision }) {
     this.list(data);
     const c = colors();
@@ -29,6 +30,7 @@ export class PointsView {
     this.drawRatios(data, revision);
   }
 
+  /** @param {{columns: string[], rows: import("../../types.d.ts").Points["rows"], chosen: number, stored: number}} given */
   list({ columns, rows, chosen, stored }) {
     const head = element("tr", {}, ...columns.map((title) => (title ? element("th", { scope: "col" }, title) : element("td", {}))));
     const body = rows.map(({ cells }, i) => {
@@ -47,13 +49,16 @@ export class PointsView {
     this.rest.textContent = `${count(stored - rows.length)} more are in the log.`;
   }
 
+  /** @param {{title: string, eigenvalues: import("../../types.d.ts").Num[], errors: import("../../types.d.ts").Num[]}} given @param {string} revision */
   drawSpectrum({ title, eigenvalues, errors }, revision) {
     const values = eigenvalues.map(toNumber);
     const zeros = values.filter((v) => v === 0).length;
     this.title.textContent = clean(title) + (zeros ? `, ${count(zeros)} exactly zero and not drawn` : "");
     if (values.length === 0) return this.spectrum.say("Its eigenvalues were not computed.");
     const c = colors();
+    /** @param {number} i */
     const rank = (i) => (values.length > 1 ? (100 * i) / (values.length - 1) : 0);
+    /** @param {string} name @param {string} color @param {(v: number) => boolean} keep */
     const part = (name, color, keep) => {
       const at = values.flatMap((v, i) => (keep(v) ? [i] : []));
       const bounds = at.map((i) => Math.abs(toNumber(errors[i])) || 0);
@@ -78,13 +83,16 @@ export class PointsView {
     return undefined;
   }
 
+  /** @param {{rows: import("../../types.d.ts").Points["rows"], chosen: number}} given @param {string} revision */
   drawRatios({ rows, chosen }, revision) {
-    const known = rows.flatMap((row, i) => (row.minimum_ratio && Number.isFinite(toNumber(row.loss)) ? [{ ...row, number: i + 1 }] : []));
+    const known = rows.flatMap((row, i) => (row.minimum_ratio && Number.isFinite(toNumber(row.loss)) ? [{ ...row, ratio: row.minimum_ratio, number: i + 1 }] : []));
     this.scatter.hidden = known.length < 2;
     if (known.length < 2) return;
     const c = colors();
+    /** @type {Record<string, string>} */
     const tints = { minimum: c.teal, saddle: c.amber, maximum: c.amber, degenerate: c.purple };
-    const share = (name) => known.map(({ minimum_ratio: ratio }) => 100 * ratio[name]);
+    /** @param {"value" | "low" | "high"} name */
+    const share = (name) => known.map(({ ratio }) => 100 * ratio[name]);
     const [at, low, high] = [share("value"), share("low"), share("high")];
     const first = !this.listening;
     this.listening = true;
@@ -96,7 +104,7 @@ export class PointsView {
           size: 10, color: known.map(({ cells }) => tints[cells[1]] ?? c.zero),
           line: { width: known.map((row) => (row.number === chosen ? 2.5 : 0)), color: c.text },
         },
-        customdata: known.map((row) => [row.number, `<b>${row.number}: ${plotText(row.cells[1])}</b><br>loss ${number(toNumber(row.loss), 4)}, above zero ${percentBetween(row.minimum_ratio)}`]),
+        customdata: known.map((row) => [row.number, `<b>${row.number}: ${plotText(row.cells[1])}</b><br>loss ${number(toNumber(row.loss), 4)}, above zero ${percentBetween(row.ratio)}`]),
         hovertemplate: "%{customdata[1]}<extra></extra>",
       }],
       {

@@ -10,11 +10,15 @@ import { inOrder, scalar } from "../tables.js";
 import { colors } from "../theme.js";
 import { COMPANIONS, curveOf, scaleOf } from "./curve.js";
 
+/** @typedef {import("../../types.d.ts").App} App */
+/** @typedef {import("../../types.d.ts").Scalars} Scalars */
+/** @typedef {import("../../types.d.ts").Status} Status */
+
 /** So many tags are asked for at once. */
 const PAGE = 12;
 
 export class ScalarsView {
-  /** @param {any} app */
+  /** @param {App} app */
   constructor(app) {
     this.app = app;
     const find = /** @type {HTMLInputElement} */ (element("input", { type: "search", placeholder: "find /", "aria-label": "find scalars by words in their names" }));
@@ -37,8 +41,12 @@ export class ScalarsView {
     this.box = element("section", { id: "scalars", "aria-label": "Scalars" }, bar, this.list);
     /** The tags of runs. @type {Map<string, string[]>} */
     this.learnt = new Map();
-    /** @type {Map<string, any>} */
+    /** @type {Map<string, {box: HTMLElement, chart: Curves, pin: HTMLElement, legend: HTMLElement}>} */
     this.cards = new Map();
+    /** Those that are shown. @type {string[]} */
+    this.tags = [];
+    /** How. */
+    this.arranged = "";
     /** Tags whose cards are in sight. @type {Set<string>} */
     this.seen = new Set();
     this.observer = new IntersectionObserver((entries) => {
@@ -48,12 +56,13 @@ export class ScalarsView {
     }, { rootMargin: "200px" });
   }
 
-  /** The runs whose curves are drawn: those that are marked, or else the one in front. */
+  /** The runs whose curves are drawn: those that are marked, or else the one in front. @param {App} app */
   runs({ state, run, runs }) {
     const there = state.runs.filter((name) => runs.runs.some((row) => row.name === name));
     return there.length ? there : [run];
   }
 
+  /** @param {App} app */
   wants(app) {
     const { state } = app;
     const runs = this.runs(app);
@@ -72,11 +81,12 @@ export class ScalarsView {
     ]);
   }
 
+  /** @param {App} app */
   variant(app) {
     return [this.runs(app), app.state.pins, this.tags, app.state.smoothing, app.state.outliers, app.state.alert];
   }
 
-  /** Puts the cards where they belong; those that are there stay as they are. */
+  /** Puts the cards where they belong; those that are there stay as they are. @param {{title: string, tags: string[]}[]} groups @param {{pins: string[]}} given */
   arrange(groups, { pins }) {
     const key = JSON.stringify([groups, pins]);
     if (key === this.arranged) return;
@@ -98,6 +108,7 @@ export class ScalarsView {
     if (groups.length === 0) this.list.append(element("p", { class: "empty" }, "No scalar has these words in its name."));
   }
 
+  /** @param {string} tag @param {boolean} pinned */
   card(tag, pinned) {
     let card = this.cards.get(tag);
     if (!card) {
@@ -125,6 +136,7 @@ export class ScalarsView {
     return card;
   }
 
+  /** @param {App} app @param {Record<string, Scalars | Status>} pages */
   draw(app, pages) {
     const { state } = app;
     if (document.activeElement !== this.find) this.find.value = state.tags;
@@ -136,10 +148,10 @@ export class ScalarsView {
     const c = colors();
     explain(this.legend, many ? runs.map((run) => ({ label: clean(run), color: colorOf(run) })) : []);
     const before = this.tags.length;
-    for (const { run, scalar_tags: tags } of Object.values(pages)) if (tags) this.learnt.set(run, tags);
+    for (const page of Object.values(pages)) if ("scalar_tags" in page) this.learnt.set(page.run, page.scalar_tags);
     this.wants(app);
     if (this.tags.length > before) setTimeout(() => app.change({}), 0); // tags that only other runs have
-    const series = Object.values(pages).flatMap(({ series: list }) => list ?? []);
+    const series = Object.values(pages).flatMap((page) => ("series" in page ? page.series : []));
     app.timeline.learn(series);
     for (const tag of this.seen) {
       const card = this.cards.get(tag);

@@ -11,8 +11,13 @@ import { colors } from "../theme.js";
 import { XYPlot } from "../xyplot.js";
 import { estimated } from "./curvature.js";
 
+/** @typedef {import("../../types.d.ts").App} App */
+/** @typedef {import("../../types.d.ts").Curvature} Curvature */
+/** @typedef {import("../../types.d.ts").Density} Density */
+/** @typedef {import("../../types.d.ts").Estimate} Estimate */
+
 export class DensityView {
-  /** @param {any} app */
+  /** @param {App} app */
   constructor(app) {
     const parts = panel("density", "Spectral density");
     this.box = parts.box;
@@ -31,17 +36,19 @@ export class DensityView {
     addTools(parts, { name: () => `${app.run} spectral density`, table: () => beside("eigenvalue", this.plot.picture?.traces ?? []) });
   }
 
+  /** @param {App} app */
   wants(app) {
     return { curvature: app.ask.curvature() };
   }
 
-  /** The density at the cursor, or the newest, and the first to compare it with. */
+  /** The density at the cursor, or the newest, and the first to compare it with. @param {App} app @param {{curvature: Curvature}} answers */
   follows({ ask, state }, { curvature: { density_steps: steps } }) {
     if (steps.length === 0) return {};
     const at = state.cursor === null ? steps.length - 1 : closest(steps, state.cursor);
     return { first: ask.density(steps[0]), ...(at > 0 ? { chosen: ask.density(steps[at]) } : {}) };
   }
 
+  /** @param {App} app @param {{curvature: Curvature, first?: Density, chosen?: Density}} answers */
   draw(app, { curvature: { density_steps: steps, estimates }, first, chosen }) {
     this.steps = steps;
     this.slider.hidden = steps.length < 2;
@@ -65,7 +72,7 @@ export class DensityView {
       const x = d.grid.map(toNumber);
       return { name: `step ${count(d.step)}`, x, y, ...looks[i], words: x.map((v, k) => `step ${count(d.step)}: density ${number(y[k] ?? 0, 3)} at ${number(v, 4)}`) };
     });
-    /** @type {{label: string, color: string, look?: string}[]} */
+    /** @type {import("../panel.js").Entry[]} */
     const legend = shown.map((d, i) => ({ label: `step ${count(d.step)}${i ? "" : shown.length > 1 ? ", the first" : ""}`, color: looks[i].color }));
     const counted = estimates.findLast((e) => e.minimum_ratio && e.step <= at) ?? estimates.findLast((e) => e.minimum_ratio);
     if (counted) {
@@ -88,6 +95,7 @@ export class DensityView {
 
 /** A panel of one curve, or of curves alike, of the estimates. */
 class EstimatesView {
+  /** @param {App} app @param {string} id @param {string} title @param {string} label @param {string} nothing what is said where there is nothing */
   constructor(app, id, title, label, nothing) {
     const parts = panel(id, title);
     this.box = parts.box;
@@ -99,10 +107,12 @@ class EstimatesView {
     addTools(parts, { name: () => `${app.run} ${title}`, table: () => this.chart.table() });
   }
 
+  /** @param {App} app */
   wants(app) {
     return { curvature: app.ask.curvature() };
   }
 
+  /** @param {App} app @param {import("../curves.js").Curve[]} curves @param {import("../panel.js").Entry[]} legend @param {Omit<import("../curves.js").Drawing, "curves">} drawing */
   show(app, curves, legend, drawing) {
     const nothing = curves.every(({ values }) => !values.some(Number.isFinite));
     explain(this.legend, nothing ? [] : legend);
@@ -113,26 +123,32 @@ class EstimatesView {
 }
 
 export class StabilityView extends EstimatesView {
+  /** @param {App} app */
   variant({ state }) {
     return state.alert;
   }
 
+  /** @param {App} app */
   constructor(app) {
     super(app, "stability", "λ / limit", "Largest eigenvalue over the optimizer's limit", "The limit of this optimizer is not known, or no curvature was logged.");
   }
 
+  /** @param {App} app @param {{curvature: Curvature}} answers */
   draw(app, { curvature: { estimates } }) {
     const c = colors();
+    /** @type {import("../curves.js").Curve} */
     const curve = { name: "λ / limit", color: c.purple, look: "marked", width: 1.5, steps: estimates.map((e) => e.step), values: estimates.map((e) => toNumber(e.stability)), hollow: estimates.map((e) => !e.converged) };
     return this.show(app, [curve], [{ label: "1: edge of stability", color: c.red, look: "dash" }], { scale: "linear", zero: true, thresholds: [{ y: 1, label: "edge of stability" }, ...app.chosen.thresholds("curvature/stability")] });
   }
 }
 
 export class TraceView extends EstimatesView {
+  /** @param {App} app */
   constructor(app) {
     super(app, "trace", "Trace", "Trace of the Hessian", "No trace in this run. Give tbgrad.Curvature trace=True.");
   }
 
+  /** @param {App} app @param {{curvature: Curvature}} answers */
   draw(app, { curvature: { estimates } }) {
     const known = estimates.filter((e) => e.trace !== null);
     const values = known.map((e) => toNumber(e.trace));
@@ -144,18 +160,22 @@ export class TraceView extends EstimatesView {
 }
 
 export class SharesView extends EstimatesView {
+  /** @param {App} app */
   constructor(app) {
     super(app, "shares", "Signs of the eigenvalues", "Shares of the eigenvalues above and below zero", "No shares of eigenvalues in this run: they come with the spectral density. Give tbgrad.Curvature density_every=5000.");
   }
 
+  /** @param {App} app @param {{curvature: Curvature}} answers */
   draw(app, { curvature: { estimates } }) {
     const c = colors();
     const known = estimates.filter((e) => e.minimum_ratio);
+    /** @type {[string, "minimum_ratio" | "negative_fraction" | "zero_fraction", string][]} */
     const kinds = [["above zero", "minimum_ratio", c.blue], ["below zero", "negative_fraction", c.orange], ["too near to tell", "zero_fraction", c.zero]];
+    /** @type {import("../curves.js").Curve[]} */
     const curves = kinds.map(([name, key, color]) => {
       const shares = known.map((e) => e[key]);
       return {
-        name, color, look: "marked", width: 1.5, steps: known.map((e) => e.step), values: shares.map((s) => (s ? s.value : NaN)),
+        name, color, look: /** @type {const} */ ("marked"), width: 1.5, steps: known.map((e) => e.step), values: shares.map((s) => (s ? s.value : NaN)),
         errors: shares.map((s) => (s ? Math.max(s.high - s.value, s.value - s.low) : NaN)), words: shares.map((s) => (s ? percentBetween(s) : "none")),
       };
     });
