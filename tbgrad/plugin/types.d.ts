@@ -29,7 +29,7 @@ export interface Phrase {
 export interface Tables {
   scalars: { tag: string; label: string; unit: string; scale: "linear" | "log"; meaning: string }[];
   statistics: { name: string; label: string; meaning: string; scale: string }[];
-  measures?: { name: string; label: string; scale: string }[];
+  measures: { name: string; label: string; scale: string }[];
   vague: number;
   samples: Record<string, number>;
 }

@@ -13,11 +13,11 @@ let scalars = new Map();
 let statistics = new Map();
 let vagueWidth = 1;
 
-/** @param {{scalars: Scalar[], statistics: Statistic[], measures?: {name: string, label: string, scale: string}[], vague: number}} tables as /tables answers */
+/** @param {import("../types.d.ts").Tables} tables */
 export function setTables(tables) {
   scalars = new Map(tables.scalars.map((entry) => [entry.tag, entry]));
   statistics = new Map(tables.statistics.map((entry) => [entry.name, entry]));
-  for (const { name, label, scale } of tables.measures ?? []) statistics.set(name, { name, label, meaning: label, scale });
+  for (const { name, label, scale } of tables.measures) statistics.set(name, { name, label, meaning: label, scale });
   vagueWidth = tables.vague;
 }
 
