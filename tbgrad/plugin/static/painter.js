@@ -56,7 +56,7 @@ export class Painter {
       const { data } = await this.ensure(ask.layers());
       if (run !== app.run) return;
       const names = data.parameters.map(({ name }) => name);
-      app.parameter = names.includes(app.state.parameter ?? "") ? app.state.parameter : names[0] ?? null;
+      app.parameter = app.state.parameter !== null && names.includes(app.state.parameter) ? app.state.parameter : names[0] ?? null;
       if (data.steps.length) this.widen([data.first_steps[0], data.steps[data.steps.length - 1]]);
     }
     for (const name of shown) pending.push(this.drawPanel(panels[name], () => here === place()));
@@ -95,12 +95,12 @@ export class Painter {
     const found = await Promise.all(wants.map(([, question]) => this.ensure(question)));
     if (!current()) return;
     const got = Object.fromEntries(wants.map(([name], i) => [name, found[i].data]));
-    for (const [name, question] of Object.entries(panel.follows?.(app, got) ?? {})) {
-      wants.push([name, question]);
-      found.push(await this.ensure(question));
-      got[name] = found[found.length - 1].data;
-    }
+    const follows = Object.entries(panel.follows?.(app, got) ?? {});
+    const later = await Promise.all(follows.map(([, question]) => this.ensure(question)));
     if (!current()) return;
+    follows.forEach(([name], i) => (got[name] = later[i].data));
+    wants.push(...follows);
+    found.push(...later);
     for (const [name, { problems }] of Object.entries(got)) if (problems) this.problems.set(name, problems);
     const estimates = got.curvature?.estimates ?? [];
     if (estimates.length) this.widen([estimates[0].step, estimates.at(-1).step]);

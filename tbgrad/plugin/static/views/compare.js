@@ -161,6 +161,7 @@ export class CompareView {
     const scale = colorScale(shown === apart ? "ratio" : statistic(apart.statistic).scale, shown.values);
     this.apart.hint.textContent = shown === apart ? `${clean(statistic(apart.statistic).label)}: ${log ? "log₁₀(A/B), purple is larger in A" : "A − B"}` : clean(statistic(apart.statistic).label);
     if (apart.stored > apart.parameters.length && shown === apart) this.apart.hint.textContent += `; the ${count(rows.length)} of ${count(apart.stored)} layers that are farthest apart`;
+    if (one && shown === one && one.all > rows.length) this.apart.hint.textContent += `; the first ${count(rows.length)} of ${count(one.all)} layers`;
     this.map = { rows, steps: shown.steps, firsts: shown.first_steps };
     if (rows.length === 0 || columns === 0) this.heat.say("These runs have no parameter and no step in common.");
     else this.heat.draw({ rows, firsts: shown.first_steps, steps: shown.steps, scale, selected: app.state.parameter });

@@ -94,7 +94,7 @@ export class OverviewView {
     /** @param {string[]} list @param {string} now */
     const next = (list, now) => list[(list.indexOf(now) + 1) % list.length];
     if (app.view.name === "overview") return app.change({ sort: next(["worst", "name", "loss", "-step"], app.state.sort) });
-    return app.change({ order: next(["in order", "worst first", "most changed first", "alerts first"], app.state.order) });
+    return app.change({ order: next(["in order", "worst first", "most changed first", "alerts first"], app.state.order), row: 0 });
   }
 
   /** @param {string} name */
