@@ -9,7 +9,6 @@ const POLL_MILLISECONDS = 3000;
 const FIRST = [
   "app", "tables", "theme", "keys", "runcolors", "ask", "chosen", "dom", "painter", "timeline", "strip", "views", "panel", "severity", "format", "store", "plot",
   "picture", "views/empty", "views/header", "views/overview", "pure/address", "pure/axes", "pure/clock", "pure/csv", "pure/natural", "pure/paths", "pure/smoothing",
-  "pure/threshold",
 ];
 
 /** Whether anybody can see the tab: TensorBoard hides the frame of a tab that is not chosen. */
