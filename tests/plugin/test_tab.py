@@ -81,7 +81,8 @@ def test_the_spectral_density_of_any_step_stands_beside_the_first(tab: Tab, logd
         tab.frame.fill(slider, str(at))
         wanted = list(dict.fromkeys(f"step {logged.steps[i]:,}" for i in (0, at)))
         tab.wait(f"wanted => {names} === wanted", ",".join(wanted))
-        assert ("p.tbgrad.cursor=" in tab.page.url) == (cursor is not None)
+        told = "want => parent.location.hash.includes('p.tbgrad.cursor=') === want"
+        tab.wait(told, cursor is not None)
         for trace, i in zip(tab.traces("density"), (0, at), strict=False):
             grid, density = logged.values[i]
             np.testing.assert_allclose(trace["x"], grid, rtol=1e-6)

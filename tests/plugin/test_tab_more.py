@@ -204,7 +204,7 @@ def test_very_many_layers_come_in_pages(tab: Tab) -> None:
     tab.page.keyboard.press("Enter")
     tab.wait(f"{pager} === 'layers 4,001 to 4,200 of 4,200'")
     tab.wait(f"{rows}[0].startsWith('block_40')")
-    assert "p.tbgrad.row=4000" in tab.page.url
+    tab.wait("parent.location.hash.includes('p.tbgrad.row=4000')")
     tab.wait("document.querySelector('#parameter select').value === 'block_40/dense_0/kernel'")
     tab.frame.select_option("#layers [aria-label='order of the rows']", "worst first")
     tab.wait(f"{pager} === 'the worst: layers 1 to 4,000 of 4,200'")
@@ -237,8 +237,9 @@ def test_a_part_of_the_rows_fills_the_map(tab: Tab) -> None:
     some = "dense_1/kernel,dense_1/bias,dense_2/kernel"
     drag(2.5, 4.5)
     tab.wait(f"want => {shown} === want", some)
-    assert "p.tbgrad.rows=dense_1%252Fkernel%2Cdense_2%252Fkernel" in tab.page.url
-    other = open_tab(tab.page.context.browser, tab.page.url)
+    told = "parent.location.href"
+    tab.wait(f"{told}.includes('p.tbgrad.rows=dense_1%252Fkernel%2Cdense_2%252Fkernel')")
+    other = open_tab(tab.page.context.browser, tab.frame.evaluate(told))
     other.wait(f"want => {shown} === want", some)
     other.page.context.close()
     tab.frame.focus("#layers .scroller")
@@ -253,7 +254,7 @@ def test_a_part_of_the_rows_fills_the_map(tab: Tab) -> None:
     tab.wait(f"{shown}.split(',').length === 6 && {shown}.endsWith('dense_3/bias')")
     tab.frame.click("#layers button:text-is('all rows')")
     tab.wait(f"{shown}.split(',').length === 8")
-    assert "p.tbgrad.rows" not in tab.page.url
+    tab.wait("!parent.location.hash.includes('p.tbgrad.rows')")
     healthy(tab)
 
 
