@@ -7,9 +7,12 @@ const numberOf = (word) => /\d+$/.exec(word)?.[0] ?? "";
  * A name in at most `width` characters that keeps its numbers: its words lose letters, the longest first.
  * @param {string} name with slashes between its words
  * @param {number} width
+ * @returns {string}
  */
 export function abbreviated(name, width) {
   if ([...name].length <= width) return name;
+  const counted = / \(\d+\)$/.exec(name)?.[0] ?? ""; // how many a folded block has
+  if (counted) return abbreviated(name.slice(0, -counted.length), width - counted.length) + counted;
   const words = name.split("/").map((word) => [...word]);
   const widths = words.map((word) => word.length);
   const least = words.map((word) => Math.min(word.length, 2 + numberOf(word.join("")).length));
