@@ -16,6 +16,7 @@ import pytest
 from tbgrad.log import encode
 from tbgrad.log.append import EventFileWriter
 from tbgrad.plugin import listing
+from tbgrad.plugin.routes import ROUTES
 from tests.plugin import logs
 from tests.plugin.conftest import PROVIDERS, Api, poll
 from tests.support.logs import manifest, write_groups, write_run
@@ -34,7 +35,7 @@ LOOK = (
 READS = {
     "runs": 0, "tables": 0, "status": 1, "overview": 4, "scalars": 4, "layers": 3, "parameter": 4,
     "histogram": 2, "curvature": 3, "density": 2, "findings": 1, "alerts": 3,
-    "notes": 1, "compare": 4, "settings": 3,
+    "notes": 1, "compare": 4, "settings": 3, "finding": 1, "trajectories": 4, "plotly": 0,
 }  # fmt: skip
 """How often each reads of a log that it knows nothing of; of one whose writer did not watch all
 rules `/alerts` reads what was told, and at the second request all that they look at."""
@@ -88,10 +89,10 @@ def provider(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 def calls(api: Api, counting: Counting, route: str, run: str) -> Counter[str]:
-    """What a request asks for; where it answers that there is no such parameter, too."""
+    """What a request asks for; where it answers that there is no such parameter or path, too."""
     counting.calls.clear()
-    query = {"run": run, "parameter": PARAMETER, "with": "good"}
-    assert api.raw(route, **query).status_code in (200, 404)
+    query = {"run": run, "parameter": PARAMETER, "with": "good", "name": "plane"}
+    assert api.raw(route, **query).status_code in (200, 404 if route != "trajectories" else 400)
     return counting.calls.copy()
 
 
@@ -114,6 +115,10 @@ def test_the_requests_of_a_look_share_what_is_listed_and_read(
         again += calls(api, counting, route, run)
     # How the run goes, its scalars, and what rules look at that an older version did not have.
     assert again.total() <= 2 + MOST, again
+
+
+def test_all_routes_are_counted() -> None:
+    assert set(READS) == set(ROUTES)
 
 
 @pytest.mark.parametrize("route", READS)

@@ -243,7 +243,7 @@ def test_a_part_of_the_rows_fills_the_map(tab: Tab) -> None:
     other.wait(f"want => {shown} === want", some)
     other.page.context.close()
     tab.frame.focus("#layers .scroller")
-    tab.page.keyboard.press("y")
+    tab.page.keyboard.press("(")
     tab.wait(f"{shown}.split(',').length === 1")
     tab.page.mouse.dblclick(x, box["y"] + box["height"] / 2)
     tab.wait(f"{shown}.split(',').length === 8")
