@@ -18,7 +18,7 @@ from tbgrad.log.records import CurvatureEstimate, Eigenvalue, Manifest, Paramete
 from tests.plugin import logs
 from tests.plugin.conftest import poll
 from tests.plugin.tabs import area, choose_run, healthy, show_view
-from tests.plugin.test_tab_looks import DRAWN, VIEWS
+from tests.plugin.test_tab_looks import DRAWN, VIEWS, overlapping, violations
 from tests.support.browser import Tab, TensorBoard, open_tab, tensorboard
 from tests.support.events import PatientEventFileWriter as EventFileWriter
 from tests.support.logs import EPOCH, manifest
@@ -205,6 +205,11 @@ def test_very_many_layers_come_in_pages(tab: Tab) -> None:
     tab.wait(f"{pager} === 'layers 4,001 to 4,200 of 4,200'")
     tab.wait(f"{rows}[0].startsWith('block_40')")
     tab.wait("parent.location.hash.includes('p.tbgrad.row=4000')")
+    assert violations(tab) == []
+    assert overlapping(tab, (400, 800)) == []
+    assert tab.frame.evaluate("document.documentElement.scrollWidth") <= 400
+    tab.page.set_viewport_size({"width": 1280, "height": 800})
+    tab.wait("innerWidth === 1280")
     tab.wait("document.querySelector('#parameter select').value === 'block_40/dense_0/kernel'")
     tab.frame.select_option("#layers [aria-label='order of the rows']", "worst first")
     tab.wait(f"{pager} === 'the worst: layers 1 to 4,000 of 4,200'")
@@ -305,6 +310,7 @@ def test_it_works_in_a_page_of_another_origin(
         address = tab.frame.input_value("dialog.address input")
         assert address.startswith(server.url)
         assert "p.tbgrad.run=told" in address
+        assert violations(tab) == []
         tab.frame.click("dialog.address button")
         tab.frame.click("nav [data-view=scalars]")
         tab.wait("document.querySelector('#board').dataset.view === 'scalars'")
