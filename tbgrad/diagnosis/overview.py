@@ -35,6 +35,9 @@ STEADY = "steady"
 COURSE = 1.5
 """A gradient norm that changes by less from one quarter of a run to the next is steady."""
 
+FALLING = 0.1
+"""A loss that fell by less in the last quarter of a run has come to rest."""
+
 
 @dataclass(frozen=True)
 class Overview:
@@ -144,9 +147,11 @@ def healthy_words(row: Overview) -> str:
     """What is meant by a run being well, in its own numbers.
 
     >>> healthy_words(row)
-    'norm steady at 0.41, update/weight 1.0e-3, λ/limit 0.3, estimated 200 steps ago'
+    'loss still falling: by 26% in the last quarter, norm steady at 0.41, update/weight 1.0e-3'
     """
     words = []
+    if fell := _fell(row.losses):
+        words.append(f"loss still falling: by {fell:.0%} in the last quarter")
     if not math.isnan(row.norm):
         at = "at" if row.norm_course == STEADY else "to"
         course = f" {row.norm_course} {at}" if row.norm_course else ""
@@ -158,6 +163,17 @@ def healthy_words(row: Overview) -> str:
         ago = f", estimated {count(row.stability_age, 'step')} ago" if row.stability_age else ""
         words.append(f"λ/limit {number(row.stability, 2)}{edge}{ago}")
     return ", ".join(words) or "as far as its loss tells: no gradients in the log"
+
+
+def _fell(losses: NDArray[np.float64]) -> float:
+    """By what share of it the loss fell in the last quarter; 0 where that is less than `FALLING`.
+
+    It is of a loss above zero, of which all of the `TREND` is known.
+    """
+    if len(losses) < TREND or not losses[-1] > 0:
+        return 0.0
+    fell = 1 - losses[-1] / losses[-1 - TREND // 4]
+    return float(fell) if fell >= FALLING else 0.0
 
 
 def worst_first(rows: Iterable[Overview]) -> list[Overview]:

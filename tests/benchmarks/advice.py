@@ -28,6 +28,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+import tbgrad
+from tbgrad.diagnosis.overview import healthy_words, overview_of
+from tbgrad.diagnosis.replay import judge
 from tbgrad.diagnosis.story import Story, rank
 from tests.clinic.aside import aside
 from tests.clinic.case import Case
@@ -148,6 +151,12 @@ def is_warned(log: Path) -> bool:
     return any(_is_grave(story) for story in stories(log).values() if story is not None)
 
 
+def is_falling(log: Path) -> bool:
+    """Whether a run is called healthy with a loss that was still falling at its end."""
+    rows = [overview_of(run, None, judge(run).story) for run in tbgrad.read(log).values()]
+    return all("still falling" in healthy_words(row) for row in rows)
+
+
 def _is_grave(story: Story) -> bool:
     told = [alert for each in (story, *story.further) for alert in each.alerts]
     return any(alert.severity != "info" for alert in told)
@@ -184,7 +193,11 @@ def show(title: str, treatments: list[Treatment], rounds: int) -> None:
         for number, (task, end) in enumerate(zip(each.tasks, each.ends, strict=True))
         if number and end > NEAR * _finite(each.without[0].end) and not is_warned(task.folder)
     ]
-    console.print(f"ends badly after advice was followed, and is not warned of: {len(silent)}")
+    falling = sum(is_falling(each.tasks[number].folder) for each, number in silent)
+    console.print(
+        f"ends badly after advice was followed, and is not warned of: {len(silent)}; of {falling} "
+        "of these it is told that the loss was still falling"
+    )
     for each, number in silent:
         console.print(f"  {each.case.name}, round {number}: {each.sentences[number - 1]}")
 

@@ -135,6 +135,20 @@ def test_what_it_means_to_be_well_is_said_in_the_numbers_of_the_run(tmp_path, gr
 
 
 @pytest.mark.parametrize(
+    ("rate", "words"),
+    [(0.0, ""), (0.01, "by 26% in the last quarter"), (0.003, ""), (-0.01, "")],
+)
+def test_a_loss_that_still_falls_is_told(tmp_path, rate, words):
+    with PatientEventFileWriter(tmp_path) as writer:
+        for step in range(1, 121):  # twelve stretches of ten: medians are 30 steps apart
+            loss = math.exp(-rate * step)
+            writer.add(step, [encode.scalar("loss", loss), encode.scalar("gradient/norm", 1.0)], 1)
+    said = healthy_words(overview(tmp_path))
+    assert said.startswith(f"loss still falling: {words}, norm" if words else "norm")
+    assert not words or words == f"by {1 - math.exp(-30 * rate):.0%} in the last quarter"
+
+
+@pytest.mark.parametrize(
     ("last", "lost", "stale"), [(650, False, False), (960, False, True), (610, True, True)]
 )
 def test_an_estimate_is_stale_when_the_next_is_overdue_or_the_network_lost(
