@@ -35,7 +35,7 @@ SAMPLES = {
     PLUGIN_NAME: 2000,
     HISTOGRAM_PLUGIN_NAME: 200,
     ALERT_PLUGIN_NAME: 0,
-    STEPS_PLUGIN_NAME: 16,
+    STEPS_PLUGIN_NAME: 32,
     STEP_LEVELS_PLUGIN_NAME: 300,
     STATE_PLUGIN_NAME: 20,
     TRAJECTORY_PLUGIN_NAME: 128,
@@ -47,10 +47,10 @@ Its defaults (10 in Python, 100 in the data server, 1000 scalars) keep a random 
 the very spike one is looking for. 2000 packed records are more than a screen has columns and cost
 20 MB for 200 parameters; a packed histogram is ten times larger and is looked at one at a time, so
 200 of them; scalars are 16 bytes each. 0 is all of them: each telling of an alert counts. Of the
-state of a run the newest counts, which is always kept. Of blocks of single steps the newest and
-some others are kept, all of the first 4,096 steps. Of each coarser level, whose blocks have four
-windows, 1,200 windows are kept: so one of the levels is whole and has 280 or more, however long the
-run, at about 2 MB a level for 200 parameters.
+state of a run the newest counts, which is always kept. Blocks of single steps hold what was drained
+at once, 256 at most: all of a short training are kept, and of others the newest and some. Of each
+coarser level, whose blocks have four windows, 1,200 windows are kept: so one of the levels is whole
+and has 280 or more, however long the run, at about 2 MB a level for 200 parameters.
 """
 
 LEAST = {

@@ -147,15 +147,14 @@ def _peaks(every: Run, columns: int, first: int | None, last: int | None) -> Lay
         return Layers(
             every, nothing, nothing, np.zeros(0), none, none > 0, series.total, sampled=False
         )
-    start, width, lows, highs = thinning.columns(firsts, lasts, columns)
-    values = thinning.over(peaks, lows, highs)
-    begins = start + width * np.arange(len(lows))
-    newest = np.maximum(highs - 1, 0)
+    starts = thinning.unsplit(firsts, lasts, columns)
+    ends = np.append(starts[1:], len(lasts))
+    values = np.fmax.reduceat(peaks, starts)
     return Layers(
         every,
-        begins,
-        np.minimum(begins + width - 1, lasts[-1]),
-        wall_times[newest],
+        firsts[starts],
+        lasts[ends - 1],
+        wall_times[ends - 1],
         values.T,
         np.isinf(values).T,
         series.total,

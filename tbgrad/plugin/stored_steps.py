@@ -120,6 +120,9 @@ def _chosen(levels: Levels, enough: int | None) -> list[StepBlock]:
             break
         chosen = finer
     fine = finer if finer is chosen or tag == STEPS else levels.blocks(STEPS)
+    if enough is not None and _windows(chosen) < enough and finer is not chosen:
+        # Some blocks of what would be as fine are gone: as fine as there is.
+        chosen = _refined(_refined(chosen, finer), fine)
     return _with_tail(chosen, finer, fine)
 
 
@@ -137,33 +140,46 @@ def _between(levels: Levels, enough: int, between: Between) -> list[StepBlock]:
 
 def _refined(blocks: list[StepBlock], finer: list[StepBlock]) -> list[StepBlock]:
     """With those of a finer level in place of the windows that they cover."""
+    stretches = _stretches(finer)
     refined: list[StepBlock] = []
     for block in blocks:
         rest: StepBlock | None = block
-        for each in finer:
-            piece = None if rest is None else _fitted(each, rest)
-            if rest is None or piece is None:
+        for stretch in stretches:
+            pieces = [] if rest is None else _fitted(stretch, rest)
+            if rest is None or not pieces:
                 continue
-            head = ahead(rest, piece.first_step)
-            refined += [piece] if head is None else [head, piece]
-            rest = after(rest, piece.last_step)
+            head = ahead(rest, pieces[0].first_step)
+            refined += pieces if head is None else [head, *pieces]
+            rest = after(rest, pieces[-1].last_step)
         refined += [] if rest is None else [rest]
     return refined
 
 
-def _fitted(block: StepBlock, coarser: StepBlock) -> StepBlock | None:
-    """What of a block covers whole windows of a coarser one; None where nothing does."""
+def _stretches(blocks: list[StepBlock]) -> list[list[StepBlock]]:
+    """Blocks of which each begins where the one before ends."""
+    stretches: list[list[StepBlock]] = []
+    for block in blocks:
+        if not stretches or block.first_step != stretches[-1][-1].last_step + 1:
+            stretches.append([])
+        stretches[-1].append(block)
+    return stretches
+
+
+def _fitted(stretch: list[StepBlock], coarser: StepBlock) -> list[StepBlock]:
+    """What of a stretch covers whole windows of a coarser block; nothing where nothing does."""
     width = max(coarser.scalar_width, coarser.norm_width)
-    gone = windows_in(max(0, block.first_step - coarser.first_step), width) * width
-    first = coarser.first_step + gone
-    last = coarser.last_step
-    if block.last_step < last:
-        windows = (block.last_step + 1 - coarser.first_step) // width
+    gone = windows_in(max(0, stretch[0].first_step - coarser.first_step), width) * width
+    first, last = coarser.first_step + gone, coarser.last_step
+    if (end := stretch[-1].last_step) < last:
+        windows = (end + 1 - coarser.first_step) // width
         last = coarser.first_step + windows * width - 1
-    rest = after(block, first - 1) if last >= first else None
-    piece = None if rest is None else ahead(rest, last + 1)
-    fits = piece is not None and (piece.first_step, piece.last_step) == (first, last)
-    return piece if fits else None
+    pieces = []
+    for block in stretch:
+        rest = after(block, first - 1)
+        piece = None if rest is None or rest.first_step > last else ahead(rest, last + 1)
+        pieces += [] if piece is None else [piece]
+    fits = sum(piece.count for piece in pieces) == last - first + 1 > 0
+    return pieces if fits else []
 
 
 def _windows(blocks: list[StepBlock]) -> int:

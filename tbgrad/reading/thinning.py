@@ -42,6 +42,21 @@ def columns(
     return start, width, lows, highs
 
 
+def unsplit(
+    first_steps: NDArray[np.int64], last_steps: NDArray[np.int64], most: int
+) -> NDArray[np.intp]:
+    """Where about equal stretches begin, at most `most`, of entries that cover some steps each.
+
+    An entry lies in one of them alone: none is shorter than what is known.
+    """
+    start, end = int(first_steps[0]), int(last_steps[-1])
+    width = -(-(end - start + 1) // max(1, most))
+    starts: NDArray[np.intp] = np.unique(
+        np.searchsorted(last_steps, np.arange(start, end + 1, width))
+    )
+    return starts
+
+
 def over(values: NDArray[Any], lows: NDArray[np.intp], highs: NDArray[np.intp]) -> NDArray[Any]:
     """The largest value from each of `lows` to each of `highs`, along axis 0; NaN where all are."""
     blank = np.full((1, *values.shape[1:]), np.nan, values.dtype)

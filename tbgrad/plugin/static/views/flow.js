@@ -81,6 +81,8 @@ export class FlowView {
     // Of very many layers some are shown, each at its place in the network.
     const x = data.numbers.length ? data.numbers : rows;
     const rounding = new Set(data.rounding);
+    // What is left out makes no gap in the line.
+    const drawn = rows.filter((row) => !rounding.has(row));
     /** @param {number} k */
     const column = (k) => rows.map((row) => (rounding.has(row) ? NaN : values[row * columns + k]));
     const now = column(at);
@@ -92,12 +94,12 @@ export class FlowView {
     /** @param {number} k */
     const named = (k) => `step ${count(steps[k])}`;
     /** @returns {import("../plot.js").Trace} @param {number} k @param {string} color @param {number} width */
-    const line = (k, color, width) => ({ name: named(k), x, y: drawable(column(k)), color, width });
+    const line = (k, color, width) => ({ name: named(k), x: drawn.map((row) => x[row]), y: drawable(drawn.map((row) => values[row * columns + k])), color, width });
     const chosen = parameters.findIndex(({ name }) => name === parameter);
     /** @type {import("../plot.js").Trace[]} */
     const traces = [
       ...(at > first ? [{ ...line(first, c.faint, 1.2), silent: true }] : []),
-      { ...line(at, c.blue, 2), look: "marked", size: x.length > 80 ? 1.5 : 3, words: rows.map((row) => `${clean(parameters[row].name)}: ${number(now[row], 4)}`) },
+      { ...line(at, c.blue, 2), look: "marked", size: x.length > 80 ? 1.5 : 3, words: drawn.map((row) => `${clean(parameters[row].name)}: ${number(now[row], 4)}`) },
       ...(chosen < 0 ? [] : [{ name: "selected", x: [x[chosen]], y: drawable([now[chosen]]), color: c.selected, look: /** @type {"points"} */ ("points"), size: 5, silent: true }]),
     ];
     this.hint.textContent = `${clean(label)} by depth at ${named(at)}${rounding.size ? `, without ${rounding.size} that are rounding` : ""}`;
