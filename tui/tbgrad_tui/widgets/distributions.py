@@ -130,7 +130,11 @@ class DistributionsPanel(Panel):
         first, last = step_label(int(steps[0])), step_label(int(steps[-1]))
         canvas.write(plot.x, y, first, colours.QUIET, plot.width)
         canvas.write(plot.x + plot.width - len(last), y, last, colours.QUIET)
-        middle = f"share of the values, {count(shares.group, 'histogram')} a column, ← → go"
+        middle = "share of the values, ← → go"
+        if shares.group > 1:
+            middle = f"largest share of {shares.group:,} histograms a column, ← → go"
+        if len(first) + len(last) + len(middle) + 4 > plot.width:
+            middle = f"{count(shares.group, 'histogram')} a column"
         if len(first) + len(last) + len(middle) + 4 <= plot.width:
             canvas.write(plot.x + (plot.width - len(middle)) // 2, y, middle, colours.QUIET)
 
