@@ -72,10 +72,11 @@ def watch(
     if on_terminal and not once and os.environ.get("TERM") == "dumb":
         print("this terminal (TERM=dumb) shows one frame only", file=sys.stderr)
         once = True
+    answered = True
     if on_terminal and light is None and console.color_system is not None:
         with Background.asked() as background:
             importlib.import_module("tbgrad_tui.app")  # meanwhile
-        light = background.light
+        light, answered = background.light, background.answered
     from tbgrad_tui.chart.appearance import Appearance, colours_of
 
     system = colours_of(console.color_system)
@@ -93,6 +94,8 @@ def watch(
     memory = path_of(logdir)
     if reset:
         forget(memory)
-    app = WatchApp(logdir, pattern=pattern, appearance=appearance, bell=bell, memory=memory)
+    app = WatchApp(
+        logdir, pattern=pattern, appearance=appearance, bell=bell, memory=memory, answered=answered
+    )
     app.run()
     return app.return_code or 0

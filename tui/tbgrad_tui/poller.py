@@ -42,13 +42,16 @@ DRAWING_SECONDS = 0.05
 HANGING_SECONDS = 5.0
 """A look at the log that takes longer does not come back: its disk or network hangs."""
 
+Stretch = tuple[tuple[str, ...], int, int]
+"""Names of runs, the first and the last step."""
+
 
 @dataclass(frozen=True)
 class Snapshot:
     """What was read so far. `loading` is the share of the bytes read while a log still loads.
 
     `pulses` tell of each run when it was last heard of; `others` are runs that are not asked for.
-    `closer` is a run with every value of a stretch of steps, see `Poller.stretch`.
+    `closer` are runs with every value of a stretch of steps, see `Poller.stretch`.
     """
 
     runs: Mapping[str, Run] = field(default_factory=dict)
@@ -57,7 +60,7 @@ class Snapshot:
     loading: float | None = None
     pulses: Mapping[str, Pulse] = field(default_factory=dict)
     others: Collection[str] = ()
-    closer: Closer | None = None
+    closer: Mapping[str, Closer] = field(default_factory=dict)
 
 
 class SnapshotRead(Message):
@@ -77,8 +80,8 @@ class Poller:
 
     The alerts of the run named `watched` are looked for on its thread too. `clock` tells the time
     at which something was seen. Runs whose name does not match `pattern` are left out. Between two
-    looks there are `apart` seconds at least. Of the run and between the steps in `stretch`, if any,
-    every value is read again where it was merged.
+    looks there are `apart` seconds at least. Of the runs and between the steps in `stretch`, if
+    any, every value is read again where it was merged, of one run a look.
 
     >>> poller = Poller(Path("runs"), lambda snapshot: app.post_message(SnapshotRead(snapshot)))
     >>> poller.start()
@@ -101,9 +104,10 @@ class Poller:
         self._publish = publish
         self._hanging_seconds = hanging_seconds
         self.watched = ""
-        self.stretch: tuple[str, int, int] | None = None
-        self._stretch: tuple[str, int, int] | None = None
-        self._closer: Closer | None = None
+        self.stretch: Stretch | None = None
+        self._stretch: Stretch | None = None
+        self._unread: list[str] = []
+        self._closer: Mapping[str, Closer] = {}
         self._judges: dict[str, Judge] = {}
         self._found: dict[str, Judgement] = {}
         self._unjudged: dict[str, tuple[Run, Run]] = {}
@@ -147,7 +151,7 @@ class Poller:
                 if shown:  # the first picture does not wait for what the rules say
                     changed = self._judge(runs) | changed
             except Exception as error:  # noqa: BLE001 - a thread that dies would freeze the screen
-                closer = None
+                closer = {}
                 changed, runs = set(), dict(last.runs) if last else {}
                 problems = {name_of(self._logdir): str(error) or type(error).__name__}
             took = time.monotonic() - started
@@ -173,15 +177,19 @@ class Poller:
                 pause = IDLE_SECONDS if idle else max(self._apart, looking / LOOKING_SHARE)
                 remote = log is not None and log.place.remote
                 pause = REMOTE_SECONDS if remote else min(max(IDLE_SECONDS, self._apart), pause)
-                self._stopped.wait(pause if shown or not runs else DRAWING_SECONDS)
+                soon = (runs and not shown) or self._unread
+                self._stopped.wait(DRAWING_SECONDS if soon else pause)
 
-    def _look_closer(self, log: LogDirectory) -> Closer | None:
+    def _look_closer(self, log: LogDirectory) -> Mapping[str, Closer]:
         """All values of the `stretch` that is asked for, read again when it is another."""
         if self.stretch != self._stretch:
-            self._stretch, self._closer = self.stretch, None
-            if self._stretch is not None:
-                with contextlib.suppress(OSError):  # what was read before is still there
-                    self._closer = log.closer(*self._stretch)
+            self._stretch, self._closer = self.stretch, {}
+            self._unread = [*self._stretch[0]] if self._stretch is not None else []
+        if self._unread and self._stretch is not None:
+            name, (_, first, last) = self._unread.pop(0), self._stretch
+            with contextlib.suppress(OSError):  # what was read before is still there
+                if (found := log.closer(name, first, last)) is not None:
+                    self._closer = {**self._closer, name: found}
         return self._closer
 
     def _as_known(self, runs: Mapping[str, Run]) -> dict[str, Run]:

@@ -54,13 +54,23 @@ def quit_on_signals(quit: Callable[[], object]) -> None:
                 loop.add_signal_handler(getattr(signal, name), quit)
 
 
-def network_driver() -> type[Driver] | None:
-    """What writes to a terminal over a network; None where there is none for this system."""
+def driver_for(*, remote: bool, answered: bool) -> type[Driver] | None:
+    """What talks to a terminal over a network, or to one that may answer late; else None.
+
+    None, too, where there is none for this system.
+    """
     try:
-        from tbgrad_tui.driver import NetworkDriver
+        if remote:
+            from tbgrad_tui.driver import NetworkDriver
+
+            return NetworkDriver
+        if not answered:
+            from tbgrad_tui.answers import PatientDriver
+
+            return PatientDriver
     except ImportError:  # of what Windows does not have
-        return None
-    return NetworkDriver
+        pass
+    return None
 
 
 def forget_cells(driver: Driver | None) -> None:
@@ -94,6 +104,7 @@ class Background:
 
     def __init__(self) -> None:
         self.light = False
+        self.answered = True
 
     @staticmethod
     @contextlib.contextmanager
@@ -114,7 +125,9 @@ class Background:
             tty.setcbreak(source, termios.TCSANOW)  # or the answer is shown to the user
             os.write(sink, ASK)
             yield background
-            background.light = is_light(_answer(source, begun))
+            said = _answer(source, begun)
+            background.light = is_light(said)
+            background.answered = _ANSWERED.search(said) is not None
         finally:
             termios.tcsetattr(source, termios.TCSAFLUSH, before)
 

@@ -68,7 +68,7 @@ class CompareScreen(Screen[None]):
     def look(self, view: View) -> None:
         """Show what all charts show, and the values at the cursor."""
         self._view = view
-        compared = Compared(self._runs, self._reference, view.cursor)
+        compared = Compared(self._runs, self._reference, view)
         for panel in self.query(OverlayPanel):
             panel.view = view
             panel.compare(compared)

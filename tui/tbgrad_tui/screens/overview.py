@@ -53,7 +53,9 @@ class OverviewScreen(Screen[None]):
         self.panel.show([row for _, row in rows], snapshot.runs, machine_words(alive, now))
 
     def on_mount(self) -> None:
-        """Keys go to the table."""
+        """Keys go to the table; a filter that was kept is seen to be on."""
+        line = self.query_one(Input)
+        line.value, line.display = self.panel.filter, bool(self.panel.filter)
         self.set_focus(self.panel)
 
     def action_move(self, rows: int) -> None:
@@ -75,15 +77,6 @@ class OverviewScreen(Screen[None]):
     def action_unmark(self) -> None:
         """Mark none and pin none."""
         self.panel.unmark()
-
-    def action_compare(self) -> None:
-        """Compare the marked runs."""
-        names = [row.name for row in self.panel.rows]
-        chosen = self.panel.marks.compared(self.panel.selected, names)
-        if len(chosen) < 2:
-            self.notify("There is only one run: nothing to compare it to", timeout=3)
-        else:
-            self.panel.post_message(OverviewPanel.Compared())
 
     def action_find(self) -> None:
         """Type a filter."""

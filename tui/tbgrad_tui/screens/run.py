@@ -109,14 +109,23 @@ class RunScreen(PanelScreen):
         panel = panel_of(alert.rule)
         self.query_one(DistributionsPanel).step = alert.first_step
         if row is not None:
-            panel = "layers"
-            self.table.view.reveal(row)
-            self.on_layers_panel_chosen()
-            if self.zoomed and self.front in (panel, "parameter", "distributions"):
-                return
-        if panel != "run":  # where it is
+            self.go_to_layer(row)
+        elif panel != "run":  # where it is
             self.front = panel if panel in self.together() else "scalars"
             self.zoom(self.front not in self.together())
+
+    def go_to_layer(self, row: int) -> None:
+        """Select parameter number `row`, where layers are seen or in all panels."""
+        self.table.view.reveal(row)
+        self.on_layers_panel_chosen()
+        if not (self.zoomed and self.front in ("layers", "parameter", "distributions")):
+            self.front = "layers"
+            self.zoom("layers" not in self.together())
+
+    def go_to_scalar(self, tag: str) -> None:
+        """Show the page of all scalars that has this one."""
+        self.query_one(ScalarsPanel).reveal(tag)
+        self.action_show("scalars")
 
     def on_screen_resume(self) -> None:
         """What was not drawn below another screen is now."""

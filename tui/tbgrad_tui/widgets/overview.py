@@ -48,9 +48,6 @@ class OverviewPanel(Panel):
             super().__init__()
             self.name = name
 
-    class Compared(Message):
-        """The user wants to see the marked runs beside one another."""
-
     def __init__(self, id: str, marks: Marks) -> None:
         super().__init__(id)
         self.marks = marks
@@ -157,6 +154,8 @@ class OverviewPanel(Panel):
         amount = count(len(self.rows), "run")
         if len(self.rows) < len(self._all):
             amount = f"{len(self.rows):,} of {count(len(self._all), 'run')}"
+        if self.filter:
+            amount += f" with “{shorten(self.filter, 24)}”"
         return f"Overview: {amount}, {self.order}", f"Overview: {amount}", "Overview"
 
     def headline(self) -> tuple[str, Style]:

@@ -1,0 +1,81 @@
+"""Answers of the terminal that come once nobody waits for them: they are not what was typed."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import select
+import time
+from codecs import getincrementaldecoder
+
+from textual._xterm_parser import XTermParser
+from textual.drivers.linux_driver import LinuxDriver
+
+_ANSWERS = re.compile(r"\x1b\]11;[^\x07\x1b]*(?:\x07|\x1b\\)|\x1b\[\?[\d;]*c")
+"""To what `terminal.ASK` asks."""
+
+_BEGUN = re.compile(r"\x1b(?:\](?:1(?:1(?:;[^\x07\x1b]{0,40}\x1b?)?)?)?|\[(?:\?[\d;]{0,40})?)?\Z")
+"""What may be the beginning of one, at the end of what was read."""
+
+HELD_SECONDS = 0.1
+"""So long the rest of an answer is waited for; a key that begins alike, as Escape, waits too."""
+
+AWAITED_SECONDS = 30.0
+"""So long after the start answers may come; later such a key does not wait any more."""
+
+
+class Answers:
+    """Takes answers of the terminal out of what is typed, also those that come in parts.
+
+    >>> answers = Answers()
+    >>> answers.left("x\\x1b]11;rgb:0", 0.0), answers.left("0/0/0\\x07y", 0.05)
+    ('x', 'y')
+    """
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._since = 0.0
+
+    def left(self, typed: str, now: float) -> str:
+        """What of it are keys; what may begin an answer is held until more comes, or `overdue`."""
+        typed = _ANSWERS.sub("", self._held + typed)
+        begun = _BEGUN.search(typed)
+        if begun is None:
+            self._held = ""
+            return typed
+        if begun[0] != self._held:
+            self._since = now
+        self._held = begun[0]
+        return typed[: begun.start()]
+
+    def overdue(self, now: float) -> str:
+        """What was held, once its rest has not come in time."""
+        if not self._held or now - self._since < HELD_SECONDS:
+            return ""
+        held, self._held = self._held, ""
+        return "" if held.startswith("\x1b]11;") else held
+
+
+class PatientDriver(LinuxDriver):
+    """Knows answers that come late."""
+
+    def run_input_thread(self) -> None:
+        """Pass on what is typed."""
+        parser, answers = XTermParser(self._debug), Answers()
+        decode = getincrementaldecoder("utf-8")("replace").decode
+        begun = time.monotonic()
+        while not self.exit_event.is_set():
+            typed = ""
+            if select.select([self.fileno], [], [], HELD_SECONDS / 2)[0]:
+                try:
+                    typed = decode(os.read(self.fileno, 4096))
+                except OSError:  # the terminal is gone, which the app finds out
+                    return
+            now = time.monotonic()
+            if now - begun > AWAITED_SECONDS:
+                typed = answers.overdue(math.inf) + typed
+            else:
+                typed = answers.left(typed, now) if typed else answers.overdue(now)
+            for message in [*(parser.feed(typed) if typed else ()), *parser.tick()]:
+                self.process_message(message)
