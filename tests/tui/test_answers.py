@@ -50,6 +50,12 @@ def test_half_an_answer_is_no_key_either():
     assert answers.left("q", 1.1) == "q"
 
 
+def ground(*, light: bool) -> bytes:
+    """What sets the colour behind everything."""
+    rgb = Color.parse(Appearance(light=light).variables()["ground"]).get_truecolor()
+    return f"48;5;{Color.from_rgb(*rgb).downgrade(2).number}m".encode()
+
+
 def started(run) -> Terminal:
     terminal = Terminal([sys.executable, "-m", "tbgrad", "watch", str(run)])
     terminal.first(QUESTION)
@@ -62,9 +68,7 @@ def test_an_answer_in_parts_is_understood(run):
         terminal.send(part)
         time.sleep(0.01)
     terminal.wait_for("dense_3/bias")
-    red, green, blue = Color.parse(Appearance(light=True).variables()["ground"]).get_truecolor()
-    light = Color.from_rgb(red, green, blue).downgrade(2)
-    assert f"48;5;{light.number}".encode() in terminal.received
+    assert ground(light=True) in terminal.received
     terminal.send("q")
     assert terminal.ends() == 0
 
@@ -74,13 +78,19 @@ def test_none_and_late_ones_are_never_keys(run):
     terminal.wait_for("dense_3/bias")  # without an answer
     terminal.wait_for("healthy")
     before = terminal.screen.display
+    assert ground(light=False) in terminal.received
+    assert ground(light=True) not in terminal.received
     terminal.send(LIGHT + WHAT_IT_IS)
+    terminal.first(ground(light=True))  # the colours follow
     terminal.settle(0.4)
-    for part in ("\x1b", "]11;rgb:ff", "ff/ffff/1", "111\x1b", "\\", "\x1b[", "?6", "2;22c"):
+    for part in ("\x1b", "]11;rgb:00", "00/0000/1", "111\x1b", "\\", "\x1b[", "?6", "2;22c"):
         terminal.send(part)  # "1" shows the runs alone, "]" another run, "f" folds
         terminal.settle(0.02)
     terminal.settle(0.4)
     assert terminal.screen.display[1:] == before[1:]
+    assert terminal.received.rindex(ground(light=False)) > terminal.received.rindex(
+        ground(light=True)
+    )
     terminal.send("2")
     terminal.wait_for("Loss")
     terminal.settle(0.3)

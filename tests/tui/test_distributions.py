@@ -103,4 +103,4 @@ async def test_an_alert_is_gone_to_with_its_step(logdir):
         assert "step 500, 5 of 10" in shown(app)
         assert app.view.cursor == 500  # of all charts
         await pilot.press("o", "question_mark")  # a page of notes tells the keys too
-        await until(pilot, lambda: "this page" in shown(app))
+        await until(pilot, lambda: "Keys (Esc closes)" in shown(app))

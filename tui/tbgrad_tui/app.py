@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -28,10 +29,7 @@ from tbgrad_tui.poller import (
     SnapshotRead,
     name_of,
 )
-from tbgrad_tui.saving import ask_and_save
-from tbgrad_tui.screens.alerts import AlertsPage
 from tbgrad_tui.screens.charts import ChartKeys
-from tbgrad_tui.screens.compare import CompareScreen
 from tbgrad_tui.screens.overview import OverviewScreen
 from tbgrad_tui.screens.page_keys import PageKeys
 from tbgrad_tui.screens.run import RunScreen
@@ -44,13 +42,14 @@ from tbgrad_tui.terminal import (
     is_remote,
     quit_on_signals,
 )
-from tbgrad_tui.widgets.distributions import DistributionsPanel
 from tbgrad_tui.widgets.empty import Waiting
-from tbgrad_tui.widgets.landscape import LandscapePanel
-from tbgrad_tui.widgets.layers import LayersPanel
 from tbgrad_tui.widgets.marks import Marks
 from tbgrad_tui.widgets.overview import OverviewPanel
+from tbgrad_tui.widgets.panel import Drawing
 from tbgrad_tui.widgets.runs import RunsPanel
+
+if TYPE_CHECKING:
+    from tbgrad_tui.answers import Background
 
 
 class WatchApp(ChartKeys, PageKeys, App[None]):
@@ -59,8 +58,9 @@ class WatchApp(ChartKeys, PageKeys, App[None]):
     Only runs whose name matches `pattern` are shown. `clock` tells the time in seconds since the
     epoch; tests and screenshots set it. A log that does not answer for `hanging_seconds` is said to
     be silent. `appearance` says what the terminal is like. With `bell` the terminal tells of errors
-    that are new. How runs are looked at is kept in the file `memory`, where one is given. A
-    terminal that has not `answered` what it was asked may do so yet.
+    that are new. How runs are looked at is kept in the file `memory`, where one is given.
+    `unanswered` is what has come of an answer of the terminal that may yet come. Where it is looked
+    at `once`, the first picture waits for what the rules say.
     """
 
     TITLE = "tbgrad"
@@ -81,27 +81,29 @@ class WatchApp(ChartKeys, PageKeys, App[None]):
         appearance: Appearance | None = None,
         bell: bool = False,
         memory: Path | None = None,
-        answered: bool = True,
+        unanswered: str | None = None,
+        once: bool = False,
     ) -> None:
         self.appearance = appearance or Appearance()  # the styles ask for it at once
         set_appearance(self.appearance)
-        super().__init__(driver_for(remote=is_remote(), answered=answered))
+        super().__init__(driver_for(remote=is_remote(), unanswered=unanswered is not None))
         self.shades = self.no_color or self.appearance.colours in ("none", "standard")
         self.logdir = logdir if isinstance(logdir, Path) else name_of(logdir)
         self.clock = clock
         self.snapshot = Snapshot()
         self.run_name = ""
         self.marks = Marks()
-        self._chosen = self._greeted = False
+        self._chosen = self._greeted = self._is_ready = False
+        self._early: SnapshotRead | None = None
         self.run_screen = RunScreen(self.marks)
         self.overview_screen = OverviewScreen(self.marks)
-        self.compare_screen = CompareScreen()
         self._alarms, self._bell, self._memory = Alarms(), bell, memory
-        self.theme = "textual-light" if self.appearance.light else "textual-dark"
+        self.unanswered = unanswered
+        self._take_theme()
         self._pace = Pace(self.show_everything, self.set_timer)
         self._poller = Poller(
             logdir, lambda read: self.post_message(SnapshotRead(read)), hanging_seconds, clock,
-            pattern, NETWORK_SECONDS if is_remote() else POLL_SECONDS,
+            pattern, NETWORK_SECONDS if is_remote() else POLL_SECONDS, judged=once,
         )  # fmt: skip
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -112,17 +114,34 @@ class WatchApp(ChartKeys, PageKeys, App[None]):
         """A run is the only screen below the pages."""
         return self.run_screen
 
+    def on_load(self) -> None:
+        """Start to read the log."""
+        self._poller.start()
+
     def on_ready(self) -> None:
-        """Start to read the log and to tell the time."""
-        self.run_screen.query_one(LayersPanel).shades = self.shades
-        self.run_screen.query_one(DistributionsPanel).shades = self.shades
-        self.run_screen.query_one(LandscapePanel).shades = self.shades
+        """Show what has been read meanwhile, and begin to tell the time."""
+        self.run_screen.shade(self.shades)
         self.run_screen.query_one(RunsPanel).logdir = self.logdir
         recall(self, self._memory)
-        self._poller.start()
+        self._is_ready = True
+        if self._early is not None:
+            self.on_snapshot_read(self._early)
         self.set_timer(1.0, loaded)
         self.set_interval(1.0, self._each_second)
         quit_on_signals(self.exit)
+
+    def _take_theme(self) -> None:
+        self.theme = "textual-light" if self.appearance.light else "textual-dark"
+
+    def on_background(self, message: Background) -> None:
+        """Take the colours for what the terminal has told late of its background."""
+        if message.light != self.appearance.light:
+            self.appearance = replace(self.appearance, light=message.light)
+            set_appearance(self.appearance)
+            self._take_theme()
+            for screen in self.screen_stack:
+                for drawing in screen.query(Drawing):
+                    self.call_after_refresh(drawing.redraw)
 
     def on_resize(self) -> None:
         """A terminal of another size is another terminal."""
@@ -148,6 +167,9 @@ class WatchApp(ChartKeys, PageKeys, App[None]):
 
     def on_snapshot_read(self, message: SnapshotRead) -> None:
         """Take in what the poller read."""
+        if not self._is_ready:
+            self._early = message
+            return
         former, self.snapshot = self.snapshot, message.snapshot
         self.take_closer(message.snapshot.closer)
         self._choose_run(former)
@@ -158,6 +180,7 @@ class WatchApp(ChartKeys, PageKeys, App[None]):
             if several and self.screen is self.run_screen and not self._chosen:
                 self.push_screen(self.overview_screen)
         self._pace.ask()
+        self.call_after_refresh(self._poller.drawn.set)
         self._tell_of_errors()
 
     def _tell_of_errors(self) -> None:
@@ -175,13 +198,9 @@ class WatchApp(ChartKeys, PageKeys, App[None]):
     def _choose_run(self, former: Snapshot) -> None:
         """Keep the user's choice; otherwise follow a run that begins to write values."""
         runs = self.snapshot.runs
-        writing = {name for name, run in runs.items() if facts.has_begun(run)}
-        begun = writing - {name for name, run in former.runs.items() if facts.has_begun(run)}
-        if self.run_name in runs and (self._chosen or not begun):
-            return
         self._chosen = self._chosen and self.run_name in runs
-        candidates = begun | ({self.run_name} & runs.keys()) or runs.keys()
-        self.run_name = max(candidates, key=lambda name: runs[name].last_wall_time, default="")
+        if not self._chosen:
+            self.run_name = facts.followed(runs, former.runs, self.run_name)
 
     def show_everything(self) -> None:
         """Bring every panel up to date."""
@@ -197,16 +216,14 @@ class WatchApp(ChartKeys, PageKeys, App[None]):
             self.run_screen.show(self.run_shown, self.snapshot)
             self.run_screen.query_one(Waiting).show(self.logdir, self.snapshot)
             self.show_time()
-            page = self.screen
-            if isinstance(page, AlertsPage) and page.run_name in self.snapshot.runs:
-                page.panel.show(facts.alerts(self.snapshot.runs[page.run_name]))
+            self.update_page()
 
     def show_time(self) -> None:
         """Bring up to date what depends on the time of day."""
         if not self.is_running:  # the clock ticks on while the panels are taken down
             return
         now = self.clock()
-        if self.screen is self.compare_screen:
+        if self.comparing:
             self._show_compared()
             return
         if self.overview_screen in self.screen_stack:
@@ -265,7 +282,7 @@ class WatchApp(ChartKeys, PageKeys, App[None]):
         """Show the marked runs beside one another; where these are few, also that in front."""
         overview = self.overview_screen.panel
         names = [row.name for row in overview.rows] or [*self.snapshot.runs]
-        if self.screen is self.compare_screen:
+        if self.comparing:
             return
         if len(self.marks.compared(self.run_in_front, names)) < 2:
             self.notify("There is only one run: nothing to compare it to", timeout=3)
@@ -288,4 +305,6 @@ class WatchApp(ChartKeys, PageKeys, App[None]):
     def action_save(self, ending: str) -> None:
         """Save the screen as a picture or as text, or the panel in front as a table."""
         name = self.run_name if self.screen is self.run_screen else str(self.screen.id or "page")
+        from tbgrad_tui.saving import ask_and_save
+
         ask_and_save(self, ending, name, self.clock())

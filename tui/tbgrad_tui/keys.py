@@ -207,7 +207,7 @@ SCALARS_KEYS: tuple[Key, ...] = (
 """Keys of the scalars of a run; all others are those of a run."""
 
 HELP = (
-    ("In the overview of all runs", OVERVIEW_KEYS), *KEYS,
+    *KEYS, ("In the overview of all runs", OVERVIEW_KEYS),
     ("In the comparison of runs", COMPARE_KEYS),
     ("In the scalars", SCALARS_KEYS), ("In the list of alerts", ALERT_KEYS),
 )  # fmt: skip

@@ -9,15 +9,19 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from tbgrad.diagnosis.replay import Judge, Judgement
+from tbgrad.diagnosis.story import Judgement
 from tbgrad.reading.directory import Closer, LogDirectory
 from tbgrad.reading.places import Logdir
 from tbgrad.reading.run import Run
 from tbgrad.reading.state import Pulse
 from tbgrad_tui import facts
+
+if TYPE_CHECKING:
+    from tbgrad.diagnosis.replay import Judge
 
 POLL_SECONDS = 0.25
 """Between two looks at the log, and the longest that one look may take."""
@@ -36,8 +40,11 @@ JUDGING_SHARE = 0.1
 
 IDLE_AFTER = 60.0
 
-DRAWING_SECONDS = 0.05
-"""For the first picture, which is drawn before the rules have their turn."""
+DRAWING_SECONDS = 0.3
+"""At most for the first picture, which is drawn before the rules have their turn."""
+
+SOON_SECONDS = 0.05
+"""Between two looks where something more was asked for."""
 
 HANGING_SECONDS = 5.0
 """A look at the log that takes longer does not come back: its disk or network hangs."""
@@ -78,10 +85,12 @@ class SnapshotRead(Message):
 class Poller:
     """Polls `logdir` until `stop`; calls `publish` on its thread when there is something new.
 
-    The alerts of the run named `watched` are looked for on its thread too. `clock` tells the time
+    The alerts of the run named `watched` are looked for on its thread too, after the first snapshot
+    unless also that is to be `judged`. `clock` tells the time
     at which something was seen. Runs whose name does not match `pattern` are left out. Between two
     looks there are `apart` seconds at least. Of the runs and between the steps in `stretch`, if
-    any, every value is read again where it was merged, of one run a look.
+    any, every value is read again where it was merged, of one run a look. Whoever has `drawn` the
+    first snapshot says so.
 
     >>> poller = Poller(Path("runs"), lambda snapshot: app.post_message(SnapshotRead(snapshot)))
     >>> poller.start()
@@ -95,7 +104,9 @@ class Poller:
         clock: Callable[[], float] = time.time,
         pattern: str = "*",
         apart: float = POLL_SECONDS,
+        judged: bool = False,
     ) -> None:
+        self._judged = judged
         self._apart = apart
         self._clock = clock
         self._pattern = pattern
@@ -112,7 +123,7 @@ class Poller:
         self._found: dict[str, Judgement] = {}
         self._unjudged: dict[str, tuple[Run, Run]] = {}
         self._rests_until = 0.0
-        self._stopped = threading.Event()
+        self._stopped, self.drawn = threading.Event(), threading.Event()
         self._looking_since: float | None = None
         self._thread = threading.Thread(target=self._run, name="tbgrad-poller", daemon=True)
 
@@ -147,7 +158,7 @@ class Poller:
                 runs = {n: run for n, run in log.runs.items() if fnmatchcase(n, self._pattern)}
                 self._feel(runs, changed)
                 closer = self._look_closer(log)
-                shown = last is not None and bool(last.runs)
+                shown = self._judged or (last is not None and bool(last.runs))
                 if shown:  # the first picture does not wait for what the rules say
                     changed = self._judge(runs) | changed
             except Exception as error:  # noqa: BLE001 - a thread that dies would freeze the screen
@@ -177,8 +188,10 @@ class Poller:
                 pause = IDLE_SECONDS if idle else max(self._apart, looking / LOOKING_SHARE)
                 remote = log is not None and log.place.remote
                 pause = REMOTE_SECONDS if remote else min(max(IDLE_SECONDS, self._apart), pause)
-                soon = (runs and not shown) or self._unread
-                self._stopped.wait(DRAWING_SECONDS if soon else pause)
+                if runs and not shown:
+                    self.drawn.wait(DRAWING_SECONDS)
+                    pause = SOON_SECONDS
+                self._stopped.wait(SOON_SECONDS if self._unread else pause)
 
     def _look_closer(self, log: LogDirectory) -> Mapping[str, Closer]:
         """All values of the `stretch` that is asked for, read again when it is another."""
@@ -216,6 +229,8 @@ class Poller:
         Runs that were judged before, and have grown, wait for their share of the time; the one that
         is looked at is the first, and does not.
         """
+        from tbgrad.diagnosis.replay import Judge  # the rules are not needed for the first picture
+
         begun = time.monotonic()
         rested = begun >= self._rests_until
         judged = set()

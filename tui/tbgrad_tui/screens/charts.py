@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from tbgrad.reading.directory import Closer
 from tbgrad_tui.chart.axis import Clock
 from tbgrad_tui.chart.view import View
-from tbgrad_tui.screens.compare import CompareScreen
 from tbgrad_tui.widgets.chart_panel import ChartPanel
 from tbgrad_tui.widgets.distributions import DistributionsPanel
 from tbgrad_tui.widgets.layers import LayersPanel
 from tbgrad_tui.widgets.panel import Panel
 from tbgrad_tui.widgets.timeline import NO_CLOCK, clock_of, seen_clock
+
+if TYPE_CHECKING:
+    from tbgrad_tui.screens.compare import CompareScreen
 
 KINDS = {"step": "steps", "relative": "time since the start", "wall": "time of day"}
 
@@ -28,13 +31,25 @@ class ChartKeys:
     view = View()
     _asked: tuple[object, ...] = ()
 
+    @cached_property
+    def compare_screen(self) -> CompareScreen:
+        """Runs beside one another."""
+        from tbgrad_tui.screens.compare import CompareScreen
+
+        return CompareScreen()
+
+    @property
+    def comparing(self: Any) -> bool:
+        """Whether runs beside one another are in front."""
+        return bool(self.screen.id == "compare")
+
     def look(self: Any, view: View) -> None:
         """Show another view in all charts of a run, and of those that are compared."""
         if view.cursor != self.view.cursor:
             self.run_screen.query_one(DistributionsPanel).step = view.cursor
         self.view = view
         self.ask_closer()
-        if isinstance(self.screen, CompareScreen):
+        if self.comparing:
             self.screen.look(view)
         for panel in self.run_screen.query(ChartPanel):
             panel.view = view
@@ -54,7 +69,7 @@ class ChartKeys:
 
         Of runs that are compared that at the cursor is one, too.
         """
-        view, comparing = self.view, isinstance(self.screen, CompareScreen)
+        view, comparing = self.view, self.comparing
         run = self.screen.timed_run if comparing else self.run_shown
         names = self.marks.chosen if comparing else [self.run_name, *self.marks.chosen]
         at = view.cursor if comparing and not view.is_zoomed else None

@@ -31,6 +31,7 @@ class CompareScreen(Screen[None]):
     CompareScreen > Footer { height: 1; background: $bar; }
     """
     BINDINGS = COMPARE_BINDINGS
+    HELP = "In the comparison of runs"
 
     def __init__(self) -> None:
         super().__init__(id="compare")

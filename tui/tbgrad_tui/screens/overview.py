@@ -30,6 +30,7 @@ class OverviewScreen(Screen[None]):
     }
     """
     BINDINGS = OVERVIEW_BINDINGS
+    HELP = "In the overview of all runs"
 
     def __init__(self, marks: Marks) -> None:
         super().__init__(id="overview")

@@ -12,7 +12,6 @@ from tbgrad_tui import facts
 from tbgrad_tui.keys import BINDINGS
 from tbgrad_tui.poller import Snapshot
 from tbgrad_tui.screens.panels import PanelScreen
-from tbgrad_tui.widgets.alerts import panel_of
 from tbgrad_tui.widgets.chart_panel import ChartPanel
 from tbgrad_tui.widgets.distributions import DistributionsPanel
 from tbgrad_tui.widgets.landscape import LandscapePanel
@@ -36,6 +35,7 @@ class RunScreen(PanelScreen):
         """The screen is in front again."""
 
     BINDINGS = BINDINGS
+    HELP = "Move"
 
     def __init__(self, marks: Marks) -> None:
         super().__init__("run")
@@ -43,6 +43,12 @@ class RunScreen(PanelScreen):
         self.run: Run | None = None
         self.snapshot = Snapshot()
         self._line: tuple[Run, Overview] | None = None
+
+    def shade(self, shades: bool) -> None:
+        """Draw maps in shades, where there are no colours."""
+        self.table.shades = shades
+        self.query_one(DistributionsPanel).shades = shades
+        self.query_one(LandscapePanel).shades = shades
 
     # ------------------------------------------------------------------------ what is shown
 
@@ -106,6 +112,8 @@ class RunScreen(PanelScreen):
         """Show what an alert is about."""
         rows = {path: row for row, path in enumerate(self.run.names if self.run else ())}
         row = next((rows[path] for path in alert.parameters if path in rows), None)
+        from tbgrad_tui.widgets.alerts import panel_of
+
         panel = panel_of(alert.rule)
         self.query_one(DistributionsPanel).step = alert.first_step
         if row is not None:

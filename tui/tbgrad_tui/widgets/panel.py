@@ -13,7 +13,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tbgrad_tui.chart import colours
-from tbgrad_tui.chart.canvas import Box, Canvas
+from tbgrad_tui.chart.canvas import Box, Canvas, appearance
 from tbgrad_tui.chart.text import shorten
 
 
@@ -23,7 +23,9 @@ class Drawing(Widget):
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
         self.canvas = Canvas(0, 0)
+        self._appearance = appearance()
         self._strips: list[Strip] = []
+        self._missed = True
 
     def draw(self, canvas: Canvas) -> None:
         """Draw everything."""
@@ -32,13 +34,16 @@ class Drawing(Widget):
     def redraw(self) -> None:
         """Draw again and repaint what is different."""
         width, height = self.size
-        if not (width and height and self.display):
+        self._missed = not (width and height and self.display)
+        if self._missed:
             return
         canvas = Canvas(width, height)
         self.draw(canvas)
         former, self.canvas = self.canvas, canvas
         ground = self.rich_style  # Textual puts no background under the line API
-        if (former.width, former.height) != (width, height):
+        anew = (former.width, former.height) != (width, height)
+        if anew or self._appearance is not appearance():
+            self._appearance = appearance()
             self._strips = [canvas.strip(y).apply_style(ground) for y in range(height)]
             self.refresh()
             return
@@ -66,7 +71,8 @@ class Drawing(Widget):
 
     def on_show(self) -> None:
         """Draw what changed while hidden."""
-        self.redraw()
+        if self._missed:
+            self.redraw()
 
 
 def frame(screen: Screen[Any]) -> Canvas:

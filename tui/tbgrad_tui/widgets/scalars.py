@@ -55,6 +55,7 @@ class ScalarsPanel(ChartPanel):
     }
     """
     BINDINGS = SCALARS_BINDINGS
+    HELP = "In the scalars"
 
     def __init__(self, id: str) -> None:
         super().__init__(id)
