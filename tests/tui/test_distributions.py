@@ -43,6 +43,7 @@ def test_shares_are_counts_of_values_over_all_of_them(columns, rows):
         used = edges.index(max(e for e in edges if e <= np.abs(values).max()))
         top = (values >= edges[used]).mean(axis=1)
         np.testing.assert_allclose(shares.values[:, 0], top)
+        assert {"+1", "0", "-1", "-0.1"} <= set(shares.labels)
 
 
 def test_what_is_beyond_and_what_is_not_finite():

@@ -160,7 +160,8 @@ OVERVIEW_KEYS: tuple[Key, ...] = (
     Key(("enter",), "Enter", "open", "show the run", "open"),
     Key(
         ("slash",), "/", "find",
-        "filter: part of a name, !not, a|b, glob*, /regex/, lr>=1e-3", "filter",
+        "filter: part of a name, !not, a|b, glob*, /regex/, lr>=1e-3, state=failed, severity=error",
+        "filter",
     ),
     Key(("escape",), "Esc", "all", "all runs again"),
     Key(("space",), "Space", "mark", "mark the run for comparison, and go to the next", "mark"),

@@ -94,4 +94,6 @@ def draw_strip(canvas: Canvas, box: Box, shares: Shares, chosen: int, *, shades:
 
 
 def _short(edge: float) -> str:
+    if 0.1 <= edge < 1000:
+        return f"{edge:.0f}" if edge >= 1 else f"{edge:.1f}"
     return f"{edge:.0e}".replace("e-0", "e-").replace("e+0", "e")

@@ -40,7 +40,10 @@ class OverviewScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """The panel, the filter, the keys."""
         yield self.panel
-        yield Input(placeholder="part of a name  !not  a|b  glob*  /regex/  lr>=1e-3", id="filter")
+        yield Input(
+            placeholder="part of a name  !not  a|b  glob*  /regex/  lr>=1e-3  state=failed",
+            id="filter",
+        )
         yield Footer("overview-footer", OVERVIEW_KEYS)
 
     def show(self, snapshot: Snapshot, now: float) -> None:
@@ -51,7 +54,8 @@ class OverviewScreen(Screen[None]):
         }
         rows = self._rows.values()
         alive = [run for run, row in rows if row.condition is not None and row.condition.alive]
-        self.panel.show([row for _, row in rows], snapshot.runs, machine_words(alive, now))
+        shown, machines = [row for _, row in rows], machine_words(alive, now)
+        self.panel.show(shown, snapshot.runs, machines, snapshot.loading)
 
     def on_mount(self) -> None:
         """Keys go to the table; a filter that was kept is seen to be on."""
