@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tbgrad_tui.chart.canvas import Canvas
 from tbgrad_tui.chart.strip import shares_of
+from tbgrad_tui.widgets.distributions import DistributionsPanel
 
 from tbgrad import read
 from tbgrad.log import encode
@@ -83,6 +85,29 @@ async def test_the_cursor_picks_a_step_of_the_selected_layer(logdir):
         for size in ((80, 24), (40, 12), (10, 4), (240, 60)):
             await pilot.resize_terminal(*size)
             await pilot.pause()
+
+
+def test_what_is_merged_is_said_and_the_cursor_goes_from_one_to_the_next(tmp_path):
+    bins, steps = manifest(1).histogram_bins, 60
+    with EventFileWriter(tmp_path / "a") as writer:
+        writer.add(0, [encode.manifest(manifest(1))])
+        for step in range(steps):
+            counts = np.zeros((2, bins.columns), np.int32)
+            counts[:, bins.zero_column + 20 + 10 * (step == 33)] = 5
+            writer.add(step, [encode.histograms(counts)], EPOCH + step)
+    panel = DistributionsPanel("distributions")
+    panel.run, panel.step = read(tmp_path)["a"], 5
+    for width, words in ((120, "share of the values"), (60, "largest share in 2"), (30, "3 a col")):
+        canvas = Canvas(width, 11)
+        panel.draw_content(canvas, canvas.box)
+        text = canvas.text()
+        assert words in "\n".join(text)
+        start, there = panel._plot.x, panel._plot.width * 33 // steps
+        lit = canvas.inks[1, start:] != canvas.inks[1, -1]  # the row of the largest values
+        assert lit[there - 2 : there + 3].any(), "the one large histogram is lost"
+    assert "step 5, 6 of 60" in panel.headline()[0]
+    panel.turn(1)
+    assert panel.step == 6
 
 
 async def test_an_alert_is_gone_to_with_its_step(logdir):

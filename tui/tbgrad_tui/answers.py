@@ -92,9 +92,12 @@ class PatientDriver(LinuxDriver):
             typed = ""
             if select.select([self.fileno], [], [], HELD_SECONDS / 2)[0]:
                 try:
-                    typed = decode(os.read(self.fileno, 4096))
-                except OSError:  # the terminal is gone, which the app finds out
+                    read = os.read(self.fileno, 4096)
+                except OSError:
+                    read = b""
+                if not read:  # the terminal is gone, which the app finds out
                     return
+                typed = decode(read)
             now = time.monotonic()
             if now > until:
                 typed = answers.overdue(math.inf) + typed

@@ -57,7 +57,8 @@ class Question:
             question._source = source
             yield question
         finally:
-            termios.tcsetattr(source, termios.TCSAFLUSH, before)
+            with contextlib.suppress(termios.error):  # the terminal may be gone
+                termios.tcsetattr(source, termios.TCSAFLUSH, before)
 
     def look(self, seconds: float = 0.0) -> None:
         """Take in what has been answered within so many seconds."""
