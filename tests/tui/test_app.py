@@ -34,7 +34,7 @@ async def test_everything_is_on_one_screen(logdir, size):
         "updated 2 s ago",
         "0.92 ─",  # λ over its limit
         "at the edge",
-        "healthy: norm falling to 0.0539, update/weight 5e-4, λ/limit 0.92",
+        "healthy: loss still falling: by 48% in the last quarter",
         "lr 0.05",
         "dense_0/kernel",
         "dense_3/bias",
