@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -30,6 +29,7 @@ from tbgrad_tui.poller import (
     name_of,
 )
 from tbgrad_tui.screens.charts import ChartKeys
+from tbgrad_tui.screens.looks import Looks
 from tbgrad_tui.screens.overview import OverviewScreen
 from tbgrad_tui.screens.page_keys import PageKeys
 from tbgrad_tui.screens.run import RunScreen
@@ -45,14 +45,10 @@ from tbgrad_tui.terminal import (
 from tbgrad_tui.widgets.empty import Waiting
 from tbgrad_tui.widgets.marks import Marks
 from tbgrad_tui.widgets.overview import OverviewPanel
-from tbgrad_tui.widgets.panel import Drawing
 from tbgrad_tui.widgets.runs import RunsPanel
 
-if TYPE_CHECKING:
-    from tbgrad_tui.answers import Background
 
-
-class WatchApp(ChartKeys, PageKeys, App[None]):
+class WatchApp(ChartKeys, PageKeys, Looks, App[None]):
     """Shows the runs below a directory, or several, while they are written.
 
     Only runs whose name matches `pattern` are shown. `clock` tells the time in seconds since the
@@ -84,7 +80,7 @@ class WatchApp(ChartKeys, PageKeys, App[None]):
         unanswered: str | None = None,
         once: bool = False,
     ) -> None:
-        self.appearance = appearance or Appearance()  # the styles ask for it at once
+        self.appearance: Appearance = appearance or Appearance()  # the styles ask for it at once
         set_appearance(self.appearance)
         super().__init__(driver_for(remote=is_remote(), unanswered=unanswered is not None))
         self.shades = self.no_color or self.appearance.colours in ("none", "standard")
@@ -99,7 +95,7 @@ class WatchApp(ChartKeys, PageKeys, App[None]):
         self.overview_screen = OverviewScreen(self.marks)
         self._alarms, self._bell, self._memory = Alarms(), bell, memory
         self.unanswered = unanswered
-        self._take_theme()
+        self.take_theme()
         self._pace = Pace(self.show_everything, self.set_timer)
         self._poller = Poller(
             logdir, lambda read: self.post_message(SnapshotRead(read)), hanging_seconds, clock,
@@ -129,19 +125,6 @@ class WatchApp(ChartKeys, PageKeys, App[None]):
         self.set_timer(1.0, loaded)
         self.set_interval(1.0, self._each_second)
         quit_on_signals(self.exit)
-
-    def _take_theme(self) -> None:
-        self.theme = "textual-light" if self.appearance.light else "textual-dark"
-
-    def on_background(self, message: Background) -> None:
-        """Take the colours for what the terminal has told late of its background."""
-        if message.light != self.appearance.light:
-            self.appearance = replace(self.appearance, light=message.light)
-            set_appearance(self.appearance)
-            self._take_theme()
-            for screen in self.screen_stack:
-                for drawing in screen.query(Drawing):
-                    self.call_after_refresh(drawing.redraw)
 
     def on_resize(self) -> None:
         """A terminal of another size is another terminal."""
