@@ -91,7 +91,7 @@ async def test_what_no_rule_looked_at_is_said(
     app = app_on(tmp_path)
     async with app.run_test(size=(200, 40)) as pilot:
         await loaded(pilot)
-        app._show_run("long")
+        app.show_run("long")
         await pilot.press("d")
         await until(pilot, lambda: f"not judged: {sentence}"[:60] in shown(app))
 

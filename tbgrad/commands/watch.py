@@ -48,7 +48,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     watch.add_argument(
         "--reset",
         action="store_true",
-        help="forget how this directory was looked at last: order, axes, marks",
+        help="forget how this directory was looked at last: order, filters, axes, marks",
     )
     watch.set_defaults(run_command=run)
 

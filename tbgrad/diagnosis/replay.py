@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,27 +15,11 @@ from tbgrad.diagnosis.record import RULE_SCALARS, Record
 from tbgrad.diagnosis.rule import Rule
 from tbgrad.diagnosis.rules import RULE_NAMES, RULES
 from tbgrad.diagnosis.settings import AlertSettings
-from tbgrad.diagnosis.story import Story, by_cause, story_of
+from tbgrad.diagnosis.story import Judgement as Judgement
+from tbgrad.diagnosis.story import story_of
 from tbgrad.log.records import SEVERITIES, Alert, Manifest
 from tbgrad.log.tags import ALERTS, CURVATURE, PARAMETERS, STEPS, Kind
 from tbgrad.reading.run import Run
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """The alerts of a run as a story, and in sentences what of it the rules have not judged.
-
-    `blind` names the rules that could say nothing, as the run does not log what they look at.
-    """
-
-    story: Story | None
-    not_judged: tuple[str, ...]
-    blind: tuple[str, ...] = ()
-
-    @property
-    def alerts(self) -> tuple[Alert, ...]:
-        """All of them by their causes, each fault ahead of what it brought about."""
-        return tuple(alert for alert, _ in by_cause(self.story))
 
 
 def alerts_of(run: Run, settings: AlertSettings | None = None) -> tuple[Alert, ...]:

@@ -11,13 +11,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from tbgrad.diagnosis.rules import RULE_NAMES
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 
 @dataclass(frozen=True)
 class AlertSettings:
@@ -176,6 +169,10 @@ class AlertSettings:
             ValueError: it is not TOML, or has a table, threshold or rule that there is not.
             TypeError: a value is not of its kind.
         """
+        if sys.version_info >= (3, 11):
+            import tomllib
+        else:
+            import tomli as tomllib
         try:
             content = tomllib.loads(Path(file).read_text(encoding="utf-8"))
         except tomllib.TOMLDecodeError as error:
@@ -203,6 +200,8 @@ def check_rule(argument: str, rule: object) -> str:
     Raises:
         ValueError: there is no such rule.
     """
+    from tbgrad.diagnosis.rules import RULE_NAMES  # of which faces need none to show a log
+
     return _check(f"rule in {argument}", rule, RULE_NAMES)
 
 

@@ -293,3 +293,20 @@ _WORDS = {
     "gradient_spike": "a gradient spike",
     "saturated_layer": "saturated units",
 }
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The alerts of a run as a story, and in sentences what of it the rules have not judged.
+
+    `blind` names the rules that could say nothing, as the run does not log what they look at.
+    """
+
+    story: Story | None
+    not_judged: tuple[str, ...]
+    blind: tuple[str, ...] = ()
+
+    @property
+    def alerts(self) -> tuple[Alert, ...]:
+        """All of them by their causes, each fault ahead of what it brought about."""
+        return tuple(alert for alert, _ in by_cause(self.story))

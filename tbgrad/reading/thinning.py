@@ -131,4 +131,4 @@ def extremes(values: NDArray[np.float64], limit: int) -> NDArray[np.intp]:
             keep.append(start + int(np.argmax(np.where(ok, part, -np.inf))))
         if not ok.all():
             keep.append(start + int(np.argmin(ok)))
-    return np.unique(np.array(keep, dtype=np.intp))
+    return np.array(sorted(set(keep)), dtype=np.intp)

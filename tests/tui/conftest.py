@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tbgrad_tui.widgets.panel import Drawing
 
 from tests.support.logs import write_run
 
@@ -19,6 +20,14 @@ def _universal_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     monkeypatch.undo()
     time.tzset()
+
+
+@pytest.fixture(autouse=True)
+def _no_panel_fails() -> Iterator[None]:
+    """An error in a panel shows there, and ends no test by itself."""
+    Drawing.faults.clear()
+    yield
+    assert [*Drawing.faults] == []
 
 
 @pytest.fixture

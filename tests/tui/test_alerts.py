@@ -274,7 +274,7 @@ async def test_every_key_of_the_list_is_in_the_help_and_works(logdir):
     app = app_on(logdir)
     async with app.run_test(size=(120, 60)) as pilot:
         await loaded(pilot)
-        await pilot.press("question_mark")
+        await pilot.press("a", "question_mark")
         await until(pilot, lambda: "In the list of alerts" in shown(app))
         for key in ALERT_KEYS:
             assert key.help in shown(app)

@@ -201,7 +201,9 @@ async def test_zoomed_charts_have_every_value_of_a_long_run(tmp_path):
         await pilot.press("2", *["plus"] * 7)
         first, last = app.view.first, count - 1
         assert last - first == pytest.approx(last / 2**7, abs=2)
-        await until(pilot, lambda: app.view.closer and app.view.closer.first_step == first)
+        await until(
+            pilot, lambda: "long" in app.view.closer and app.view.closer["long"].first_step == first
+        )
         run = app.run_shown
         steps, values = seen_scalar(run, "loss", app.view)
         inside = (steps >= first) & (steps <= last)
@@ -212,7 +214,7 @@ async def test_zoomed_charts_have_every_value_of_a_long_run(tmp_path):
         assert app.view.cursor == last - 2
         await until(pilot, lambda: f"at step {last - 2:,}" in panel(app, "loss").lines()[0])
         await pilot.press("equals_sign")
-        await until(pilot, lambda: app.view.closer is None)
+        await until(pilot, lambda: not app.view.closer)
         assert len(seen_scalar(run, "loss", app.view).steps) < count
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 from tbgrad_tui.alarms import Alarm
+from tbgrad_tui.commands import MOST, matching
 from tbgrad_tui.widgets.summary import Footer
-from textual.widgets import Input
+from textual.command import CommandPalette
+from textual.widgets import Input, OptionList
 from textual.widgets._toast import Toast
 
 import tbgrad
@@ -17,7 +19,7 @@ from tbgrad.log.append import EventFileWriter
 from tbgrad.log.records import Alert
 from tests.support.logs import EPOCH, write_run
 from tests.support.terminal import Terminal
-from tests.tui.support import app_on, loaded, until
+from tests.tui.support import app_on, loaded, shown, until
 
 
 def add_error(directory: Path) -> None:
@@ -133,13 +135,12 @@ async def test_a_panel_is_saved_as_a_table_and_the_screen_as_picture_and_text(ru
     app = app_on(run)
     async with app.run_test(size=(120, 40)) as pilot:
         await loaded(pilot)
-        for key in ("w", "W"):
-            await pilot.press(key)
-        await pilot.press("e")  # of the layers
+        for key in ("w", "W", "e"):  # the last of the layers
+            await pilot.press(key, "enter")
         for panel in ("loss", "norm", "curvature"):
             app.run_screen.bring(panel)
             await pilot.pause()
-            await pilot.press("e")
+            await pilot.press("e", "enter")
         await until(pilot, lambda: len(list(run.glob("tbgrad-*"))) == 6)
     (picture,), (text,) = run.glob("tbgrad-*.svg"), run.glob("tbgrad-*.txt")
     assert "dense_0/kernel" in text.read_text()
@@ -165,10 +166,90 @@ async def test_a_directory_that_cannot_be_written_is_named(run, monkeypatch):
     async with app.run_test(size=(120, 40), notifications=True) as pilot:
         await loaded(pilot)
         monkeypatch.chdir("/proc")
-        await pilot.press("W")
+        await pilot.press("W", "enter")
         await until(pilot, lambda: app.screen.query(Toast))
         (toast,) = app.screen.query(Toast)
         assert "cannot be written" in str(toast.render())
+
+
+async def test_the_name_of_a_file_may_be_changed(run, monkeypatch):
+    monkeypatch.chdir(run)
+    for name in ("figures", "figure-old", "a-run"):
+        (run / name).mkdir()
+    (run / "figures" / "x.txt").write_text("mine")
+    app = app_on(run)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await loaded(pilot)
+        await pilot.press("W")
+        line = app.screen.query_one(Input)
+        assert line.value.startswith("tbgrad-a-")
+        assert line.value.endswith(".txt")
+        await pilot.press("ctrl+u", *"fi", "tab")
+        assert line.value == "figure"
+        await until(pilot, lambda: "figure-old  figures" in shown(app))
+        await pilot.press("s", "tab")
+        assert line.value == "figures/"
+        await pilot.press(*"x.txt", "enter")
+        await until(pilot, lambda: "x.txt is there already: Enter again replaces it" in shown(app))
+        await pilot.press("backspace", "t", "enter")  # typed anew, asked anew
+        await until(pilot, lambda: "is there already" in shown(app))
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.screen is app.run_screen
+        assert (run / "figures" / "x.txt").read_text() == "mine"
+        await pilot.press("W", "ctrl+u", *"none/x", "enter")
+        await until(pilot, lambda: "there is no directory none" in shown(app))
+        await pilot.press("ctrl+u", *"figures/x.txt", "enter", "enter")
+        await until(pilot, lambda: app.screen is app.run_screen)
+        assert "dense_3/bias" in (run / "figures" / "x.txt").read_text()
+        await pilot.press("W", "ctrl+u", *"figure-old", "enter")  # into it
+        await until(pilot, lambda: list((run / "figure-old").glob("tbgrad-a-*.txt")))
+    assert not list(run.rglob(".*"))
+
+
+async def test_the_palette_goes_to_places(tmp_path):
+    for name in ("first", "second"):
+        write_run(tmp_path / name, steps=60)
+    add_error(tmp_path / "second")
+    app = app_on(tmp_path)
+
+    async def chosen(pilot, query: str) -> None:
+        await pilot.press("colon")
+        await until(pilot, lambda: CommandPalette.is_open(app))
+        await pilot.press(*query)
+        listed = app.screen.query_one(OptionList)
+        await until(pilot, lambda: listed.option_count and listed.highlighted is not None)
+        await pilot.pause(0.2)
+        await pilot.press("enter")
+        await until(pilot, lambda: not CommandPalette.is_open(app))
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.screen is app.overview_screen and app.run_in_front)
+        await chosen(pilot, "seco")
+        await until(pilot, lambda: app.screen is app.run_screen and app.run_name == "second")
+        await chosen(pilot, "2/ker")
+        await until(pilot, lambda: app.run_screen.parameter == "dense_2/kernel")
+        await chosen(pilot, "m_max")
+        scalars = app.run_screen.panel("scalars")
+        await until(pilot, lambda: scalars.display and "peak" in "".join(scalars.lines()))
+        await chosen(pilot, "nonf")
+        await until(pilot, lambda: app.screen is app.run_screen and app.view.cursor == 300)
+        assert app.run_screen.parameter == "dense_0/kernel"
+        await chosen(pilot, "compa")
+        await until(pilot, lambda: app.screen is app.compare_screen)
+
+
+def test_of_many_places_the_best_are_found():
+    names = [f"model/block_{i}/dense_{j}/kernel" for i in range(50) for j in range(100)]
+    best, more = matching(names, "BLOCK_7/dense_42")
+    assert [names[at] for _, at in best] == ["model/block_7/dense_42/kernel"]
+    assert more == 0
+    best, more = matching(names, "dense")
+    assert (len(best), more) == (MOST, 5000 - MOST)
+    assert [at for _, at in best] == sorted(at for _, at in best)
+    assert matching(["xb", "b/a", "b"], "b")[0] == [(0, 2), (1, 1), (2, 0)]
+    assert matching(["one two", "two"], "two one")[0] == [(3, 0)]
+    assert matching(names, "  ") == ([], 0)
 
 
 async def test_the_footer_has_the_keys_of_the_panel_in_front(run):

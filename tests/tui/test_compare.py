@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import ink
 from tbgrad_tui.chart.text import number
-from tbgrad_tui.widgets.comparison import ComparisonPanel, OverlayPanel
+from tbgrad_tui.widgets.comparison import ComparisonPanel, OverlayPanel, seen
 from tbgrad_tui.widgets.marks import UNMARKED, Marks
+from tbgrad_tui.widgets.timeline import clock_of
 
+from tbgrad.log import encode
+from tests.support.events import PatientEventFileWriter as EventFileWriter
 from tests.support.logs import EPOCH
 from tests.support.sweep import RATES, value_of, write_sweep
 from tests.tui.support import SIZES, app_on, shown, until
@@ -189,3 +193,49 @@ def test_what_it_looks_like(size, sweep, snap_compare):
 
     app = app_on(sweep[0], EPOCH + 5000)
     assert snap_compare(app, terminal_size=size, run_before=ready)
+
+
+def curve_of(step: int, shift: float) -> float:
+    """A loss that no two steps share, with a peak at every 617th."""
+    return shift + (step * 7919 % 1000) / 1000 + (50.0 + step if step % 617 == 5 else 0.0)
+
+
+async def test_ratios_are_of_one_and_the_same_step_however_long_the_log(tmp_path):
+    lengths = {"long": (6000, 1.0), "short": (4004, 2.0)}
+    for name, (steps, shift) in lengths.items():
+        with EventFileWriter(tmp_path / name) as writer:
+            for step in range(steps):
+                writer.add(step, [encode.scalar("loss", curve_of(step, shift))], EPOCH + step)
+    app = app_on(tmp_path, EPOCH + 6001)
+    async with app.run_test(size=(120, 40)) as pilot:
+        panel = app.overview_screen.panel
+        await until(pilot, lambda: len(panel.rows) == 2 and all(r.health for r in panel.rows))
+        await pilot.press("s", "home", "c")
+        await until(pilot, lambda: app.screen is app.compare_screen and len(table(app)) > 3)
+        short = app.snapshot.runs["short"]["loss"]
+        assert short.buckets is not None, "the log is not long enough for this test"
+        steps = app.snapshot.runs["long"]["loss"].steps
+        held = int(steps[np.searchsorted(steps, 4003, side="right") - 1])
+        assert held < 4003, "the log has to be merged there for this test"
+        newest = curve_of(4003, 2.0)
+        ratio = newest / curve_of(held, 1.0)
+        assert row_of(app, "B ")[2:5] == ["4,003", number(newest), f"~×{number(ratio, 3)}"]
+        assert "~ the last step before that" in shown(app)
+        step = int(next(s for s in range(3000, 3900) if s not in short.steps))
+        app.cursor_to(step)
+        values = curve_of(step, 1.0), curve_of(step, 2.0)
+        ratio = f"×{number(values[1] / values[0], 3)}"
+        await until(pilot, lambda: row_of(app, "B ")[3:5] == [number(values[1]), ratio])
+        assert row_of(app, "A*")[3:5] == [number(values[0]), "×1"]
+        await pilot.press(*["plus"] * 7)
+        first, last = app.view.stretch(clock_of(app.snapshot.runs["long"]))
+        near = lambda: [each.first_step for each in app.view.closer.values()]  # noqa: E731
+        await until(pilot, lambda: near() == [first, first])
+        overlay = next(iter(app.screen.query(OverlayPanel)))
+        first, last = app.view.stretch(clock_of(app.snapshot.runs["long"]))
+        for name, (_, shift) in lengths.items():
+            found = seen(app.snapshot.runs[name], "loss", overlay.view)
+            inside = (found.steps >= first) & (found.steps <= last)
+            assert found.steps[inside].tolist() == list(range(first, last + 1))
+            expected = [curve_of(s, shift) for s in range(first, last + 1)]
+            np.testing.assert_allclose(found.values[inside], expected, rtol=1e-6)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tbgrad_tui.chart.canvas import Canvas
 from tbgrad_tui.chart.strip import shares_of
+from tbgrad_tui.widgets.distributions import DistributionsPanel
 
 from tbgrad import read
 from tbgrad.log import encode
@@ -27,18 +29,23 @@ def test_shares_are_counts_of_values_over_all_of_them(columns, rows):
     shares = shares_of(counts, edges, columns, rows)
     assert len(shares.values) <= columns
     assert shares.values.shape[1] <= max(3, rows)
-    np.testing.assert_allclose(shares.values.sum(axis=1), 1.0)
-    groups = [values[i : i + shares.group].ravel() for i in range(0, 10, shares.group)]
     middle = shares.values.shape[1] // 2
-    for entry, group in zip(shares.values, groups, strict=True):
-        assert entry[:middle].sum() == pytest.approx((group >= edges[0]).mean())
-        assert entry[middle] == pytest.approx((np.abs(group) < edges[0]).mean())
-        assert entry[middle + 1 :].sum() == pytest.approx((group <= -edges[0]).mean())
+    if shares.group == 1:
+        np.testing.assert_allclose(shares.values.sum(axis=1), 1.0)
+        for entry, each in zip(shares.values, values, strict=True):
+            assert entry[:middle].sum() == pytest.approx((each >= edges[0]).mean())
+            assert entry[middle] == pytest.approx((np.abs(each) < edges[0]).mean())
+            assert entry[middle + 1 :].sum() == pytest.approx((each <= -edges[0]).mean())
+    else:  # the largest of each row, so that one histogram among many does not vanish
+        single = shares_of(counts, edges, 10, rows).values
+        groups = [single[i : i + shares.group] for i in range(0, 10, shares.group)]
+        np.testing.assert_array_equal(shares.values, [group.max(axis=0) for group in groups])
     assert not shares.lost.any()
     if columns >= 10 and rows > 60:  # a row a bin
         used = edges.index(max(e for e in edges if e <= np.abs(values).max()))
         top = (values >= edges[used]).mean(axis=1)
         np.testing.assert_allclose(shares.values[:, 0], top)
+        assert {"+1", "0", "-1", "-0.1"} <= set(shares.labels)
 
 
 def test_what_is_beyond_and_what_is_not_finite():
@@ -80,6 +87,29 @@ async def test_the_cursor_picks_a_step_of_the_selected_layer(logdir):
             await pilot.pause()
 
 
+def test_what_is_merged_is_said_and_the_cursor_goes_from_one_to_the_next(tmp_path):
+    bins, steps = manifest(1).histogram_bins, 60
+    with EventFileWriter(tmp_path / "a") as writer:
+        writer.add(0, [encode.manifest(manifest(1))])
+        for step in range(steps):
+            counts = np.zeros((2, bins.columns), np.int32)
+            counts[:, bins.zero_column + 20 + 10 * (step == 33)] = 5
+            writer.add(step, [encode.histograms(counts)], EPOCH + step)
+    panel = DistributionsPanel("distributions")
+    panel.run, panel.step = read(tmp_path)["a"], 5
+    for width, words in ((120, "share of the values"), (60, "largest share in 2"), (30, "3 a col")):
+        canvas = Canvas(width, 11)
+        panel.draw_content(canvas, canvas.box)
+        text = canvas.text()
+        assert words in "\n".join(text)
+        start, there = panel._plot.x, panel._plot.width * 33 // steps
+        lit = canvas.inks[1, start:] != canvas.inks[1, -1]  # the row of the largest values
+        assert lit[there - 2 : there + 3].any(), "the one large histogram is lost"
+    assert "step 5, 6 of 60" in panel.headline()[0]
+    panel.turn(1)
+    assert panel.step == 6
+
+
 async def test_an_alert_is_gone_to_with_its_step(logdir):
     alert = Alert("nonfinite", "error", ("dense_2/bias",), 500, 500, "open", "e", ("c",), "do this")
     with EventFileWriter(logdir / "a") as writer:
@@ -99,4 +129,4 @@ async def test_an_alert_is_gone_to_with_its_step(logdir):
         assert "step 500, 5 of 10" in shown(app)
         assert app.view.cursor == 500  # of all charts
         await pilot.press("o", "question_mark")  # a page of notes tells the keys too
-        await until(pilot, lambda: "this page" in shown(app))
+        await until(pilot, lambda: "Keys (Esc closes)" in shown(app))

@@ -99,7 +99,7 @@ def test_the_app_looks_the_same_over_a_network(tmp_path, monkeypatch):
         terminal.wait_for("step 300")
         terminal.wait_for("dense_3/bias")
         terminal.send("?")
-        terminal.wait_for("ten further")
+        terminal.wait_for("a page further")
         terminal.send("\x1b")
         terminal.wait_for("dense_3/bias")
         terminal.send("jj")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from rich.cells import cell_len
 from tbgrad_tui.screens.alerts import AlertsPage
+from tbgrad_tui.widgets.panel import Drawing
 
 from tbgrad.log import encode
 from tbgrad.log.append import EventFileWriter
@@ -74,3 +75,19 @@ async def test_hostile_names_are_text_everywhere(tmp_path, size):
         await pilot.press("escape", "escape")
         if size == (120, 40):
             assert "[bold red]x[] �[2J" in shown(app)
+
+
+async def test_an_error_in_a_panel_shows_in_that_panel(logdir):
+    app = app_on(logdir)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await loaded(pilot)
+        panel = app.run_screen.panel("norm")
+        panel.run = object()  # no run at all
+        panel.redraw()
+        assert "A bug in tbgrad" in panel.lines()[0]
+        assert "AttributeError" in "".join(panel.lines())
+        assert "dense_0/kernel" in shown(app)
+        app.show_everything()
+        assert "Gradient norm" in panel.lines()[0]
+    assert len(Drawing.faults) >= 1
+    Drawing.faults.clear()

@@ -5,6 +5,7 @@ import json
 import pytest
 from tbgrad_tui.app import WatchApp
 from tbgrad_tui.memory import forget, path_of
+from textual.widgets import Input
 
 from tbgrad.reading.layer_history import MEASURES
 from tests.support.logs import EPOCH, write_run
@@ -45,8 +46,46 @@ async def test_order_axes_measure_and_marks_are_kept(runs, tmp_path):
         assert again.run_screen.panel("loss").log_axis is log
 
 
+async def test_filters_are_kept_seen_and_cleared(runs, tmp_path):
+    memory = tmp_path / "state" / "one.json"
+    app = app_with(runs, memory)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: len(app.overview_screen.panel.rows) == 2)
+        await pilot.press("slash", "b", "enter", "enter", "7", "slash", *"norm", "enter", "q")
+        await until(pilot, lambda: memory.exists())
+    again = app_with(runs, memory)
+    async with again.run_test(size=(120, 40)) as pilot:
+        overview, scalars = again.overview_screen.panel, again.run_screen.panel("scalars")
+        await until(pilot, lambda: overview.lines())
+        assert [row.name for row in overview.rows] == ["b"]
+        assert "1 of 2 runs with “b”" in overview.lines()[0]
+        line = again.overview_screen.query_one(Input)
+        assert (line.value, line.display) == ("b", True)
+        await pilot.press("escape")
+        await until(pilot, lambda: len(overview.rows) == 2)
+        assert not line.display
+        await pilot.press("enter", "7")
+        await until(pilot, lambda: "2 of " in scalars.lines()[0])
+        assert (scalars.query_one(Input).value, scalars.query_one(Input).display) == ("norm", True)
+        await pilot.press("escape")
+        await until(pilot, lambda: "2 of " not in scalars.lines()[0])
+        await pilot.press("q")
+        await pilot.pause()
+    kept = json.loads(memory.read_text())
+    assert (kept["filter"], kept["scalars_filter"]) == ("", "")
+
+
 @pytest.mark.parametrize(
-    "kept", ["", "[]", "{", '{"sort": 7, "marked": 3}', '{"log": [], "axis": "sideways"}', "null"]
+    "kept",
+    [
+        "",
+        "[]",
+        "{",
+        '{"sort": 7, "marked": 3}',
+        '{"log": [], "axis": "sideways"}',
+        "null",
+        '{"filter": 3}',
+    ],
 )
 async def test_what_cannot_be_read_is_as_if_it_were_not_there(runs, tmp_path, kept):
     memory = tmp_path / "one.json"

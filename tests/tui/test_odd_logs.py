@@ -44,7 +44,7 @@ async def test_what_is_there_is_shown(tmp_path, values, times, steps, words):
     app = app_on(tmp_path)
     async with app.run_test(size=(150, 40)) as pilot:
         await loaded(pilot)
-        app._show_run("odd")
+        app.show_run("odd")
         await until(pilot, lambda: all(word in shown(app) for word in words))
         await pilot.press("1")
         await until(pilot, lambda: "odd" in "".join(app.run_screen.panel("runs").lines()))

@@ -8,12 +8,13 @@ import pytest
 from rich.color import Color
 from rich.console import Console
 from rich.style import Style
+from tbgrad_tui.background import is_light
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.appearance import RAMPS, Appearance
 from tbgrad_tui.chart.canvas import Canvas, set_appearance
 from tbgrad_tui.chart.oklch import colour_of, oklch_of
 from tbgrad_tui.screenshot import print_once
-from tbgrad_tui.terminal import in_ascii, is_light
+from tbgrad_tui.terminal import in_ascii
 
 from tests.commands.conftest import refusal, run
 from tests.support.logs import write_run

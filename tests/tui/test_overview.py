@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -158,6 +159,21 @@ async def test_a_filter(tmp_path):
         await until(pilot, lambda: "is no regular expression" in shown(app))
         await pilot.press("escape")
         await until(pilot, lambda: "4 runs" in shown(app))
+        await pilot.press("slash", *"severity=error", "enter")
+        assert names(panel) == ["lr10-seed7"]
+        await pilot.press("escape", "slash", *"!severity=error", "enter")
+        assert names(panel) == ["lr0.01-seed7", "lr0.1-seed7", "lr1-seed7"]
+
+
+async def test_it_says_how_much_of_the_log_was_read(tmp_path):
+    write_sweep(tmp_path)
+    app = app_on(tmp_path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        panel = await opened(app, pilot)
+        await until(pilot, lambda: "with errors" in panel.lines()[0])
+        reading = replace(app.snapshot, loading=0.42)
+        app.overview_screen.show(reading, EPOCH)
+        assert "reading 42 %" in panel.lines()[0]
 
 
 async def test_one_run_is_shown_at_once(tmp_path):

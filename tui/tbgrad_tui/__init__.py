@@ -44,6 +44,7 @@ def watch(
         bell: ring, notify (OSC 9) and name the window when a run has a new error.
         reset: begin as if this directory had never been looked at.
     """
+    import contextlib
     import importlib
     import os
     import sys
@@ -51,7 +52,8 @@ def watch(
     from rich.console import Console
 
     from tbgrad.reading.places import place_of
-    from tbgrad_tui.terminal import Background, in_ascii
+    from tbgrad_tui.background import ANSWER_SECONDS, REMOTE_SECONDS, Question
+    from tbgrad_tui.terminal import in_ascii, is_remote
 
     try:
         place = place_of(logdir)
@@ -72,27 +74,31 @@ def watch(
     if on_terminal and not once and os.environ.get("TERM") == "dumb":
         print("this terminal (TERM=dumb) shows one frame only", file=sys.stderr)
         once = True
-    if on_terminal and light is None and console.color_system is not None:
-        with Background.asked() as background:
-            importlib.import_module("tbgrad_tui.app")  # meanwhile
-        light = background.light
-    from tbgrad_tui.chart.appearance import Appearance, colours_of
+    ask = on_terminal and light is None and console.color_system is not None
+    with Question.asked() if ask else contextlib.nullcontext(Question()) as question:
+        importlib.import_module("tbgrad_tui.app")  # meanwhile
+        needed = REMOTE_SECONDS if is_remote() else ANSWER_SECONDS
+        question.look(needed if once else 0.0)
+        from tbgrad_tui.chart.appearance import Appearance, colours_of
 
-    system = colours_of(console.color_system)
-    appearance = Appearance(bool(light), system, ascii or in_ascii())
-    if once:
-        from tbgrad_tui.screenshot import print_once
+        system = colours_of(console.color_system)
+        appearance = Appearance(question.light or bool(light), system, ascii or in_ascii())
+        if once:
+            from tbgrad_tui.screenshot import print_once
 
-        if not console.is_terminal:
-            console = Console(width=COLUMNS, height=ROWS)
-        print_once(logdir, console, appearance, pattern)
-        return 0
-    from tbgrad_tui.app import WatchApp
-    from tbgrad_tui.memory import forget, path_of
+            if not console.is_terminal:
+                console = Console(width=COLUMNS, height=ROWS)
+            print_once(logdir, console, appearance, pattern)
+            return 0
+        from tbgrad_tui.app import WatchApp
+        from tbgrad_tui.memory import forget, path_of
 
-    memory = path_of(logdir)
-    if reset:
-        forget(memory)
-    app = WatchApp(logdir, pattern=pattern, appearance=appearance, bell=bell, memory=memory)
-    app.run()
-    return app.return_code or 0
+        memory = path_of(logdir)
+        if reset:
+            forget(memory)
+        app = WatchApp(
+            logdir, pattern=pattern, appearance=appearance, bell=bell, memory=memory,
+            unanswered=question.unanswered,
+        )  # fmt: skip
+        app.run()
+        return app.return_code or 0

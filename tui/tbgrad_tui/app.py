@@ -11,14 +11,13 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import Provider
 
-from tbgrad.log.records import Alert
 from tbgrad.reading.places import Logdir
 from tbgrad.reading.run import Run
 from tbgrad_tui import facts
 from tbgrad_tui.alarms import Alarms
 from tbgrad_tui.chart.appearance import Appearance
 from tbgrad_tui.chart.canvas import set_appearance
-from tbgrad_tui.commands import KeyCommands
+from tbgrad_tui.commands import KeyCommands, PlaceCommands
 from tbgrad_tui.memory import keep, recall
 from tbgrad_tui.pace import Pace
 from tbgrad_tui.poller import (
@@ -29,42 +28,41 @@ from tbgrad_tui.poller import (
     SnapshotRead,
     name_of,
 )
-from tbgrad_tui.saving import save_screen
-from tbgrad_tui.screens.alerts import AlertsPage
 from tbgrad_tui.screens.charts import ChartKeys
-from tbgrad_tui.screens.compare import CompareScreen
+from tbgrad_tui.screens.looks import Looks
 from tbgrad_tui.screens.overview import OverviewScreen
-from tbgrad_tui.screens.page import HelpPage, Page, note_lines, unread_lines
+from tbgrad_tui.screens.page_keys import PageKeys
 from tbgrad_tui.screens.run import RunScreen
 from tbgrad_tui.start import loaded
 from tbgrad_tui.terminal import (
     NETWORK_SECONDS,
+    driver_for,
     forget_cells,
     is_gone,
     is_remote,
-    network_driver,
     quit_on_signals,
 )
-from tbgrad_tui.widgets.distributions import DistributionsPanel
 from tbgrad_tui.widgets.empty import Waiting
-from tbgrad_tui.widgets.landscape import LandscapePanel
-from tbgrad_tui.widgets.layers import LayersPanel
 from tbgrad_tui.widgets.marks import Marks
 from tbgrad_tui.widgets.overview import OverviewPanel
 from tbgrad_tui.widgets.runs import RunsPanel
 
 
-class WatchApp(ChartKeys, App[None]):
+class WatchApp(ChartKeys, PageKeys, Looks, App[None]):
     """Shows the runs below a directory, or several, while they are written.
 
     Only runs whose name matches `pattern` are shown. `clock` tells the time in seconds since the
     epoch; tests and screenshots set it. A log that does not answer for `hanging_seconds` is said to
     be silent. `appearance` says what the terminal is like. With `bell` the terminal tells of errors
     that are new. How runs are looked at is kept in the file `memory`, where one is given.
+    `unanswered` is what has come of an answer of the terminal that may yet come. Where it is looked
+    at `once`, the first picture waits for what the rules say.
     """
 
     TITLE = "tbgrad"
-    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {KeyCommands}
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {
+        KeyCommands, PlaceCommands
+    }  # fmt: skip
     COMMAND_PALETTE_BINDING = "colon"
     ALLOW_SELECT = False
     # Textual answers Ctrl-C with a hint; here it quits at once, on every page.
@@ -79,26 +77,29 @@ class WatchApp(ChartKeys, App[None]):
         appearance: Appearance | None = None,
         bell: bool = False,
         memory: Path | None = None,
+        unanswered: str | None = None,
+        once: bool = False,
     ) -> None:
-        self.appearance = appearance or Appearance()  # the styles ask for it at once
+        self.appearance: Appearance = appearance or Appearance()  # the styles ask for it at once
         set_appearance(self.appearance)
-        super().__init__(network_driver() if is_remote() else None)
+        super().__init__(driver_for(remote=is_remote(), unanswered=unanswered is not None))
         self.shades = self.no_color or self.appearance.colours in ("none", "standard")
         self.logdir = logdir if isinstance(logdir, Path) else name_of(logdir)
         self.clock = clock
         self.snapshot = Snapshot()
         self.run_name = ""
         self.marks = Marks()
-        self._chosen = self._greeted = False
+        self._chosen = self._greeted = self._is_ready = False
+        self._early: SnapshotRead | None = None
         self.run_screen = RunScreen(self.marks)
         self.overview_screen = OverviewScreen(self.marks)
-        self.compare_screen = CompareScreen()
         self._alarms, self._bell, self._memory = Alarms(), bell, memory
-        self.theme = "textual-light" if self.appearance.light else "textual-dark"
+        self.unanswered = unanswered
+        self.take_theme()
         self._pace = Pace(self.show_everything, self.set_timer)
         self._poller = Poller(
             logdir, lambda read: self.post_message(SnapshotRead(read)), hanging_seconds, clock,
-            pattern, NETWORK_SECONDS if is_remote() else POLL_SECONDS,
+            pattern, NETWORK_SECONDS if is_remote() else POLL_SECONDS, judged=once,
         )  # fmt: skip
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
@@ -109,14 +110,18 @@ class WatchApp(ChartKeys, App[None]):
         """A run is the only screen below the pages."""
         return self.run_screen
 
+    def on_load(self) -> None:
+        """Start to read the log."""
+        self._poller.start()
+
     def on_ready(self) -> None:
-        """Start to read the log and to tell the time."""
-        self.run_screen.query_one(LayersPanel).shades = self.shades
-        self.run_screen.query_one(DistributionsPanel).shades = self.shades
-        self.run_screen.query_one(LandscapePanel).shades = self.shades
+        """Show what has been read meanwhile, and begin to tell the time."""
+        self.run_screen.shade(self.shades)
         self.run_screen.query_one(RunsPanel).logdir = self.logdir
         recall(self, self._memory)
-        self._poller.start()
+        self._is_ready = True
+        if self._early is not None:
+            self.on_snapshot_read(self._early)
         self.set_timer(1.0, loaded)
         self.set_interval(1.0, self._each_second)
         quit_on_signals(self.exit)
@@ -145,6 +150,9 @@ class WatchApp(ChartKeys, App[None]):
 
     def on_snapshot_read(self, message: SnapshotRead) -> None:
         """Take in what the poller read."""
+        if not self._is_ready:
+            self._early = message
+            return
         former, self.snapshot = self.snapshot, message.snapshot
         self.take_closer(message.snapshot.closer)
         self._choose_run(former)
@@ -155,6 +163,7 @@ class WatchApp(ChartKeys, App[None]):
             if several and self.screen is self.run_screen and not self._chosen:
                 self.push_screen(self.overview_screen)
         self._pace.ask()
+        self.call_after_refresh(self._poller.drawn.set)
         self._tell_of_errors()
 
     def _tell_of_errors(self) -> None:
@@ -172,13 +181,9 @@ class WatchApp(ChartKeys, App[None]):
     def _choose_run(self, former: Snapshot) -> None:
         """Keep the user's choice; otherwise follow a run that begins to write values."""
         runs = self.snapshot.runs
-        writing = {name for name, run in runs.items() if facts.has_begun(run)}
-        begun = writing - {name for name, run in former.runs.items() if facts.has_begun(run)}
-        if self.run_name in runs and (self._chosen or not begun):
-            return
         self._chosen = self._chosen and self.run_name in runs
-        candidates = begun | ({self.run_name} & runs.keys()) or runs.keys()
-        self.run_name = max(candidates, key=lambda name: runs[name].last_wall_time, default="")
+        if not self._chosen:
+            self.run_name = facts.followed(runs, former.runs, self.run_name)
 
     def show_everything(self) -> None:
         """Bring every panel up to date."""
@@ -194,16 +199,14 @@ class WatchApp(ChartKeys, App[None]):
             self.run_screen.show(self.run_shown, self.snapshot)
             self.run_screen.query_one(Waiting).show(self.logdir, self.snapshot)
             self.show_time()
-            page = self.screen
-            if isinstance(page, AlertsPage) and page.run_name in self.snapshot.runs:
-                page.panel.show(facts.alerts(self.snapshot.runs[page.run_name]))
+            self.update_page()
 
     def show_time(self) -> None:
         """Bring up to date what depends on the time of day."""
         if not self.is_running:  # the clock ticks on while the panels are taken down
             return
         now = self.clock()
-        if self.screen is self.compare_screen:
+        if self.comparing:
             self._show_compared()
             return
         if self.overview_screen in self.screen_stack:
@@ -220,16 +223,30 @@ class WatchApp(ChartKeys, App[None]):
         """Go to the next or the previous run."""
         names = list(self.snapshot.runs)
         if self.run_name in names:
-            self._show_run(names[(names.index(self.run_name) + rows) % len(names)])
+            self.show_run(names[(names.index(self.run_name) + rows) % len(names)])
 
-    def _show_run(self, name: str) -> None:
+    def show_run(self, name: str) -> None:
+        """Show a run."""
         self.run_name = name
         self._chosen = True
         self.show_everything()
 
+    @property
+    def run_in_front(self) -> str:
+        """The name of the run that is shown, or chosen among all."""
+        overview = self.overview_screen
+        return overview.panel.selected if self.screen is overview else self.run_name
+
+    def bring_run(self, name: str) -> RunScreen:
+        """Show a run, whatever is in front of it; its screen."""
+        while self.screen is not self.run_screen:
+            self.pop_screen()
+        self.show_run(name)
+        return self.run_screen
+
     def on_runs_panel_chosen(self, message: RunsPanel.Chosen) -> None:
         """Show a run of the list beside the charts."""
-        self._show_run(message.name)
+        self.show_run(message.name)
 
     def action_overview(self) -> None:
         """Show all runs, the worst first."""
@@ -242,11 +259,19 @@ class WatchApp(ChartKeys, App[None]):
     def on_overview_panel_opened(self, message: OverviewPanel.Opened) -> None:
         """Show a run that was chosen among all."""
         self.pop_screen()
-        self._show_run(message.name)
+        self.show_run(message.name)
 
-    def on_overview_panel_compared(self) -> None:
-        """Show the marked runs beside one another."""
+    def action_compare(self) -> None:
+        """Show the marked runs beside one another; where these are few, also that in front."""
+        overview = self.overview_screen.panel
+        names = [row.name for row in overview.rows] or [*self.snapshot.runs]
+        if self.comparing:
+            return
+        if len(self.marks.compared(self.run_in_front, names)) < 2:
+            self.notify("There is only one run: nothing to compare it to", timeout=3)
+            return
         self.push_screen(self.compare_screen)
+        self.ask_closer()
         self._show_compared()
 
     def _show_compared(self) -> None:
@@ -257,44 +282,12 @@ class WatchApp(ChartKeys, App[None]):
         """Alerts of the run that is chosen in the overview."""
         name = self.overview_screen.panel.selected
         if name in self.snapshot.runs:
-            self.pop_screen()
-            self._show_run(name)
+            self.bring_run(name)
             self.action_alerts()
 
     def action_save(self, ending: str) -> None:
         """Save the screen as a picture or as text, or the panel in front as a table."""
         name = self.run_name if self.screen is self.run_screen else str(self.screen.id or "page")
-        self.notify(save_screen(self, ending, name, self.clock()), timeout=6, markup=False)
+        from tbgrad_tui.saving import ask_and_save
 
-    def action_help(self) -> None:
-        """All keys."""
-        self.push_screen(HelpPage())
-
-    def action_alerts(self) -> None:
-        """Alerts of this run, from that of the layer the user went to or else what began it."""
-        if run := self.run_shown:
-            name, alerts = self.run_name, facts.alerts(run)
-            story = facts.story(run)
-            root = story.root if story is not None else None
-            first = facts.alerts_by_name(run).get(self.run_screen.parameter, root)
-            page = AlertsPage(name, alerts, first)
-            self.push_screen(page, lambda alert: self._go_to(name, alert))
-
-    def _go_to(self, name: str, alert: Alert | None) -> None:
-        """Show what an alert of the run called `name` is about."""
-        if alert is None or name not in self.snapshot.runs:
-            return
-        if name != self.run_name:
-            self._show_run(name)
-        self.run_screen.go_to(alert)
-        self.cursor_to(alert.first_step)
-
-    def action_notes(self) -> None:
-        """Notes of the monitor of this run."""
-        if self.run_shown:
-            self.push_screen(Page("Notes of the monitor", note_lines(self.run_shown)))
-
-    def action_damage(self) -> None:
-        """What could not be read, in all runs."""
-        lines = unread_lines(self.snapshot, self.run_shown)
-        self.push_screen(Page("What could not be read", lines))
+        ask_and_save(self, ending, name, self.clock())

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 
 from rich.cells import get_character_cell_size
-from textual.drivers.linux_driver import LinuxDriver
+
+from tbgrad_tui.answers import PatientDriver
 
 _PIECES = re.compile(
     r"\x1b\[(?P<row>\d+);(?P<column>\d+)H|\x1b\[(?P<style>[\d;]*)m|(?P<line>\r?\n)"
@@ -150,7 +151,7 @@ def _change(before: Style | None, after: Style) -> str:
     return f"\x1b[{';'.join(code for code in codes if code)}m"
 
 
-class NetworkDriver(LinuxDriver):
+class NetworkDriver(PatientDriver):
     """Writes to a terminal at the other end of a network."""
 
     _difference: Difference | None = None

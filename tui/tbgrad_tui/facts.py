@@ -12,10 +12,9 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tbgrad.diagnosis import STANDINGS, standing
 from tbgrad.diagnosis.overview import Overview, overview_of
-from tbgrad.diagnosis.replay import Judge, Judgement
-from tbgrad.diagnosis.story import Story
+from tbgrad.diagnosis.stability import STANDINGS, standing
+from tbgrad.diagnosis.story import Judgement, Story
 from tbgrad.log.decode import decode_density
 from tbgrad.log.records import Alert, CurvatureEstimate, Damage
 from tbgrad.log.scalars import in_order
@@ -75,7 +74,13 @@ class OnceARun(Generic[Fact]):
         self._facts[key] = (weakref.ref(run, lambda _: self._facts.pop(key, None)), fact)
 
 
-_judged = OnceARun(lambda run: Judge().judge(run))
+def _judge(run: Run) -> Judgement:
+    from tbgrad.diagnosis.replay import Judge  # the rules are not needed for the first picture
+
+    return Judge().judge(run)
+
+
+_judged = OnceARun(_judge)
 
 UNJUDGED = Judgement(None, ())
 
@@ -170,6 +175,16 @@ def has_gradients(run: Run) -> bool:
 def has_begun(run: Run) -> bool:
     """Whether there is a value in it, whatever its step and its time."""
     return any(len(series) for series in run.values())
+
+
+def followed(runs: Mapping[str, Run], former: Mapping[str, Run], shown: str) -> str:
+    """The run to show: the one that is shown, until another begins to write values."""
+    before = {name for name, run in former.items() if has_begun(run)}
+    begun = {name for name, run in runs.items() if name not in before and has_begun(run)}
+    if shown in runs and not begun:
+        return shown
+    candidates = begun | ({shown} & runs.keys()) or runs.keys()
+    return max(candidates, key=lambda name: runs[name].last_wall_time, default="")
 
 
 def age(run: Run, now: float) -> float:

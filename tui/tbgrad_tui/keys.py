@@ -120,7 +120,12 @@ KEYS: tuple[tuple[str, tuple[Key, ...]], ...] = (
             Key(("w",), "w", "app.save('svg')", "save the screen as a picture (SVG)"),
             Key(("W",), "W", "app.save('txt')", "save the screen as text"),
             Key(("e",), "e", "app.save('csv')", "save what this panel shows as a table (CSV)"),
-            Key(("colon",), ":", "app.command_palette", "find what a key does, by its words"),
+            Key(
+                ("colon",),
+                ":",
+                "app.command_palette",
+                "go to a run, layer, scalar, alert or view",
+            ),
             Key(("ctrl+z",), "^Z", "app.suspend_process", "suspend: fg in the shell comes back"),
             Key(("question_mark", "h"), "?", "app.help", "this page", "help"),
             Key(("q", "ctrl+c"), "q ^C", "app.quit", "quit", "quit"),
@@ -155,14 +160,15 @@ OVERVIEW_KEYS: tuple[Key, ...] = (
     Key(("enter",), "Enter", "open", "show the run", "open"),
     Key(
         ("slash",), "/", "find",
-        "filter: part of a name, !not, a|b, glob*, /regex/, lr>=1e-3", "filter",
+        "filter: part of a name, !not, a|b, glob*, /regex/, lr>=1e-3, state=failed, severity=error",
+        "filter",
     ),
     Key(("escape",), "Esc", "all", "all runs again"),
     Key(("space",), "Space", "mark", "mark the run for comparison, and go to the next", "mark"),
     Key(("p",), "p", "pin", "pin the run on top: the one that others are compared to"),
     Key(("u",), "u", "unmark", "mark none and pin none"),
     Key(
-        ("c",), "c", "compare",
+        ("c",), "c", "app.compare",
         "compare the marked runs, or with fewer than two this one and the next", "compare",
     ),
     Key(("s",), "s", "sort", "by worst, name, newest or lowest loss", "sort"),
@@ -170,7 +176,7 @@ OVERVIEW_KEYS: tuple[Key, ...] = (
     Key(("w",), "w", "app.save('svg')", "save the screen as a picture (SVG)"),
     Key(("W",), "W", "app.save('txt')", "save the screen as text"),
     Key(("e",), "e", "app.save('csv')", "save what this panel shows as a table (CSV)"),
-    Key(("colon",), ":", "app.command_palette", "find what a key does, by its words"),
+    Key(("colon",), ":", "app.command_palette", "go to a run, layer, scalar, alert or view"),
     Key(("ctrl+z",), "^Z", "app.suspend_process", "suspend: fg in the shell comes back"),
     Key(("question_mark", "h"), "?", "app.help", "all keys", "help"),
     Key(("q", "ctrl+c"), "q ^C", "app.quit", "quit", "quit"),
@@ -202,7 +208,7 @@ SCALARS_KEYS: tuple[Key, ...] = (
 """Keys of the scalars of a run; all others are those of a run."""
 
 HELP = (
-    ("In the overview of all runs", OVERVIEW_KEYS), *KEYS,
+    *KEYS, ("In the overview of all runs", OVERVIEW_KEYS),
     ("In the comparison of runs", COMPARE_KEYS),
     ("In the scalars", SCALARS_KEYS), ("In the list of alerts", ALERT_KEYS),
 )  # fmt: skip

@@ -22,9 +22,13 @@ from tbgrad_tui.chart.view import SMOOTHINGS
 from tbgrad_tui.widgets.chart_panel import ChartPanel
 from tbgrad_tui.widgets.layer_view import ORDERS
 from tbgrad_tui.widgets.overview import SORTS
+from tbgrad_tui.widgets.scalars import ScalarsPanel
 
 if TYPE_CHECKING:
     from tbgrad_tui.app import WatchApp
+
+LONGEST = 1000
+"""Characters of a filter that is kept."""
 
 
 def path_of(logdir: Logdir, environment: Mapping[str, str] = os.environ) -> Path:
@@ -56,6 +60,10 @@ def _apply(app: WatchApp, kept: Mapping[str, Any]) -> None:
     screen, overview, layers = app.run_screen, app.overview_screen.panel, app.run_screen.table.view
     if kept.get("sort") in SORTS:
         overview.order = kept["sort"]
+    if isinstance(text := kept.get("filter"), str):
+        overview.filter = text[:LONGEST]
+    if isinstance(text := kept.get("scalars_filter"), str):
+        screen.query_one(ScalarsPanel).choose(text[:LONGEST])
     for name in kept.get("marked", []):
         overview.marks.toggle(str(name))
     if kept.get("pinned"):
@@ -82,6 +90,8 @@ def keep(app: WatchApp, path: Path | None) -> None:
     overview, layers = app.overview_screen.panel, app.run_screen.table.view
     kept = {
         "sort": overview.order,
+        "filter": overview.filter,
+        "scalars_filter": app.run_screen.query_one(ScalarsPanel).filter,
         "marked": overview.marks.marked,
         "pinned": overview.marks.pinned,
         "measure": layers.measure.name,

@@ -9,15 +9,19 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from tbgrad.diagnosis.replay import Judge, Judgement
+from tbgrad.diagnosis.story import Judgement
 from tbgrad.reading.directory import Closer, LogDirectory
 from tbgrad.reading.places import Logdir
 from tbgrad.reading.run import Run
 from tbgrad.reading.state import Pulse
 from tbgrad_tui import facts
+
+if TYPE_CHECKING:
+    from tbgrad.diagnosis.replay import Judge
 
 POLL_SECONDS = 0.25
 """Between two looks at the log, and the longest that one look may take."""
@@ -36,11 +40,17 @@ JUDGING_SHARE = 0.1
 
 IDLE_AFTER = 60.0
 
-DRAWING_SECONDS = 0.05
-"""For the first picture, which is drawn before the rules have their turn."""
+DRAWING_SECONDS = 0.3
+"""At most for the first picture, which is drawn before the rules have their turn."""
+
+SOON_SECONDS = 0.05
+"""Between two looks where something more was asked for."""
 
 HANGING_SECONDS = 5.0
 """A look at the log that takes longer does not come back: its disk or network hangs."""
+
+Stretch = tuple[tuple[str, ...], int, int]
+"""Names of runs, the first and the last step."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +58,7 @@ class Snapshot:
     """What was read so far. `loading` is the share of the bytes read while a log still loads.
 
     `pulses` tell of each run when it was last heard of; `others` are runs that are not asked for.
-    `closer` is a run with every value of a stretch of steps, see `Poller.stretch`.
+    `closer` are runs with every value of a stretch of steps, see `Poller.stretch`.
     """
 
     runs: Mapping[str, Run] = field(default_factory=dict)
@@ -57,7 +67,7 @@ class Snapshot:
     loading: float | None = None
     pulses: Mapping[str, Pulse] = field(default_factory=dict)
     others: Collection[str] = ()
-    closer: Closer | None = None
+    closer: Mapping[str, Closer] = field(default_factory=dict)
 
 
 class SnapshotRead(Message):
@@ -75,10 +85,12 @@ class SnapshotRead(Message):
 class Poller:
     """Polls `logdir` until `stop`; calls `publish` on its thread when there is something new.
 
-    The alerts of the run named `watched` are looked for on its thread too. `clock` tells the time
+    The alerts of the run named `watched` are looked for on its thread too, after the first snapshot
+    unless also that is to be `judged`. `clock` tells the time
     at which something was seen. Runs whose name does not match `pattern` are left out. Between two
-    looks there are `apart` seconds at least. Of the run and between the steps in `stretch`, if any,
-    every value is read again where it was merged.
+    looks there are `apart` seconds at least. Of the runs and between the steps in `stretch`, if
+    any, every value is read again where it was merged, of one run a look. Whoever has `drawn` the
+    first snapshot says so.
 
     >>> poller = Poller(Path("runs"), lambda snapshot: app.post_message(SnapshotRead(snapshot)))
     >>> poller.start()
@@ -92,7 +104,9 @@ class Poller:
         clock: Callable[[], float] = time.time,
         pattern: str = "*",
         apart: float = POLL_SECONDS,
+        judged: bool = False,
     ) -> None:
+        self._judged = judged
         self._apart = apart
         self._clock = clock
         self._pattern = pattern
@@ -101,14 +115,15 @@ class Poller:
         self._publish = publish
         self._hanging_seconds = hanging_seconds
         self.watched = ""
-        self.stretch: tuple[str, int, int] | None = None
-        self._stretch: tuple[str, int, int] | None = None
-        self._closer: Closer | None = None
+        self.stretch: Stretch | None = None
+        self._stretch: Stretch | None = None
+        self._unread: list[str] = []
+        self._closer: Mapping[str, Closer] = {}
         self._judges: dict[str, Judge] = {}
         self._found: dict[str, Judgement] = {}
         self._unjudged: dict[str, tuple[Run, Run]] = {}
         self._rests_until = 0.0
-        self._stopped = threading.Event()
+        self._stopped, self.drawn = threading.Event(), threading.Event()
         self._looking_since: float | None = None
         self._thread = threading.Thread(target=self._run, name="tbgrad-poller", daemon=True)
 
@@ -143,11 +158,11 @@ class Poller:
                 runs = {n: run for n, run in log.runs.items() if fnmatchcase(n, self._pattern)}
                 self._feel(runs, changed)
                 closer = self._look_closer(log)
-                shown = last is not None and bool(last.runs)
+                shown = self._judged or (last is not None and bool(last.runs))
                 if shown:  # the first picture does not wait for what the rules say
                     changed = self._judge(runs) | changed
             except Exception as error:  # noqa: BLE001 - a thread that dies would freeze the screen
-                closer = None
+                closer = {}
                 changed, runs = set(), dict(last.runs) if last else {}
                 problems = {name_of(self._logdir): str(error) or type(error).__name__}
             took = time.monotonic() - started
@@ -173,15 +188,21 @@ class Poller:
                 pause = IDLE_SECONDS if idle else max(self._apart, looking / LOOKING_SHARE)
                 remote = log is not None and log.place.remote
                 pause = REMOTE_SECONDS if remote else min(max(IDLE_SECONDS, self._apart), pause)
-                self._stopped.wait(pause if shown or not runs else DRAWING_SECONDS)
+                if runs and not shown:
+                    self.drawn.wait(DRAWING_SECONDS)
+                    pause = SOON_SECONDS
+                self._stopped.wait(SOON_SECONDS if self._unread else pause)
 
-    def _look_closer(self, log: LogDirectory) -> Closer | None:
+    def _look_closer(self, log: LogDirectory) -> Mapping[str, Closer]:
         """All values of the `stretch` that is asked for, read again when it is another."""
         if self.stretch != self._stretch:
-            self._stretch, self._closer = self.stretch, None
-            if self._stretch is not None:
-                with contextlib.suppress(OSError):  # what was read before is still there
-                    self._closer = log.closer(*self._stretch)
+            self._stretch, self._closer = self.stretch, {}
+            self._unread = [*self._stretch[0]] if self._stretch is not None else []
+        if self._unread and self._stretch is not None:
+            name, (_, first, last) = self._unread.pop(0), self._stretch
+            with contextlib.suppress(OSError):  # what was read before is still there
+                if (found := log.closer(name, first, last)) is not None:
+                    self._closer = {**self._closer, name: found}
         return self._closer
 
     def _as_known(self, runs: Mapping[str, Run]) -> dict[str, Run]:
@@ -208,6 +229,8 @@ class Poller:
         Runs that were judged before, and have grown, wait for their share of the time; the one that
         is looked at is the first, and does not.
         """
+        from tbgrad.diagnosis.replay import Judge  # the rules are not needed for the first picture
+
         begun = time.monotonic()
         rested = begun >= self._rests_until
         judged = set()

@@ -32,12 +32,12 @@ def print_once(
     logdir: Logdir, console: Console, appearance: Appearance, pattern: str = "*"
 ) -> None:
     """Print one frame of the app, of the size and in the colours of `console`."""
-    app = WatchApp(logdir, pattern=pattern, appearance=appearance)
+    app = WatchApp(logdir, pattern=pattern, appearance=appearance, once=True)
     drawn = Canvas(0, 0)
 
     async def look(pilot: Pilot[object]) -> None:
         nonlocal drawn
-        while not _is_read(app):
+        while app.is_running and not _is_read(app):
             await pilot.pause(LOOK_SECONDS)
         deadline = time.monotonic() + DRAWING_SECONDS
         while not _is_drawn(app) and time.monotonic() < deadline:

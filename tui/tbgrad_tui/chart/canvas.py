@@ -39,6 +39,11 @@ def set_appearance(appearance: Appearance) -> None:
     _looks[:] = [appearance.look(style) for style in _styles]
 
 
+def appearance() -> Appearance:
+    """What the terminal is said to be like."""
+    return _appearance
+
+
 @dataclass(frozen=True, slots=True)
 class Box:
     """A rectangle of cells."""
@@ -105,7 +110,7 @@ class Canvas:
     def tint(self, box: Box, style: Style) -> None:
         """Put a background behind every cell of `box` that has none."""
         place = np.s_[max(0, box.y) : box.y + box.height, max(0, box.x) : box.x + box.width]
-        for number in np.unique(self.inks[place]).tolist():
+        for number in sorted(set(self.inks[place].ravel().tolist())):
             self.inks[place][self.inks[place] == number] = ink(style + _styles[number])
 
     def paint(self, x: int, y: int, codes: NDArray[np.uint32], inks: NDArray[np.int16]) -> None:

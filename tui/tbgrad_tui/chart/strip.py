@@ -24,7 +24,7 @@ class Shares:
 
     `values` [N, R] are shares of the values, of rows from the largest value down to the lowest;
     `labels` say where a row ends, `lost` [N] where values were not finite. `group` histograms are
-    one entry.
+    one entry, of each row the largest of their shares: what was there once is seen.
     """
 
     values: NDArray[np.float64]
@@ -38,12 +38,13 @@ def shares_of(
 ) -> Shares:
     """Shares of histograms [T, B], with magnitude edges as records.HistogramBins has them.
 
-    Neighbours are added up where there are more than `columns` histograms or `rows` bins. The row
-    in the middle has what is smaller than the smallest edge, zeros included.
+    Neighbours are merged where there are more than `columns` histograms, and added up where there
+    are more than `rows` bins. The row in the middle has what is smaller than the smallest edge,
+    zeros included.
     """
     group = max(1, -(-len(counts) // max(1, columns)))
     starts = np.arange(0, len(counts), group)
-    counts = np.add.reduceat(counts.astype(np.int64), starts, axis=0)
+    counts = counts.astype(np.int64)
     bins = len(edges) - 1
     negative = counts[:, 1 : bins + 1][:, ::-1].copy()  # from small to large magnitude
     positive = counts[:, bins + 4 : 2 * bins + 4].copy()
@@ -59,7 +60,8 @@ def shares_of(
     total = np.maximum(1, counts.sum(axis=1))[:, None]
     ends = [_short(edges[min(i + size, bins)]) for i in at.tolist()]
     labels = (*(f"+{end}" for end in ends[::-1]), "0", *(f"-{end}" for end in ends))
-    return Shares(table / total, labels, counts[:, -1] > 0, group)
+    shares = np.maximum.reduceat(table / total, starts, axis=0)
+    return Shares(shares, labels, np.logical_or.reduceat(counts[:, -1] > 0, starts), group)
 
 
 def draw_strip(canvas: Canvas, box: Box, shares: Shares, chosen: int, *, shades: bool) -> Box:
@@ -92,4 +94,6 @@ def draw_strip(canvas: Canvas, box: Box, shares: Shares, chosen: int, *, shades:
 
 
 def _short(edge: float) -> str:
+    if 0.1 <= edge < 1000:
+        return f"{edge:.0f}" if edge >= 1 else f"{edge:.1f}"
     return f"{edge:.0e}".replace("e-0", "e-").replace("e+0", "e")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -22,7 +23,8 @@ class View:
     """How charts are looked at. `first` and `last` are steps; None is the start, and the newest.
 
     A stretch that ends at the newest step goes on with it. `cursor` is a step, None where there is
-    none. `closer` is a run with every value of the stretch, where the log was read in less detail.
+    none. `closer` are runs, by name, with every value of the stretch, where the log was read in
+    less detail.
     """
 
     kind: Kind = "step"
@@ -31,7 +33,7 @@ class View:
     last: int | None = None
     cursor: int | None = None
     smoothing: float = 0.0
-    closer: Closer | None = field(default=None, compare=False)
+    closer: Mapping[str, Closer] = field(default_factory=dict, compare=False)
 
     @property
     def is_zoomed(self) -> bool:

@@ -18,6 +18,7 @@ class AlertsPage(ModalScreen[Alert | None]):
 
     DEFAULT_CSS = "AlertsPage { align: center middle; background: $page; }"
     BINDINGS = ALERT_BINDINGS
+    HELP = "In the list of alerts"
 
     def __init__(self, name: str, alerts: Sequence[Alert], selected: Alert | None) -> None:
         super().__init__()

@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from tbgrad.reading.directory import Closer
 from tbgrad_tui.chart.axis import Clock
 from tbgrad_tui.chart.view import View
-from tbgrad_tui.screens.compare import CompareScreen
 from tbgrad_tui.widgets.chart_panel import ChartPanel
 from tbgrad_tui.widgets.distributions import DistributionsPanel
 from tbgrad_tui.widgets.layers import LayersPanel
 from tbgrad_tui.widgets.panel import Panel
 from tbgrad_tui.widgets.timeline import NO_CLOCK, clock_of, seen_clock
 
+if TYPE_CHECKING:
+    from tbgrad_tui.screens.compare import CompareScreen
+
 KINDS = {"step": "steps", "relative": "time since the start", "wall": "time of day"}
+
+MOST = 8
+"""So many runs are looked at closer, each of which may take a second to read."""
 
 
 class ChartKeys:
     """Actions of the app: one cursor, one stretch and one kind of axis for all charts."""
 
     view = View()
-    _asked: tuple[str, int | None, int | None] = ("", None, None)
+    _asked: tuple[object, ...] = ()
+
+    @cached_property
+    def compare_screen(self) -> CompareScreen:
+        """Runs beside one another."""
+        from tbgrad_tui.screens.compare import CompareScreen
+
+        return CompareScreen()
+
+    @property
+    def comparing(self: Any) -> bool:
+        """Whether runs beside one another are in front."""
+        return bool(self.screen.id == "compare")
 
     def look(self: Any, view: View) -> None:
         """Show another view in all charts of a run, and of those that are compared."""
@@ -30,7 +49,7 @@ class ChartKeys:
             self.run_screen.query_one(DistributionsPanel).step = view.cursor
         self.view = view
         self.ask_closer()
-        if isinstance(self.screen, CompareScreen):
+        if self.comparing:
             self.screen.look(view)
         for panel in self.run_screen.query(ChartPanel):
             panel.view = view
@@ -46,16 +65,24 @@ class ChartKeys:
         return seen_clock(run, self.view) if run is not None else NO_CLOCK
 
     def ask_closer(self: Any) -> None:
-        """Ask for every value of the stretch of the run, once for each that is looked at."""
-        view, run = self.view, self.run_shown
-        asked = (self.run_name, view.first, view.last)
-        if asked != self._asked:
-            self._asked = asked
-            zoomed = run is not None and view.is_zoomed
-            stretch = (self.run_name, *view.stretch(clock_of(run))) if zoomed else None
-            self._poller.stretch = stretch
+        """Ask for every value of the stretch of the runs, once for each that is looked at.
 
-    def take_closer(self: Any, closer: Closer | None) -> None:
+        Of runs that are compared that at the cursor is one, too.
+        """
+        view, comparing = self.view, self.comparing
+        run = self.screen.timed_run if comparing else self.run_shown
+        names = self.marks.chosen if comparing else [self.run_name, *self.marks.chosen]
+        at = view.cursor if comparing and not view.is_zoomed else None
+        asked = (*dict.fromkeys(names), view.first, view.last, at)
+        if asked == self._asked:
+            return
+        self._asked = asked
+        self._poller.stretch = None
+        if run is not None and (view.is_zoomed or at is not None):
+            ends = view.stretch(clock_of(run)) if at is None else (at, at)
+            self._poller.stretch = (tuple(dict.fromkeys(names))[:MOST], *ends)
+
+    def take_closer(self: Any, closer: Mapping[str, Closer]) -> None:
         """Show every value of a stretch, which was read again."""
         if closer is not self.view.closer:
             self.look(replace(self.view, closer=closer))

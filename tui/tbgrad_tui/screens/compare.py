@@ -31,6 +31,7 @@ class CompareScreen(Screen[None]):
     CompareScreen > Footer { height: 1; background: $bar; }
     """
     BINDINGS = COMPARE_BINDINGS
+    HELP = "In the comparison of runs"
 
     def __init__(self) -> None:
         super().__init__(id="compare")
@@ -68,7 +69,7 @@ class CompareScreen(Screen[None]):
     def look(self, view: View) -> None:
         """Show what all charts show, and the values at the cursor."""
         self._view = view
-        compared = Compared(self._runs, self._reference, view.cursor)
+        compared = Compared(self._runs, self._reference, view)
         for panel in self.query(OverlayPanel):
             panel.view = view
             panel.compare(compared)

@@ -30,6 +30,7 @@ class OverviewScreen(Screen[None]):
     }
     """
     BINDINGS = OVERVIEW_BINDINGS
+    HELP = "In the overview of all runs"
 
     def __init__(self, marks: Marks) -> None:
         super().__init__(id="overview")
@@ -39,7 +40,10 @@ class OverviewScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         """The panel, the filter, the keys."""
         yield self.panel
-        yield Input(placeholder="part of a name  !not  a|b  glob*  /regex/  lr>=1e-3", id="filter")
+        yield Input(
+            placeholder="part of a name  !not  a|b  glob*  /regex/  lr>=1e-3  state=failed",
+            id="filter",
+        )
         yield Footer("overview-footer", OVERVIEW_KEYS)
 
     def show(self, snapshot: Snapshot, now: float) -> None:
@@ -50,10 +54,13 @@ class OverviewScreen(Screen[None]):
         }
         rows = self._rows.values()
         alive = [run for run, row in rows if row.condition is not None and row.condition.alive]
-        self.panel.show([row for _, row in rows], snapshot.runs, machine_words(alive, now))
+        shown, machines = [row for _, row in rows], machine_words(alive, now)
+        self.panel.show(shown, snapshot.runs, machines, snapshot.loading)
 
     def on_mount(self) -> None:
-        """Keys go to the table."""
+        """Keys go to the table; a filter that was kept is seen to be on."""
+        line = self.query_one(Input)
+        line.value, line.display = self.panel.filter, bool(self.panel.filter)
         self.set_focus(self.panel)
 
     def action_move(self, rows: int) -> None:
@@ -75,15 +82,6 @@ class OverviewScreen(Screen[None]):
     def action_unmark(self) -> None:
         """Mark none and pin none."""
         self.panel.unmark()
-
-    def action_compare(self) -> None:
-        """Compare the marked runs."""
-        names = [row.name for row in self.panel.rows]
-        chosen = self.panel.marks.compared(self.panel.selected, names)
-        if len(chosen) < 2:
-            self.notify("There is only one run: nothing to compare it to", timeout=3)
-        else:
-            self.panel.post_message(OverviewPanel.Compared())
 
     def action_find(self) -> None:
         """Type a filter."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 from typing import ClassVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.geometry import Size
 from textual.screen import ModalScreen
 
@@ -15,46 +16,36 @@ from tbgrad.log.records import Damage
 from tbgrad.reading.run import Run, left_out_lines
 from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
-from tbgrad_tui.chart.canvas import Canvas
+from tbgrad_tui.chart.canvas import Box, Canvas
 from tbgrad_tui.chart.text import count, pad
 from tbgrad_tui.chart.wrapping import Line, wrapped
 from tbgrad_tui.keys import HELP
 from tbgrad_tui.poller import Snapshot
-from tbgrad_tui.widgets.panel import Drawing
+from tbgrad_tui.widgets.panel import Panel
 
 
 class Page(ModalScreen[None]):
     """A title and lines that scroll. Escape, Enter or q closes it, ? tells the keys."""
 
-    DEFAULT_CSS = """
-    Page { align: center middle; background: $page; }
-    Page > VerticalScroll {
-        width: 90%; max-width: 110; height: auto; max-height: 90%;
-        background: $page; border: $page-border $accent-line; padding: 0 1;
-        border-title-color: $accent-line; border-title-style: bold;
-        scrollbar-size-vertical: 1; scrollbar-color: $quiet-line; scrollbar-background: $page;
-        scrollbar-color-hover: $accent-line; scrollbar-background-hover: $page;
-        scrollbar-color-active: $accent-line; scrollbar-background-active: $page;
-    }
-    PageText { height: auto; }
-    """
+    DEFAULT_CSS = "Page { align: center middle; background: $page; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,enter", "dismiss", "close", show=False),
         Binding("question_mark,h", "help", "all keys", show=False),
-        Binding("j", "scroll(1)", show=False),
-        Binding("k", "scroll(-1)", show=False),
+        Binding("down,j", "scroll(1)", show=False),
+        Binding("up,k", "scroll(-1)", show=False),
+        Binding("pagedown,ctrl+d,space", "page(1)", show=False),
+        Binding("pageup,ctrl+u", "page(-1)", show=False),
+        Binding("home,g", "scroll(-1000000)", show=False),
+        Binding("end,G", "scroll(1000000)", show=False),
     ]
 
-    def __init__(self, title: str, lines: Sequence[Line]) -> None:
+    def __init__(self, title: str, at: Callable[[int], list[Line]]) -> None:
         super().__init__()
-        self._title = title
-        self._lines = lines
+        self.panel = PagePanel(title, at)
 
     def compose(self) -> ComposeResult:
         """The lines in a frame."""
-        scroll = VerticalScroll(PageText(self._lines))
-        scroll.border_title = f"{self._title} (Esc closes)"
-        yield scroll
+        yield self.panel
 
     def action_help(self) -> None:
         """All keys, over what is read; on the page of keys it closes that."""
@@ -65,46 +56,75 @@ class Page(ModalScreen[None]):
 
     def action_scroll(self, lines: int) -> None:
         """Scroll by lines."""
-        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+        self.panel.scroll(lines)
+
+    def action_page(self, pages: int) -> None:
+        """Scroll by what is seen."""
+        self.panel.scroll(pages * max(1, self.panel.size.height - 2))
 
 
 class HelpPage(Page):
-    """All keys, and what the marks mean."""
+    """All keys, those of the section called `first` ahead, and what the marks mean."""
 
-    def __init__(self) -> None:
-        super().__init__("Keys", help_lines())
+    def __init__(self, first: str = "") -> None:
+        super().__init__("Keys", partial(help_at, first))
 
 
-class PageText(Drawing):
-    """Lines of words, wrapped at the width."""
+class PagePanel(Panel):
+    """Lines as `at` wraps them at a width, in a frame; those in sight are drawn."""
 
-    def __init__(self, lines: Sequence[Line]) -> None:
+    DEFAULT_CSS = """
+    PagePanel { width: 90%; max-width: 110; height: auto; max-height: 90%; background: $page; }
+    """
+
+    def __init__(self, title: str, at: Callable[[int], list[Line]]) -> None:
         super().__init__("page-text")
-        self._lines = lines
-        self._wrapped: dict[int, list[Line]] = {}
+        self._title, self._at = title, lru_cache(maxsize=4)(at)
+        self._first = 0
 
-    def _at(self, width: int) -> list[Line]:
-        """The lines at a width, which is asked for again and again."""
-        if width not in self._wrapped:
-            self._wrapped[width] = wrapped(self._lines, width)
-        return self._wrapped[width]
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """What it is about, and how to leave."""
+        return f"{self._title} (Esc closes)", self._title
 
     def get_content_height(self, _container: Size, _viewport: Size, width: int) -> int:
-        """As many rows as the wrapped lines take."""
-        return max(1, len(self._at(width)))
+        """As many rows as the wrapped lines take, and the frame."""
+        return max(1, len(self._at(width - 4))) + 2
 
-    def draw(self, canvas: Canvas) -> None:
-        """The wrapped lines."""
-        for y, line in enumerate(self._at(canvas.width)):
-            x = 0
+    def scroll(self, lines: int) -> None:
+        """Show what is further down."""
+        self._first += lines
+        self.redraw()
+
+    def draw_content(self, canvas: Canvas, box: Box) -> None:
+        """The lines that are in sight."""
+        lines = self._at(box.width)
+        self._first = max(0, min(self._first, len(lines) - box.height))
+        for y, line in enumerate(lines[self._first : self._first + box.height]):
+            x = box.x
             for text, style in line:
-                x = canvas.write(x, y, text, style)
+                x = canvas.write(x, box.y + y, text, style, box.x + box.width - x)
+        self.draw_scroll(canvas, box, self._first, box.height, len(lines))
+
+    def on_mouse_scroll_down(self, _: events.MouseScrollDown) -> None:
+        """Further down."""
+        self.scroll(3)
+
+    def on_mouse_scroll_up(self, _: events.MouseScrollUp) -> None:
+        """Further up."""
+        self.scroll(-3)
 
 
-def help_lines() -> list[Line]:
-    """All keys, and what the marks mean."""
+@lru_cache(maxsize=8)
+def help_at(first: str, width: int) -> list[Line]:
+    """The page of keys at a width: it is the same at each look."""
+    return wrapped(help_lines(first), width)
+
+
+def help_lines(first: str) -> list[Line]:
+    """All keys, those of a section ahead, and what the marks mean."""
     lines: list[Line] = []
-    for section, keys in HELP:
+    for section, keys in sorted(HELP, key=lambda each: each[0] != first):
         lines.append([(section, colours.TITLE_FOCUSED)])
         lines += [
             [(f"  {pad(key.shown, 8)}", colours.STRONG), (key.help, colours.TEXT)] for key in keys

@@ -12,7 +12,6 @@ from tbgrad_tui import facts
 from tbgrad_tui.keys import BINDINGS
 from tbgrad_tui.poller import Snapshot
 from tbgrad_tui.screens.panels import PanelScreen
-from tbgrad_tui.widgets.alerts import panel_of
 from tbgrad_tui.widgets.chart_panel import ChartPanel
 from tbgrad_tui.widgets.distributions import DistributionsPanel
 from tbgrad_tui.widgets.landscape import LandscapePanel
@@ -36,6 +35,7 @@ class RunScreen(PanelScreen):
         """The screen is in front again."""
 
     BINDINGS = BINDINGS
+    HELP = "Move"
 
     def __init__(self, marks: Marks) -> None:
         super().__init__("run")
@@ -43,6 +43,12 @@ class RunScreen(PanelScreen):
         self.run: Run | None = None
         self.snapshot = Snapshot()
         self._line: tuple[Run, Overview] | None = None
+
+    def shade(self, shades: bool) -> None:
+        """Draw maps in shades, where there are no colours."""
+        self.table.shades = shades
+        self.query_one(DistributionsPanel).shades = shades
+        self.query_one(LandscapePanel).shades = shades
 
     # ------------------------------------------------------------------------ what is shown
 
@@ -106,17 +112,28 @@ class RunScreen(PanelScreen):
         """Show what an alert is about."""
         rows = {path: row for row, path in enumerate(self.run.names if self.run else ())}
         row = next((rows[path] for path in alert.parameters if path in rows), None)
+        from tbgrad_tui.widgets.alerts import panel_of
+
         panel = panel_of(alert.rule)
         self.query_one(DistributionsPanel).step = alert.first_step
         if row is not None:
-            panel = "layers"
-            self.table.view.reveal(row)
-            self.on_layers_panel_chosen()
-            if self.zoomed and self.front in (panel, "parameter", "distributions"):
-                return
-        if panel != "run":  # where it is
+            self.go_to_layer(row)
+        elif panel != "run":  # where it is
             self.front = panel if panel in self.together() else "scalars"
             self.zoom(self.front not in self.together())
+
+    def go_to_layer(self, row: int) -> None:
+        """Select parameter number `row`, where layers are seen or in all panels."""
+        self.table.view.reveal(row)
+        self.on_layers_panel_chosen()
+        if not (self.zoomed and self.front in ("layers", "parameter", "distributions")):
+            self.front = "layers"
+            self.zoom("layers" not in self.together())
+
+    def go_to_scalar(self, tag: str) -> None:
+        """Show the page of all scalars that has this one."""
+        self.query_one(ScalarsPanel).reveal(tag)
+        self.action_show("scalars")
 
     def on_screen_resume(self) -> None:
         """What was not drawn below another screen is now."""

@@ -10,7 +10,6 @@ from textual import events
 from textual.geometry import Size
 from textual.message import Message
 
-from tbgrad.diagnosis import SHOWS
 from tbgrad.diagnosis.story import by_cause, story_of
 from tbgrad.log.records import STATISTICS, Alert
 from tbgrad.log.tags import (
@@ -52,6 +51,8 @@ _PANELS = {
 
 def panel_of(rule: str) -> str:
     """The panel in which a rule says that it shows, "run" for one that is not known."""
+    from tbgrad.diagnosis.rules import SHOWS  # which load after the first picture
+
     shows = SHOWS.get(rule, "")
     return "layers" if shows in STATISTICS else _PANELS.get(shows, "scalars" if shows else "run")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from rich.cells import cell_len
@@ -12,6 +13,7 @@ from rich.style import Style
 
 from tbgrad.diagnosis import history
 from tbgrad.diagnosis.overview import short_names
+from tbgrad.diagnosis.record import called
 from tbgrad.log.tags import GRADIENT_NORM, LOSS
 from tbgrad.reading.hparams import differing_hparams, hparams_of
 from tbgrad.reading.run import Run
@@ -20,24 +22,28 @@ from tbgrad_tui.chart.canvas import Box, Canvas
 from tbgrad_tui.chart.line import Curve
 from tbgrad_tui.chart.scale import reaches_far
 from tbgrad_tui.chart.text import clean, number, shorten
+from tbgrad_tui.chart.view import View
 from tbgrad_tui.widgets.chart_panel import ChartPanel, smooth_curves
 from tbgrad_tui.widgets.marks import REFERENCE, Looked
 from tbgrad_tui.widgets.panel import Panel
-from tbgrad_tui.widgets.timeline import clock_of, nearest
+from tbgrad_tui.widgets.timeline import Scalar, seen_clock, seen_scalar
 
 NONE = "–"
+
+ABOUT = "~"
+"""Ahead of what is not of the very step that is asked for, but of the last one before it."""
 
 
 @dataclass(frozen=True)
 class Compared:
     """What is compared: runs with their looks, the first one or the pinned one is the reference.
 
-    `cursor` is the step at which, None for the newest of each.
+    The step at which is that of the cursor of `view`; without one the newest of each.
     """
 
     runs: Sequence[Looked] = ()
     reference: str = ""
-    cursor: int | None = None
+    view: View = field(default_factory=View)
 
     def names(self) -> dict[str, str]:
         """The letter of each run, and its name without what all share."""
@@ -76,12 +82,11 @@ class OverlayPanel(ChartPanel):
         """The names of the runs, then their curves, the reference in front."""
         curves = []
         for run, look in reversed(self._compared.runs):
-            series = history.scalar(run, self._tag)
-            if series is not None:
-                values = series.values.astype(np.float64)
-                curve = Curve(series.steps, values, look.style, letter=look.letter)
+            found = seen(run, self._tag, self.view)
+            if found is not None:
+                curve = Curve(*found, look.style, letter=look.letter)
                 smooth = smooth_curves(curve, self.view.smoothing, look.behind)
-                curves += [(clock_of(run), one) for one in smooth]
+                curves += [(seen_clock(run, self.view), one) for one in smooth]
         if not curves:
             words = f"none of these runs has a {self._title.lower()}"
             canvas.write(box.x, box.y, words, colours.QUIET, box.width)
@@ -129,7 +134,7 @@ class ComparisonPanel(Panel):
     @property
     def titles(self) -> tuple[str, ...]:
         """To which run the others are compared, and at which step."""
-        cursor = self._compared.cursor
+        cursor = self._compared.view.cursor
         at = f" at step {cursor:,}" if cursor is not None else ", newest values"
         name = self._compared.names().get(self._compared.reference, "")
         return f"Compared to {name}{at}", f"Compared to {name}", "Compared"
@@ -177,16 +182,15 @@ class ComparisonPanel(Panel):
             x, drawn = x + width, drawn + 1
         if table.height < box.height:
             hidden = len(told) - self.column - drawn
-            canvas.write(
-                box.x, box.y + box.height - 1, _below(runs, differing, hidden), colours.QUIET,
-                box.width,
-            )  # fmt: skip
+            about = any(text.startswith(ABOUT) for _, cells in told for text, _ in cells)
+            words = _below(runs, differing, hidden, about)
+            canvas.write(box.x, box.y + box.height - 1, words, colours.QUIET, box.width)
         self.draw_scroll(canvas, table, self.first, visible, len(runs))
 
     def _told(self, differing: Sequence[str]) -> list[tuple[str, list[Cell]]]:
         """The columns: a heading, and what each run has."""
         runs = [run for run, _ in self._compared.runs]
-        cursor = self._compared.cursor
+        view = self._compared.view
         reference, letter = next(
             ((run, look.letter) for run, look in self._compared.runs
              if run.name == self._compared.reference)
@@ -195,40 +199,72 @@ class ComparisonPanel(Panel):
             ("step", [(f"{run.last_step:,}", colours.TEXT) for run in runs])
         ]
         for heading, tag in (("loss", LOSS), ("norm", GRADIENT_NORM)):
-            values = [scalar_at(run, tag, cursor) for run in runs]
-            base = scalar_at(reference, tag, cursor)
+            values = [value_at(run, tag, view) for run in runs]
+            ratios = [ratio_at(run, reference, tag, view) for run in runs]
             columns.append((heading, [_value(value) for value in values]))
-            columns.append((f"÷{letter}", [ratio_words(value, base) for value in values]))
+            columns.append((f"÷{letter}", [ratio_words(ratio) for ratio in ratios]))
         for name in differing:
             cells = [_hparam(run, name) for run in runs]
             columns.append((shorten(name, 14), cells))
         return columns
 
 
-def scalar_at(run: Run, tag: str, cursor: int | None) -> float:
-    """The newest value of a scalar, or that of the record nearest to the cursor; NaN where none."""
-    series = history.scalar(run, tag)
-    if series is None:
-        return math.nan
-    if cursor is None:
-        return float(series.values[-1])
-    if not series.steps[0] <= cursor <= series.steps[-1]:
-        return math.nan
-    return float(series.values[nearest(series.steps, cursor)])
+class At(NamedTuple):
+    """A value, and whether it is that of the very step that was asked for."""
+
+    value: float
+    exact: bool
 
 
-def ratio_words(value: float, base: float) -> Cell:
-    """How many times the reference a value is."""
-    if not (math.isfinite(value) and math.isfinite(base)) or base == 0:
+def seen(run: Run, tag: str, view: View) -> Scalar | None:
+    """A scalar, whatever its writer calls it, with every value of the stretch that is seen."""
+    name = called(tag, run) if history.scalar(run, tag) is not None else None
+    return seen_scalar(run, name, view) if name is not None else None
+
+
+def value_at(run: Run, tag: str, view: View) -> At | None:
+    """The value of a scalar at the cursor, the newest without one; see `at_step`."""
+    found = seen(run, tag, view)
+    if found is None:
+        return None
+    return at_step(found, int(found.steps[-1]) if view.cursor is None else view.cursor)
+
+
+def at_step(found: Scalar, step: int) -> At | None:
+    """The value at a step; where there is none, that of the last step before. None outside."""
+    if not found.steps[0] <= step <= found.steps[-1]:
+        return None
+    place = int(np.searchsorted(found.steps, step, side="right")) - 1
+    return At(float(found.values[place]), bool(found.steps[place] == step))
+
+
+def ratio_at(run: Run, reference: Run, tag: str, view: View) -> At | None:
+    """How many times the reference a scalar is, at the cursor or the last step that both have."""
+    mine, base = seen(run, tag, view), seen(reference, tag, view)
+    if mine is None or base is None:
+        return None
+    step = view.cursor
+    if step is None:
+        step = min(int(mine.steps[-1]), int(base.steps[-1]))
+    above, below = at_step(mine, step), at_step(base, step)
+    if above is None or below is None or below.value == 0:
+        return None
+    return At(above.value / below.value, above.exact and below.exact)
+
+
+def ratio_words(at: At | None) -> Cell:
+    """A ratio, with "~" where it is not of one and the same step."""
+    if at is None or not math.isfinite(at.value):
         return NONE, colours.ABSENT
-    ratio = value / base
-    return f"×{number(ratio, 3)}", colours.TEXT if 0.5 <= ratio <= 2 else colours.STRONG
+    style = colours.TEXT if 0.5 <= at.value <= 2 else colours.STRONG
+    return f"{'' if at.exact else ABOUT}×{number(at.value, 3)}", style
 
 
-def _value(value: float) -> Cell:
-    if math.isnan(value):
+def _value(at: At | None) -> Cell:
+    if at is None:
         return NONE, colours.ABSENT
-    return number(value), colours.TEXT if math.isfinite(value) else colours.NONFINITE
+    text = f"{'' if at.exact else ABOUT}{number(at.value)}"
+    return text, colours.TEXT if math.isfinite(at.value) else colours.NONFINITE
 
 
 def _hparam(run: Run, name: str) -> Cell:
@@ -239,8 +275,13 @@ def _hparam(run: Run, name: str) -> Cell:
     return shorten(clean(text), 18), colours.TEXT
 
 
-def _below(runs: Sequence[Run], differing: Sequence[str], hidden: int) -> str:
-    """What the table leaves out."""
+def _below(runs: Sequence[Run], differing: Sequence[str], hidden: int, about: bool) -> str:
+    """What the table leaves out, and what is not of the very step."""
+    near = f"{ABOUT} the last step before that; " if about else ""
+    return near + _left_out(runs, differing, hidden)
+
+
+def _left_out(runs: Sequence[Run], differing: Sequence[str], hidden: int) -> str:
     same = len({name for run in runs for name in hparams_of(run)}) - len(differing)
     if hidden > 0:
         return f"{hidden:,} more to the right: → ←"

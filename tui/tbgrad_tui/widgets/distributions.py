@@ -17,7 +17,7 @@ from tbgrad_tui.chart.canvas import Box, Canvas
 from tbgrad_tui.chart.heat import draw_legend
 from tbgrad_tui.chart.histogram import draw_histogram
 from tbgrad_tui.chart.strip import MARGIN, SCALE, draw_strip, shares_of
-from tbgrad_tui.chart.text import count, step_label
+from tbgrad_tui.chart.text import step_label
 from tbgrad_tui.widgets.chart_panel import write_wrapped
 from tbgrad_tui.widgets.panel import Panel
 from tbgrad_tui.widgets.parameter import histogram_words
@@ -130,9 +130,9 @@ class DistributionsPanel(Panel):
         first, last = step_label(int(steps[0])), step_label(int(steps[-1]))
         canvas.write(plot.x, y, first, colours.QUIET, plot.width)
         canvas.write(plot.x + plot.width - len(last), y, last, colours.QUIET)
-        middle = f"share of the values, {count(shares.group, 'histogram')} a column, ← → go"
-        if len(first) + len(last) + len(middle) + 4 <= plot.width:
-            canvas.write(plot.x + (plot.width - len(middle)) // 2, y, middle, colours.QUIET)
+        room = plot.width - len(first) - len(last) - 4
+        middle = next((words for words in below(shares.group) if len(words) <= room), "")
+        canvas.write(plot.x + (plot.width - len(middle)) // 2, y, middle, colours.QUIET)
 
     def on_click(self, event: events.Click) -> None:
         """Put the cursor under the mouse."""
@@ -142,3 +142,14 @@ class DistributionsPanel(Panel):
             at = x * entries // max(entries, self._plot.width)
             self.step = int(series.steps[self._entries[at]])
             self.redraw()
+
+
+def below(group: int) -> tuple[str, ...]:
+    """What is below the strip, the longest first: what the colours are, and what was merged."""
+    if group == 1:
+        return "step; colour: share of the values; ← → go", "share of the values"
+    return (
+        f"step; colour: largest share in {group:,} histograms a column; ← → go",
+        f"largest share in {group:,} histograms",
+        f"{group:,} a column",
+    )

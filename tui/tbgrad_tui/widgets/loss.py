@@ -22,10 +22,11 @@ from tbgrad_tui.widgets.chart_panel import (
 from tbgrad_tui.widgets.timeline import value_at
 
 SHOWN = (
-    (VALIDATION_LOSS, colours.SECOND, colours.SECOND_BEHIND),
     (LOSS, colours.MAIN, colours.BEHIND),
+    (VALIDATION_LOSS, colours.SECOND, colours.SECOND_BEHIND),
 )
-"""The curves, the last in front, in their colours and those of values behind a smooth line."""
+"""The curves in their colours and those of values behind a smooth line. The last is in front: a
+value an epoch is lost behind one a step."""
 
 
 class LossPanel(ChartPanel):

@@ -16,12 +16,19 @@ from tbgrad.reading.run import Run
 from tbgrad.reading.run_filter import run_filter
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas
-from tbgrad_tui.chart.text import clean, count, number, shorten
+from tbgrad_tui.chart.text import clean, count, percent, shorten
 from tbgrad_tui.chart.wrapping import Line, wrapped
 from tbgrad_tui.terminal import is_remote
 from tbgrad_tui.widgets.marks import REFERENCE, Marks
 from tbgrad_tui.widgets.overview_charts import draw_charts
-from tbgrad_tui.widgets.overview_columns import WORDS, Column, columns_for
+from tbgrad_tui.widgets.overview_columns import (
+    WORDS,
+    Column,
+    columns_for,
+    hparams_words,
+    mark_of,
+    stands,
+)
 from tbgrad_tui.widgets.panel import Panel
 from tbgrad_tui.widgets.verdict import verdict_lines
 
@@ -48,9 +55,6 @@ class OverviewPanel(Panel):
             super().__init__()
             self.name = name
 
-    class Compared(Message):
-        """The user wants to see the marked runs beside one another."""
-
     def __init__(self, id: str, marks: Marks) -> None:
         super().__init__(id)
         self.marks = marks
@@ -59,6 +63,7 @@ class OverviewPanel(Panel):
         self.filter = ""
         self.problem = ""
         self.machines = ""
+        self.read_share: float | None = None
         self.order = next(iter(SORTS))
         self._all: list[Overview] = []
         self._runs: Mapping[str, Run] = {}
@@ -82,9 +87,16 @@ class OverviewPanel(Panel):
             for row, words in zip(self.rows, told, strict=True)
         )]  # fmt: skip
 
-    def show(self, rows: list[Overview], runs: Mapping[str, Run], machines: str = "") -> None:
-        """Show the newest state of all runs, and what the machines do that they are on."""
-        self._all, self._runs, self.machines = rows, runs, machines
+    def show(
+        self,
+        rows: list[Overview],
+        runs: Mapping[str, Run],
+        machines: str = "",
+        loading: float | None = None,
+    ) -> None:
+        """Show the newest state of all runs, what the machines do that they are on, and the share
+        that was read while the log still loads."""
+        self._all, self._runs, self.machines, self.read_share = rows, runs, machines, loading
         self._choose()
         self.redraw()
 
@@ -142,7 +154,7 @@ class OverviewPanel(Panel):
         rows = self._all
         try:
             chosen = run_filter(self.filter)
-            rows = [row for row in rows if chosen(row.name, row.hparams)]
+            rows = [row for row in rows if chosen(row.name, {**stands(row), **row.hparams})]
         except ValueError as error:
             self.problem = str(error)
         self.rows = sorted(rows, key=SORTS[self.order])
@@ -157,12 +169,16 @@ class OverviewPanel(Panel):
         amount = count(len(self.rows), "run")
         if len(self.rows) < len(self._all):
             amount = f"{len(self.rows):,} of {count(len(self._all), 'run')}"
+        if self.filter:
+            amount += f" with “{shorten(self.filter, 24)}”"
         return f"Overview: {amount}, {self.order}", f"Overview: {amount}", "Overview"
 
     def headline(self) -> tuple[str, Style]:
-        """How many are ill."""
+        """How many are ill; while the log loads, how much of it was read."""
         ill = sum(row.severity == "error" for row in self._all)
         warned = sum(row.severity == "warning" for row in self._all)
+        if self.read_share is not None:
+            return f"reading {percent(self.read_share)}", colours.WARNING
         if ill:
             return f"{colours.SEVERITIES['error'][0]} {ill:,} with errors", colours.ALERT
         if warned:
@@ -241,7 +257,7 @@ class OverviewPanel(Panel):
         back = Style(bgcolor=colours.SELECTED.bgcolor) if chosen else colours.PLAIN
         if chosen:
             canvas.fill(box, " ", colours.SELECTED)
-        mark, style = colours.SEVERITIES.get(row.severity, _mark(row))
+        mark, style = colours.SEVERITIES.get(row.severity, mark_of(row))
         canvas.write(box.x, box.y, mark, style + back)
         name_style, room_left = colours.SELECTED if chosen else colours.TEXT, room
         at = box.x + 2
@@ -262,7 +278,7 @@ class OverviewPanel(Panel):
     def _verdict(self, width: int) -> list[Line]:
         """What began it, what followed, what to change; or that nothing is wrong."""
         row = next(row for row in self.rows if row.name == self.selected)
-        lines: list[Line] = [[(clean(row.name), colours.STRONG), *_hparams(row)]]
+        lines: list[Line] = [[(clean(row.name), colours.STRONG), *hparams_words(row)]]
         lines += verdict_lines(row)
         if row.condition is not None:
             style = colours.STATES[row.condition.status]
@@ -276,19 +292,3 @@ class OverviewPanel(Panel):
             self.choose(self.rows[self._shown[row]].name)
             if event.chain == 2:
                 self.post_message(self.Opened(self.selected))
-
-
-def _mark(row: Overview) -> tuple[str, Style]:
-    status = row.condition.status if row.condition is not None else ""
-    alive = row.condition is not None and row.condition.alive
-    return ("●" if alive else "○"), colours.STATES.get(status, colours.QUIET)
-
-
-def _hparams(row: Overview) -> Line:
-    if not row.hparams:
-        return []
-    told = ", ".join(
-        f"{name} {number(value) if isinstance(value, float) else value}"
-        for name, value in row.hparams.items()
-    )
-    return [("  " + clean(told), colours.QUIET)]

@@ -19,7 +19,7 @@ CELLS, ROWS = 50, 7
 """A chart has so many cells across and rows at least, its name among them."""
 
 SHOWN = ((LOSS, VALIDATION_LOSS), (GRADIENT_NORM,), (UPDATE_RATIO,))
-"""What is shown, in the order of what is left out last; the first of each is in front."""
+"""What is shown, in the order of what is left out last; the last of each is in front."""
 
 
 def draw_charts(canvas: Canvas, box: Box, run: Run) -> None:
@@ -47,6 +47,6 @@ def _draw_chart(canvas: Canvas, box: Box, run: Run, tags: tuple[str, ...]) -> No
         canvas.write(x, box.y, "(log)", colours.QUIET)
     clock = clock_of(run)
     draw_timed(
-        canvas, box.inside(0, 1, 0, 0), [(clock, curve) for curve in reversed(curves)], View(),
+        canvas, box.inside(0, 1, 0, 0), [(clock, curve) for curve in curves], View(),
         log=log, alerts=alert_steps(run),
     )  # fmt: skip

@@ -12,7 +12,8 @@ from rich.style import Style
 
 from tbgrad.diagnosis.overview import HEALTHY, Overview
 from tbgrad_tui.chart import colours
-from tbgrad_tui.chart.text import duration, number, step_label
+from tbgrad_tui.chart.text import clean, duration, number, step_label
+from tbgrad_tui.chart.wrapping import Line
 
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -128,3 +129,28 @@ def _fitted(column: Column, rows: Sequence[Overview]) -> Column:
     if rank and all(text in NOTHING for text in texts):
         return title, 0, rank, shown
     return title, min(most, 2 + max(map(cell_len, (title, *texts)))), rank, shown
+
+
+def mark_of(row: Overview) -> tuple[str, Style]:
+    """Of a run that no alert marks: whether it goes on, in the colour of its state."""
+    status = row.condition.status if row.condition is not None else ""
+    alive = row.condition is not None and row.condition.alive
+    return ("●" if alive else "○"), colours.STATES.get(status, colours.QUIET)
+
+
+def stands(row: Overview) -> dict[str, str]:
+    """How a run stands, to filter by: "state=failed", "severity=error"."""
+    state = row.condition.status if row.condition is not None else ""
+    severity = row.severity if row.severity in colours.SEVERITIES else ""
+    return {"state": state, "health": row.health, "severity": severity}
+
+
+def hparams_words(row: Overview) -> Line:
+    """Behind its name, the hyperparameters of a run."""
+    if not row.hparams:
+        return []
+    told = ", ".join(
+        f"{name} {number(value) if isinstance(value, float) else value}"
+        for name, value in row.hparams.items()
+    )
+    return [("  " + clean(told), colours.QUIET)]

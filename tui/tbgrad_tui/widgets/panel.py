@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import deque
+from typing import Any, ClassVar
 
 from rich.cells import cell_len
 from rich.style import Style
@@ -13,17 +14,25 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tbgrad_tui.chart import colours
-from tbgrad_tui.chart.canvas import Box, Canvas
+from tbgrad_tui.chart.canvas import Box, Canvas, appearance
 from tbgrad_tui.chart.text import shorten
+from tbgrad_tui.chart.wrapping import wrapped
 
 
 class Drawing(Widget):
-    """Subclasses implement `draw`; whoever changes what it shows calls `redraw`."""
+    """Subclasses implement `draw`; whoever changes what it shows calls `redraw`.
+
+    `faults` are errors in what any of them has drawn, which showed there.
+    """
+
+    faults: ClassVar[deque[Exception]] = deque(maxlen=10)
 
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
         self.canvas = Canvas(0, 0)
+        self._appearance = appearance()
         self._strips: list[Strip] = []
+        self._missed = True
 
     def draw(self, canvas: Canvas) -> None:
         """Draw everything."""
@@ -32,13 +41,15 @@ class Drawing(Widget):
     def redraw(self) -> None:
         """Draw again and repaint what is different."""
         width, height = self.size
-        if not (width and height and self.display):
+        self._missed = not (width and height and self.display)
+        if self._missed:
             return
-        canvas = Canvas(width, height)
-        self.draw(canvas)
+        canvas = self._drawn(width, height)
         former, self.canvas = self.canvas, canvas
         ground = self.rich_style  # Textual puts no background under the line API
-        if (former.width, former.height) != (width, height):
+        anew = (former.width, former.height) != (width, height)
+        if anew or self._appearance is not appearance():
+            self._appearance = appearance()
             self._strips = [canvas.strip(y).apply_style(ground) for y in range(height)]
             self.refresh()
             return
@@ -47,6 +58,18 @@ class Drawing(Widget):
             self._strips[box.y] = canvas.strip(box.y).apply_style(ground)
         if boxes:
             self.refresh(*(Region(box.x, box.y, box.width, 1) for box in boxes))
+
+    def _drawn(self, width: int, height: int) -> Canvas:
+        canvas = Canvas(width, height)
+        try:
+            self.draw(canvas)
+        except Exception as error:  # noqa: BLE001 - what is wrong in one panel stays there
+            Drawing.faults.append(error)
+            canvas = Canvas(width, height)
+            words = f"A bug in tbgrad, please report it: {type(error).__name__}: {error}"
+            for y, line in enumerate(wrapped([[(words, colours.ALERT)]], max(1, width - 2))):
+                canvas.write(1, y, "".join(text for text, _ in line), colours.ALERT)
+        return canvas
 
     def lines(self) -> list[str]:
         """What is drawn, as text."""
@@ -66,7 +89,8 @@ class Drawing(Widget):
 
     def on_show(self) -> None:
         """Draw what changed while hidden."""
-        self.redraw()
+        if self._missed:
+            self.redraw()
 
 
 def frame(screen: Screen[Any]) -> Canvas:

@@ -65,11 +65,14 @@ class RunsPanel(Panel):
         self._first = max(0, min(position - rows // 2, len(names) - rows))
         for row, name in enumerate(names[self._first : self._first + rows]):
             self._draw_run(canvas, box.rows(row, 1), name)
+        room_of_labels = 10 if box.width < 34 else 16
         if rows == room:
             start = box.y + box.height - len(known)
             for row, (label, value, style) in enumerate(known):
-                x = canvas.write(box.x, start + row, pad(shorten(label, 10), 11), colours.QUIET)
-                canvas.write(x, start + row, shorten(value, box.width - 11), style)
+                x = canvas.write(
+                    box.x, start + row, pad(label, room_of_labels) + " ", colours.QUIET
+                )
+                canvas.write(x, start + row, shorten(value, box.x + box.width - x), style)
 
     def _draw_run(self, canvas: Canvas, box: Box, name: str) -> None:
         run = self.runs[name]

@@ -57,6 +57,12 @@ def furthest(rows: Sequence[Row], height: int) -> int:
     return max(0, first)
 
 
+def row_with(rows: Sequence[Row], tag: str) -> int:
+    """The row of charts that has this tag, 0 where none has."""
+    has = (i for i, row in enumerate(rows) if not isinstance(row, str) and tag in dict(row))
+    return next(has, 0)
+
+
 def heading_above(rows: Sequence[Row], first: int) -> str | None:
     """The heading of the charts in row `first`, which is further up; None where it is not."""
     above = (row for row in reversed(rows[:first]) if isinstance(row, str))

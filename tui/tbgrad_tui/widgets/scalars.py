@@ -12,7 +12,6 @@ from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.widgets import Input
 
-from tbgrad.diagnosis.overview import short_names
 from tbgrad.log.scalars import scalar_of
 from tbgrad.log.tags import Kind
 from tbgrad.reading.run import Run
@@ -24,8 +23,7 @@ from tbgrad_tui.chart.line import Curve
 from tbgrad_tui.chart.scale import reaches_far
 from tbgrad_tui.chart.text import clean, count, shorten
 from tbgrad_tui.keys import SCALARS_BINDINGS
-from tbgrad_tui.widgets.chart_panel import ChartPanel, scalar_headline, smooth_curves, write_legend
-from tbgrad_tui.widgets.empty import NO_GRADIENTS
+from tbgrad_tui.widgets.chart_panel import ChartPanel, scalar_headline, smooth_curves
 from tbgrad_tui.widgets.marks import UNMARKED, Look, Looked
 from tbgrad_tui.widgets.scalar_grid import (
     ROWS,
@@ -35,9 +33,11 @@ from tbgrad_tui.widgets.scalar_grid import (
     fitting,
     furthest,
     heading_above,
+    row_with,
     rows_of,
 )
 from tbgrad_tui.widgets.scalar_groups import LOSS_LIKE, Group, chosen_groups, tags_of
+from tbgrad_tui.widgets.scalar_head import draw_head, why_none
 from tbgrad_tui.widgets.timeline import alert_steps, seen_clock, seen_scalar
 
 PLAIN = Look("", colours.MAIN, colours.BEHIND)
@@ -55,6 +55,7 @@ class ScalarsPanel(ChartPanel):
     }
     """
     BINDINGS = SCALARS_BINDINGS
+    HELP = "In the scalars"
 
     def __init__(self, id: str) -> None:
         super().__init__(id)
@@ -64,7 +65,7 @@ class ScalarsPanel(ChartPanel):
         self._rows: list[Row] = []
         self._seen = self._amount = 0
         self._page = 1
-        self._problem = ""
+        self._problem = self._wanted = ""
 
     def compose(self) -> ComposeResult:
         """The line to type a filter in."""
@@ -74,6 +75,24 @@ class ScalarsPanel(ChartPanel):
         """Show a run, and others in the same charts."""
         self._beside = marked
         self.show(run)
+
+    def choose(self, text: str) -> None:
+        """Show what a filter chooses, with the line in which it stands."""
+        self._line.value, self._line.display = text, bool(text)
+        self.filter, self.first = text, 0
+        self.redraw()
+
+    def reveal(self, tag: str) -> None:
+        """Show the page with this scalar; without a filter that leaves it out."""
+        if tag not in self.shown_tags():
+            self.choose("")
+        self._wanted = tag
+        self.redraw()
+
+    def shown_tags(self) -> list[str]:
+        """Those that the filter chooses, as they are shown."""
+        groups = self._groups() if self.run is not None else []
+        return [tag for group in groups for tag, _ in group.entries]
 
     # ------------------------------------------------------------------------ what is shown
 
@@ -137,15 +156,18 @@ class ScalarsPanel(ChartPanel):
             return
         if self._line.display:
             box = box.inside(0, 0, 0, 1)
-        box = self._draw_head(canvas, box)
+        box = draw_head(canvas, box, self._shown_runs(), moved=bool(self.first or self.filter))
         groups = self._groups()
         self._amount = sum(len(group.entries) for group in groups)
         if self._problem or not self._amount:
-            words = self._problem or self._none()
+            words = self._problem or why_none(self.run, self.filter)
             canvas.write(box.x, box.y, clean(words), colours.WARNING, box.width)
             return
         columns = columns_for(self._amount, box.width, box.height)
         self._rows = rows_of(groups, columns)
+        if self._wanted:
+            self.first = row_with(self._rows, self._wanted)
+            self._wanted = ""
         all_fit = fitting(self._rows, 0, box.height) == len(self._rows)
         last = 0 if all_fit else furthest(self._rows, box.height - 1)
         self.first = max(0, min(self.first, last))
@@ -168,36 +190,6 @@ class ScalarsPanel(ChartPanel):
     def _draw_heading(self, canvas: Canvas, box: Box, heading: str) -> None:
         canvas.fill(box, "─", colours.GRID)
         canvas.write(box.x, box.y, f"{shorten(heading, box.width - 3)} ", colours.QUIET, box.width)
-
-    def _draw_head(self, canvas: Canvas, box: Box) -> Box:
-        """How to get gradients, or which runs there are; what room is left."""
-        assert self.run is not None
-        if self._beside:
-            shown = self._shown_runs()
-            short = short_names([run.name for run, _ in shown])
-            words = [
-                (f"{look.letter} {short[run.name]}".strip(), look.style) for run, look in shown
-            ]
-            write_legend(canvas, box, words)
-            return box.inside(0, 1, 0, 0)
-        if facts.has_gradients(self.run) or self.first or self.filter:
-            return box
-        first = NO_GRADIENTS[0].partition(".")[0] + "."
-        lines = NO_GRADIENTS if box.height >= 3 * ROWS else (first,)
-        for row, line in enumerate(lines):
-            style = colours.WARNING if row == 0 else colours.TEXT
-            canvas.write(box.x, box.y + row, line, style, box.width)
-        return box.inside(0, len(lines), 0, 0)
-
-    def _none(self) -> str:
-        """Why there is no chart."""
-        assert self.run is not None
-        if self.filter:
-            return f"no scalar is chosen by {self.filter!r} (Esc shows all)"
-        held = {series.kind.value for series in self.run.values() if len(series)}
-        if held:
-            return f"It holds no scalars and no histograms, only {' and '.join(sorted(held))}."
-        return "It has no scalars and no histograms either."
 
     def _draw(self, canvas: Canvas, box: Box, tag: str, name: str) -> None:
         """A chart below its name and its newest value."""
@@ -263,10 +255,8 @@ class ScalarsPanel(ChartPanel):
         """All scalars again; where they are shown, what Escape does elsewhere."""
         if not (self.filter or self._line.display):
             raise SkipAction
-        self._line.value, self.filter = "", ""
-        self._line.display = False
+        self.choose("")
         self.focus()
-        self.redraw()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Choose while it is typed."""

@@ -77,8 +77,8 @@ def clock_of(run: Run) -> Clock:
 
 def seen_clock(run: Run, view: View) -> Clock:
     """The same, with every record of the stretch that is seen."""
-    clock, closer = clock_of(run), view.closer
-    if closer is None or closer.run.name != run.name:
+    clock, closer = clock_of(run), view.closer.get(run.name)
+    if closer is None:
         return clock
     near = clock_of(closer.run)
     return Clock(*_spliced(closer, clock.steps, clock.times, near.steps, near.times))
@@ -90,8 +90,8 @@ def seen_scalar(run: Run, tag: str, view: View) -> Scalar | None:
     if series is None:
         return None
     steps, values = series.steps, np.asarray(series.values, np.float64)
-    closer = view.closer
-    if closer is None or closer.run.name != run.name or series.buckets is None:
+    closer = view.closer.get(run.name)
+    if closer is None or series.buckets is None:
         return Scalar(steps, values)
     near = facts.scalar(closer.run, tag)
     if near is None:
