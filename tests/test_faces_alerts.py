@@ -15,12 +15,12 @@ from tbgrad_tui.screens.alerts import AlertsPage
 
 from tbgrad.commands.main import main
 from tbgrad.diagnosis import RULES, SHOWS
-from tbgrad.diagnosis.replay import judge
-from tbgrad.diagnosis.story import by_cause, story_of
+from tbgrad.judgement.replay import judge
+from tbgrad.judgement.story import by_cause, story_of
 from tbgrad.log import encode
 from tbgrad.log.encode import to_jsonable
 from tbgrad.reading.directory import read
-from tests.diagnosis.test_history import steps, write
+from tests.judgement.test_history import steps, write
 from tests.plugin import logs
 from tests.plugin.conftest import Api, python_provider
 from tests.support.events import PatientEventFileWriter as EventFileWriter

@@ -1,6 +1,6 @@
 """From records to alerts: what is wrong, where, by what evidence, and what to do about it.
 
-`replay` takes a log through the rules; nothing else here knows of readers. The names load on first
+It knows no reader: `tbgrad.judgement` takes a read run through the rules. The names load on first
 use: who shows what a log says needs no rules for that.
 """
 

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tbgrad.diagnosis.history import scalar
 from tbgrad.figures.drawing import Drawing, Line, Marks, NothingToDrawError, Panel, colour_of
+from tbgrad.judgement.history import scalar
 from tbgrad.log.scalars import Scalar, in_order, scalar_of
 from tbgrad.log.tags import GRADIENT_NORM, LOSS, VALIDATION_LOSS, Kind
 from tbgrad.log.text import printable

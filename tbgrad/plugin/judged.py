@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from tbgrad.diagnosis import RULE_SCALARS
 from tbgrad.diagnosis.record import called
-from tbgrad.diagnosis.replay import Judgement, judge, newest, unwatched
-from tbgrad.diagnosis.story import story_of
+from tbgrad.judgement.replay import Judgement, judge, newest, unwatched
+from tbgrad.judgement.story import story_of
 from tbgrad.log.records import Alert, Manifest
 from tbgrad.log.tags import (
     ALERT_PLUGIN_NAME,

@@ -13,8 +13,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tbgrad.diagnosis.overview import Overview, as_judged, as_of, overview_of
-from tbgrad.diagnosis.replay import judge, unwatched
+from tbgrad.judgement.overview import Overview, as_judged, as_of, overview_of
+from tbgrad.judgement.replay import judge, unwatched
 from tbgrad.log.decode import ended_at
 from tbgrad.log.state import RUNNING, Hyperparameter
 from tbgrad.log.tags import (

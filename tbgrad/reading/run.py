@@ -154,7 +154,7 @@ class Run(Mapping[str, Series]):
 
         >>> [(alert.rule, alert.state, alert.first_step) for alert in runs["a"].alerts]
         """
-        from tbgrad.diagnosis.replay import alerts_of
+        from tbgrad.judgement.replay import alerts_of
 
         return alerts_of(self)
 

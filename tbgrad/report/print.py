@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import IO
 
 from tbgrad.diagnosis import STANDINGS, standing
-from tbgrad.diagnosis.story import stories_by_cause
+from tbgrad.judgement.story import stories_by_cause
 from tbgrad.log.records import SEVERITIES
 from tbgrad.log.scalars import in_order, scalar_of
 from tbgrad.log.statistics import statistic_of

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from tbgrad.diagnosis import AlertSettings
-from tbgrad.diagnosis.overview import HEALTHY, Overview, healthy_words, overview_of
-from tbgrad.diagnosis.replay import judge
-from tbgrad.diagnosis.story import Story
+from tbgrad.judgement.overview import HEALTHY, Overview, healthy_words, overview_of
+from tbgrad.judgement.replay import judge
+from tbgrad.judgement.story import Story
 from tbgrad.log.encode import to_jsonable
 from tbgrad.log.records import FORMAT_VERSION, Alert, CurvatureEstimate, Damage
 from tbgrad.log.state import RunState

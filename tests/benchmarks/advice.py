@@ -29,9 +29,9 @@ from rich.console import Console
 from rich.table import Table
 
 import tbgrad
-from tbgrad.diagnosis.overview import healthy_words, overview_of
-from tbgrad.diagnosis.replay import judge
-from tbgrad.diagnosis.story import Story, rank
+from tbgrad.judgement.overview import healthy_words, overview_of
+from tbgrad.judgement.replay import judge
+from tbgrad.judgement.story import Story, rank
 from tests.clinic.aside import aside
 from tests.clinic.case import Case
 from tests.clinic.following import follow

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import tbgrad
 from tbgrad.diagnosis import AlertSettings, Diagnosis
-from tbgrad.diagnosis.replay import judge, retold
-from tbgrad.diagnosis.story import Story
+from tbgrad.judgement.replay import judge, retold
+from tbgrad.judgement.story import Story
 from tbgrad.log.records import Alert
 from tbgrad.log.tags import ALERTS
 

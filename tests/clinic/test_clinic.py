@@ -9,7 +9,7 @@ import pytest
 
 import tbgrad
 from tbgrad.diagnosis import RULE_NAMES
-from tbgrad.diagnosis.replay import diagnose, newest
+from tbgrad.judgement.replay import diagnose, newest
 from tbgrad.log.tags import ALERTS, PARAMETERS
 from tests.clinic.aside import aside
 from tests.clinic.healthy import healthy

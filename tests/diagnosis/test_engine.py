@@ -17,7 +17,7 @@ from tbgrad.diagnosis import (
     Diagnosis,
     Record,
 )  # fmt: skip
-from tbgrad.diagnosis.replay import diagnose, newest
+from tbgrad.judgement.replay import diagnose, newest
 from tbgrad.log import encode, tags
 from tbgrad.log.append import EventFileWriter
 from tbgrad.log.batches import Batches

@@ -14,10 +14,10 @@ import pytest
 
 import tbgrad
 from tbgrad.commands.main import main
-from tbgrad.diagnosis.overview import overview_of, short_names, worst_first
-from tbgrad.diagnosis.replay import judge
 from tbgrad.diagnosis.rules import SHOWS
-from tbgrad.diagnosis.verdict import verdict_of
+from tbgrad.judgement.overview import overview_of, short_names, worst_first
+from tbgrad.judgement.replay import judge
+from tbgrad.judgement.verdict import verdict_of
 from tbgrad.log import encode
 from tbgrad.log.state import FAILED, FINISHED, RunState
 from tbgrad.log.tags import ENDED

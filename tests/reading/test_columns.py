@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tbgrad.diagnosis.replay import newest
+from tbgrad.judgement.replay import newest
 from tbgrad.log.records import Alert
 from tbgrad.log.tags import Kind
 from tbgrad.reading.columns import Limits, PackedColumn, ScalarColumn, column_for

@@ -211,7 +211,7 @@ def test_a_run_without_a_grave_alert_says_by_what_it_is_well(tmp_path):
         file.add(401, [encode.alerts([alert("loss_stuck")])])
     well, ill = (build(run) for run in read(tmp_path).values())
     norm = well.scalars[GRADIENT_NORM].last.value
-    assert well.healthy.startswith(f"norm falling to {norm:.3g}, update/weight ")
+    assert f" in the last quarter, norm falling to {norm:.3g}, update/weight " in well.healthy
     assert text_of(well).splitlines()[1] == f"healthy: {well.healthy}"
     assert ill.healthy == ""
     assert "healthy" not in text_of(ill)

@@ -6,7 +6,7 @@ import threading
 from tbgrad_tui import facts
 
 from tbgrad import read
-from tbgrad.diagnosis.replay import Judge
+from tbgrad.judgement.replay import Judge
 from tests.tui.support import app_on, loaded, shown, until
 from tests.tui.test_alerts import THREE, log_alerts
 

@@ -11,7 +11,7 @@ from tbgrad_tui.widgets.marks import Marks
 from tbgrad_tui.widgets.overview import OverviewPanel
 from tbgrad_tui.widgets.overview_columns import trend_bars
 
-from tbgrad.diagnosis.overview import overview_of
+from tbgrad.judgement.overview import overview_of
 from tbgrad.log import encode
 from tbgrad.log.append import EventFileWriter
 from tbgrad.reading.directory import read

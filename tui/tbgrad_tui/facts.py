@@ -12,9 +12,9 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tbgrad.diagnosis.overview import Overview, overview_of
 from tbgrad.diagnosis.stability import STANDINGS, standing
-from tbgrad.diagnosis.story import Judgement, Story
+from tbgrad.judgement.overview import Overview, overview_of
+from tbgrad.judgement.story import Judgement, Story
 from tbgrad.log.decode import decode_density
 from tbgrad.log.records import Alert, CurvatureEstimate, Damage
 from tbgrad.log.scalars import in_order
@@ -75,7 +75,7 @@ class OnceARun(Generic[Fact]):
 
 
 def _judge(run: Run) -> Judgement:
-    from tbgrad.diagnosis.replay import Judge  # the rules are not needed for the first picture
+    from tbgrad.judgement.replay import Judge  # the rules are not needed for the first picture
 
     return Judge().judge(run)
 

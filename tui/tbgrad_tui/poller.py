@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from tbgrad.diagnosis.story import Judgement
+from tbgrad.judgement.story import Judgement
 from tbgrad.reading.directory import Closer, LogDirectory
 from tbgrad.reading.places import Logdir
 from tbgrad.reading.run import Run
@@ -21,7 +21,7 @@ from tbgrad.reading.state import Pulse
 from tbgrad_tui import facts
 
 if TYPE_CHECKING:
-    from tbgrad.diagnosis.replay import Judge
+    from tbgrad.judgement.replay import Judge
 
 POLL_SECONDS = 0.25
 """Between two looks at the log, and the longest that one look may take."""
@@ -229,7 +229,7 @@ class Poller:
         Runs that were judged before, and have grown, wait for their share of the time; the one that
         is looked at is the first, and does not.
         """
-        from tbgrad.diagnosis.replay import Judge  # the rules are not needed for the first picture
+        from tbgrad.judgement.replay import Judge  # the rules are not needed for the first picture
 
         begun = time.monotonic()
         rested = begun >= self._rests_until

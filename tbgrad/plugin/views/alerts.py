@@ -7,9 +7,9 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from tbgrad.diagnosis import RULE_NAMES
-from tbgrad.diagnosis.replay import unwatched
 from tbgrad.diagnosis.rules import SHOWS
-from tbgrad.diagnosis.story import Story, stories_by_cause
+from tbgrad.judgement.replay import unwatched
+from tbgrad.judgement.story import Story, stories_by_cause
 from tbgrad.log.decode import ended_at
 from tbgrad.log.records import Alert
 from tbgrad.log.tags import GRADIENT_NORM, NOTES, PLUGINS

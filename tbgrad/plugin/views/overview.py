@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from tbgrad.diagnosis import standing
-from tbgrad.diagnosis.overview import Overview, short_names, worst_first
-from tbgrad.diagnosis.verdict import verdict_of
+from tbgrad.judgement.overview import Overview, short_names, worst_first
+from tbgrad.judgement.verdict import verdict_of
 from tbgrad.log.encode import to_jsonable
 from tbgrad.log.tags import PLUGIN_NAME
 from tbgrad.plugin.answer import numbers

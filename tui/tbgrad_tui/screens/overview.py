@@ -6,7 +6,7 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widgets import Input
 
-from tbgrad.diagnosis.overview import Overview
+from tbgrad.judgement.overview import Overview
 from tbgrad.reading.run import Run
 from tbgrad_tui import facts
 from tbgrad_tui.keys import OVERVIEW_BINDINGS, OVERVIEW_KEYS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.message import Message
 from textual.widgets import Input
 
-from tbgrad.diagnosis.overview import Overview
+from tbgrad.judgement.overview import Overview
 from tbgrad.log.records import Alert
 from tbgrad.reading.run import Run
 from tbgrad_tui import facts

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from rich.cells import cell_len
 
-from tbgrad.diagnosis.story import Story
+from tbgrad.judgement.story import Story
 from tbgrad.log.records import Alert
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.text import clean, pad, shorten

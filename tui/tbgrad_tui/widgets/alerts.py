@@ -10,7 +10,7 @@ from textual import events
 from textual.geometry import Size
 from textual.message import Message
 
-from tbgrad.diagnosis.story import by_cause, story_of
+from tbgrad.judgement.story import by_cause, story_of
 from tbgrad.log.records import STATISTICS, Alert
 from tbgrad.log.tags import (
     CLIP_FACTOR,

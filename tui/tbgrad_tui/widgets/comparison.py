@@ -11,9 +11,9 @@ import numpy as np
 from rich.cells import cell_len
 from rich.style import Style
 
-from tbgrad.diagnosis import history
-from tbgrad.diagnosis.overview import short_names
 from tbgrad.diagnosis.record import called
+from tbgrad.judgement import history
+from tbgrad.judgement.overview import short_names
 from tbgrad.log.tags import GRADIENT_NORM, LOSS
 from tbgrad.reading.hparams import differing_hparams, hparams_of
 from tbgrad.reading.run import Run

@@ -11,7 +11,7 @@ from rich.style import Style
 from textual import events
 from textual.message import Message
 
-from tbgrad.diagnosis.overview import Overview, natural, short_names
+from tbgrad.judgement.overview import Overview, natural, short_names
 from tbgrad.reading.run import Run
 from tbgrad.reading.run_filter import run_filter
 from tbgrad_tui.chart import colours

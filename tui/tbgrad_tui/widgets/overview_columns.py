@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rich.cells import cell_len
 from rich.style import Style
 
-from tbgrad.diagnosis.overview import HEALTHY, Overview
+from tbgrad.judgement.overview import HEALTHY, Overview
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.text import clean, duration, number, step_label
 from tbgrad_tui.chart.wrapping import Line

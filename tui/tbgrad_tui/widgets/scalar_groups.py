@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from tbgrad.diagnosis.overview import shared_ends
+from tbgrad.judgement.overview import shared_ends
 from tbgrad.log.scalars import SCALARS, in_order, scalar_of
 from tbgrad.reading.run import Run
 from tbgrad.reading.run_filter import run_filter

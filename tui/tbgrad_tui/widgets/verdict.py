@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich.cells import cell_len, set_cell_size
 
-from tbgrad.diagnosis.overview import Overview
-from tbgrad.diagnosis.verdict import is_ill, verdict_of
+from tbgrad.judgement.overview import Overview
+from tbgrad.judgement.verdict import is_ill, verdict_of
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Canvas
 from tbgrad_tui.chart.text import count

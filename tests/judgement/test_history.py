@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tbgrad.diagnosis import Diagnosis
-from tbgrad.diagnosis.history import history
 from tbgrad.diagnosis.record import Record, called
-from tbgrad.diagnosis.replay import Judge, judge, retold
+from tbgrad.judgement.history import history
+from tbgrad.judgement.replay import Judge, judge, retold
 from tbgrad.log import encode
 from tbgrad.log.append import EventFileWriter
 from tbgrad.log.records import STATISTICS

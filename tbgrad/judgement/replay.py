@@ -9,14 +9,14 @@ import numpy as np
 
 from tbgrad.diagnosis import needs
 from tbgrad.diagnosis.engine import Diagnosis
-from tbgrad.diagnosis.history import history, scalar
-from tbgrad.diagnosis.history import records as records
 from tbgrad.diagnosis.record import RULE_SCALARS, Record
 from tbgrad.diagnosis.rule import Rule
 from tbgrad.diagnosis.rules import RULE_NAMES, RULES
 from tbgrad.diagnosis.settings import AlertSettings
-from tbgrad.diagnosis.story import Judgement as Judgement
-from tbgrad.diagnosis.story import story_of
+from tbgrad.judgement.history import history, scalar
+from tbgrad.judgement.history import records as records
+from tbgrad.judgement.story import Judgement as Judgement
+from tbgrad.judgement.story import story_of
 from tbgrad.log.records import SEVERITIES, Alert, Manifest
 from tbgrad.log.tags import ALERTS, CURVATURE, PARAMETERS, STEPS, Kind
 from tbgrad.reading.run import Run

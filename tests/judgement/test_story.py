@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tbgrad.diagnosis import RULE_NAMES, Diagnosis, Record
-from tbgrad.diagnosis.story import CAUSES, by_cause, story_of
+from tbgrad.judgement.story import CAUSES, by_cause, story_of
 from tbgrad.log.records import Alert, CurvatureEstimate, Eigenvalue
 from tests.diagnosis.histories import RELU, of_kernels, table
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import tbgrad
-from tbgrad.diagnosis.replay import diagnose
+from tbgrad.judgement.replay import diagnose
 from tbgrad.log.tags import ALERTS
 from tests.monitoring.test_tapped_run import EVERY, train
 

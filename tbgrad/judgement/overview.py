@@ -11,9 +11,9 @@ from itertools import groupby, takewhile
 import numpy as np
 from numpy.typing import NDArray
 
-from tbgrad.diagnosis.history import scalar
 from tbgrad.diagnosis.stability import STANDINGS, standing
-from tbgrad.diagnosis.story import Story
+from tbgrad.judgement.history import scalar
+from tbgrad.judgement.story import Story
 from tbgrad.log.brief import count, number
 from tbgrad.log.records import SEVERITIES
 from tbgrad.log.state import FAILED, Hyperparameter, RunState

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal, NamedTuple
 
-from tbgrad.diagnosis.overview import HEALTHY, Overview, healthy_words
+from tbgrad.judgement.overview import HEALTHY, Overview, healthy_words
 
 
 class Told(NamedTuple):

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 import tbgrad
-from tbgrad.diagnosis.overview import (
+from tbgrad.judgement.overview import (
     healthy_words,
     natural,
     overview_of,
     short_names,
     worst_first,
 )
-from tbgrad.diagnosis.replay import judge
+from tbgrad.judgement.replay import judge
 from tbgrad.log import encode
 from tbgrad.log.brief import number
 from tbgrad.log.state import RunState
