@@ -58,8 +58,8 @@ class TrainingClock:
         self._pacer.own = pacer
 
     def monotonic(self) -> float:
-        now: float = self._pacer.own.now()
-        return now
+        pacer: Pacer | None = getattr(self._pacer, "own", None)
+        return time.monotonic() if pacer is None else pacer.now()
 
 
 class Pacer(keras.callbacks.Callback):
