@@ -120,9 +120,6 @@ def _chosen(levels: Levels, enough: int | None) -> list[StepBlock]:
             break
         chosen = finer
     fine = finer if finer is chosen or tag == STEPS else levels.blocks(STEPS)
-    if tag == STEPS and finer is not chosen and enough is not None and _windows(chosen) < enough:
-        # Of a short run some single steps are gone: as fine as there is.
-        chosen = _refined(chosen, finer)
     return _with_tail(chosen, finer, fine)
 
 
