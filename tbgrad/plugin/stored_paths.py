@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tbgrad.log.tags import LOSS, MANIFEST, PLUGIN_NAME, TRAJECTORY, TRAJECTORY_PLUGIN_NAME, Kind
+from tbgrad.plugin.answer import evenly
 from tbgrad.plugin.samples import MAX_REPLY, Place, Samples
 from tbgrad.plugin.source import SCALARS_PLUGIN, Snapshot
 from tbgrad.plugin.stored_run import Stored, decoded, put_together, rows_of
@@ -75,5 +76,5 @@ def _most(snapshot: Snapshot, places: Sequence[Place], manifests: list[list[Stor
 
 def _some(path: Samples, most: int) -> Samples:
     """At most so many places of a run, evenly, its first and its last among them."""
-    keep = np.unique(np.linspace(0, len(path) - 1, min(len(path), most)).round().astype(int))
+    keep = evenly(len(path), most)
     return Samples(path.steps[keep], path.wall_times[keep], [path.values[i] for i in keep])

@@ -23,6 +23,9 @@ from tbgrad.diagnosis.suspects import (
 from tbgrad.log.batches import may_be_short
 from tbgrad.log.tags import CLIP_FACTOR, GRADIENT_NORM, GRADIENT_NORM_MAX, LOSS
 
+MOST_EXPONENT = 700.0
+"""e to the power of ten more is no number any more."""
+
 GUARD = 5.0
 """So many times the usual norm clips what leaps, and nothing else."""
 
@@ -119,7 +122,7 @@ def _leaps_from(moment: Moment) -> float:
     usual, spread = _usual(moment)
     # Near the end, gradients of next to nothing vary by orders of magnitude and do no harm.
     large = limits.spike_ratio * max(usual, trend.first_norm / limits.spike_ratio)
-    return max(large, usual * float(np.exp(limits.spike_score * spread)))
+    return max(large, usual * math.exp(min(limits.spike_score * spread, MOST_EXPONENT)))
 
 
 def _spike(moment: Moment) -> Any:

@@ -11,7 +11,7 @@ from tbgrad.log.analyses import CriticalPoints
 from tbgrad.log.gradient_check import GradientCheck
 from tbgrad.log.landscape import Axis, Landscape
 from tbgrad.log.tags import ANALYSES, PLUGIN_NAME
-from tbgrad.plugin.answer import digest, listed, numbers
+from tbgrad.plugin.answer import digest, evenly, listed, numbers
 from tbgrad.plugin.samples import UnknownNameError
 from tbgrad.plugin.source import Snapshot
 from tbgrad.plugin.stored_paths import has_path, revision_of
@@ -92,7 +92,7 @@ def _last(stored: StoredRun, name: str) -> dict[str, Any]:
 
 def _landscape(found: Landscape) -> dict[str, Any]:
     most = MAX_SIDE if len(found.axes) == 2 else MAX_LINE
-    keep = tuple(_evenly(len(axis.coordinates), most) for axis in found.axes)
+    keep = tuple(evenly(len(axis.coordinates), most) for axis in found.axes)
 
     def part(values: NDArray[Any]) -> NDArray[Any]:
         return values[np.ix_(*keep)]
@@ -121,23 +121,18 @@ def _landscape(found: Landscape) -> dict[str, Any]:
     }
 
 
-def _axis(axis: Axis, keep: NDArray[np.intp]) -> dict[str, Any]:
+def _axis(axis: Axis, keep: list[int]) -> dict[str, Any]:
     coordinates = numbers(axis.coordinates[keep])
     return {"label": axis.label, "coordinates": coordinates, "length": axis.length}
 
 
 def _path(found: Landscape) -> dict[str, Any]:
-    path = [found.path[i] for i in _evenly(len(found.path), MAX_PATH)]
+    path = [found.path[i] for i in evenly(len(found.path), MAX_PATH)]
     return {
         "steps": [point.step for point in path],
         "places": [list(point.place) for point in path],
         "distances": [point.distance for point in path],
     }
-
-
-def _evenly(count: int, most: int) -> NDArray[np.intp]:
-    """At most so many of `count` places, the first and the last among them."""
-    return np.unique(np.linspace(0, max(0, count - 1), min(count, most)).round().astype(np.intp))
 
 
 # ------------------------------------------------------------------------ tables
