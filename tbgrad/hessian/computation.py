@@ -127,12 +127,11 @@ class Computation:
             self._handles = signal.getsignal(signal.SIGINT) is signal.default_int_handler
         if self._handles:
             signal.signal(signal.SIGINT, self._interrupt)
-        if not self.operator.deterministic:
-            try:
-                self._interruptible(self.operator.prepare)
-            except BaseException as error:
-                self.__exit__(type(error), error, error.__traceback__)
-                raise
+        try:
+            self._interruptible(self.operator.begin)
+        except BaseException as error:
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
         return self
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:

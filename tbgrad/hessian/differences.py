@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-TRIES = 4
+TRIES = 6
 """Lengths of a step that are tried at most."""
 
+VAGUE = 0.1
+"""A difference of which a larger share may be error could be anything."""
+
 LEAP = 30.0
-"""A step is at most so many times longer or shorter than the one tried before it."""
+"""A step is at most so many times longer or shorter than the best before it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +42,19 @@ class Difference:
     def size(self) -> float:
         """2-norm of the product."""
         return float(np.linalg.norm(self.product))
+
+    @property
+    def share(self) -> float:
+        """How much of the central difference of two gradients may be error."""
+        error = self.two_point_error
+        if not math.isfinite(error):  # over the edge of what the loss is defined for
+            return math.inf
+        return error / self.size if self.size else math.inf if error else 0.0
+
+    @property
+    def vague(self) -> bool:
+        """Whether it tells little: gradients are rounded that much, or bend within the step."""
+        return self.share > VAGUE
 
     @property
     def error(self) -> float:
@@ -77,21 +93,23 @@ def difference(
     """
     unit = direction / np.linalg.norm(direction)
     best: Difference | None = None
+    others = iter([step / LEAP, step * LEAP, step / LEAP**2, step * LEAP**2])
     for _ in range(TRIES):
         tried = _at_step(gradient_at, unit, step)
-        if best is None or not tried.two_point_error >= best.two_point_error:
+        if best is None or tried.share < best.share:
             best = tried
-        if tried.two_point_error <= enough * tried.size:
+        if best.share <= enough:
             break
-        if not math.isfinite(tried.bend):  # over the edge of what the loss is defined for
-            step /= LEAP
+        if best.vague:
+            # Too short, or too long: rounding and waves of the gradient look alike.
+            step = next(others, step)
             continue
         # Rounding falls as 1 / step and the bend rises as its square: where the two are equal.
-        ratio = tried.rounding / tried.step / max(tried.bend, np.finfo(np.float64).tiny)
+        ratio = best.rounding / best.step / max(best.bend, np.finfo(np.float64).tiny)
         factor = float(np.clip(ratio ** (1 / 3), 1 / LEAP, LEAP))
-        if 0.5 < factor < 2:
+        if best is not tried or 0.5 < factor < 2:
             break
-        step *= factor
+        step = best.step * factor
     assert best is not None
     return best
 

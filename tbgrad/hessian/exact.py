@@ -134,11 +134,13 @@ def spectrum(
     """
     rows, computation = _rows(loss, variables, max_size, progress)
     wide = rows.astype(np.float64)
-    values = computation.operator.eigvalsh((wide + wide.T) / 2)
+    operator = computation.operator
+    values = operator.eigvalsh((wide + wide.T) / 2)
     # Of a symmetric matrix with errors E on top: |Δλ| ≤ ‖E‖, and E is as large as E − Eᵀ tells.
     rounding = float(np.linalg.norm(wide - wide.T)) / math.sqrt(2)
     largest = float(np.abs(values).max())
-    zero = max(rounding, float(np.finfo(rows.dtype).eps) * largest)
+    # What rounds both alike, as the same exponential does, shows in no asymmetry.
+    zero = max(rounding, operator.error * largest, float(np.finfo(rows.dtype).eps) * largest)
     cost = computation.hvps, computation.seconds, computation.loss
     return Spectrum(values, zero, rows.dtype, *cost)
 

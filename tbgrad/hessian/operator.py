@@ -151,6 +151,11 @@ class SymmetricOperator(ABC):
         """What is to be seen to once, before the first product that counts."""
         self.check_deterministic()
 
+    def begin(self) -> None:
+        """What is to be seen to ahead of every computation."""
+        if not self.deterministic:
+            self.prepare()
+
     def as_scipy(self) -> Any:
         """This operator as a `scipy.sparse.linalg.LinearOperator` [n, n].
 

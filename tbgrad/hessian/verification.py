@@ -75,14 +75,15 @@ def judge(
     """Whether a product is that of the differences of the gradient along its direction.
 
     Gradients that jump, as those of ReLU do, have differences that no second derivative has. They
-    cannot refute products of operations whose derivatives are known to be right.
+    cannot refute products of operations whose derivatives are known to be right. Nor can those that
+    are vague.
     """
     apart = float(np.linalg.norm(product - reference.product))
     size = max(reference.size, float(np.linalg.norm(product)))
     allowed = 1.5 * reference.error + rounding_share(dtype) * size
     skew = asymmetry(probe, product_of_probe, reference.direction, product)
-    jumps = structure.kinks or not np.isfinite(reference.error)
-    explained = apart <= allowed or (jumps and not structure.unsure)
+    says_little = structure.kinks or reference.vague
+    explained = apart <= allowed or (says_little and not structure.unsure)
     if explained and skew <= 30 * rounding_share(dtype) and not structure.quantised:
         return Verdict(True)
     names = ", ".join(sorted(structure.unsure)) or "an operation"

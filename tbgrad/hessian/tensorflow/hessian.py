@@ -17,6 +17,7 @@ from tbgrad.hessian.batches import BatchedLoss, Loss, mean_over, whole
 from tbgrad.hessian.differences import Difference, difference
 from tbgrad.hessian.errors import HessianError, NoSecondDerivativeError
 from tbgrad.hessian.operator import require_finite
+from tbgrad.hessian.rows import Vector
 from tbgrad.hessian.tensorflow.derivatives import Derivatives
 from tbgrad.hessian.tensorflow.operator import TensorFlowOperator, run_graph
 from tbgrad.hessian.tensorflow.variables import FlatVariables
@@ -29,6 +30,10 @@ FINITE_DIFFERENCES: Method = "finite differences"
 CONDITION = 4.0
 """What is rounded within a product, layer after layer, moves it by so many times what rounding of
 the weights does: enough for the truth to lie within the bounds of 99 of 100 small networks."""
+
+SUSPICIOUS = 30.0
+"""Where products are off so many times more than before, the loss may have ceased to be
+deterministic."""
 
 CLEARLY = 0.85
 """Forward over reverse is taken where its time is at most this share of the other's."""
@@ -62,7 +67,8 @@ class HessianOperator(TensorFlowOperator):
         deterministic: whether `check_deterministic` has passed.
         method: how products are computed.
         error: how far a product with a unit vector may be off (2-norm), as a share of the largest
-            eigenvalue: by rounding, or of finite differences, as `prepare` has measured it.
+            eigenvalue: by rounding, or of finite differences, as `prepare` has measured it, and
+            `begin` at other weights.
 
     What a gradient does is what counts: the Hessian is its derivative, also through what stops
     gradients, as `tf.nn.moments` does within LayerNormalization. `prepare` sees to that.
@@ -91,7 +97,8 @@ class HessianOperator(TensorFlowOperator):
         self._derivatives = Derivatives(self._batched, self.variables)
         self.method: Method = method or "reverse over reverse"
         self._undecided = method is None
-        self._step = 0.0
+        self._step = self._least_error = 0.0
+        self._direction: Vector | None = None
         try:
             self._derivatives.graph(self.method)
         except NoSecondDerivativeError:
@@ -150,11 +157,11 @@ class HessianOperator(TensorFlowOperator):
                 )
             self.method = FINITE_DIFFERENCES
             return
-        if size := float(np.linalg.norm(along)):
-            self.error = CONDITION * self._moved_by_rounding(reference.direction, along) / size
-            if structure.unsure:  # then nothing but the differences vouches for it
-                apart = float(np.linalg.norm(along - reference.product))
-                self.error = max(self.error, apart / size)
+        self._direction = self._where_products_are(reference.direction)
+        if structure.unsure and (size := float(np.linalg.norm(along))):
+            # Then nothing but the differences vouches for it.
+            self._least_error = float(np.linalg.norm(along - reference.product)) / size
+        self.error = self._error_along(self._direction, along)
         if self._undecided and not structure.stops:  # forward, stops are not passed
             self._choose_faster(probe, product, seconds)
 
@@ -171,22 +178,60 @@ class HessianOperator(TensorFlowOperator):
         finally:
             self.method = "forward over reverse" if faster else "reverse over reverse"
 
-    def _moved_by_rounding(self, direction: NDArray[Any], product: NDArray[Any]) -> float:
-        """How far a product moves (2-norm) where each weight moves by its rounding."""
+    def begin(self) -> None:
+        """Prepare, or see how far products are off at the weights of now.
+
+        The latter costs two products with the first batch; of finite differences five gradients or
+        more.
+
+        Raises:
+            HessianError: as `prepare` says, or the loss has ceased to be deterministic.
+        """
+        if not self.deterministic:
+            self.prepare()
+            return
+        if self._direction is None:
+            return
+        if self.method == FINITE_DIFFERENCES:
+            self._take(self._gradient_difference(np.asarray(self._direction), self._step))
+            return
+        before = self.error
+        with self._one_batch():
+            self.error = self._error_along(self._direction, self.apply(self._direction)[0])
+            if self.error > SUSPICIOUS * before:
+                self.check_deterministic(self._direction)
+
+    def _error_along(self, direction: Vector, product: Vector) -> float:
+        """How far this product is off (2-norm) by rounding, as a share of it.
+
+        As far as it moves where each weight moves by its rounding.
+        """
+        size = float(tf.norm(product))
+        if not size:
+            return 0.0
+        weights = self.variables.flat(self.variables.variables)
+        up = tf.random.stateless_uniform([self.size], (0, 1)) < 0.5
         eps = float(np.finfo(self.dtype).eps)
         with self.variables.moving() as move_by:
-            weights = self.variables.flat(self.variables.variables).numpy()
-            signs = np.random.default_rng(1).choice(np.array([-eps, eps], self.dtype), self.size)
-            move_by(signs * weights)
-            return float(np.linalg.norm(np.asarray(self.apply(direction)[0]) - product))
+            move_by(tf.where(up, eps * weights, -eps * weights))
+            moved = float(tf.norm(self.apply(direction)[0] - product))
+        return max(CONDITION * moved / size, self._least_error)
 
     def _calibrate(self, probe: NDArray[Any], product: NDArray[Any]) -> None:
         """Find the step of differences, their error, and whether they are symmetric."""
         reference = self._gradient_difference(towards_large_curvature(probe, product))
-        self._step = reference.step
-        self.error = reference.two_point_error / reference.size if reference.size else 0.0
+        self._direction = reference.direction
+        self._take(reference)
         product = np.asarray(self.apply(probe)[0])
         require_symmetric(probe, product, reference, self._derivatives.structure)
+
+    def _where_products_are(self, vector: NDArray[Any]) -> Vector:
+        return tf.constant(vector, self.variables.tf_dtype) if self.on_device else vector
+
+    def _take(self, reference: Difference) -> None:
+        """The step of two-point differences, and how far they are off."""
+        self._step = reference.step
+        self.error = reference.two_point_error / reference.size if reference.size else 0.0
 
     def loss_and_gradient(self) -> tuple[float, NDArray[Any]]:
         """The loss, and its gradient of shape [n], at the current weights.
@@ -230,7 +275,7 @@ class HessianOperator(TensorFlowOperator):
         difference = (gradients[0] - gradients[1]) * (length / (2 * step))
         return difference, self._gradient()[1]
 
-    def _gradient_difference(self, direction: NDArray[Any]) -> Difference:
+    def _gradient_difference(self, direction: NDArray[Any], step: float = 0.0) -> Difference:
         enough = 3e-3 if self.dtype == np.float32 else 1e-7
         with self.variables.moving() as move_by:
 
@@ -238,7 +283,7 @@ class HessianOperator(TensorFlowOperator):
                 moved = move_by(vector)
                 return self._gradient()[0].numpy(), moved
 
-            return difference(gradient_at, direction, self._first_step(), enough)
+            return difference(gradient_at, direction, step or self._first_step(), enough)
 
     def _first_step(self) -> float:
         """The step that balances rounding and bend where derivatives are of the order of one."""

@@ -27,7 +27,6 @@ class PreconditionedOperator(TensorFlowOperator):
         super().__init__(operator.variables)
         self._operator = operator
         self.deterministic, self.method = operator.deterministic, operator.method
-        self.error = operator.error
         self.precondition(diagonal)
 
     def precondition(self, diagonal: NDArray[Any]) -> None:
@@ -40,6 +39,18 @@ class PreconditionedOperator(TensorFlowOperator):
         if not (np.isfinite(diagonal) & (diagonal > 0)).all():
             raise HessianError("The diagonal of a preconditioner is finite and above zero.")
         self._scale = tf.constant(1 / np.sqrt(diagonal), self.variables.tf_dtype)
+
+    @property
+    def error(self) -> float:  # type: ignore[override]
+        """That of A, as a share of its largest eigenvalue."""
+        return self._operator.error
+
+    def begin(self) -> None:
+        """What is to be seen to ahead of every computation: that of A, where A has begun."""
+        if self.deterministic:
+            self._operator.begin()
+        else:
+            self.prepare()
 
     def multiply_tensor(self, vector: Any) -> tuple[Any, float]:
         """D^−½ A D^−½ v and the loss, for a tensor v [n]."""
