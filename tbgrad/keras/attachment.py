@@ -150,9 +150,11 @@ class Attachment(TappedRun):
         )
 
     def _rounding(self, manifest: Manifest) -> Rounding:
-        return Rounding(
-            manifest.parameters, set(map(self._names.layer, layers.halved(self._model)))
+        halved, centred = (
+            set(map(self._names.layer, found(self._model)))
+            for found in (layers.halved, layers.centred)
         )
+        return Rounding(manifest.parameters, halved, centred)
 
     def _aside(self) -> AbstractContextManager[Any]:
         # Whoever is collected while a function is traced is closed in the midst of that.

@@ -168,6 +168,32 @@ def halved(model: Any) -> frozenset[str]:
     )
 
 
+def centred(model: Any) -> frozenset[str]:
+    """Paths of the layers whose bias a BatchNormalization takes away again, as far as is known."""
+    listed = [layer for layer in internals.layers(model) if end(layer, "output") is not None]
+    takers: dict[int, list[Any]] = {}
+    for layer in listed:
+        for tensor in keras.tree.flatten(_inputs(layer)):
+            takers.setdefault(id(tensor), []).append(layer)
+    outer = {id(t) for t in keras.tree.flatten(getattr(model, "outputs", None))}
+    found = []
+    for layer in listed:
+        behind = takers.get(id(layer.output), [])
+        alone = len(behind) == 1 and id(layer.output) not in outer
+        centres = alone and isinstance(behind[0], keras.layers.BatchNormalization)
+        if centres and behind[0].trainable and activation_of(layer) in ("", "linear"):
+            found.append(layer.path)
+    return frozenset(path for path in found if path)
+
+
+def _inputs(layer: Any) -> Any:
+    """The tensors that a layer takes; None where it is called several times, or never."""
+    try:
+        return layer.input
+    except (AttributeError, ValueError):
+        return None
+
+
 def frozen(model: Any) -> tuple[str, ...]:
     """Paths of the layers that have weights to train and were told not to: `trainable=False`."""
     return tuple(

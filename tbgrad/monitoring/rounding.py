@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tbgrad.log.records import STATISTICS, Parameter
-from tbgrad.log.rounding import FULL, HALF, beside_kernels
+from tbgrad.log.rounding import CENTRED, FULL, HALF, beside_kernels
 
 _MEANT = [STATISTICS.index(name) for name in ("cosine", "snr", "dead_fraction")]
 
@@ -16,13 +16,23 @@ _MEANT = [STATISTICS.index(name) for name in ("cosine", "snr", "dead_fraction")]
 class Rounding:
     """Blanks what is told of gradients that are nothing but rounding.
 
-    `halved` are the paths of the layers that compute in 16 bits.
+    `halved` are the paths of the layers that compute in 16 bits, `centred` of those whose bias is
+    known to be taken away behind them.
     """
 
-    def __init__(self, parameters: Sequence[Parameter], halved: Container[str] = ()) -> None:
+    def __init__(
+        self,
+        parameters: Sequence[Parameter],
+        halved: Container[str] = (),
+        centred: Container[str] = (),
+    ) -> None:
         pairs = np.array(beside_kernels(parameters), np.intp).reshape(-1, 2)
         self._biases, self._kernels = pairs.T
-        limits = [HALF if parameters[row].layer in halved else FULL for row in self._biases]
+        layers = [parameters[row].layer for row in self._biases]
+        limits = [
+            FULL if layer not in halved else CENTRED if layer in centred else HALF
+            for layer in layers
+        ]
         self._limits = np.array(limits, np.float32)
 
     def blank(self, table: Any) -> None:

@@ -226,8 +226,7 @@ def test_two_monitors_find_their_cadences_and_lose_no_step(tmp_path):
     for group, steps in (("generator", 60 * STEPS), ("critic", 120 * STEPS)):
         run = runs[group]
         # On a slow machine there are steps with histograms between two of the others.
-        every = min(run.manifest.cadences.values())
-        settled = run["tbgrad/parameters"].steps[-3:]
-        assert np.diff(settled).tolist() == [every, every]
-        assert settled[-1] > steps - every - 1
+        every = run.manifest.cadences["every"]
+        settled = set(range(every, steps + 1, every)) - set(range(steps // 2))
+        assert settled <= set(run["tbgrad/parameters"].steps)
         assert "tbgrad/notes" not in run  # which would tell of lost steps

@@ -7,7 +7,7 @@ import pytest
 
 import tbgrad
 from tbgrad.diagnosis import RULE_NAMES
-from tbgrad.keras.layers import activations, frozen
+from tbgrad.keras.layers import activations, centred, frozen
 
 pytestmark = pytest.mark.tensorflow
 layers = keras.layers
@@ -115,3 +115,18 @@ def test_layers_that_do_not_train_are_in_the_manifest(tmp_path):
     assert [path.rpartition("/")[2] for path in manifest.frozen] == ["base"]
     assert {p.layer.rpartition("/")[2]: p.activation for p in manifest.parameters}["head"] == "tanh"
     assert manifest.rules == RULE_NAMES
+
+
+def test_biases_that_a_batch_normalization_takes_away():
+    dense, normalization = keras.layers.Dense, keras.layers.BatchNormalization
+    inputs = keras.Input((4,))
+    bare = dense(4, name="bare")(inputs)
+    bent = normalization()(dense(4, "relu", name="bent")(normalization()(bare)))
+    skipped = dense(4, name="skipped")(bent)
+    branched = keras.layers.add([normalization()(skipped), skipped])
+    other = keras.layers.LayerNormalization()(dense(4, name="other")(branched))
+    frozen = normalization(trainable=False)(dense(4, name="frozen")(other))
+    last = dense(4, name="last")(frozen)
+    model = keras.Model(inputs, [normalization()(last), last])
+    assert centred(model) == {"bare"}
+    assert centred(keras.Sequential([keras.Input((4,)), dense(2), normalization()]))
