@@ -162,7 +162,7 @@ def test_what_is_imported_is_declared(wheel):
         if line.startswith("Requires-Dist: ")
     }
     modules = {"google": "protobuf", "google_crc32c": "google-crc32c", "sklearn": "scikit-learn",
-               "ml_dtypes": "ml-dtypes", "pynvml": "nvidia-ml-py"}  # fmt: skip
+               "ml_dtypes": "ml-dtypes", "pynvml": "nvidia-ml-py", "re2": "google-re2"}  # fmt: skip
     imported = set()
     for path in [*(ROOT / "tbgrad").rglob("*.py"), *(ROOT / "tui").rglob("*.py")]:
         found = re.findall(r"^\s*(?:import|from) (\w+)", path.read_text(), re.MULTILINE)

@@ -54,7 +54,7 @@ def test_an_expression_that_is_none():
         run_filter("/[/")
 
 
-@pytest.mark.parametrize("word", ["/" + "(" * 3000 + "/", "/a{99999999999999}/"])
+@pytest.mark.parametrize("word", ["/" + "(" * 3000 + "/", "/a{99999}/"])
 def test_an_expression_that_is_too_much(word):
     with pytest.raises(ValueError, match="is no regular expression"):
         run_filter(word)
