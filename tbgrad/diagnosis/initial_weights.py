@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from tbgrad.diagnosis.network import CONSTANT
 from tbgrad.diagnosis.rule import Moment
 from tbgrad.diagnosis.suspects import Suspect
+from tbgrad.log.median import median
 from tbgrad.log.records import Manifest
 
 RECTIFIED = {"relu", "leaky_relu", "relu6", "elu", "gelu", "silu", "swish", "prelu", "mish"}
@@ -116,7 +117,7 @@ def thin_weights(moment: Moment) -> Suspect | None:
     if len(layers.kernels) < 2:
         return None
     scales = np.nan_to_num(first / np.sqrt(layers.units), nan=0.0)
-    usual = float(np.median(scales[layers.kernels]))
+    usual = median(scales[layers.kernels])
     if not usual > 0:
         return None
     cause = (

@@ -15,6 +15,7 @@ from tbgrad.diagnosis.stability import STANDINGS, standing
 from tbgrad.judgement.history import scalar
 from tbgrad.judgement.story import Story
 from tbgrad.log.brief import count, number
+from tbgrad.log.median import median
 from tbgrad.log.records import SEVERITIES
 from tbgrad.log.state import FAILED, Hyperparameter, RunState
 from tbgrad.log.tags import CURVATURE, GRADIENT_NORM, LOSS, UPDATE_RATIO, VALIDATION_LOSS, Kind
@@ -298,6 +299,4 @@ def _trend(run: Run) -> NDArray[np.float64]:
 
 
 def _median(part: NDArray[np.float64]) -> float:
-    finite = np.sort(part[np.isfinite(part)])  # of a few values ten times as fast as np.median
-    count = len(finite)
-    return float(finite[(count - 1) // 2] + finite[count // 2]) / 2 if count else math.nan
+    return median(part[np.isfinite(part)])

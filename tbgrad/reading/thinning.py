@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tbgrad.log.median import median
+
 
 def buckets(count: int, limit: int) -> NDArray[np.intp]:
     """Where each of at most `limit` buckets of nearly equal size begins, for `count` points."""
@@ -68,7 +70,7 @@ def over(values: NDArray[Any], lows: NDArray[np.intp], highs: NDArray[np.intp]) 
 
 def usual_interval(steps: NDArray[np.int64]) -> int:
     """How many steps lie between most records, at least 1."""
-    return max(1, int(np.median(np.diff(steps)))) if len(steps) > 1 else 1
+    return max(1, int(median(np.diff(steps)))) if len(steps) > 1 else 1
 
 
 def larger(low: NDArray[Any], high: NDArray[Any]) -> NDArray[Any]:

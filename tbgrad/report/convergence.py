@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from tbgrad.log.median import median
 from tbgrad.log.tags import GRADIENT_NORM, Kind
 from tbgrad.reading.run import Run
 
@@ -49,17 +50,17 @@ def convergence_of(run: Run) -> Convergence | None:
     if tenth < FEWEST:
         return None
     before, last = (np.log(part) for part in (norms[-2 * tenth : -tenth], norms[-tenth:]))
-    apart = float(np.median(last) - np.median(before))
+    apart = median(last) - median(before)
     noise = float(np.hypot(_error(before), _error(last)))
     steady = abs(apart) <= max(SLIGHT, 3 * noise)
     return Convergence(
-        last=float(np.exp(np.median(last))),
-        before=float(np.exp(np.median(before))),
+        last=float(np.exp(median(last))),
+        before=float(np.exp(median(before))),
         trend="steady" if steady else "falling" if apart < 0 else "rising",
     )
 
 
 def _error(logs: NDArray[np.float64]) -> float:
     """The standard error of a median, from the median distance to it, as of a normal variable."""
-    spread = 1.4826 * float(np.median(np.abs(logs - np.median(logs))))
+    spread = 1.4826 * median(np.abs(logs - median(logs)))
     return 1.2533 * spread / float(np.sqrt(len(logs)))

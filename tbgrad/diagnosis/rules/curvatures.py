@@ -11,6 +11,7 @@ from tbgrad.diagnosis.change import raised_rate, safe_rate
 from tbgrad.diagnosis.initial_weights import alike
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule
 from tbgrad.diagnosis.suspects import Explained, momentum
+from tbgrad.log.median import median
 from tbgrad.log.records import Eigenvalue
 from tbgrad.log.tags import CURVATURE, LAMBDA_MIN, STABILITY
 from tbgrad.log.text import measured
@@ -68,7 +69,7 @@ def kind(moment: Moment) -> str:
     estimate, trend, limits = moment.record.curvature, moment.trend, moment.settings
     if estimate is None or len(trend.losses) < 20 or _falls(moment) or _probe_falls(moment):
         return ""
-    small = np.median(list(trend.norms)[-10:]) <= limits.small_gradient * trend.first_norm
+    small = median(list(trend.norms)[-10:]) <= limits.small_gradient * trend.first_norm
     top, bottom = estimate.lambda_max, estimate.lambda_min
     if bottom.value + bottom.residual < -limits.saddle * max(top.value, 0.0):
         return "saddle" if _gain(moment) < GAIN * abs(estimate.loss) else ""
@@ -99,7 +100,7 @@ def _gain(moment: Moment) -> float:
     """What a step along the gradient, as long as the curvature allows, takes off the loss."""
     estimate = moment.record.curvature
     assert estimate is not None
-    norm = float(np.median(list(moment.trend.norms)[-10:]))
+    norm = median(list(moment.trend.norms)[-10:])
     most = max(abs(eigenvalue.value) for eigenvalue in estimate.eigenvalues)
     return norm**2 / (2 * most) if most > 0 else math.inf
 
@@ -118,7 +119,7 @@ def _critical_evidence(moment: Moment, _: Rows) -> str:
     assert estimate is not None
     place, small = kind(moment), ""
     if place != "saddle":
-        now = np.median(list(trend.norms)[-10:])
+        now = median(list(trend.norms)[-10:])
         small = f"the gradient norm is {now:.2g} after {trend.first_norm:.2g} at first, "
     said = (
         f"{place}: the loss has not fallen of late, {small}and the eigenvalues of the "

@@ -21,6 +21,7 @@ from tbgrad.diagnosis.suspects import (
     targets,
 )
 from tbgrad.log.batches import may_be_short
+from tbgrad.log.median import median
 from tbgrad.log.tags import CLIP_FACTOR, GRADIENT_NORM, GRADIENT_NORM_MAX, LOSS
 
 MOST_EXPONENT = 700.0
@@ -111,8 +112,8 @@ def _spike_score(moment: Moment) -> tuple[float, float, float]:
 def _usual(moment: Moment) -> tuple[float, float]:
     """The usual norm, and the robust standard deviation of its logarithm."""
     logs = np.log(np.fromiter(moment.trend.norms, np.float64))
-    middle = float(np.median(logs))
-    spread = 1.4826 * float(np.median(np.abs(logs - middle)))
+    middle = median(logs)
+    spread = 1.4826 * median(np.abs(logs - middle))
     return math.exp(middle), max(spread, 0.1)
 
 
@@ -159,7 +160,7 @@ def _spike_evidence(moment: Moment, _: Rows) -> str:
     )
     loss, before = record.scalars.get(LOSS, math.nan), list(trend.losses)[:-1]
     if math.isfinite(loss) and before:
-        said += f"; the loss is {loss:.3g}, before {float(np.median(before)):.3g}"
+        said += f"; the loss is {loss:.3g}, before {median(before):.3g}"
     peaks = record.peaks
     if peaks is not None and record.manifest is not None:
         largest = int(np.argmax(np.nan_to_num(peaks, nan=-1.0)))

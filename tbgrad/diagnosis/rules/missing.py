@@ -11,6 +11,7 @@ from tbgrad.diagnosis.change import safe_rate
 from tbgrad.diagnosis.initial_weights import alike
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule, share
 from tbgrad.diagnosis.suspects import Explained, Suspicion, rate, wrong_output
+from tbgrad.log.median import median
 from tbgrad.log.tags import LOSS
 
 KNOWN_LOSSES = (
@@ -79,7 +80,7 @@ def _nonfinite_calm(moment: Moment) -> bool:
     """Whether nothing grew ahead of what is not finite."""
     trend = moment.trend
     norms = list(trend.norms)
-    risen = len(norms) > 3 and norms[-1] > CALM * float(np.median(norms))
+    risen = len(norms) > 3 and norms[-1] > CALM * median(norms)
     loss, first = trend.recent_loss, trend.undisturbed_loss
     return not risen and not loss > CALM * first
 
