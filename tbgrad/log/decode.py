@@ -16,6 +16,7 @@ from tbgrad.log.step_blocks import NewerBlockError, StepBlock, from_bytes
 from tbgrad.log.tags import (
     DENSITY,
     ENDED,
+    GATHERED_STEPS,
     HISTOGRAMS,
     NOTES,
     PARAMETERS,
@@ -251,6 +252,6 @@ _MATRICES: dict[str, tuple[Kind, type[np.generic]]] = {
     TRAJECTORY: (Kind.TRAJECTORY, np.float32),
 }
 
-_BLOCKS = frozenset((STEPS, *STEP_LEVELS))
+_BLOCKS = frozenset((STEPS, GATHERED_STEPS, *STEP_LEVELS))
 
 _HALVES = (types_pb2.DT_HALF, types_pb2.DT_BFLOAT16)

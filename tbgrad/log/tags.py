@@ -39,6 +39,9 @@ ALERTS = "tbgrad/alerts"
 NOTES = "tbgrad/notes"
 STEPS = "tbgrad/steps"
 
+GATHERED_STEPS = f"{STEPS}/1"
+"""The blocks of `STEPS` again, many small ones in each, for a server that keeps few of them."""
+
 STEP_LEVELS: dict[str, int] = {f"{STEPS}/{4**k}": 4**k for k in range(2, 9)}
 """The coarser levels of `STEPS`, for a server that keeps a sample of them: windows of how many
 steps the norms are in each; scalars are in windows of a quarter of that, or in the finest in none.
@@ -65,6 +68,7 @@ PLUGINS: dict[str, tuple[str, ...]] = {
     ALERTS: (ALERT_PLUGIN_NAME, PLUGIN_NAME),
     NOTES: ("text",),
     STEPS: (STEPS_PLUGIN_NAME,),
+    GATHERED_STEPS: (STEPS_PLUGIN_NAME,),
     **dict.fromkeys(STEP_LEVELS, (STEP_LEVELS_PLUGIN_NAME,)),
     STATE: (STATE_PLUGIN_NAME,),
     HEARTBEAT: (STATE_PLUGIN_NAME,),

@@ -79,6 +79,11 @@ class StepBudget:
         self._left -= count
         self.ready -= count
 
+    @property
+    def is_plentiful(self) -> bool:
+        """Whether half of what may be spent at once is there, or more."""
+        return self.ready >= self._burst / 2
+
     def plan(self, steps: int, scalars: int, rows: int, levels: tuple[int, ...]) -> Plan | None:
         """The finest that fits into what is ready; None where none does."""
         for plan in PLANS:

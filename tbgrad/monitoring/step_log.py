@@ -13,7 +13,8 @@ from tbgrad.log.norm_codes import encoded
 from tbgrad.log.step_blocks import StepBlock
 from tbgrad.log.step_windows import NormWindows, scalar_windows
 from tbgrad.log.steps import Steps
-from tbgrad.log.tags import STEP_LEVELS
+from tbgrad.log.tags import GATHERED_STEPS, STEP_LEVELS
+from tbgrad.monitoring.gathered_steps import GatheredSteps
 from tbgrad.monitoring.step_budget import PLANS, Plan, StepBudget
 from tbgrad.monitoring.step_level import StepLevel, Stretch
 
@@ -43,6 +44,7 @@ class StepLog:
         self, bytes_per_minute: float = BYTES_PER_MINUTE, most_bytes: float = MOST_BYTES
     ) -> None:
         self._budget = StepBudget(bytes_per_minute, most_bytes)
+        self._gathered = GatheredSteps()
         self._levels = [StepLevel(tag, width) for tag, width in STEP_LEVELS.items()]
         self._widths = tuple(STEP_LEVELS.values())
         self._held: tuple[Steps, float, float] | None = None
@@ -74,7 +76,8 @@ class StepLog:
         if self._held is not None:
             written = self._write(*self._held, force=True)
             self._held = None
-        return written + self._spent(list(self._finished_levels()))
+        left = self._again(self._gathered.finish())
+        return written + self._spent([*left, *self._finished_levels()])
 
     def notice(self) -> tuple[int, str] | None:
         """From which step on windows are kept in place of steps, in a sentence, once; None else."""
@@ -102,7 +105,14 @@ class StepLog:
             times = _times(start, end, len(steps), at, len(part))
             block = _block(part, *times, self._plan)
             written.append((block.last_step, [encode.steps(block)]))
+            written += self._again(self._gathered.add(block))
         return self._spent([*written, *self._in_levels(steps, start, end)])
+
+    def _again(self, blocks: list[StepBlock]) -> Values:
+        """Blocks of steps that are on file already, as long as there are bytes for that."""
+        if not self._budget.is_plentiful:
+            return []
+        return [(block.last_step, [encode.steps(block, GATHERED_STEPS)]) for block in blocks]
 
     def _spent(self, written: Values) -> Values:
         self._budget.spend(sum(value.ByteSize() + 40 for _, values in written for value in values))

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from tbgrad.log.step_blocks import StepBlock
 from tbgrad.log.tags import (
+    GATHERED_STEPS,
     MANIFEST,
     PLUGIN_NAME,
     STEP_LEVELS,
@@ -75,7 +76,7 @@ class Levels:
         """The plugin, the tags that are read with this one, and the size of a record of them."""
         size = self._rows * BLOCK_BYTES[tag]
         if tag == STEPS:
-            return STEPS_PLUGIN_NAME, (STEPS,), size
+            return STEPS_PLUGIN_NAME, (STEPS, GATHERED_STEPS), size
         coarse = self._coarse
         return STEP_LEVELS_PLUGIN_NAME, coarse if tag in coarse else (tag,), size
 
@@ -128,8 +129,11 @@ class Levels:
     def _sorted(self, tags: Sequence[str], found: dict[str, Samples]) -> dict[str, _Level]:
         levels = {}
         for tag in tags:
-            samples = found.get(tag, NOTHING)
-            levels[tag] = _Level(in_order({tag: samples}, self._begins), len(samples))
+            samples = {tag: found.get(tag, NOTHING)}
+            if tag == STEPS:  # what was gathered of it takes the place of what that was made of
+                samples[GATHERED_STEPS] = found.get(GATHERED_STEPS, NOTHING)
+            if tag != GATHERED_STEPS:
+                levels[tag] = _Level(in_order(samples, self._begins), len(samples[tag]))
         return levels
 
 

@@ -118,8 +118,8 @@ def _chosen(levels: Levels, enough: int | None) -> list[StepBlock]:
             continue  # it is not written, or what a former session wrote is gone
         if not _whole(finer, chosen) or (enough is not None and _windows(chosen) >= enough):
             break
-        chosen = finer
-    fine = finer if finer is chosen or tag == STEPS else levels.blocks(STEPS)
+        chosen = _with_tail(_refined(chosen, finer), finer)
+    fine = finer if tag == STEPS else levels.blocks(STEPS)
     return _with_tail(chosen, finer, fine)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tbgrad.log.records import Manifest
 from tbgrad.log.step_blocks import StepBlock
 from tbgrad.log.tags import (
+    GATHERED_STEPS,
     HEARTBEAT,
     HISTOGRAM_PREFIX,
     HISTOGRAMS,
@@ -170,7 +171,7 @@ class SeriesStore:
         """Whether it tells what others of ours do: hyperparameters, the coarser levels of what is
         there step by step, and where memory is bounded a histogram.
         """
-        if split_group(tag)[1] in STEP_LEVELS:
+        if split_group(tag)[1] in (GATHERED_STEPS, *STEP_LEVELS):
             return True
         if tag.startswith(HPARAMS_PREFIX) and self._states:
             return True

@@ -12,7 +12,8 @@ from tbgrad.log.decode import decode
 from tbgrad.log.norm_codes import MAX_ERROR, decoded
 from tbgrad.log.step_blocks import StepBlock
 from tbgrad.log.steps import Steps
-from tbgrad.log.tags import LOSS, STEP_LEVELS, STEPS
+from tbgrad.log.tags import GATHERED_STEPS, LOSS, STEP_LEVELS, STEPS
+from tbgrad.monitoring.gathered_steps import ENOUGH, SMALL
 from tbgrad.monitoring.step_log import StepLog
 from tests.support.steps import part, synthetic
 
@@ -86,6 +87,40 @@ def test_levels_cover_all_and_are_true(drain: int) -> None:
             assert_true(block, steps)
 
 
+@pytest.mark.parametrize("cuts", [(), (1000,), (900, 1000, 1300)])
+def test_small_blocks_are_there_again_in_large_ones(cuts: tuple[int, ...]) -> None:
+    """Of a slow training, with a fast stretch in it."""
+    steps = synthetic(2000, 5)
+    places = sorted({*range(0, 900, 7), *range(1300, 2000, 3), *cuts, 2000})
+    log, blocks = StepLog(), defaultdict(list)
+    events = []
+    for at, end in itertools.pairwise(places):
+        drained = part(steps, at, end)
+        events += log.values(drained, float(drained.first_step), float(drained.last_step))
+    for _, values in [*events, *log.finish()]:
+        for value in values:
+            blocks[value.tag].append(decode(value, value.metadata)[1])
+    small = {s for b in blocks[STEPS] if b.count < SMALL for s in range(b.first_step, b.last_step)}
+    again = blocks[GATHERED_STEPS]
+    for block in again:
+        assert_true(block, steps)
+        assert block.norm_width == block.scalar_width == 1
+        assert block.count < ENOUGH + SMALL
+        times = block.wall_times(np.array([block.first_step, block.last_step]))
+        assert times.tolist() == [block.first_step, block.last_step]
+    told = {step for block in again for step in range(block.first_step, block.last_step + 1)}
+    assert small <= told
+    assert len(told) == sum(block.count for block in again)
+    assert sum(block.count < ENOUGH for block in again) <= len(cuts) + 2
+
+
+def test_nothing_is_there_again_that_is_in_large_blocks_or_costs_too_much() -> None:
+    steps = synthetic(3000, 6)
+    assert GATHERED_STEPS not in run(StepLog(), steps, 100)[0]
+    few = run(StepLog(bytes_per_minute=2000), steps, 1, pace=0.001)[0]
+    assert sum(block.count for block in few[GATHERED_STEPS]) < 1500
+
+
 def test_in_the_budget_every_step_is_there_exactly() -> None:
     steps = synthetic(3000, 6)
     log = StepLog()
@@ -96,14 +131,14 @@ def test_in_the_budget_every_step_is_there_exactly() -> None:
 
 
 @pytest.mark.parametrize("rows", [4, 200, 2000])
-@pytest.mark.parametrize("pace", [0.0005, 0.02])
-def test_the_budget_holds(rows: int, pace: float) -> None:
+@pytest.mark.parametrize(("pace", "drain"), [(0.0005, 250), (0.02, 250), (0.02, 20)])
+def test_the_budget_holds(rows: int, pace: float, drain: int) -> None:
     """However fast and wide: the burst, then so many bytes a minute; nothing left out."""
     count = 6000
     steps = synthetic(count, rows)
     budget = 100_000.0
     log = StepLog(bytes_per_minute=budget)
-    blocks, size = run(log, steps, pace=pace)
+    blocks, size = run(log, steps, drain, pace)
     minutes = count * pace / 60
     assert size <= budget * (32 + minutes) * 1.05
     assert_consecutive(blocks[STEPS], 1, count)

@@ -194,6 +194,41 @@ def test_a_manifest_within_a_session_takes_nothing_away(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("provider", list(PROVIDERS))
+def test_every_step_of_a_slow_training_is_there(provider: str, tmp_path: Path) -> None:
+    """Of whose thousand blocks of a step or two TensorBoard keeps 32."""
+    steps = synthetic(1500, ROWS)
+    with StepWriter(tmp_path / "a", manifest=manifest(2), every=0, pace=1.0) as writer:
+        writer.write(part(steps, 0, 700), 1)
+        writer.write(part(steps, 700, 1500), 2)
+    api = Api(PROVIDERS[provider](tmp_path))
+    poll(lambda: api.get("status", run="a")["last_step"] == 1500, "all is read")
+    for span in ({"columns": 2000}, {"columns": 2000, "from": 640, "to": 800}):
+        layers = api.get("layers", run="a", **span)
+        first, last = span.get("from", 1), span.get("to", 1500)
+        assert layers["steps"] == layers["first_steps"] == list(range(first, last + 1))
+        shown, whole = numbers(layers["values"]), steps.norms[first - 1 : last].T
+        np.testing.assert_allclose(shown, whole, rtol=MAX_ERROR)
+
+
+@pytest.mark.parametrize("provider", list(PROVIDERS))
+def test_a_slow_training_that_goes_on_is_there_whole(provider: str, tmp_path: Path) -> None:
+    """What is not gathered yet is there in windows, and of the newest steps at least the last."""
+    steps = synthetic(1000, ROWS)
+    with StepWriter(tmp_path / "a", manifest=manifest(2), every=0, pace=1.0) as writer:
+        writer.write(steps, 1)
+        writer.file.flush()
+        api = Api(PROVIDERS[provider](tmp_path))
+        poll(lambda: api.get("status", run="a")["last_step"] == 1000, "all is read")
+        layers = api.get("layers", run="a", columns=2000)
+    firsts, lasts = np.array(layers["first_steps"]), np.array(layers["steps"])
+    assert lasts[:768].tolist() == firsts[:768].tolist() == list(range(1, 769))
+    windows = lasts[(lasts > 768) & (lasts <= 960)]
+    assert windows.tolist() == list(range(784, 961, 16))
+    assert lasts[-1] == 1000
+    assert not np.isnan(numbers(layers["values"])).any()
+
+
+@pytest.mark.parametrize("provider", list(PROVIDERS))
 @pytest.mark.parametrize("again", [1701, 60_001])
 def test_a_session_that_begins_again_takes_the_place_of_the_former(
     provider: str, again: int, tmp_path: Path
