@@ -49,9 +49,9 @@ the very spike one is looking for. 2000 packed records are more than a screen ha
 200 of them; scalars are 16 bytes each. 0 is all of them: each telling of an alert counts. Of the
 state of a run the newest counts, which is always kept. Blocks of single steps hold what was drained
 at once, 256 at most, and small ones are there again in large ones: all of a short training are
-kept, and of others the newest and some. Of each coarser level, whose blocks have four windows, 1,200
-windows are kept: so one of the levels is whole and has 280 or more, however long the run, at about
-2 MB a level for 200 parameters.
+kept, and of others the newest and some. Of each coarser level, whose blocks have four windows,
+1,200 windows are kept: so one of the levels is whole and has 280 or more, however long the run, at
+about 2 MB a level for 200 parameters.
 """
 
 LEAST = {
