@@ -22,7 +22,10 @@ from tbgrad.plugin.samples import MAX_REPLY, NOTHING, Place, Samples
 from tbgrad.plugin.source import Snapshot
 from tbgrad.plugin.stored_run import Stored, decoded
 
-BLOCK_BYTES = {STEPS: 512, **dict.fromkeys(STEP_LEVELS, 24)}
+SINGLE = (STEPS, GATHERED_STEPS)
+"""The series of single steps: what was gathered takes the place of what it was made of."""
+
+BLOCK_BYTES = {**dict.fromkeys(SINGLE, 512), **dict.fromkeys(STEP_LEVELS, 24)}
 """Of one parameter in a block."""
 
 BLOCK_STEPS = 256
@@ -75,8 +78,8 @@ class Levels:
     def asks(self, tag: str) -> tuple[str, tuple[str, ...], int]:
         """The plugin, the tags that are read with this one, and the size of a record of them."""
         size = self._rows * BLOCK_BYTES[tag]
-        if tag == STEPS:
-            return STEPS_PLUGIN_NAME, (STEPS, GATHERED_STEPS), size
+        if tag in SINGLE:
+            return STEPS_PLUGIN_NAME, SINGLE, size
         coarse = self._coarse
         return STEP_LEVELS_PLUGIN_NAME, coarse if tag in coarse else (tag,), size
 
@@ -101,7 +104,7 @@ class Levels:
     def _blocks_of(self, tag: str) -> int:
         """How many blocks of a level the steps of the run fill."""
         last = self._snapshot.extents(STEPS_PLUGIN_NAME, self.place)[STEPS].last_step
-        each = BLOCK_STEPS if tag == STEPS else BLOCK_WINDOWS * STEP_LEVELS[tag]
+        each = BLOCK_STEPS if tag in SINGLE else BLOCK_WINDOWS * STEP_LEVELS[tag]
         return last // each + 2
 
     def is_kept(self, tag: str) -> bool:
@@ -129,11 +132,11 @@ class Levels:
     def _sorted(self, tags: Sequence[str], found: dict[str, Samples]) -> dict[str, _Level]:
         levels = {}
         for tag in tags:
-            samples = {tag: found.get(tag, NOTHING)}
-            if tag == STEPS:  # what was gathered of it takes the place of what that was made of
-                samples[GATHERED_STEPS] = found.get(GATHERED_STEPS, NOTHING)
-            if tag != GATHERED_STEPS:
-                levels[tag] = _Level(in_order(samples, self._begins), len(samples[tag]))
+            if tag == GATHERED_STEPS:
+                continue
+            parts = SINGLE if tag == STEPS else (tag,)
+            samples = {part: found.get(part, NOTHING) for part in parts}
+            levels[tag] = _Level(in_order(samples, self._begins), len(samples[tag]))
         return levels
 
 

@@ -118,7 +118,8 @@ def _chosen(levels: Levels, enough: int | None) -> list[StepBlock]:
             continue  # it is not written, or what a former session wrote is gone
         if not _whole(finer, chosen) or (enough is not None and _windows(chosen) >= enough):
             break
-        chosen = _with_tail(_refined(chosen, finer), finer)
+        # Of single steps the newest are not gathered yet: there the windows stay.
+        chosen = _with_tail(_refined(chosen, finer), finer) if tag == STEPS else finer
     fine = finer if tag == STEPS else levels.blocks(STEPS)
     return _with_tail(chosen, finer, fine)
 

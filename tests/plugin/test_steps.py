@@ -197,11 +197,15 @@ def test_a_manifest_within_a_session_takes_nothing_away(tmp_path: Path) -> None:
 def test_every_step_of_a_slow_training_is_there(provider: str, tmp_path: Path) -> None:
     """Of whose thousand blocks of a step or two TensorBoard keeps 32."""
     steps = synthetic(1500, ROWS)
-    with StepWriter(tmp_path / "a", manifest=manifest(2), every=0, pace=1.0) as writer:
-        writer.write(part(steps, 0, 700), 1)
-        writer.write(part(steps, 700, 1500), 2)
+    for run in ("a", "b"):
+        with StepWriter(tmp_path / run, manifest=manifest(2), every=0, pace=1.0) as writer:
+            writer.write(part(steps, 0, 700), 1)
+            writer.write(part(steps, 700, 1500), 2)
     api = Api(PROVIDERS[provider](tmp_path))
-    poll(lambda: api.get("status", run="a")["last_step"] == 1500, "all is read")
+    for run in ("a", "b"):
+        poll(lambda run=run: api.get("status", run=run)["last_step"] == 1500, "all is read")
+    for series in api.get("scalars", run=["a", "b"], tag=[LOSS])["series"]:
+        assert series["steps"] == list(range(1, 1501))
     for span in ({"columns": 2000}, {"columns": 2000, "from": 640, "to": 800}):
         layers = api.get("layers", run="a", **span)
         first, last = span.get("from", 1), span.get("to", 1500)
