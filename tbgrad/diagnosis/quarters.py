@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from statistics import median
+
+from tbgrad.log.median import median
 
 BLOCKS = 64
 """A series is kept as the means of so many stretches of equal length at least, once it has them."""

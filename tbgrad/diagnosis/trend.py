@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from statistics import median
 
 import numpy as np
 
 from tbgrad.diagnosis.quarters import Quarters, fall, middle_of
 from tbgrad.diagnosis.record import Record
+from tbgrad.log.median import median
 from tbgrad.log.tags import (
     GRADIENT_NORM,
     GRADIENT_NORM_MAX,

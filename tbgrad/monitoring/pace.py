@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from statistics import median
+
+from tbgrad.log.median import median
 
 RECENT_SECONDS = 20.0
 """So long back "of late" reaches at least."""

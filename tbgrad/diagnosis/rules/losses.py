@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from statistics import median
 from typing import Any
 
 from tbgrad.diagnosis.change import raised_rate, rate_of, safe_rate
@@ -24,6 +23,7 @@ from tbgrad.diagnosis.suspects import (
     wrong_output,
 )
 from tbgrad.diagnosis.trend import FIRST, GRAVE, RECENT
+from tbgrad.log.median import median
 from tbgrad.log.tags import LOSS
 
 SLOW_START = 256
