@@ -18,6 +18,7 @@ from tbgrad.log.tags import (
     ENDED,
     GATHERED_STEPS,
     HISTOGRAMS,
+    NEWEST_WINDOWS,
     NOTES,
     PARAMETERS,
     STEP_LEVELS,
@@ -252,6 +253,6 @@ _MATRICES: dict[str, tuple[Kind, type[np.generic]]] = {
     TRAJECTORY: (Kind.TRAJECTORY, np.float32),
 }
 
-_BLOCKS = frozenset((STEPS, GATHERED_STEPS, *STEP_LEVELS))
+_BLOCKS = frozenset((STEPS, GATHERED_STEPS, NEWEST_WINDOWS, *STEP_LEVELS))
 
 _HALVES = (types_pb2.DT_HALF, types_pb2.DT_BFLOAT16)

@@ -47,6 +47,10 @@ STEP_LEVELS: dict[str, int] = {f"{STEPS}/{4**k}": 4**k for k in range(2, 9)}
 steps the norms are in each; scalars are in windows of a quarter of that, or in the finest in none.
 Whoever reads the file itself needs none of them."""
 
+NEWEST_WINDOWS = f"{STEPS}/newest"
+"""What of the finest of the levels is no block yet, again with every window: its newest record is
+all that counts, and that a server keeps."""
+
 EVERY_STEP = (LOSS, LEARNING_RATE, GRADIENT_NORM)
 """The scalars of which `STEPS` may have every step."""
 TRAJECTORY = "tbgrad/trajectory"
@@ -69,6 +73,7 @@ PLUGINS: dict[str, tuple[str, ...]] = {
     NOTES: ("text",),
     STEPS: (STEPS_PLUGIN_NAME,),
     GATHERED_STEPS: (STEPS_PLUGIN_NAME,),
+    NEWEST_WINDOWS: (STEPS_PLUGIN_NAME,),
     **dict.fromkeys(STEP_LEVELS, (STEP_LEVELS_PLUGIN_NAME,)),
     STATE: (STATE_PLUGIN_NAME,),
     HEARTBEAT: (STATE_PLUGIN_NAME,),

@@ -115,6 +115,11 @@ class StepLevel:
         blocks = [stretch.part(at, at + whole).block() for at in range(0, full, whole)]
         return blocks, stretch.part(0, full).coarser()
 
+    def newest(self) -> StepBlock | None:
+        """What is no block yet, of a level that has blocks."""
+        left = self._waiting
+        return left.block() if left is not None and self._begun else None
+
     def finish(self) -> tuple[list[StepBlock], Stretch | None]:
         """What is left, if there is more than it; the next steps do not follow on it."""
         left, begun = self._waiting, self._begun

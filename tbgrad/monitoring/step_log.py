@@ -13,8 +13,8 @@ from tbgrad.log.norm_codes import encoded
 from tbgrad.log.step_blocks import StepBlock
 from tbgrad.log.step_windows import NormWindows, scalar_windows
 from tbgrad.log.steps import Steps
-from tbgrad.log.tags import GATHERED_STEPS, STEP_LEVELS
-from tbgrad.monitoring.gathered_steps import GatheredSteps
+from tbgrad.log.tags import GATHERED_STEPS, NEWEST_WINDOWS, STEP_LEVELS
+from tbgrad.monitoring.gathered_steps import SMALL, GatheredSteps
 from tbgrad.monitoring.step_budget import PLANS, Plan, StepBudget
 from tbgrad.monitoring.step_level import StepLevel, Stretch
 
@@ -137,7 +137,8 @@ class StepLog:
     # ------------------------------------------------------------------------ coarser levels
 
     def _in_levels(self, steps: Steps, start: float, end: float) -> Iterator[tuple[int, list[Any]]]:
-        """What is full now of the coarser levels."""
+        """What is full now of the coarser levels; of few steps what is begun of the finest, too."""
+        few = len(steps) < SMALL
         if self._raw is not None and not _follows(self._raw[0], steps):
             yield from self._finished_levels()
         if self._raw is not None:
@@ -149,6 +150,8 @@ class StepLog:
         if full:
             times = _times(start, end, len(steps), 0, full)
             yield from self._climb(_stretch(_part(steps, 0, full), *times, width), 0)
+            if few and self._plan == PLANS[0] and (newest := self._levels[0].newest()) is not None:
+                yield newest.last_step, [encode.steps(newest, NEWEST_WINDOWS)]
         if not len(left):
             # What follows on it is told by its last step.
             self._raw = (_part(steps, len(steps), len(steps)), end, end)

@@ -11,6 +11,7 @@ from tbgrad.log.step_blocks import StepBlock
 from tbgrad.log.tags import (
     GATHERED_STEPS,
     MANIFEST,
+    NEWEST_WINDOWS,
     PLUGIN_NAME,
     STEP_LEVELS,
     STEP_LEVELS_PLUGIN_NAME,
@@ -25,7 +26,10 @@ from tbgrad.plugin.stored_run import Stored, decoded
 SINGLE = (STEPS, GATHERED_STEPS)
 """The series of single steps: what was gathered takes the place of what it was made of."""
 
-BLOCK_BYTES = {**dict.fromkeys(SINGLE, 512), **dict.fromkeys(STEP_LEVELS, 24)}
+FINEST = (*SINGLE, NEWEST_WINDOWS)
+"""What is read together with these."""
+
+BLOCK_BYTES = {**dict.fromkeys(FINEST, 512), **dict.fromkeys(STEP_LEVELS, 24)}
 """Of one parameter in a block."""
 
 BLOCK_STEPS = 256
@@ -78,8 +82,8 @@ class Levels:
     def asks(self, tag: str) -> tuple[str, tuple[str, ...], int]:
         """The plugin, the tags that are read with this one, and the size of a record of them."""
         size = self._rows * BLOCK_BYTES[tag]
-        if tag in SINGLE:
-            return STEPS_PLUGIN_NAME, SINGLE, size
+        if tag in FINEST:
+            return STEPS_PLUGIN_NAME, FINEST, size
         coarse = self._coarse
         return STEP_LEVELS_PLUGIN_NAME, coarse if tag in coarse else (tag,), size
 
@@ -104,7 +108,7 @@ class Levels:
     def _blocks_of(self, tag: str) -> int:
         """How many blocks of a level the steps of the run fill."""
         last = self._snapshot.extents(STEPS_PLUGIN_NAME, self.place)[STEPS].last_step
-        each = BLOCK_STEPS if tag in SINGLE else BLOCK_WINDOWS * STEP_LEVELS[tag]
+        each = BLOCK_STEPS if tag in FINEST else BLOCK_WINDOWS * STEP_LEVELS[tag]
         return last // each + 2
 
     def is_kept(self, tag: str) -> bool:

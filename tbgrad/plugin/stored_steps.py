@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from tbgrad.log.step_blocks import StepBlock, after, ahead, windows_in
 from tbgrad.log.tags import (
     MANIFEST,
+    NEWEST_WINDOWS,
     STEP_LEVELS,
     STEPS,
     STEPS_PLUGIN_NAME,
@@ -118,22 +119,25 @@ def _chosen(levels: Levels, enough: int | None) -> list[StepBlock]:
             continue  # it is not written, or what a former session wrote is gone
         if not _whole(finer, chosen) or (enough is not None and _windows(chosen) >= enough):
             break
-        # Of single steps the newest are not gathered yet: there the windows stay.
-        chosen = _with_tail(_refined(chosen, finer), finer) if tag == STEPS else finer
-    fine = finer if tag == STEPS else levels.blocks(STEPS)
-    return _with_tail(chosen, finer, fine)
+        if tag == STEPS:  # of which the newest are not gathered yet: there the windows stay
+            windows = _with_tail(chosen, levels.blocks(NEWEST_WINDOWS))
+            return _with_tail(_refined(windows, finer), finer)
+        chosen = finer
+    coarse = [] if tag == STEPS else finer
+    return _with_tail(chosen, coarse, levels.blocks(NEWEST_WINDOWS), levels.blocks(STEPS))
 
 
 def _between(levels: Levels, enough: int, between: Between) -> list[StepBlock]:
     """What there is between two steps: as fine as needed, and where some of a level is missing as
     fine as there is."""
     chosen: list[StepBlock] = []
-    for tag in (*reversed(STEP_LEVELS), STEPS):
+    for tag in (*reversed(STEP_LEVELS), NEWEST_WINDOWS, STEPS):
         if _windows(chosen) >= enough:
             break
         finer = _inside(levels.blocks(tag), between)
         chosen = _with_tail(_refined(chosen, finer), finer)
-    return _with_tail(chosen, _inside(levels.blocks(STEPS), between))
+    newest = (_inside(levels.blocks(tag), between) for tag in (NEWEST_WINDOWS, STEPS))
+    return _with_tail(chosen, *newest)
 
 
 def _refined(blocks: list[StepBlock], finer: list[StepBlock]) -> list[StepBlock]:

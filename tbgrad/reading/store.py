@@ -17,6 +17,7 @@ from tbgrad.log.tags import (
     HISTOGRAMS,
     HPARAMS_PREFIX,
     MANIFEST,
+    NEWEST_WINDOWS,
     PARAMETERS,
     STATE,
     STEP_LEVELS,
@@ -171,7 +172,7 @@ class SeriesStore:
         """Whether it tells what others of ours do: hyperparameters, the coarser levels of what is
         there step by step, and where memory is bounded a histogram.
         """
-        if split_group(tag)[1] in (GATHERED_STEPS, *STEP_LEVELS):
+        if split_group(tag)[1] in (GATHERED_STEPS, NEWEST_WINDOWS, *STEP_LEVELS):
             return True
         if tag.startswith(HPARAMS_PREFIX) and self._states:
             return True

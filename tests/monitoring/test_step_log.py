@@ -12,7 +12,7 @@ from tbgrad.log.decode import decode
 from tbgrad.log.norm_codes import MAX_ERROR, decoded
 from tbgrad.log.step_blocks import StepBlock
 from tbgrad.log.steps import Steps
-from tbgrad.log.tags import GATHERED_STEPS, LOSS, STEP_LEVELS, STEPS
+from tbgrad.log.tags import GATHERED_STEPS, LOSS, NEWEST_WINDOWS, STEP_LEVELS, STEPS
 from tbgrad.monitoring.gathered_steps import ENOUGH, SMALL
 from tbgrad.monitoring.step_log import StepLog
 from tests.support.steps import part, synthetic
@@ -112,6 +112,19 @@ def test_small_blocks_are_there_again_in_large_ones(cuts: tuple[int, ...]) -> No
     assert small <= told
     assert len(told) == sum(block.count for block in again)
     assert sum(block.count < ENOUGH for block in again) <= len(cuts) + 2
+
+
+def test_of_small_blocks_every_window_is_told_as_it_is_full() -> None:
+    """So that a server has all but the newest steps of a slow training."""
+    steps = synthetic(200, 5)
+    blocks = run(StepLog(), steps, 1)[0]
+    newest = blocks[NEWEST_WINDOWS]
+    assert [block.last_step for block in newest] == [80, 96, 112, 144, 160, 176]
+    assert [block.first_step for block in newest] == [65] * 3 + [129] * 3
+    for block in newest:
+        assert block.norm_width == 16
+        assert_true(block, steps)
+    assert NEWEST_WINDOWS not in run(StepLog(), steps, 100)[0]
 
 
 def test_nothing_is_there_again_that_is_in_large_blocks_or_costs_too_much() -> None:

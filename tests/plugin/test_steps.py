@@ -215,21 +215,27 @@ def test_every_step_of_a_slow_training_is_there(provider: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("provider", list(PROVIDERS))
-def test_a_slow_training_that_goes_on_is_there_whole(provider: str, tmp_path: Path) -> None:
-    """What is not gathered yet is there in windows, and of the newest steps at least the last."""
-    steps = synthetic(1000, ROWS)
+@pytest.mark.parametrize(("count", "single"), [(1000, 768), (5000, 0)])
+def test_a_slow_training_that_goes_on_is_there_whole(
+    provider: str, count: int, single: int, tmp_path: Path
+) -> None:
+    """What is not gathered yet in windows; of the newest steps, 15 at most, at least the last."""
+    steps = synthetic(count, ROWS)
     with StepWriter(tmp_path / "a", manifest=manifest(2), every=0, pace=1.0) as writer:
         writer.write(steps, 1)
         writer.file.flush()
         api = Api(PROVIDERS[provider](tmp_path))
-        poll(lambda: api.get("status", run="a")["last_step"] == 1000, "all is read")
+        poll(lambda: api.get("status", run="a")["last_step"] == count, "all is read")
         layers = api.get("layers", run="a", columns=2000)
+        zoomed = api.get("layers", run="a", columns=2000, **{"from": count - 100})
     firsts, lasts = np.array(layers["first_steps"]), np.array(layers["steps"])
-    assert lasts[:768].tolist() == firsts[:768].tolist() == list(range(1, 769))
-    windows = lasts[(lasts > 768) & (lasts <= 960)]
-    assert windows.tolist() == list(range(784, 961, 16))
-    assert lasts[-1] == 1000
+    assert lasts[:single].tolist() == firsts[:single].tolist() == list(range(1, single + 1))
+    windows = list(range(single + 16, count - 7, 16))
+    assert lasts[(lasts > single) & (lasts < count - 7)].tolist() == windows
+    assert lasts[-1] == count
     assert not np.isnan(numbers(layers["values"])).any()
+    assert zoomed["steps"][-1] == count
+    assert set(range(count - 88, count - 7, 16)) <= set(zoomed["steps"])
 
 
 @pytest.mark.parametrize("provider", list(PROVIDERS))
