@@ -1,11 +1,12 @@
 """What every step on file costs, and what TensorBoard keeps of it.
 
     python -m tests.benchmarks.steps [--steps 1000000] [--parameters 200] [--pace 0.01]
-        [--budget MB] [--server]
+        [--drain 250] [--budget MB] [--server]
 
-Writes a log of so many steps, at the default budget unless another number of megabytes a minute is
-given: processor time of the writer's thread a step, bytes. Reads it in a process of its own as the
-terminal app does, and as the report does: seconds, and peak memory above that of the imports.
+Writes a log of so many steps, which come in blocks of `--drain`, at the default budget unless
+another number of megabytes a minute is given: processor time of the writer's thread a step, bytes.
+Reads it in a process of its own as the terminal app does, and as the report does: seconds, and peak
+memory above that of the imports.
 Then gives it to TensorBoard's Python reader with the limits of our loader, and with `--server` to
 its data server: bytes that are kept of the steps, seconds until the tab has its answers, and the
 longest stretch of steps that is missing in them, in columns of its heat map.
@@ -23,7 +24,14 @@ from typing import Any
 
 import numpy as np
 
-from tbgrad.log.tags import GRADIENT_NORM, LOSS, STEP_LEVELS, STEPS
+from tbgrad.log.tags import (
+    GATHERED_STEPS,
+    GRADIENT_NORM,
+    LOSS,
+    NEWEST_WINDOWS,
+    STEP_LEVELS,
+    STEPS,
+)
 from tbgrad.monitoring.step_log import StepLog
 from tests.plugin.conftest import PROVIDERS, Api, poll
 from tests.support.logs import manifest
@@ -72,7 +80,12 @@ print(f"{sys.argv[2]}: {seconds:.1f} s, {more:.0f} MB more memory at its peak")
 
 
 def write(
-    directory: Path, steps: int, parameters: int, pace: float, budget: float | None = None
+    directory: Path,
+    steps: int,
+    parameters: int,
+    pace: float,
+    drain: int = DRAIN,
+    budget: float | None = None,
 ) -> TimedStepLog:
     """A log of so many steps, an outlier in each 9,973rd."""
     log = TimedStepLog() if budget is None else TimedStepLog(1e6 * budget, 1e12)
@@ -82,7 +95,7 @@ def write(
             made = synthetic(min(CHUNK, steps - at), parameters, 1 + at, seed=at)
             spikes = np.flatnonzero((np.arange(len(made)) + at) % 9973 == 0)
             made.norms[spikes, 3] = made.scalars[GRADIENT_NORM][spikes] = 1e4
-            writer.write(made, DRAIN)
+            writer.write(made, drain)
             notice = log.notice()
             if notice is not None:
                 print(f"    {notice[1]}")
@@ -93,7 +106,7 @@ def kept_bytes(provider: Any) -> int:
     """What the Python reader holds of the steps."""
     multiplexer = provider._multiplexer
     total = 0
-    for tag in (STEPS, *STEP_LEVELS):
+    for tag in (STEPS, GATHERED_STEPS, NEWEST_WINDOWS, *STEP_LEVELS):
         try:
             events = multiplexer.Tensors("a", tag)
         except KeyError:
@@ -138,13 +151,16 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1_000_000)
     parser.add_argument("--parameters", type=int, default=200)
     parser.add_argument("--pace", type=float, default=0.01)
+    parser.add_argument("--drain", type=int, default=DRAIN)
     parser.add_argument("--budget", type=float)
     parser.add_argument("--server", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         logdir = Path(name)
         steps = options.steps
-        log = write(logdir / "a", steps, options.parameters, options.pace, options.budget)
+        log = write(
+            logdir / "a", steps, options.parameters, options.pace, options.drain, options.budget
+        )
         size = sum(path.stat().st_size for path in (logdir / "a").iterdir())
         print(f"written: {log.seconds / steps * 1e6:.1f} µs a step, {size / 1e6:.0f} MB")
         for reader in ("app", "report"):
