@@ -20,6 +20,7 @@ from tbgrad.diagnosis.change import (
     setting,
 )
 from tbgrad.diagnosis.rule import Advice, Moment, Rows
+from tbgrad.log.brief import percent
 
 SLOW_DECAY = 1e-4
 """A step takes learning rate · decay of the weights: so much leaves them for thousands of steps."""
@@ -155,8 +156,8 @@ def restless(moment: Moment) -> Suspect | None:
     ratio, now = moment.trend.update_ratio, rate_of(moment)
     which = f" of {now:.3g}" if now > 0 else ""
     return Suspect(
-        f"the learning rate{which} is too large: every update moves {ratio:.1%} of the weights, "
-        f"{ratio / USUAL_UPDATE:,.0f} times what is usual",
+        f"the learning rate{which} is too large: every update moves {percent(ratio)} of the "
+        f"weights, {ratio / USUAL_UPDATE:,.0f} times what is usual",
         divided_rate(moment, by_default(moment, min(MOST, ratio / USUAL_UPDATE))),
     )
 
@@ -179,7 +180,7 @@ def blocked(moment: Moment) -> Suspect | None:
 def share_of(ratio: float) -> str:
     """How much of the weights an update changed, in words."""
     if ratio < 1:
-        return f"{ratio:.0%} of the weights"
+        return f"{percent(ratio)} of the weights"
     return f"{ratio:.2g} times the weights"
 
 
@@ -194,7 +195,7 @@ def decay(moment: Moment) -> Suspect | None:
         slow = SLOW_DECAY / rate if rate > 0 else math.inf
         remedy = f"lower weight_decay from {value:g} to {amount(min(value / 10, 0.01, slow))}"
         return Suspect(
-            f"weight_decay of {value:g} has taken {1 - fallen:.0%} of the weights", remedy
+            f"weight_decay of {value:g} has taken {percent(1 - fallen)} of the weights", remedy
         )
     kinds = {p.regularizer for p in manifest.parameters if p.regularizer} if manifest else set()
     if not kinds:
@@ -205,7 +206,7 @@ def decay(moment: Moment) -> Suspect | None:
         remedy = f"lower the regularizer from {kind} to {name}({amount(float(factor) / 100)})"
     except ValueError:
         remedy = f"divide the factor of the regularizer {kind} by 100"
-    return Suspect(f"the regularizer {kind} has taken {1 - fallen:.0%} of the weights", remedy)
+    return Suspect(f"the regularizer {kind} has taken {percent(1 - fallen)} of the weights", remedy)
 
 
 def fallen_weights(moment: Moment) -> float:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tbgrad.hessian.differences import Difference
 from tbgrad.hessian.errors import HessianError
+from tbgrad.log.brief import percent
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,8 @@ def judge(
     return Verdict(
         False,
         f"along a random direction they differ from differences of the gradient by "
-        f"{apart / size:.1%} where rounding explains {allowed / size:.1%} ({names} in the loss has "
-        f"a second derivative that is not the derivative of its gradient)",
+        f"{percent(apart / size)} where rounding explains {percent(allowed / size)} ({names} in "
+        f"the loss has a second derivative that is not the derivative of its gradient)",
     )
 
 
@@ -116,7 +117,7 @@ def require_symmetric(
         raise HessianError(
             f"The gradient of this loss is not the gradient of any function, so there is no "
             f"Hessian: its derivative is not symmetric (⟨u, A v⟩ and ⟨v, A u⟩ differ by "
-            f"{skew:.0%}). That comes of gradients that are written by hand, reversed or "
+            f"{percent(skew)}). That comes of gradients that are written by hand, reversed or "
             f"stopped{f' ({names})' if names else ''}: give a loss without them; what is to be "
             f"held fixed, such as a target, compute outside of the loss."
         )

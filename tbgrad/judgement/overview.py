@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tbgrad.diagnosis.stability import STANDINGS, standing
 from tbgrad.judgement.history import scalar
 from tbgrad.judgement.story import Story
-from tbgrad.log.brief import count, number
+from tbgrad.log.brief import count, number, percent
 from tbgrad.log.median import median
 from tbgrad.log.records import SEVERITIES
 from tbgrad.log.state import FAILED, Hyperparameter, RunState
@@ -152,7 +152,7 @@ def healthy_words(row: Overview) -> str:
     """
     words = []
     if fell := _fell(row.losses):
-        words.append(f"loss still falling: by {fell:.0%} in the last quarter")
+        words.append(f"loss still falling: by {percent(fell)} in the last quarter")
     if not math.isnan(row.norm):
         at = "at" if row.norm_course == STEADY else "to"
         course = f" {row.norm_course} {at}" if row.norm_course else ""

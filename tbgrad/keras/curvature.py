@@ -11,6 +11,7 @@ from typing import Any
 from tbgrad import hessian
 from tbgrad.keras.attachment import Attachment
 from tbgrad.keras.probe import check_fixed, is_dataset, probe_batch, with_weights
+from tbgrad.log.brief import percent
 from tbgrad.log.records import CurvatureEstimate, Eigenvalue
 from tbgrad.monitoring.arguments import check_steps
 from tbgrad.monitoring.schedule import EstimateSchedule
@@ -140,7 +141,7 @@ class CurvatureProbe:
         self._log.note_once(
             "budget",
             f"estimates of the curvature took {self._schedule.spent:.2g} s, more than "
-            f"{self._settings.budget:.0%} of the time: they come less often than every "
+            f"{percent(self._settings.budget or 0.0)} of the time: they come less often than every "
             f"{self._settings.every} steps. Curvature(budget=...) allows more",
         )
 

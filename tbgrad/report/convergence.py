@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from tbgrad.log.brief import percent
 from tbgrad.log.median import median
 from tbgrad.log.tags import GRADIENT_NORM, Kind
 from tbgrad.reading.run import Run
@@ -33,8 +34,8 @@ class Convergence:
         change = abs(self.last / self.before - 1)
         words = {
             "steady": "converged: steady within its noise",
-            "falling": f"still falling, by {change:.0%}",
-            "rising": f"rising, by {change:.0%}",
+            "falling": f"still falling, by {percent(change)}",
+            "rising": f"rising, by {percent(change)}",
         }
         return words[self.trend]
 

@@ -63,7 +63,7 @@ def test_dead_units_of_a_layer() -> None:
     dead = [0, 0, 0.75, 0.75, 0, 0, 0, 0]
     alert = one(alerts(range(1, 20), columns=lambda _: {"dead_fraction": dead}), "dead_units")
     assert alert.parameters == ("dense_1/bias",)
-    assert "75% of the units of layer dense_1 are dead" in alert.evidence
+    assert "75 % of the units of layer dense_1 are dead" in alert.evidence
     assert alerts(range(1, 20), columns=lambda _: {"dead_fraction": 0.6}) == []
     # A batch whose units are all at rest now and then is none.
     assert alerts(range(1, 60), columns=lambda s: {"dead_fraction": 1.0 if s % 7 else 0}) == []
@@ -109,7 +109,7 @@ def test_updates_that_are_too_large() -> None:
     large = {"update_norm": of_kernels(4e-3, 2.0, 4e-3, 4e-3)}
     alert = one(alerts(range(1, 9), columns=lambda _: large), "update_too_large")
     assert alert.parameters == ("dense_1/kernel",)
-    assert "up to 50% of the weights, 500 times the usual thousandth" in alert.evidence
+    assert "up to 50 % of the weights, 500 times the usual thousandth" in alert.evidence
     assert alert.advice == "lower learning_rate from 0.1 to 0.001"
 
 

@@ -92,7 +92,7 @@ def test_a_loss_that_large_steps_keep_from_falling() -> None:
     alert = one(rate(0.025), "loss_stuck")
     assert alert.first_step < 300
     assert alert.advice == "lower learning_rate from 0.03 to 0.001"
-    moved = "every update moves 2.5% of the weights, 25 times what is usual"
+    moved = "every update moves 2.5 % of the weights, 25 times what is usual"
     assert alert.causes[0].endswith(moved)
     assert rate(3e-3) == rate(0.025, level=0.1) == []
 
@@ -229,8 +229,8 @@ def test_what_the_weights_are_near(top: float, bottom: float, norm: float, kind:
 
 @pytest.mark.parametrize(
     ("ratio", "kind", "words"),
-    [(0.11, "flat", "only 11% of them are above zero"),
-     (0.93, "minimum", "93% of them are above zero"),
+    [(0.11, "flat", "only 11 % of them are above zero"),
+     (0.93, "minimum", "93 % of them are above zero"),
      (None, "minimum", "how many of them are above zero was not measured")],
 )  # fmt: skip
 def test_a_critical_point_is_called_what_the_eigenvalues_say(

@@ -18,7 +18,7 @@ from tbgrad.judgement.overview import (
 )
 from tbgrad.judgement.replay import judge
 from tbgrad.log import encode
-from tbgrad.log.brief import number
+from tbgrad.log.brief import number, percent
 from tbgrad.log.state import RunState
 from tbgrad.log.tags import ENDED
 from tbgrad.reading.estimates import age_of_estimate
@@ -136,7 +136,7 @@ def test_what_it_means_to_be_well_is_said_in_the_numbers_of_the_run(tmp_path, gr
 
 @pytest.mark.parametrize(
     ("rate", "words"),
-    [(0.0, ""), (0.01, "by 26% in the last quarter"), (0.003, ""), (-0.01, "")],
+    [(0.0, ""), (0.01, "by 26 % in the last quarter"), (0.003, ""), (-0.01, "")],
 )
 def test_a_loss_that_still_falls_is_told(tmp_path, rate, words):
     with PatientEventFileWriter(tmp_path) as writer:
@@ -145,7 +145,7 @@ def test_a_loss_that_still_falls_is_told(tmp_path, rate, words):
             writer.add(step, [encode.scalar("loss", loss), encode.scalar("gradient/norm", 1.0)], 1)
     said = healthy_words(overview(tmp_path))
     assert said.startswith(f"loss still falling: {words}, norm" if words else "norm")
-    assert not words or words == f"by {1 - math.exp(-30 * rate):.0%} in the last quarter"
+    assert not words or words == f"by {percent(1 - math.exp(-30 * rate))} in the last quarter"
 
 
 @pytest.mark.parametrize(

@@ -222,7 +222,7 @@ def test_the_schedule_stretches_itself_to_keep_the_budget(tmp_path, caplog):
     assert spent / (time.monotonic() - begun) < 0.3
     notes = tbgrad.read(tmp_path)["."]["tbgrad/notes"].values
     (told,) = [text for text in notes if "come less often" in text]
-    assert "more than 20% of the time: they come less often than every 1 steps" in told
+    assert "more than 20 % of the time: they come less often than every 1 steps" in told
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ async def test_everything_is_on_one_screen(logdir, size):
         "updated 2 s ago",
         "0.92 ─",  # λ over its limit
         "at the edge",
-        "healthy: loss still falling: by 48% in the last quarter",
+        "healthy: loss still falling: by 48 % in the last quarter",
         "lr 0.05",
         "dense_0/kernel",
         "dense_3/bias",

@@ -7,6 +7,7 @@ from typing import Any
 
 from tbgrad.diagnosis.change import divided_rate
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule
+from tbgrad.log.brief import percent
 from tbgrad.log.tags import GRADIENT_NORM
 
 LARGEST = 16.0
@@ -52,9 +53,9 @@ def _too_large(moment: Moment) -> Any:
 def _too_large_evidence(moment: Moment, _: Rows) -> str:
     return (
         f"successive gradients are nearly the same (cosine {moment.trend.mean_cosine:.3f}): noise "
-        f"makes up {_noise_scale(moment):.1%} of them (alert below "
-        f"{moment.settings.useful_batch:.0%}), a batch several times smaller would point the same "
-        "way"
+        f"makes up {percent(_noise_scale(moment))} of them (alert below "
+        f"{percent(moment.settings.useful_batch)}), a batch several times smaller would point the "
+        "same way"
     )
 
 

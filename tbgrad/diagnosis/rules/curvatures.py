@@ -11,6 +11,7 @@ from tbgrad.diagnosis.change import raised_rate, safe_rate
 from tbgrad.diagnosis.initial_weights import alike
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule
 from tbgrad.diagnosis.suspects import Explained, momentum
+from tbgrad.log.brief import percent
 from tbgrad.log.median import median
 from tbgrad.log.records import Eigenvalue
 from tbgrad.log.tags import CURVATURE, LAMBDA_MIN, STABILITY
@@ -129,7 +130,7 @@ def _critical_evidence(moment: Moment, _: Rows) -> str:
     if math.isnan(trend.minimum_ratio):
         return f"{said}; how many of them are above zero was not measured"
     only = "only " if trend.minimum_ratio < MOST else ""
-    return f"{said}; {only}{trend.minimum_ratio:.0%} of them are above zero"
+    return f"{said}; {only}{percent(trend.minimum_ratio)} of them are above zero"
 
 
 def _critical_advice(moment: Moment, _: Rows) -> Advice:

@@ -23,6 +23,7 @@ from tbgrad.diagnosis.suspects import (
     wrong_output,
 )
 from tbgrad.diagnosis.trend import FIRST, GRAVE, RECENT
+from tbgrad.log.brief import percent
 from tbgrad.log.median import median
 from tbgrad.log.tags import LOSS
 
@@ -188,8 +189,8 @@ def _stuck_evidence(moment: Moment, _: Rows) -> str:
         said = f", which is chance ({chance(moment):.4g})"
     return (
         f"the loss is {trend.recent_loss:.4g} after {trend.first_loss:.4g} at first{said}; {since} "
-        f"it {'fell' if fell >= 0 else 'rose'} by {abs(fell) / scale:.1%} of that "
-        f"± {error / scale:.1%} (alert where that is less than {limit:.0%})"
+        f"it {'fell' if fell >= 0 else 'rose'} by {percent(abs(fell) / scale)} of that "
+        f"± {percent(error / scale)} (alert where that is less than {percent(limit)})"
         + (f", and an update changes {ratio:.1g} of the weights" if math.isfinite(ratio) else "")
     )
 

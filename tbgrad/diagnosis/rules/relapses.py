@@ -11,6 +11,7 @@ from tbgrad.diagnosis.rule import Moment, Rows
 from tbgrad.diagnosis.rules.losses import DIVERGING
 from tbgrad.diagnosis.suspects import chance
 from tbgrad.diagnosis.trend import RECENT
+from tbgrad.log.brief import percent
 from tbgrad.log.tags import LOSS
 
 BACK = 0.95
@@ -56,7 +57,7 @@ def _evidence(moment: Moment, _: Rows) -> str:
     said = "" if math.isnan(guess) else f" (a guess has {guess:.3g})"
     return (
         f"the loss is {trend.recent_loss:.3g}; it was {trend.first_loss:.3g} at first{said} and "
-        f"had come down to {trend.best[0]:.3g} (alert from {BACK:.0%} of where it began)"
+        f"had come down to {trend.best[0]:.3g} (alert from {percent(BACK)} of where it began)"
     )
 
 

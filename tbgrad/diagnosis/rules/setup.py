@@ -20,6 +20,7 @@ from tbgrad.diagnosis.suspects import (
     schedule,
     wrong_output,
 )
+from tbgrad.log.brief import percent
 from tbgrad.log.tags import LEARNING_RATE, LOSS
 
 MUCH = 0.5
@@ -112,8 +113,8 @@ def _sorted_evidence(moment: Moment, _: Rows) -> str:
     return (
         f"the loss takes the same course in each epoch (correlation {epochs.likeness:.2f}, alert "
         f"above {moment.settings.epoch_likeness:g}), also beside the same place "
-        f"({epochs.smoothness:.2f}), up and down by {epochs.amplitude:.0%}: what comes together in "
-        "an epoch is learned together, and forgotten until the next"
+        f"({epochs.smoothness:.2f}), up and down by {percent(epochs.amplitude)}: what comes "
+        "together in an epoch is learned together, and forgotten until the next"
     )
 
 
@@ -185,8 +186,8 @@ DECAY = Rule(
     severity="warning",
     applies=_decayed,
     evidence=lambda moment, _: (
-        f"the norm of all kernels is {fallen_weights(moment):.0%} of that at first "
-        f"(alert below {moment.settings.decayed_weights:.0%} where the loss does not fall)"
+        f"the norm of all kernels is {percent(fallen_weights(moment))} of that at first "
+        f"(alert below {percent(moment.settings.decayed_weights)} where the loss does not fall)"
     ),
     causes=_causes(decay),
     advice=_remedy(decay),

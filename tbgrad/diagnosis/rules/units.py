@@ -11,6 +11,7 @@ from tbgrad.diagnosis.change import safe_rate
 from tbgrad.diagnosis.initial_weights import alike, layers_of, thin_weights, wide_weights
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule, Severity
 from tbgrad.diagnosis.suspects import Explained, Suspect, decay, inputs
+from tbgrad.log.brief import percent
 
 BIASED = 2.0
 """Root mean square of a bias that begins far from zero."""
@@ -60,7 +61,7 @@ def _units_are(what: str, moment: Moment, rows: Rows, shares: Any) -> str:
 def _dead_evidence(moment: Moment, rows: Rows) -> str:
     return (
         f"{_dead_headline(moment, rows)}: no gradient reaches them, batch after batch "
-        f"(alert from {moment.settings.dead_units:.0%})"
+        f"(alert from {percent(moment.settings.dead_units)})"
     )
 
 
@@ -181,7 +182,7 @@ def _dead_severity(moment: Moment) -> Severity:
 
 
 def _percents(shares: Any) -> str:
-    low, high = f"{shares.min():.0%}", f"{shares.max():.0%}"
+    low, high = f"{percent(shares.min())}", f"{percent(shares.max())}"
     return low if low == high else f"{low} to {high}"
 
 
@@ -212,7 +213,7 @@ def _saturated_evidence(moment: Moment, rows: Rows) -> str:
         flat = np.asarray(rows)[shares[rows] >= limits.saturated_units]
         said.append(
             f"{_units_are('saturated', moment, flat, shares[flat])}: no gradient reaches them "
-            f"(alert from {limits.saturated_units:.0%})"
+            f"(alert from {percent(limits.saturated_units)})"
         )
     if (scales[rows] >= limits.saturated_weights).any():
         said.append(

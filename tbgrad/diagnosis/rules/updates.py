@@ -11,6 +11,7 @@ from tbgrad.diagnosis.change import raised_rate, rate_of, safe_rate
 from tbgrad.diagnosis.initial_weights import wide_weights
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule, share
 from tbgrad.diagnosis.suspects import Explained, inputs, momentum, share_of
+from tbgrad.log.brief import percent
 from tbgrad.log.tags import LEARNING_RATE, LOSS_SCALE, SKIPPED_UPDATES
 
 OVERWHELMING = 3.0
@@ -42,11 +43,11 @@ def _too_large(moment: Moment) -> Any:
 
 def _too_large_evidence(moment: Moment, rows: Rows) -> str:
     largest = float(np.nanmax(_steps(moment)[rows]))
-    share = f"up to {largest:.0%}" if largest < 1 else f"{largest:.3g} times the size"
+    share = f"up to {percent(largest)}" if largest < 1 else f"{largest:.3g} times the size"
     rate = moment.record.scalars.get(LEARNING_RATE, math.nan)
     return (
         f"one update changes {share} of the weights, {largest / 1e-3:,.0f} times the "
-        f"usual thousandth (alert above {moment.settings.update_ratio:.0%})"
+        f"usual thousandth (alert above {percent(moment.settings.update_ratio)})"
         + (f", at a learning rate of {rate:.3g}" if math.isfinite(rate) else "")
     )
 
