@@ -14,9 +14,9 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: $(VENV)/installed
 	$(BIN)/tbgrad demo
 
-# In three processes, as many tests wait; a process stays below 4 GB.
+# In two processes, as most tests keep one core busy; a process stays below 4 GB.
 test: $(VENV)/installed-for-tests $(if $(shell command -v npm),node_modules/installed)
-	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 # The tests that need neither TensorFlow nor a browser: seconds.
 quick: $(VENV)/installed-for-tests
