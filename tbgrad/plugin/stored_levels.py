@@ -29,7 +29,7 @@ SINGLE = (STEPS, GATHERED_STEPS)
 FINEST = (*SINGLE, NEWEST_WINDOWS)
 """What is read together with these."""
 
-BLOCK_BYTES = {**dict.fromkeys(FINEST, 512), **dict.fromkeys(STEP_LEVELS, 24)}
+BLOCK_BYTES = {**dict.fromkeys(SINGLE, 512), **dict.fromkeys((NEWEST_WINDOWS, *STEP_LEVELS), 24)}
 """Of one parameter in a block."""
 
 BLOCK_STEPS = 256

@@ -27,6 +27,7 @@ class PreconditionedOperator(TensorFlowOperator):
         super().__init__(operator.variables)
         self._operator = operator
         self.deterministic, self.method = operator.deterministic, operator.method
+        self.error = operator.error
         self.precondition(diagonal)
 
     def precondition(self, diagonal: NDArray[Any]) -> None:
@@ -40,17 +41,15 @@ class PreconditionedOperator(TensorFlowOperator):
             raise HessianError("The diagonal of a preconditioner is finite and above zero.")
         self._scale = tf.constant(1 / np.sqrt(diagonal), self.variables.tf_dtype)
 
-    @property
-    def error(self) -> float:  # type: ignore[override]
-        """That of A, as a share of its largest eigenvalue."""
-        return self._operator.error
-
     def begin(self) -> None:
         """What is to be seen to ahead of every computation: that of A, where A has begun."""
-        if self.deterministic:
-            self._operator.begin()
-        else:
+        if not self.deterministic:
             self.prepare()
+            return
+        before = self._operator.products
+        self._operator.begin()
+        self.products += self._operator.products - before
+        self.error = self._operator.error
 
     def multiply_tensor(self, vector: Any) -> tuple[Any, float]:
         """D^−½ A D^−½ v and the loss, for a tensor v [n]."""
