@@ -21,6 +21,7 @@ from tbgrad.analysis.grid import Grid
 from tbgrad.hessian.batches import BatchedLoss, Loss
 from tbgrad.hessian.errors import HessianError
 from tbgrad.log.landscape import Axis, Landscape, PathPoint
+from tbgrad.log.text import number
 
 Directions = Literal["random", "eigenvectors"] | Sequence[Any]
 
@@ -169,7 +170,9 @@ def _named(
     steepest = max(abs(float(top.values[0])), float(np.finfo(np.float32).tiny))
     reach = float(np.sqrt(2 * max(abs(float(top.loss)), 1e-6) / steepest))
     return [
-        Direction(np.asarray(top.vectors[i]), f"eigenvector {i + 1}, λ {value:.4g}", -reach, reach)
+        Direction(
+            np.asarray(top.vectors[i]), f"eigenvector {i + 1}, λ {number(value)}", -reach, reach
+        )
         for i, value in enumerate(top.values.tolist())
     ]
 
@@ -217,8 +220,9 @@ def _evaluated(
         first, again = (losses(np.zeros((1, len(axes))))[0][0] for _ in range(2))
         if abs(first - again) > 1e3 * np.finfo(at.dtype).eps * abs(first):
             raise HessianError(
-                f"The loss is not deterministic: at the same weights it was {first:.9g} and then "
-                f"{again:.9g}. Turn dropout off and keep the data as they are."
+                f"The loss is not deterministic: at the same weights it was "
+                f"{number(first, 9)} and then {number(again, 9)}. Turn dropout off and keep the "
+                "data as they are."
             )
         if start is not None:
             grid.go_on(start, axes, float(first), losses)

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from tbgrad.log.tags import GRADIENT_NORM, LOSS
+from tbgrad.log.text import number
 from tbgrad.reading.directory import LogDirectory
 from tbgrad.reading.run import Run
 from tbgrad.reading.series import Series
@@ -161,7 +162,9 @@ def _show_progress(child: subprocess.Popen[bytes], directory: Path, total: int) 
 def _latest(runs: dict[str, Run]) -> str:
     series: Mapping[str, Series] = next(iter(runs.values()), {})
     names = ((LOSS, "loss"), (GRADIENT_NORM, "gradient norm"))
-    return ", ".join(f"{name} {series[tag].values[-1]:.3g}" for tag, name in names if tag in series)
+    return ", ".join(
+        f"{name} {number(series[tag].values[-1], 3)}" for tag, name in names if tag in series
+    )
 
 
 def _print_report(root: Path, name: str | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from tbgrad.diagnosis.rule import Moment
+from tbgrad.log.text import number
 
 USUAL_UPDATE = 1e-3
 """Of the weights, what an update usually changes."""
@@ -40,7 +41,12 @@ MARGIN = 1.25
 def amount(value: float) -> str:
     """A new value: one digit is enough, but where that is a 1, which may stand for half as much."""
     exact = f"{value:.1e}"
-    return f"{float(exact if exact.startswith('1') else f'{value:.0e}'):g}"
+    return literal(float(exact if exact.startswith("1") else f"{value:.0e}"))
+
+
+def literal(value: float, digits: int = 6) -> str:
+    """A setting as it is typed into a program: "0.001", "1e-5", "2000"."""
+    return number(value, digits).replace(",", "")
 
 
 def setting(moment: Moment, *names: str) -> float:
@@ -63,8 +69,8 @@ def divided_rate(moment: Moment, factor: float) -> str:
     """Advice to divide the learning rate."""
     rate = rate_of(moment)
     if not rate > 0:
-        return f"divide learning_rate by {factor:.2g}"
-    return f"lower learning_rate from {rate:.3g} to {amount(rate / factor)}"
+        return f"divide learning_rate by {literal(factor, 2)}"
+    return f"lower learning_rate from {literal(rate, 3)} to {amount(rate / factor)}"
 
 
 def by_default(moment: Moment, factor: float) -> float:
@@ -114,5 +120,6 @@ def raised_rate(moment: Moment, ratio: float) -> str:
     factor = min(most, max(3.0, EARLY_UPDATE / ratio)) if ratio > 0 else MOST
     rate = rate_of(moment)
     if not rate > 0:
-        return f"multiply learning_rate by {factor:.2g}"
-    return f"raise learning_rate from {rate:.3g} to {amount(rate / by_default(moment, 1 / factor))}"
+        return f"multiply learning_rate by {literal(factor, 2)}"
+    raised = amount(rate / by_default(moment, 1 / factor))
+    return f"raise learning_rate from {literal(rate, 3)} to {raised}"

@@ -10,6 +10,7 @@ from tbgrad.diagnosis.rule import Moment
 from tbgrad.diagnosis.suspects import Suspect
 from tbgrad.log.median import median
 from tbgrad.log.records import Manifest
+from tbgrad.log.text import number
 
 RECTIFIED = {"relu", "leaky_relu", "relu6", "elu", "gelu", "silu", "swish", "prelu", "mish"}
 """Activations that take away about half, for which he_normal makes up."""
@@ -89,7 +90,8 @@ def wide_weights(moment: Moment) -> Suspect | None:
     rows = kernels & (scales > WIDE)
     worst = float(scales[kernels].max(initial=0.0))
     cause = (
-        f"weights that begin too large: those into a unit have a norm of {worst:.2g}, about 1 is "
+        f"weights that begin too large: those into a unit have a norm of "
+        f"{number(worst, 2)}, about 1 is "
         "usual"
     )
     if not rows.any():
@@ -98,7 +100,7 @@ def wide_weights(moment: Moment) -> Suspect | None:
         grows = float(np.prod(scales[rows] / SUITS))
         if not grows > TOGETHER:
             return None
-        cause += f", and {rows.sum()} layers make {grows:.1g} times too much of it together"
+        cause += f", and {rows.sum()} layers make {number(grows, 1)} times too much of it together"
     of = [manifest.parameters[i].path for i in np.flatnonzero(rows)]
     if all("recurrent_kernel" in path for path in of):
         return Suspect(cause, "use recurrent_initializer='orthogonal'")
@@ -121,7 +123,8 @@ def thin_weights(moment: Moment) -> Suspect | None:
     if not usual > 0:
         return None
     cause = (
-        f"weights that begin too small: those into a unit have a norm of {usual:.1g}, about 1 is "
+        f"weights that begin too small: those into a unit have a norm of "
+        f"{number(usual, 1)}, about 1 is "
         "usual"
     )
     if usual >= THIN:
@@ -130,7 +133,7 @@ def thin_weights(moment: Moment) -> Suspect | None:
         shrinks = float(np.prod(scales[rows] / SUITS))
         if not shrinks < 1 / TOGETHER**2:
             return None
-        cause += f", and {rows.sum()} layers leave {shrinks:.0e} of it together"
+        cause += f", and {rows.sum()} layers leave {number(shrinks, 1)} of it together"
     return Suspect(
         cause,
         f"set kernel_initializer={initializer(moment, layers.inner)!r} in all hidden layers",

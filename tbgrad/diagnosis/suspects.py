@@ -15,12 +15,14 @@ from tbgrad.diagnosis.change import (
     amount,
     by_default,
     divided_rate,
+    literal,
     rate_of,
     safe_rate,
     setting,
 )
 from tbgrad.diagnosis.rule import Advice, Moment, Rows
 from tbgrad.log.brief import percent
+from tbgrad.log.text import number
 
 SLOW_DECAY = 1e-4
 """A step takes learning rate · decay of the weights: so much leaves them for thousands of steps."""
@@ -90,8 +92,8 @@ def momentum(moment: Moment) -> Suspect | None:
         value = setting(moment, name)
         if moment.settings.momentum <= value < 1:
             return Suspect(
-                f"{name} is {value:g}: a step goes on for some {1 / (1 - value):,.0f} steps",
-                f"lower {name} from {value:g} to 0.9",
+                f"{name} is {literal(value)}: a step goes on for some {1 / (1 - value):,.0f} steps",
+                f"lower {name} from {literal(value)} to 0.9",
             )
     return None
 
@@ -113,7 +115,7 @@ def targets(moment: Moment) -> Suspect | None:
     if not scale > moment.settings.target_scale:
         return None
     return Suspect(
-        f"the targets are not scaled: the loss amounts to an error of about {scale:.2g}",
+        f"the targets are not scaled: the loss amounts to an error of about {number(scale, 2)}",
         f"divide the targets by {amount(scale)} (their standard deviation, if you know it)",
     )
 
@@ -140,7 +142,7 @@ def rate(moment: Moment) -> Suspect | None:
     else:
         return None
     now = rate_of(moment)
-    which = f" of {now:.3g}" if now > 0 else ""
+    which = f" of {number(now, 3)}" if now > 0 else ""
     return Suspect(f"the learning rate{which} is too large: {how}", safe_rate(moment))
 
 
@@ -154,7 +156,7 @@ def restless(moment: Moment) -> Suspect | None:
     if not moves_far(moment):
         return None
     ratio, now = moment.trend.update_ratio, rate_of(moment)
-    which = f" of {now:.3g}" if now > 0 else ""
+    which = f" of {number(now, 3)}" if now > 0 else ""
     return Suspect(
         f"the learning rate{which} is too large: every update moves {percent(ratio)} of the "
         f"weights, {ratio / USUAL_UPDATE:,.0f} times what is usual",
@@ -181,7 +183,7 @@ def share_of(ratio: float) -> str:
     """How much of the weights an update changed, in words."""
     if ratio < 1:
         return f"{percent(ratio)} of the weights"
-    return f"{ratio:.2g} times the weights"
+    return f"{number(ratio, 2)} times the weights"
 
 
 def decay(moment: Moment) -> Suspect | None:
@@ -193,9 +195,11 @@ def decay(moment: Moment) -> Suspect | None:
     if value > 0:
         rate = rate_of(moment)
         slow = SLOW_DECAY / rate if rate > 0 else math.inf
-        remedy = f"lower weight_decay from {value:g} to {amount(min(value / 10, 0.01, slow))}"
+        lower = amount(min(value / 10, 0.01, slow))
+        remedy = f"lower weight_decay from {literal(value)} to {lower}"
         return Suspect(
-            f"weight_decay of {value:g} has taken {percent(1 - fallen)} of the weights", remedy
+            f"weight_decay of {literal(value)} has taken {percent(1 - fallen)} of the weights",
+            remedy,
         )
     kinds = {p.regularizer for p in manifest.parameters if p.regularizer} if manifest else set()
     if not kinds:
@@ -226,9 +230,10 @@ def schedule(moment: Moment) -> Suspect | None:
     if facts.ended_since < 0:
         return None
     return Suspect(
-        f"the schedule ended at step {facts.ended_since:,}: learning_rate is {facts.rate:.1g} "
-        f"after {facts.peak_rate:.1g}",
-        f"keep learning_rate at {facts.peak_rate:.3g}: its schedule ended too early",
+        f"the schedule ended at step {facts.ended_since:,}: learning_rate is "
+        f"{number(facts.rate, 1)} "
+        f"after {number(facts.peak_rate, 1)}",
+        f"keep learning_rate at {literal(facts.peak_rate, 3)}: its schedule ended too early",
     )
 
 

@@ -13,6 +13,7 @@ from tbgrad.keras.attachment import Attachment
 from tbgrad.keras.probe import check_fixed, is_dataset, probe_batch, with_weights
 from tbgrad.log.brief import percent
 from tbgrad.log.records import CurvatureEstimate, Eigenvalue
+from tbgrad.log.text import number
 from tbgrad.monitoring.arguments import check_steps
 from tbgrad.monitoring.schedule import EstimateSchedule
 from tbgrad.monitoring.sentences import brief
@@ -140,7 +141,7 @@ class CurvatureProbe:
     def _tell_left_out(self) -> None:
         self._log.note_once(
             "budget",
-            f"estimates of the curvature took {self._schedule.spent:.2g} s, more than "
+            f"estimates of the curvature took {number(self._schedule.spent, 2)} s, more than "
             f"{percent(self._settings.budget or 0.0)} of the time: they come less often than every "
             f"{self._settings.every} steps. Curvature(budget=...) allows more",
         )

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbgrad.log.share import Share
+from tbgrad.log.text import number
 
 Kind: TypeAlias = Literal["minimum", "saddle", "maximum", "degenerate", "not critical"]
 
@@ -71,6 +72,6 @@ class CriticalPoint:
         else:
             what = self.kind
         return (
-            f"{what}: loss {self.loss:.6g}, gradient norm {self.gradient_norm:.3g} "
-            f"(from {self.norms[0]:.3g})"
+            f"{what}: loss {number(self.loss, 6)}, gradient norm {number(self.gradient_norm, 3)} "
+            f"(from {number(self.norms[0], 3)})"
         )

@@ -23,8 +23,14 @@ def printable(text: str, limit: int = 200) -> str:
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """A number to `digits` significant digits; "-" where there is none."""
-    return "-" if value is None else f"{value + 0.0:.{digits}g}"  # and no -0
+    """A number to so many significant digits, "-" for none: "0.0549", "1,234", "5.49e-6"."""
+    if value is None:
+        return "-"
+    if 0 < abs(value) < 1e-3 or 1e6 <= abs(value) < math.inf:
+        mantissa, exponent = _scientific(value, digits - 1).split("e")
+        return f"{mantissa.rstrip('0').rstrip('.') if '.' in mantissa else mantissa}e{exponent}"
+    exact = max(digits, 4) if abs(value) >= 1000 else digits
+    return f"{float(f'{value:.{exact}g}') + 0.0:,.7g}"  # and no -0
 
 
 def measured(value: float, error: float) -> str:

@@ -14,7 +14,7 @@ from tests.clinic.planted import planted
 
 FOLLOWED: dict[str, tuple[Any, dict[str, Any]]] = {
     "lower learning_rate from 0.3 to 0.003": (MLP, {"rate": 0.003}),
-    "raise learning_rate from 1e-06 to 2e-05": (MLP, {"rate": 2e-5}),
+    "raise learning_rate from 1e-6 to 2e-5": (MLP, {"rate": 2e-5}),
     "divide learning_rate by 10": (replace(MLP, rate=0.5), {"rate": 0.05}),
     "raise global_clipnorm from 0.001 to 7, 5 times the usual norm": (
         replace(MLP, settings={"global_clipnorm": 1e-3, "beta_1": 0.8}),

@@ -26,7 +26,7 @@ def test_a_gradient_that_vanishes_towards_the_input() -> None:
         "vanishing_gradient",
     )
     assert alert.parameters == ("dense_0/kernel", "dense_1/kernel")
-    assert "falls from 4 to 4e-05 towards the input, by a factor of 100,000" in alert.evidence
+    assert "falls from 4 to 4e-5 towards the input, by a factor of 100,000" in alert.evidence
     assert alerts(range(1, 20), columns=lambda _: {"norm": of_kernels(2e-3, 0.1, 0.1, 1)}) == []
 
 

@@ -73,7 +73,7 @@ def test_a_loss_that_is_stuck() -> None:
         range(1, 120),
         lambda s: {"loss": 2.3 - 1e-4 * s, "update/ratio": 4e-6, "learning_rate": 1e-5},
     )
-    assert one(slow, "loss_stuck").advice == "raise learning_rate from 1e-05 to 0.001"
+    assert one(slow, "loss_stuck").advice == "raise learning_rate from 1e-5 to 0.001"
     assert slow[0].first_step < 60
 
 

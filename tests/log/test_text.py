@@ -7,7 +7,7 @@ import math
 import pytest
 
 from tbgrad.log.share import Share
-from tbgrad.log.text import measured, percent_between
+from tbgrad.log.text import measured, number, percent_between
 
 MEASURED = [
     (10.01563, 5.9e-6, "10.0156300 ± 5.9e-6"),
@@ -32,6 +32,29 @@ MEASURED = [
 @pytest.mark.parametrize(("value", "error", "words"), MEASURED)
 def test_digits_fit_the_error(value: float, error: float, words: str) -> None:
     assert measured(value, error) == words
+
+
+NUMBERS = [
+    (None, 4, "-"),
+    (0.0, 4, "0"),
+    (-0.0, 4, "0"),
+    (0.0549, 4, "0.0549"),
+    (12.34567, 3, "12.3"),
+    (-4712.3, 2, "-4,712"),
+    (47_123.0, 4, "47,120"),
+    (999_999.6, 9, "999,999.6"),
+    (1e6, 4, "1e6"),
+    (0.000123456, 4, "1.235e-4"),
+    (0.0001, 4, "1e-4"),
+    (3e38, 1, "3e38"),
+    (math.nan, 4, "nan"),
+    (-math.inf, 4, "-inf"),
+]
+
+
+@pytest.mark.parametrize(("value", "digits", "words"), NUMBERS)
+def test_a_number_has_no_more_than_its_digits(value: float, digits: int, words: str) -> None:
+    assert number(value, digits) == words
 
 
 SHARES = [

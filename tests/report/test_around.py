@@ -67,7 +67,7 @@ def test_what_was_found_is_told(tmp_path):
     text = text_of(report)
     for words in (
         "around the weights",
-        "critical points, step 96: minimum: loss 0.012, gradient norm 2e-08 (from 0.03)",
+        "critical points, step 96: minimum: loss 0.012, gradient norm 2e-8 (from 0.03)",
         "    saddle of index at least 1: loss 0.31",
         "a batch of 32 is 0.5 off it, 9.96 times its norm",
         "barrier 0.5",

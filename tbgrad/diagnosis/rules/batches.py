@@ -9,6 +9,7 @@ from tbgrad.diagnosis.change import divided_rate
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule
 from tbgrad.log.brief import percent
 from tbgrad.log.tags import GRADIENT_NORM
+from tbgrad.log.text import number
 
 LARGEST = 16.0
 """A batch is made at most so many times larger at once: a step then costs as much more."""
@@ -39,7 +40,7 @@ def _noisy_evidence(moment: Moment, _: Rows) -> str:
     return (
         f"successive gradients have next to nothing in common (cosine "
         f"{moment.trend.mean_cosine:.3f} on average): the gradient noise scale is {scale} "
-        f"(alert above {moment.settings.noise_scale:g} times)"
+        f"(alert above {number(moment.settings.noise_scale)} times)"
     )
 
 

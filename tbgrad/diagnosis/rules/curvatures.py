@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tbgrad.diagnosis.change import raised_rate, safe_rate
+from tbgrad.diagnosis.change import literal, raised_rate, safe_rate
 from tbgrad.diagnosis.initial_weights import alike
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule
 from tbgrad.diagnosis.suspects import Explained, momentum
@@ -15,7 +15,7 @@ from tbgrad.log.brief import percent
 from tbgrad.log.median import median
 from tbgrad.log.records import Eigenvalue
 from tbgrad.log.tags import CURVATURE, LAMBDA_MIN, STABILITY
-from tbgrad.log.text import measured
+from tbgrad.log.text import measured, number
 
 MOST = 0.5
 """Where fewer eigenvalues than that are above zero, the weights lie in no minimum."""
@@ -42,8 +42,8 @@ def _edge_evidence(moment: Moment, _: Rows) -> str:
         what = f"the largest preconditioned eigenvalue {bounded} (of the Hessian itself: {top})"
     return (
         f"{what} is {estimate.stability:.2f} times the limit "
-        f"{estimate.stability_threshold:.3g} of the optimizer, {estimate.threshold_formula} "
-        f"(alert above {moment.settings.stability:g})"
+        f"{number(estimate.stability_threshold, 3)} of the optimizer, {estimate.threshold_formula} "
+        f"(alert above {number(moment.settings.stability)})"
     )
 
 
@@ -53,7 +53,7 @@ def _pair(eigenvalue: Eigenvalue) -> tuple[float, float]:
 
 def _edge_headline(moment: Moment, _: Rows) -> str:
     times = moment.facts.stability
-    return f"learning rate {times:.2g} times beyond the stability threshold"
+    return f"learning rate {number(times, 2)} times beyond the stability threshold"
 
 
 def _critical(moment: Moment) -> Any:
@@ -121,7 +121,9 @@ def _critical_evidence(moment: Moment, _: Rows) -> str:
     place, small = kind(moment), ""
     if place != "saddle":
         now = median(list(trend.norms)[-10:])
-        small = f"the gradient norm is {now:.2g} after {trend.first_norm:.2g} at first, "
+        small = (
+            f"the gradient norm is {number(now, 2)} after {number(trend.first_norm, 2)} at first, "
+        )
     said = (
         f"{place}: the loss has not fallen of late, {small}and the eigenvalues of the "
         f"Hessian lie between {measured(*_pair(estimate.lambda_min))} and "
@@ -147,7 +149,9 @@ def _critical_advice(moment: Moment, _: Rows) -> Advice:
     if facts.no_gradient or facts.dead >= moment.settings.dead_units:
         return Advice("look for what lets no gradient through: the alerts of single layers name it")
     if facts.ended_since >= 0:
-        return Advice(f"keep learning_rate at {facts.peak_rate:.3g}: its schedule ended too early")
+        return Advice(
+            f"keep learning_rate at {literal(facts.peak_rate, 3)}: its schedule ended too early"
+        )
     return Advice(raised_rate(moment, facts.largest_update), "begin with other random weights")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tbgrad.diagnosis.change import amount, safe_rate
+from tbgrad.diagnosis.change import amount, literal, safe_rate, setting
 from tbgrad.diagnosis.initial_weights import alike, thin_weights, wide_weights
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule
 from tbgrad.diagnosis.suspects import (
@@ -23,6 +23,7 @@ from tbgrad.diagnosis.suspects import (
 from tbgrad.log.batches import may_be_short
 from tbgrad.log.median import median
 from tbgrad.log.tags import CLIP_FACTOR, GRADIENT_NORM, GRADIENT_NORM_MAX, LOSS
+from tbgrad.log.text import number
 
 MOST_EXPONENT = 700.0
 """e to the power of ten more is no number any more."""
@@ -66,14 +67,15 @@ def _vanishing_evidence(moment: Moment, _: Rows) -> str:
     products = products[np.isfinite(products)]
     limit = moment.settings.vanishing_gradient
     return (
-        f"gradient norm times weight norm falls from {products.max():.2g} to {products[0]:.2g} "
+        f"gradient norm times weight norm falls from {number(products.max(), 2)} to "
+        f"{number(products[0], 2)} "
         f"towards the input, by a factor of {_quotient(products.max(), products[0])} "
         f"(alert above {1 / limit:,.0f})"
     )
 
 
 def _quotient(above: float, below: float) -> str:
-    return f"{above / below:,.0f}" if below > 0 else "infinity"
+    return number(above / below, 3) if below > 0 else "infinity"
 
 
 def _exploding(moment: Moment) -> Any:
@@ -92,14 +94,14 @@ def _explodes_from(moment: Moment) -> float:
 
 def _exploding_evidence(moment: Moment, _: Rows) -> str:
     scalars, layers = moment.record.scalars, moment.layers
-    said = f"the gradient norm is {scalars[GRADIENT_NORM_MAX]:.3g}"
+    said = f"the gradient norm is {number(scalars[GRADIENT_NORM_MAX], 3)}"
     if LOSS in scalars:
-        said += f" at a loss of {scalars[LOSS]:.3g}"
+        said += f" at a loss of {number(scalars[LOSS], 3)}"
     norms = moment.record.peaks
     if norms is not None and moment.record.manifest is not None and layers is not None:
         largest = int(np.argmax(np.nan_to_num(norms, nan=-1.0)))
         said += f", largest in {moment.record.manifest.names[largest]}"
-    return f"{said} (alert above {moment.settings.exploding_gradient:g} · √loss)"
+    return f"{said} (alert above {number(moment.settings.exploding_gradient)} · √loss)"
 
 
 def _spike_score(moment: Moment) -> tuple[float, float, float]:
@@ -154,17 +156,19 @@ def _spike_evidence(moment: Moment, _: Rows) -> str:
     record, trend = moment.record, moment.trend
     peak, usual, score = _spike_score(moment)
     said = (
-        f"the gradient norm of {peak:.3g} is {peak / usual:.3g} times the usual {usual:.2g}, "
-        f"{score:.0f} robust standard deviations (alert above {moment.settings.spike_ratio:g} "
-        f"times and {moment.settings.spike_score:g})"
+        f"the gradient norm of {number(peak, 3)} is {number(peak / usual, 3)} times "
+        f"the usual {number(usual, 2)}, "
+        f"{score:.0f} robust standard deviations (alert above "
+        f"{number(moment.settings.spike_ratio)} "
+        f"times and {number(moment.settings.spike_score)})"
     )
     loss, before = record.scalars.get(LOSS, math.nan), list(trend.losses)[:-1]
     if math.isfinite(loss) and before:
-        said += f"; the loss is {loss:.3g}, before {median(before):.3g}"
+        said += f"; the loss is {number(loss, 3)}, before {number(median(before), 3)}"
     peaks = record.peaks
     if peaks is not None and record.manifest is not None:
         largest = int(np.argmax(np.nan_to_num(peaks, nan=-1.0)))
-        said += f"; largest in {record.manifest.names[largest]}, {peaks[largest]:.3g}"
+        said += f"; largest in {record.manifest.names[largest]}, {number(peaks[largest], 3)}"
     return said
 
 
@@ -227,10 +231,13 @@ def _clipping_advice(moment: Moment, _: Rows) -> Advice:
         return Advice("divide the factor that clips by ten: let it be a guard, not the step", then)
     if name == "clipvalue":
         return Advice(
-            f"use global_clipnorm={amount(usual)} in place of clipvalue={known[name]:g}", then
+            f"use global_clipnorm={amount(usual)} in place of "
+            f"clipvalue={literal(setting(moment, name))}",
+            then,
         )
     return Advice(
-        f"raise {name} from {known[name]:g} to {amount(usual)}, {GUARD:g} times the usual norm",
+        f"raise {name} from {literal(setting(moment, name))} to {amount(usual)}, {number(GUARD)} "
+        "times the usual norm",
         then,
     )
 
@@ -268,7 +275,7 @@ EXPLODING = Rule(
     causes=_EXPLODING.causes,
     advice=_EXPLODING.advice,
     headline=lambda moment, _: (
-        f"the gradient explodes, to a norm of {moment.record.scalars[GRADIENT_NORM_MAX]:.2g}"
+        f"the gradient explodes, to a norm of {number(moment.record.scalars[GRADIENT_NORM_MAX], 2)}"
     ),
     threshold=_explodes_from,
     opens_after=3,
@@ -299,8 +306,8 @@ CLIPPING = Rule(
     severity="warning",
     applies=_clipping,
     evidence=lambda moment, _: (
-        f"clipping leaves {moment.record.scalars[CLIP_FACTOR]:.2g} of the gradient "
-        f"(alert below {moment.settings.clip_factor:g})"
+        f"clipping leaves {number(moment.record.scalars[CLIP_FACTOR], 2)} of the gradient "
+        f"(alert below {number(moment.settings.clip_factor)})"
     ),
     causes=(
         "the clip value is far below the usual norm, so that it sets the size of every step",

@@ -26,6 +26,7 @@ from tbgrad.diagnosis.trend import FIRST, GRAVE, RECENT
 from tbgrad.log.brief import percent
 from tbgrad.log.median import median
 from tbgrad.log.tags import LOSS
+from tbgrad.log.text import number
 
 SLOW_START = 256
 """So many steps a training may take to begin, where no cause is known that keeps it from it."""
@@ -82,19 +83,21 @@ def _rise(moment: Moment) -> float:
 
 def _diverging_headline(moment: Moment, _: Rows) -> str:
     now, before = moment.trend.recent_loss, moment.trend.undisturbed_loss
-    return f"the loss diverges, from {before:.3g} to {now:.3g}"
+    return f"the loss diverges, from {number(before, 3)} to {number(now, 3)}"
 
 
 def _diverging_evidence(moment: Moment, _: Rows) -> str:
     now, before = moment.trend.recent_loss, moment.trend.undisturbed_loss
     if moment.trend.signed:
         return (
-            f"the loss has risen from {moment.trend.first_loss:.3g} to {now:.3g}, "
-            f"{_rise(moment):.0f} times what it varied by at first (alert above {GRAVE:g} times)"
+            f"the loss has risen from {number(moment.trend.first_loss, 3)} to {number(now, 3)}, "
+            f"{_rise(moment):.0f} times what it varied by at first (alert above "
+            f"{number(GRAVE)} times)"
         )
     return (
-        f"the loss is {now:.3g}, {now / before:.3g} times that of the first steps, {before:.3g} "
-        f"(alert above {moment.settings.diverging_loss:g} times)"
+        f"the loss is {number(now, 3)}, {number(now / before, 3)} times that of the "
+        f"first steps, {number(before, 3)} "
+        f"(alert above {number(moment.settings.diverging_loss)} times)"
     )
 
 
@@ -119,8 +122,8 @@ def _oscillating_evidence(moment: Moment, _: Rows) -> str:
     trend = moment.trend
     return (
         f"successive gradients point against each other (cosine {trend.mean_cosine:.2f} on "
-        f"average, alert below {moment.settings.opposite_gradients:g}) and the loss, between "
-        f"{min(trend.losses):.3g} and {max(trend.losses):.3g}, falls slowly if at all"
+        f"average, alert below {number(moment.settings.opposite_gradients)}) and the loss, between "
+        f"{number(min(trend.losses), 3)} and {number(max(trend.losses), 3)}, falls slowly if at all"
     )
 
 
@@ -186,18 +189,23 @@ def _stuck_evidence(moment: Moment, _: Rows) -> str:
     scale = trend.scale if _hardly_moves(moment) else _stuck_scale(moment)
     said = ""
     if _at_chance(moment):
-        said = f", which is chance ({chance(moment):.4g})"
+        said = f", which is chance ({number(chance(moment), 4)})"
     return (
-        f"the loss is {trend.recent_loss:.4g} after {trend.first_loss:.4g} at first{said}; {since} "
+        f"the loss is {number(trend.recent_loss, 4)} after "
+        f"{number(trend.first_loss, 4)} at first{said}; {since} "
         f"it {'fell' if fell >= 0 else 'rose'} by {percent(abs(fell) / scale)} of that "
         f"± {percent(error / scale)} (alert where that is less than {percent(limit)})"
-        + (f", and an update changes {ratio:.1g} of the weights" if math.isfinite(ratio) else "")
+        + (
+            f", and an update changes {number(ratio, 1)} of the weights"
+            if math.isfinite(ratio)
+            else ""
+        )
     )
 
 
 def _stuck_headline(moment: Moment, _: Rows) -> str:
     at = ", at chance" if _at_chance(moment) else ""
-    return f"the loss is stuck at {moment.trend.recent_loss:.3g}{at}"
+    return f"the loss is stuck at {number(moment.trend.recent_loss, 3)}{at}"
 
 
 def _stuck_otherwise(moment: Moment, _: Rows) -> Advice:

@@ -13,6 +13,7 @@ from tbgrad.diagnosis.suspects import chance
 from tbgrad.diagnosis.trend import RECENT
 from tbgrad.log.brief import percent
 from tbgrad.log.tags import LOSS
+from tbgrad.log.text import number
 
 BACK = 0.95
 """A loss above so much of that at first, or of a guess, is back there."""
@@ -49,15 +50,17 @@ def _relapsed(moment: Moment) -> Any:
 
 def _headline(moment: Moment, _: Rows) -> str:
     now, best = moment.trend.recent_loss, moment.trend.best[0]
-    return f"the loss is back at {now:.3g}, where it began, after {best:.3g}"
+    return f"the loss is back at {number(now, 3)}, where it began, after {number(best, 3)}"
 
 
 def _evidence(moment: Moment, _: Rows) -> str:
     trend, guess = moment.trend, chance(moment)
-    said = "" if math.isnan(guess) else f" (a guess has {guess:.3g})"
+    said = "" if math.isnan(guess) else f" (a guess has {number(guess, 3)})"
     return (
-        f"the loss is {trend.recent_loss:.3g}; it was {trend.first_loss:.3g} at first{said} and "
-        f"had come down to {trend.best[0]:.3g} (alert from {percent(BACK)} of where it began)"
+        f"the loss is {number(trend.recent_loss, 3)}; it was "
+        f"{number(trend.first_loss, 3)} at first{said} and "
+        f"had come down to {number(trend.best[0], 3)} (alert from {percent(BACK)} of "
+        "where it began)"
     )
 
 

@@ -18,6 +18,7 @@ from tbgrad.diagnosis.suspects import (
     wrong_output,
 )
 from tbgrad.log.tags import LOSS
+from tbgrad.log.text import number
 
 POSITIVE = ("crossentropy", "squared", "absolute", "huber", "hinge", "log_cosh", "logarithmic")
 """Parts of the names of losses that cannot be negative."""
@@ -75,22 +76,24 @@ def _evidence(moment: Moment, _: Rows) -> str:
     loss, manifest = moment.trend.recent_loss, moment.manifest
     name = manifest.loss if manifest is not None else ""
     if _negative(moment):
-        return f"the loss is {loss:.3g}, but {name} cannot be negative"
-    said = f"the loss is {loss:.3g} and does not fall (alert above {_limit(moment):.3g}"
+        return f"the loss is {number(loss, 3)}, but {name} cannot be negative"
+    said = (
+        f"the loss is {number(loss, 3)} and does not fall (alert above {number(_limit(moment), 3)}"
+    )
     guess = chance(moment)
     if not math.isnan(guess):
-        return f"{said}); who guesses has {guess:.3g}"
+        return f"{said}); who guesses has {number(guess, 3)}"
     scale = target_scale(moment)
-    return f"{said}: an error of {scale:.2g})" if math.isfinite(scale) else f"{said})"
+    return f"{said}: an error of {number(scale, 2)})" if math.isfinite(scale) else f"{said})"
 
 
 def _headline(moment: Moment, _: Rows) -> str:
     loss = moment.trend.recent_loss
     if _negative(moment):
-        return f"the loss is {loss:.3g}, below zero, which it cannot be"
+        return f"the loss is {number(loss, 3)}, below zero, which it cannot be"
     if targets(moment) is not None:
-        return f"the targets are not scaled: the loss is {loss:.2g}"
-    return f"the loss is absurd, {loss:.2g}"
+        return f"the targets are not scaled: the loss is {number(loss, 2)}"
+    return f"the loss is absurd, {number(loss, 2)}"
 
 
 def _labels(moment: Moment) -> Suspect | None:

@@ -22,6 +22,7 @@ from tbgrad.diagnosis.suspects import (
 )
 from tbgrad.log.brief import percent
 from tbgrad.log.tags import LEARNING_RATE, LOSS
+from tbgrad.log.text import number
 
 MUCH = 0.5
 """A loss above so much of the first has not fallen far."""
@@ -112,7 +113,7 @@ def _sorted_evidence(moment: Moment, _: Rows) -> str:
     epochs = moment.facts.epochs
     return (
         f"the loss takes the same course in each epoch (correlation {epochs.likeness:.2f}, alert "
-        f"above {moment.settings.epoch_likeness:g}), also beside the same place "
+        f"above {number(moment.settings.epoch_likeness)}), also beside the same place "
         f"({epochs.smoothness:.2f}), up and down by {percent(epochs.amplitude)}: what comes "
         "together in an epoch is learned together, and forgotten until the next"
     )
@@ -157,7 +158,7 @@ INPUTS = Rule(
     applies=lambda moment: None if moment.record.table is None else inputs(moment) is not None,
     evidence=lambda moment, _: (
         f"the gradient of the first kernel over that of its bias says that inputs have a size of "
-        f"{moment.facts.input_scale:,.0f} (alert above {moment.settings.input_scale:g})"
+        f"{moment.facts.input_scale:,.0f} (alert above {number(moment.settings.input_scale)})"
     ),
     causes=_causes(inputs),
     advice=_remedy(inputs),
@@ -171,9 +172,12 @@ SCHEDULE = Rule(
     severity="warning",
     applies=_ended,
     evidence=lambda moment, _: (
-        f"learning_rate is {moment.facts.rate:.2g}, below {ENDED:g} of its highest value "
-        f"{moment.facts.peak_rate:.2g}, since step {moment.facts.ended_since:,}, and the loss of "
-        f"{moment.trend.recent_loss:.3g} has not come far from {moment.trend.first_loss:.3g}"
+        f"learning_rate is {number(moment.facts.rate, 2)}, below {number(ENDED)} of "
+        "its highest value "
+        f"{number(moment.facts.peak_rate, 2)}, since step "
+        f"{moment.facts.ended_since:,}, and the loss of "
+        f"{number(moment.trend.recent_loss, 3)} has not come far from "
+        f"{number(moment.trend.first_loss, 3)}"
     ),
     causes=_causes(schedule),
     advice=_remedy(schedule),

@@ -12,6 +12,7 @@ from tbgrad.diagnosis.initial_weights import alike, layers_of, thin_weights, wid
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule, Severity
 from tbgrad.diagnosis.suspects import Explained, Suspect, decay, inputs
 from tbgrad.log.brief import percent
+from tbgrad.log.text import number
 
 BIASED = 2.0
 """Root mean square of a bias that begins far from zero."""
@@ -94,7 +95,7 @@ def _bias(moment: Moment, rows: Rows) -> Suspect | None:
         return None
     row = int(np.flatnonzero(far)[0])
     return Suspect(
-        f"a bias that begins at about ±{_usual_size(moment, row):.2g} in layer "
+        f"a bias that begins at about ±{number(_usual_size(moment, row), 2)} in layer "
         f"{manifest.parameters[row].layer}",
         f"set bias_initializer='zeros' in {layers_of(moment, far)}",
     )
@@ -217,9 +218,10 @@ def _saturated_evidence(moment: Moment, rows: Rows) -> str:
         )
     if (scales[rows] >= limits.saturated_weights).any():
         said.append(
-            f"the weights into a unit have a norm of {np.nanmax(scales[rows]):.3g}, so that inputs "
+            f"the weights into a unit have a norm of "
+            f"{number(np.nanmax(scales[rows]), 3)}, so that inputs "
             f"of the order of one leave the activation's slope "
-            f"(alert from {limits.saturated_weights:g})"
+            f"(alert from {number(limits.saturated_weights)})"
         )
     return " and ".join(said)
 

@@ -13,6 +13,7 @@ from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule, share
 from tbgrad.diagnosis.suspects import Explained, inputs, momentum, share_of
 from tbgrad.log.brief import percent
 from tbgrad.log.tags import LEARNING_RATE, LOSS_SCALE, SKIPPED_UPDATES
+from tbgrad.log.text import number
 
 OVERWHELMING = 3.0
 """An update so many times as large as the weights needs no second one."""
@@ -43,12 +44,12 @@ def _too_large(moment: Moment) -> Any:
 
 def _too_large_evidence(moment: Moment, rows: Rows) -> str:
     largest = float(np.nanmax(_steps(moment)[rows]))
-    share = f"up to {percent(largest)}" if largest < 1 else f"{largest:.3g} times the size"
+    share = f"up to {percent(largest)}" if largest < 1 else f"{number(largest, 3)} times the size"
     rate = moment.record.scalars.get(LEARNING_RATE, math.nan)
     return (
         f"one update changes {share} of the weights, {largest / 1e-3:,.0f} times the "
         f"usual thousandth (alert above {percent(moment.settings.update_ratio)})"
-        + (f", at a learning rate of {rate:.3g}" if math.isfinite(rate) else "")
+        + (f", at a learning rate of {number(rate, 3)}" if math.isfinite(rate) else "")
     )
 
 
@@ -60,7 +61,7 @@ def _overwhelming(moment: Moment) -> Any:
 def _too_large_headline(moment: Moment, rows: Rows) -> str:
     largest = max(float(np.nanmax(_steps(moment)[rows])), moment.facts.worst_update)
     rate = moment.record.scalars.get(LEARNING_RATE, math.nan)
-    at = f" at a learning rate of {rate:.3g}" if math.isfinite(rate) else ""
+    at = f" at a learning rate of {number(rate, 3)}" if math.isfinite(rate) else ""
     return f"one update moved {share_of(largest)}{at}"
 
 
@@ -102,9 +103,9 @@ def _mismatch_evidence(moment: Moment, rows: Rows) -> str:
     ratios = _ratios(moment)
     usual, slow = _usual(ratios), float(np.nanmin(ratios[rows]))
     return (
-        f"the relative update of these layers is down to {slow:.1g}, that of the others "
-        f"{usual:.1g}, {usual / slow:,.0f} times as large "
-        f"(alert above {moment.settings.rate_mismatch:g} times)"
+        f"the relative update of these layers is down to {number(slow, 1)}, that of the others "
+        f"{number(usual, 1)}, {usual / slow:,.0f} times as large "
+        f"(alert above {number(moment.settings.rate_mismatch)} times)"
     )
 
 
@@ -142,12 +143,13 @@ def _loss_scale_evidence(moment: Moment, _: Rows) -> str:
     said = []
     if not math.isnan(scalars.get(LOSS_SCALE, math.nan)):
         said.append(
-            f"the loss scale is {scalars[LOSS_SCALE]:.3g} (alert below {limits.loss_scale:g})"
+            f"the loss scale is {number(scalars[LOSS_SCALE], 3)} (alert below "
+            f"{number(limits.loss_scale)})"
         )
     if scalars.get(SKIPPED_UPDATES, 0) > 0:
         said.append(
             f"{scalars[SKIPPED_UPDATES]:,.0f} updates were skipped since the last logged one, "
-            f"their gradients overflowed (alert from {limits.skipped_updates:g})"
+            f"their gradients overflowed (alert from {number(limits.skipped_updates)})"
         )
     return " and ".join(said)
 
@@ -195,7 +197,7 @@ FROZEN = Rule(
     applies=_frozen,
     evidence=lambda moment, rows: (
         f"the update changed nothing in {share(moment, rows)} although there is a gradient, "
-        f"at a learning rate of {moment.record.scalars[LEARNING_RATE]:.3g}"
+        f"at a learning rate of {number(moment.record.scalars[LEARNING_RATE], 3)}"
     ),
     causes=(
         "the update is smaller than the precision of the weight: float16 or bfloat16 weights, "

@@ -7,6 +7,7 @@ from typing import Any
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule
 from tbgrad.diagnosis.trend import PATIENCE
 from tbgrad.log.tags import VALIDATION_LOSS
+from tbgrad.log.text import number
 
 LITTLE = 0.25
 """Where a validation loss is still above so much of the first loss, little was learned."""
@@ -40,14 +41,16 @@ def _overfitting_evidence(moment: Moment, _: Rows) -> str:
     lowest, (newest, training) = trend.lowest, trend.validation
     if _rises(moment):
         return (
-            f"the validation loss rose from {lowest[0]:.3g} to {newest:.3g}, "
-            f"{newest / lowest[0]:.2f} times its lowest (alert above {limits.overfitting:g}), "
-            f"while the training loss fell from {lowest[1]:.3g} to {training:.3g}"
+            f"the validation loss rose from {number(lowest[0], 3)} to {number(newest, 3)}, "
+            f"{newest / lowest[0]:.2f} times its lowest (alert above "
+            f"{number(limits.overfitting)}), "
+            f"while the training loss fell from {number(lowest[1], 3)} to {number(training, 3)}"
         )
     return (
-        f"the validation loss of {newest:.3g} falls no more and is "
-        f"{newest / max(training, 1e-12):.3g} times the training loss of {training:.2g} "
-        f"(alert above {limits.validation_gap:g})"
+        f"the validation loss of {number(newest, 3)} falls no more and is "
+        f"{number(newest / max(training, 1e-12), 3)} times the training loss of "
+        f"{number(training, 2)} "
+        f"(alert above {number(limits.validation_gap)})"
     )
 
 
