@@ -1,13 +1,13 @@
 """The terminal app: how soon it shows something, what it costs, and what it sends.
 
-    python -m tests.benchmarks.terminal [--repeats 7] [--only start once …] [--peer COMMAND]
+    python -m tests.benchmarks.terminal [--repeats 7] [--only start once …] [--peers BIN]
                                         [--big DIR]
 
 All on a pseudo-terminal of 120 × 40, in processes of their own; what is compared is run in turns.
 
-start   the first picture of a small log beside an empty Textual app, and beside `--peer`, another
-        viewer (`terminalboard`), of a log of as many scalars alone
-once    one frame as text, beside one of the peer
+start   the first picture of a small log beside an empty Textual app, and beside the other viewers
+        that are in `--peers` (`terminalboard`, `wandb leet`), of a log of two scalars alone
+once    one frame as text, beside one of `terminalboard`
 delay   from a write to the screen, and the share of a core while nothing is written
 live    the share of a core that 20 runs at 10 writes a second each take
 keys    from a key to a changed screen, while 10 runs are live
@@ -147,32 +147,55 @@ class LiveRuns:
 # ----------------------------------------------------------------------------------- what is asked
 
 
-def start(scratch: Path, repeats: int, peer: str | None) -> None:
-    write_run(scratch / "a", steps=5000, layers=20)
+def start(scratch: Path, repeats: int, peers: Path | None) -> None:
+    write_run(scratch / "ours" / "a", steps=5000, layers=20)
     commands = {
         "empty Textual app": ("here it is", [sys.executable, "-c", EMPTY_APP]),
-        "tbgrad watch": ("dense_0/kernel", [*WATCH, str(scratch)]),
+        "tbgrad watch": ("dense_0/kernel", [*WATCH, str(scratch / "ours")]),
     }
-    if peer is not None:
-        commands["the peer"] = ("loss", [peer, "--reset-view", str(_scalars(scratch))])
+    if found := _peer(peers, "terminalboard"):
+        command = [found, "--reset-view", str(_scalars(scratch))]
+        commands["terminalboard"] = (LOSS, command)
+    if found := _peer(peers, "wandb"):
+        commands["wandb leet"] = (LOSS, [found, "leet", "run", str(_wandb_run(scratch, peers))])
     _compare("first picture", commands, repeats, lambda one: first_seen(*one))
 
 
-def once(scratch: Path, repeats: int, peer: str | None) -> None:
-    write_run(scratch / "a", steps=1000)
-    commands = {"tbgrad watch --once": [*WATCH, "--once", str(scratch)]}
-    if peer is not None:
-        commands["the peer"] = [peer, "--once", str(_scalars(scratch))]
+def once(scratch: Path, repeats: int, peers: Path | None) -> None:
+    write_run(scratch / "ours" / "a", steps=1000)
+    commands = {"tbgrad watch --once": [*WATCH, "--once", str(scratch / "ours")]}
+    if found := _peer(peers, "terminalboard"):
+        commands["terminalboard"] = [found, "--once", str(_scalars(scratch))]
     _compare("one frame as text (target: 0.5 s)", commands, repeats, taken)
 
 
+def _peer(peers: Path | None, name: str) -> str | None:
+    """The command, where it is there."""
+    return shutil.which(name, path=str(peers)) if peers is not None else None
+
+
 def _scalars(scratch: Path) -> Path:
-    """A log without what that viewer does not know."""
-    directory = scratch.with_name(f"{scratch.name}-scalars")
+    """A log without what other viewers do not know."""
+    directory = scratch / "scalars"
     with EventFileWriter(directory / "a") as writer:
         for step in range(1, 501):
             writer.add(step, [encode.scalar(tag, 1 / step) for tag in (LOSS, GRADIENT_NORM)])
     return directory
+
+
+WANDB_RUN = """
+import sys, wandb
+with wandb.init(mode="offline", dir=sys.argv[1], settings=wandb.Settings(silent=True)) as run:
+    for step in range(1, 501):
+        run.log({"loss": 1 / step, "gradient/norm": 1 / step}, step=step)
+"""
+
+
+def _wandb_run(scratch: Path, peers: Path | None) -> Path:
+    """The same, as W&B writes it."""
+    assert peers is not None
+    subprocess.run([peers / "python", "-c", WANDB_RUN, scratch], check=True)
+    return (scratch / "wandb" / "latest-run").resolve()
 
 
 def _compare(
@@ -193,7 +216,7 @@ def _compare(
         print(f"  {name:20} {middle:.2f} s{told}{spread}")
 
 
-def delay(scratch: Path, repeats: int, _: str | None) -> None:
+def delay(scratch: Path, repeats: int, _: Path | None) -> None:
     write_run(scratch / "a", steps=5000, layers=20)
     terminal = Terminal([*WATCH, str(scratch)])
     terminal.wait_for("dense_0/kernel")
@@ -214,7 +237,7 @@ def delay(scratch: Path, repeats: int, _: str | None) -> None:
     terminal.kill()
 
 
-def live(scratch: Path, _: int, __: str | None) -> None:
+def live(scratch: Path, _: int, __: Path | None) -> None:
     with LiveRuns(scratch, 20).written_to(10):
         terminal = Terminal([*WATCH, str(scratch)])
         terminal.wait_for("20 runs")
@@ -230,7 +253,7 @@ def live(scratch: Path, _: int, __: str | None) -> None:
     )
 
 
-def keys(scratch: Path, repeats: int, _: str | None) -> None:
+def keys(scratch: Path, repeats: int, _: Path | None) -> None:
     found = []
     with LiveRuns(scratch, 10).written_to(2):
         terminal = Terminal([*WATCH, str(scratch)])
@@ -258,7 +281,7 @@ def keys(scratch: Path, repeats: int, _: str | None) -> None:
     )
 
 
-def sent(scratch: Path, _: int, __: str | None) -> None:
+def sent(scratch: Path, _: int, __: Path | None) -> None:
     os.environ["SSH_CONNECTION"] = "192.0.2.1 50000 192.0.2.2 22"
     try:
         with LiveRuns(scratch, 10).written_to(2):
@@ -285,7 +308,7 @@ def _rate(terminal: Terminal) -> float:
     return (len(terminal.received) - before) / SECONDS / 1000
 
 
-def big(scratch: Path, _: int, __: str | None) -> None:
+def big(scratch: Path, _: int, __: Path | None) -> None:
     first = scratch / "sweep-0"
     if not first.exists():
         write_run(first, steps=10 * RECORDS, layers=PARAMETERS // 2)
@@ -306,7 +329,7 @@ def big(scratch: Path, _: int, __: str | None) -> None:
     terminal.kill()
 
 
-def memory(scratch: Path, _: int, __: str | None) -> None:
+def memory(scratch: Path, _: int, __: Path | None) -> None:
     runs = LiveRuns(scratch, 10)
     terminal = Terminal([*WATCH, str(scratch)])
     found = {}
@@ -333,7 +356,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--only", nargs="+", choices=QUESTIONS, default=list(QUESTIONS))
-    parser.add_argument("--peer", metavar="COMMAND", help="another viewer, such as terminalboard")
+    parser.add_argument(
+        "--peers", type=Path, metavar="BIN", help="where terminalboard, wandb and python are"
+    )
     parser.add_argument("--big", type=Path, metavar="DIR", help="keeps the large log")
     options = parser.parse_args()
     os.environ.pop(
@@ -343,7 +368,7 @@ def main() -> None:
     for name in options.only:
         with tempfile.TemporaryDirectory() as scratch:
             kept = options.big if name == "big" and options.big else Path(scratch)
-            QUESTIONS[name](kept, options.repeats, options.peer)
+            QUESTIONS[name](kept, options.repeats, options.peers)
 
 
 if __name__ == "__main__":
