@@ -49,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
     from tbgrad.log.text import printable
     from tbgrad.reading.columns import Limits
     from tbgrad.reading.directory import LogDirectory
+    from tbgrad.reading.state import no_room
     from tbgrad.report.summary import build, to_json
 
     logdir: str = options.logdir
@@ -69,7 +70,8 @@ def run(options: argparse.Namespace) -> int:
             names = ", ".join(runs)
             raise InputError(printable(f"no run matches {options.run!r}; there are: {names}", 1000))
         runs = chosen
-    reports = {name: build(run, settings) for name, run in runs.items()}
+    full = no_room(log.path)
+    reports = {name: build(run, settings, disk_is_full=full) for name, run in runs.items()}
     if options.json:
         content = to_json(reports)
         content["problems"] = dict(problems)

@@ -13,11 +13,12 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from tensorboard.compat.proto import event_pb2
 
 from tbgrad.log import encode
+from tbgrad.log.backlog import Backlog, File
 from tbgrad.log.framing import frame
 from tbgrad.log.tags import NOTES
 from tbgrad.log.tail import Event
@@ -31,19 +32,6 @@ _Item: TypeAlias = tuple[Event, Callable[[], Iterable[Any]]] | Callable[[], None
 """An event and what makes more values for it, or what writes any number of them."""
 
 
-class File(Protocol):
-    """What an event file is written to."""
-
-    def write(self, data: bytes) -> None:
-        """Append `data`, all of it."""
-
-    def flush(self) -> None:
-        """Bring what was written to where readers see it."""
-
-    def close(self) -> None:
-        """Flush, and write no more."""
-
-
 class LocalFile:
     """A new file on a disk; what was written is seen at once.
 
@@ -55,12 +43,23 @@ class LocalFile:
         self._path = Path(path)
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self._path.open("xb", buffering=0)
+        self._size = 0
 
     def write(self, data: bytes) -> None:
-        """Append `data`; raises OSError where it cannot be, or the file was deleted."""
+        """Append `data`; raises OSError where it cannot be, or the file was deleted.
+
+        Half of a record would be damage to what is written behind it.
+        """
         left = memoryview(data)
-        while left:
-            left = left[self._file.write(left) :]
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._file.truncate(self._size)
+                self._file.seek(self._size)
+            raise
+        self._size += len(data)
         if os.fstat(self._file.fileno()).st_nlink == 0:
             raise FileNotFoundError(errno.ENOENT, "the event file was deleted", str(self._path))
 
@@ -81,7 +80,8 @@ class EventFileWriter:
     the thread has caught up. Events that find the queue full, which has room for `capacity` of
     them, are dropped, counted in `dropped`, and told of in a note in the log. When writing fails,
     or the file is deleted, `on_error` is called once with the exception (on that thread) and
-    everything added later is dropped and counted.
+    everything added later is dropped and counted. A full disk is waited for: `on_full` is called
+    with what it said, and up to `backlog.HELD` bytes are written when there is room again.
 
     Raises:
         OSError: `logdir` cannot be created or written; from another `create`, what that raises.
@@ -95,7 +95,8 @@ class EventFileWriter:
         logdir: str | Path,
         *,
         start_step: int | None = None,
-        on_error: Callable[[Exception], None] | None = None,
+        on_error: Callable[[Exception], None] = lambda _: None,
+        on_full: Callable[[Exception], None] = lambda _: None,
         create: Callable[[str], File] = LocalFile,
         capacity: int = 4096,
     ) -> None:
@@ -108,12 +109,12 @@ class EventFileWriter:
         self._told_dropped = 0
         self._last_step = 0
         self._failed = False
-        self._on_error = on_error
+        self._on_error = partial(self._report, on_error)
         self._described: set[str] = set()
         self._followed: dict[Signs, tuple[float, float]] = {}
         self._queue: queue.Queue[_Item | threading.Event | None] = queue.Queue(capacity)
         self.path = f"{logdir}/{name}"
-        self._file = create(self.path)
+        self._file = Backlog(create(self.path), partial(self._report, on_full))
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="tbgrad-writer", daemon=True)
         self._thread.start()
@@ -167,7 +168,10 @@ class EventFileWriter:
             self._followed.pop(signs, None)
 
     def flush(self, timeout: float = 10.0) -> bool:
-        """Wait until everything added so far is on disk; False when that took too long."""
+        """Wait until everything added so far is on disk.
+
+        False when that took too long, or the disk is full.
+        """
         if self._closed:
             return True
         done = threading.Event()
@@ -175,7 +179,7 @@ class EventFileWriter:
             self._queue.put(done, timeout=timeout)
         except queue.Full:
             return False
-        return done.wait(timeout)
+        return done.wait(timeout) and not self._file.waiting
 
     def close(self, timeout: float = 10.0) -> None:
         """Write what is queued and close the file. Closing twice does nothing."""
@@ -205,9 +209,9 @@ class EventFileWriter:
         except queue.Full:
             self._drop()
 
-    def _drop(self) -> None:
+    def _drop(self, count: int = 1) -> None:
         with self._lock:  # on the writer's thread and on those of all who add
-            self.dropped += 1
+            self.dropped += count
 
     def _run(self) -> None:
         while (item := self._next()) is not None:
@@ -266,13 +270,14 @@ class EventFileWriter:
             action()
         except Exception as error:  # noqa: BLE001 - whatever it is, training goes on
             self._failed = True
-            self._report(error)
+            self._drop(self._file.waiting)
+            self._on_error(error)
         return not self._failed
 
-    def _report(self, error: Exception) -> None:
-        if self._on_error is not None:
-            with contextlib.suppress(Exception):
-                self._on_error(error)
+    @staticmethod
+    def _report(listener: Callable[[Exception], None], error: Exception) -> None:
+        with contextlib.suppress(Exception):
+            listener(error)
 
     def _write(self, event: Event, values: Callable[[], Iterable[Any]]) -> None:
         made = tuple(values())

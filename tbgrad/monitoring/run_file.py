@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tbgrad.log.append import EventFileWriter
 from tbgrad.log.tags import in_group
@@ -42,12 +42,13 @@ class RunFile:
         group: str,
         start_step: int,
         on_error: Callable[[Exception], None],
+        on_full: Callable[[Exception], None],
         choose: bool = False,
         optimizer: Any = None,
         storage: Storage | None = None,
     ) -> None:
         self._group = group
-        self._on_error = on_error
+        self._listeners = _Listeners(on_error, on_full)
         self._signs: Callable[[], tuple[int, Iterable[Any]]] | None = None
         storage = storage or LocalStorage()
         with _lock:
@@ -60,7 +61,7 @@ class RunFile:
                 if group:
                     _shared[key] = file
             file.writing.add(group)
-            file.told.append(on_error)
+            file.told.append(self._listeners)
         self._file = file
         self.logdir = logdir
 
@@ -116,7 +117,7 @@ class RunFile:
         else:
             self._file.writer.flush()
         # Not before: what is queued may fail to be written, and its monitor has to say so.
-        self._file.told.remove(self._on_error)
+        self._file.told.remove(self._listeners)
 
     def _named(self, values: _Values) -> Iterable[Any]:
         for value in values() if callable(values) else values:
@@ -124,20 +125,33 @@ class RunFile:
             yield value
 
 
+class _Listeners(NamedTuple):
+    """What hears of a failure of a file, and of a disk that is full."""
+
+    on_error: Callable[[Exception], None]
+    on_full: Callable[[Exception], None]
+
+
 class _File:
-    """An open event file, the groups that write it, and what hears of its failure."""
+    """An open event file, the groups that write it, and what hears how it fares."""
 
     def __init__(self, logdir: str | Path, start_step: int | None, storage: Storage) -> None:
         self.writing: set[str] = set()
-        self.told: list[Callable[[Exception], None]] = []
+        self.told: list[_Listeners] = []
         self.writer = EventFileWriter(
             logdir,
             start_step=start_step,
             on_error=self._failed,
+            on_full=self._full,
             create=storage.create,
         )
 
     def _failed(self, error: Exception) -> None:
-        for on_error in list(self.told):
+        for each in list(self.told):
             with contextlib.suppress(Exception):
-                on_error(error)
+                each.on_error(error)
+
+    def _full(self, error: Exception) -> None:
+        for each in list(self.told):
+            with contextlib.suppress(Exception):
+                each.on_full(error)

@@ -137,6 +137,7 @@ class RunLog:
             group=self._group,
             start_step=step + 1,
             on_error=self.give_up,
+            on_full=self._wait_for_room,
             choose=own,
             optimizer=training,
             storage=self._storage,
@@ -238,6 +239,12 @@ class RunLog:
             self.note(
                 f"monitoring of {self.directory}{group} {ENDED}; training goes on. {brief(error)}"
             )
+
+    def _wait_for_room(self, error: Exception) -> None:
+        self.note(
+            f"the disk of {self.directory} is full: what is logged waits in memory until there is "
+            f"room; training goes on. {brief(error)}"
+        )
 
     def settle(self, timeout: float = 2.0) -> bool:
         """Wait until all that was added is written and judged; whether it is."""

@@ -46,7 +46,9 @@ class GradientsPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
     plugin_name = PLUGIN_NAME
 
     def __init__(self, context: Any) -> None:
-        self._source = LogSource(context.data_provider, context.sampling_hints)
+        self._source = LogSource(
+            context.data_provider, context.sampling_hints, context.logdir or ""
+        )
         self._files = assets.static_files()
         self._version = assets.hash_of(self._files)
 

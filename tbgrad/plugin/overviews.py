@@ -43,7 +43,7 @@ from tbgrad.plugin.stored_run import decoded, put_together
 from tbgrad.reading.columns import Limits
 from tbgrad.reading.hparams import hparams_of
 from tbgrad.reading.run import Run
-from tbgrad.reading.state import Heard, condition
+from tbgrad.reading.state import Heard
 
 BATCH = 64
 """Runs that are read in a look."""
@@ -147,7 +147,7 @@ class Overviews:
             sign = max((end.last_wall_time for end in ends), default=0.0)
             return replace(blank, step=step, last_sign=sign), None
         sign = max(known.row.last_sign, known.heard.wall_time)
-        stands = condition(known.heard.state, snapshot.silence(place, sign))
+        stands = snapshot.condition(place, known.heard.state, sign)
         return replace(as_of(known.row, known.heard.state, stands), last_sign=sign), known
 
     # ------------------------------------------------------------------------ reading

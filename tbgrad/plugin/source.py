@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from tensorboard.data.provider import RunTagFilter
 
+from tbgrad.log.state import RunState
 from tbgrad.log.tags import (
     ALERT_PLUGIN_NAME,
     HISTOGRAM_PLUGIN_NAME,
@@ -43,7 +44,7 @@ from tbgrad.plugin.samples import (
     extents_of,
     samples_of,
 )
-from tbgrad.reading.state import Pulse
+from tbgrad.reading.state import Condition, Pulse, condition, no_room
 
 SCALARS_PLUGIN = "scalars"
 
@@ -69,11 +70,15 @@ Made = TypeVar("Made")
 class LogSource:
     """Reads through a TensorBoard data provider, either the Python one or the fast data server.
 
-    `limits` are how many records it keeps of a series, by plugin name.
+    `limits` are how many records it keeps of a series, by plugin name; `logdir` is where they come
+    from, where that is known and one directory.
     """
 
-    def __init__(self, provider: Any, limits: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self, provider: Any, limits: Mapping[str, int] | None = None, logdir: str = ""
+    ) -> None:
         self.provider = provider
+        self._logdir = logdir
         self.limits = dict(limits or {})
         self.kept = Kept(ROOM)
         self.pool = ThreadPoolExecutor(AT_ONCE, "tbgrad-answers")
@@ -112,13 +117,16 @@ class LogSource:
             made: Made = self._once[experiment, make]
             return made
 
-    def silence(self, experiment: str, place: Place, heard: float) -> float:
-        """Seconds since a run was heard of, of which the newest was written at `heard`."""
+    def condition(
+        self, experiment: str, place: Place, state: RunState | None, heard: float
+    ) -> Condition | None:
+        """How a run stands of which the newest was written at `heard`."""
         now = time.time()
         with self._lock:
             pulse = self._pulses.setdefault((experiment, place), Pulse())
             pulse.look(heard, now)
-            return pulse.silence(now)
+            silence = pulse.silence(now)
+        return condition(state, silence, disk_is_full=no_room(self._logdir))
 
 
 class Snapshot:
@@ -239,9 +247,9 @@ class Snapshot:
         """As `LogSource.once` says, of the experiment of this request."""
         return self.source.once(self._experiment, make)
 
-    def silence(self, place: Place, heard: float) -> float:
-        """As `LogSource.silence` says."""
-        return self.source.silence(self._experiment, place, heard)
+    def condition(self, place: Place, state: RunState | None, heard: float) -> Condition | None:
+        """As `LogSource.condition` says."""
+        return self.source.condition(self._experiment, place, state, heard)
 
     def kept(
         self, place: Place, what: tuple[Any, ...], revision: str, make: Callable[[], Made]

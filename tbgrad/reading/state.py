@@ -7,9 +7,10 @@ differ: once a reader has seen signs of life come, it counts by its own.
 from __future__ import annotations
 
 import math
+import shutil
 from collections import deque
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tbgrad.log.state import FAILED, FINISHED, INTERRUPTED, LEFT, RUNNING, RunState
 from tbgrad.log.tags import Kind
@@ -32,6 +33,9 @@ DELAY = 3.0
 
 LOADING_SECONDS = 30.0
 """A log whose clock goes on faster than the reader's by so much is being loaded, not written."""
+
+LEAST_ROOM = 1 << 16
+"""A disk with fewer bytes left than this is full: a record may find no room."""
 
 LOOKS = 8
 """The difference of two clocks is the smallest of so many observations."""
@@ -56,9 +60,13 @@ class Pulse:
 
     Times are seconds since the epoch: `heard` by the clock of the writer, `now` of the reader.
     Another thread than that which looks may ask.
+
+    Attributes:
+        disk_is_full: what `no_room` last said of its log.
     """
 
     def __init__(self) -> None:
+        self.disk_is_full = False
         self._differences: deque[float] = deque(maxlen=LOOKS)
         self._last = _Look(-math.inf, -math.inf, None)
 
@@ -106,10 +114,22 @@ class Condition:
         return self.status in (RUNNING, SLOW)
 
 
-def condition(state: RunState | None, silence: float) -> Condition | None:
+def no_room(directory: Any) -> bool:
+    """Whether the disk of a directory is full; False where nobody can tell."""
+    try:
+        disk = shutil.disk_usage(directory)
+    except (OSError, TypeError, ValueError):
+        return False
+    return disk.total > 0 and disk.free < LEAST_ROOM
+
+
+def condition(
+    state: RunState | None, silence: float, *, disk_is_full: bool = False
+) -> Condition | None:
     """How a run stands that was last heard of so many seconds ago; None where no log says.
 
-    A silence below zero, of clocks that differ, is none.
+    A silence below zero, of clocks that differ, is none. A writer is silent, too, whose disk is
+    full.
     """
     if state is None:
         return None
@@ -121,7 +141,8 @@ def condition(state: RunState | None, silence: float) -> Condition | None:
         why = printable(state.exception, 120)
         return Condition(state.status, f"{state.status}: {why}" if why else state.status)
     if state.heartbeat and silence > MISSED * state.heartbeat:
-        return Condition(SILENT, f"silent for {duration(silence)}")
+        why = ": the disk of its log is full" if disk_is_full else ""
+        return Condition(SILENT, f"silent for {duration(silence)}{why}")
     if state.doing:
         return Condition(RUNNING, f"running: {printable(state.doing, 40)}")
     if state.recent > SLOWER * state.pace:

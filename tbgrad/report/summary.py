@@ -115,13 +115,19 @@ class RunReport:
         return self.format_version is not None and self.format_version > FORMAT_VERSION
 
 
-def build(run: Run, settings: AlertSettings | None = None, now: float | None = None) -> RunReport:
+def build(
+    run: Run,
+    settings: AlertSettings | None = None,
+    now: float | None = None,
+    *,
+    disk_is_full: bool = False,
+) -> RunReport:
     """The report of one run; with settings its alerts are found anew.
 
     `now` is in seconds since the epoch, the present time unless given.
     """
     silence = (time.time() if now is None else now) - run.last_sign
-    stands = condition(run.state, silence)
+    stands = condition(run.state, silence, disk_is_full=disk_is_full)
     logged = [series for series in run.values() if len(series)]
     parameters, step = parameters_of(run)
     judgement = judge(run, settings)

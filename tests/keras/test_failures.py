@@ -103,7 +103,9 @@ def test_what_fails_to_be_written_while_the_file_is_closed_is_told(group, tmp_pa
         time.sleep(0.1)
         raise OSError("no space left")
 
-    file = RunFile(tmp_path, group=group, start_step=1, on_error=errors.append)
+    file = RunFile(
+        tmp_path, group=group, start_step=1, on_error=errors.append, on_full=errors.append
+    )
     file.add(1, fails)
     closing.set()
     file.close()

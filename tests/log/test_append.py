@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import shutil
 import signal
@@ -13,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from tbgrad.log import encode
-from tbgrad.log.append import EventFileWriter
+from tbgrad.log.append import EventFileWriter, LocalFile
+from tbgrad.log.backlog import Backlog
 from tbgrad.log.tags import NOTES
 from tbgrad.log.tail import EventFileTail
 from tbgrad.reading.directory import read
@@ -153,27 +156,93 @@ class Errors(list):
         self.append(error)
 
 
-def test_a_full_disk_is_reported_once_and_never_raises(tmp_path):
-    errors = Errors()
-    writer = EventFileWriter(tmp_path, on_error=errors)
+def local(kept):
+    """What makes a file, and keeps it for the test."""
+
+    def create(path):
+        kept.append(LocalFile(path))
+        return kept[-1]
+
+    return create
+
+
+def test_a_disk_that_stays_full_is_reported_once_and_never_raises(tmp_path):
+    errors, full_disk, kept = Errors(), Errors(), []
+    writer = EventFileWriter(tmp_path, on_error=errors, on_full=full_disk, create=local(kept))
     assert writer.flush()
     full = os.open("/dev/full", os.O_WRONLY)
-    os.dup2(full, writer._file._file.fileno())
+    os.dup2(full, kept[0]._file.fileno())
     os.close(full)
     for step in range(5):
         writer.add(step, loss(step))
-    assert writer.flush()
+    assert not writer.flush()
+    assert [error.errno for error in full_disk] == [errno.ENOSPC]
+    assert not errors
     writer.close()
-    assert [error.errno for error in errors] == [28]
+    assert [error.errno for error in errors] == [errno.ENOSPC]
     assert writer.dropped == 5
+
+
+class SmallDisk:
+    """An open file on a disk that takes so many more bytes, of a write as many as it can."""
+
+    def __init__(self, file, room):
+        self.file, self.room = file, room
+
+    def write(self, data):
+        if self.room == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        taken = self.file.write(data[: self.room])
+        self.room -= taken
+        return taken
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+
+def test_nothing_is_lost_on_a_disk_that_is_full_for_some_time(tmp_path):
+    errors, full_disk, kept = Errors(), Errors(), []
+    writer = EventFileWriter(tmp_path, on_error=errors, on_full=full_disk, create=local(kept))
+    writer.add(0, loss(0))
+    assert writer.flush()
+    disk = kept[0]._file = SmallDisk(kept[0]._file, 100)
+    reader = EventFileTail(Path(writer.path))
+    for step in range(1, 50):
+        writer.add(step, loss(step))
+        writer.flush()
+        list(reader.read())  # somebody watches: half a record must not be seen as damage later
+    there = read(tmp_path)["."]
+    assert 1 <= there["loss"].steps[-1] < 5
+    assert there.damage == ()
+    disk.room = 1 << 30
+    writer.close()
+    run = read(tmp_path)["."]
+    assert run["loss"].steps.tolist() == list(range(50))
+    assert run.damage == ()
+    assert not errors
+    assert [error.errno for error in full_disk] == [errno.ENOSPC]
+    assert writer.dropped == 0
+
+
+def test_what_waits_for_room_is_bounded(tmp_path):
+    file, told = SmallDisk(io.BytesIO(), 0), Errors()
+    backlog = Backlog(file, told, held=100)
+    for _ in range(10):
+        backlog.write(b"0123456789")
+    with pytest.raises(OSError, match="No space left"):
+        backlog.write(b"0")
+    assert (backlog.waiting, len(told)) == (10, 1)
+    file.room = 1000
+    backlog.flush()
+    assert file.getvalue() == b"0123456789" * 10
 
 
 def test_a_file_closed_behind_its_back_is_reported_once(tmp_path):
     errors = Errors()
-    writer = EventFileWriter(tmp_path, on_error=errors)
+    writer = EventFileWriter(tmp_path, on_error=errors, create=local(kept := []))
     assert writer.flush()
-    keep = os.dup(writer._file._file.fileno())  # so that nobody else is given the number meanwhile
-    os.close(writer._file._file.fileno())
+    keep = os.dup(kept[0]._file.fileno())  # so that nobody else is given the number meanwhile
+    os.close(kept[0]._file.fileno())
     for step in range(3):
         writer.add(step, loss(step))
     assert writer.flush()
@@ -238,7 +307,8 @@ _ENDLESS = """
 import itertools, sys
 from pathlib import Path
 from tbgrad.log import encode
-from tbgrad.log.append import EventFileWriter
+from tbgrad.log.append import EventFileWriter, LocalFile
+from tbgrad.log.backlog import Backlog
 writer = EventFileWriter(Path(sys.argv[1]))
 for step in itertools.count():
     writer.add(step, [encode.scalar("loss", step)])

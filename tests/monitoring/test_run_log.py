@@ -15,7 +15,7 @@ from tbgrad.diagnosis import Record
 from tbgrad.log.append import EventFileWriter, LocalFile
 from tbgrad.log.records import STATISTICS
 from tbgrad.log.steps import Steps
-from tbgrad.log.tags import ALERTS, GRADIENT_NORM, LOSS, NOTES
+from tbgrad.log.tags import ALERTS, ENDED, GRADIENT_NORM, LOSS, NOTES
 from tbgrad.monitoring.alert_log import AlertLog
 from tbgrad.monitoring.cadence import Cadence, Cadences
 from tbgrad.monitoring.logged_step import Drained, LoggedStep
@@ -44,20 +44,22 @@ def drained(*steps: int, loss: float = 1.0) -> Drained:
     return Drained((Steps(steps[0], scalars, norms),), tuple(logged))
 
 
-class FailingStorage(LocalStorage):
-    """A disk that is full after the first event."""
+class FullStorage(LocalStorage):
+    """A disk that is full after the first events, until there is `room`."""
+
+    room = False
 
     def create(self, path: str) -> LocalFile:
         file = LocalFile(path)
         write, written = file.write, []
 
-        def once(data: bytes) -> None:
-            if len(written) > 2:
+        def as_far_as_there_is_room(data: bytes) -> None:
+            if len(written) > 2 and not self.room:
                 raise OSError(errno.ENOSPC, "No space left on device")
             written.append(data)
             write(data)
 
-        file.write = once  # type: ignore[method-assign]
+        file.write = as_far_as_there_is_room  # type: ignore[method-assign]
         return file
 
 
@@ -86,19 +88,42 @@ def test_all_that_was_added_is_judged_before_it_is_closed(tmp_path: Path) -> Non
     assert [alert.rule for alert in run["tbgrad/alerts"].values[0]] == ["nonfinite"]
 
 
-def test_a_disk_that_is_full_ends_it_with_one_sentence_and_nobody_waits(
+def test_a_disk_that_is_full_is_told_once_and_all_is_judged_and_logged_when_there_is_room(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    log = begun(tmp_path, storage=FailingStorage())
+    storage = FullStorage()
+    log = begun(tmp_path, storage=storage)
+    log.add(drained(1, 2, loss=np.nan))
+    log.add(drained(3, 4))
+    assert log.settle()
+    assert "nonfinite" in log.alerted
+    assert "tbgrad/alerts" not in tbgrad.read(tmp_path)["."]
+    storage.room = True
+    log.add(drained(5, 6))
+    log.close()
+    run = tbgrad.read(tmp_path)["."]
+    assert run[LOSS].steps.tolist() == [1, 2, 3, 4, 5, 6]
+    assert [alert.rule for alert in run["tbgrad/alerts"].values[0]] == ["nonfinite"]
+    (note,) = run[NOTES].values
+    assert note.startswith(f"the disk of {tmp_path} is full: what is logged waits in memory until")
+    assert [r.getMessage() for r in caplog.records if "is full" in r.getMessage()] == [
+        f"tbgrad: {note}"
+    ]
+
+
+def test_a_disk_that_stays_full_ends_it_with_one_sentence_and_nobody_waits(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = begun(tmp_path, storage=FullStorage())
     log.add(drained(*range(1, 9)))
-    log.flush()
+    log.close()
     assert log.failed
     assert not log.settle(timeout=3600.0)  # at once: it would never be set
     log.add(drained(9))
     log.close()
-    told = [r.getMessage() for r in caplog.records if "No space left" in r.getMessage()]
+    told = [r.getMessage() for r in caplog.records if ENDED in r.getMessage()]
     assert len(told) == 1
-    assert "training goes on" in told[0]
+    assert "training goes on. OSError: [Errno 28] No space left on device" in told[0]
 
 
 def test_what_is_said_before_there_is_a_file_is_in_it(tmp_path: Path) -> None:

@@ -33,6 +33,10 @@ def test_words_of_every_state():
     assert condition(None, 1e9) is None
     assert words(RUNNING, 11.9) == "running"
     assert words(RUNNING, 12.1) == "silent for 12.1 s"
+    assert condition(RUNNING, 12.1, disk_is_full=True).words == (
+        "silent for 12.1 s: the disk of its log is full"
+    )
+    assert condition(RUNNING, 11.9, disk_is_full=True).words == "running"
     assert words(RUNNING, -3600.0) == "running"
     assert words(replace(RUNNING, heartbeat=35.0), 80.0) == "running"
     assert words(replace(RUNNING, pace=0.01, recent=0.049)) == "running"

@@ -206,7 +206,9 @@ def state_words(run: Run, found: Condition, now: float) -> str:
 def condition(run: Run, pulses: Mapping[str, Pulse], now: float) -> Condition | None:
     """How the run stands; None where its log does not say."""
     pulse = pulses.get(run.name)
-    return condition_of(run.state, pulse.silence(now) if pulse else now - run.last_sign)
+    if pulse is None:
+        return condition_of(run.state, now - run.last_sign)
+    return condition_of(run.state, pulse.silence(now), disk_is_full=pulse.disk_is_full)
 
 
 def is_live(run: Run, now: float, pulses: Mapping[str, Pulse] = MappingProxyType({})) -> bool:

@@ -17,7 +17,7 @@ from tbgrad.judgement.story import Judgement
 from tbgrad.reading.directory import Closer, LogDirectory
 from tbgrad.reading.places import Logdir
 from tbgrad.reading.run import Run
-from tbgrad.reading.state import Pulse
+from tbgrad.reading.state import Pulse, no_room
 from tbgrad_tui import facts
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class Poller:
                 changed = log.poll(seconds=self._apart)
                 problems = dict(log.problems)
                 runs = {n: run for n, run in log.runs.items() if fnmatchcase(n, self._pattern)}
-                self._feel(runs, changed)
+                self._feel(runs, changed, disk_is_full=no_room(log.path))
                 closer = self._look_closer(log)
                 shown = self._judged or (last is not None and bool(last.runs))
                 if shown:  # the first picture does not wait for what the rules say
@@ -250,11 +250,15 @@ class Poller:
             self._rests_until = now + (now - begun) / JUDGING_SHARE
         return judged
 
-    def _feel(self, runs: Mapping[str, Run], changed: set[str]) -> None:
+    def _feel(
+        self, runs: Mapping[str, Run], changed: set[str], *, disk_is_full: bool = False
+    ) -> None:
         """Bring the pulses of these runs up to date."""
         self._pulses = {name: self._pulses.get(name) or Pulse() for name in runs}
         for name in changed & runs.keys():
             self._pulses[name].look(runs[name].last_sign, self._clock())
+        for pulse in self._pulses.values():
+            pulse.disk_is_full = disk_is_full
 
 
 def name_of(logdir: Logdir) -> str:

@@ -29,7 +29,7 @@ from tbgrad.plugin.samples import Extent, Place
 from tbgrad.plugin.source import SCALARS_PLUGIN, Snapshot
 from tbgrad.plugin.stored_run import state_of
 from tbgrad.reading.layer_history import MEASURES
-from tbgrad.reading.state import condition, resources_line
+from tbgrad.reading.state import resources_line
 
 MAX_TAGS = 500
 
@@ -117,7 +117,7 @@ def _all(snapshot: Snapshot) -> str:
 def _state(snapshot: Snapshot, place: Place, last_wall_time: float) -> dict[str, Any] | None:
     """How a run stands, and what its writer says of it; None where it does not."""
     heard, state = state_of(snapshot, place)
-    found = condition(state, snapshot.silence(place, max(last_wall_time, heard)))
+    found = snapshot.condition(place, state, max(last_wall_time, heard))
     if state is None or found is None:
         return None
     return {
