@@ -183,7 +183,7 @@ def _spectrum(
         return values, errors, whole.minimum_ratio, True
     ends = hessian.eigenvalues(operator, k=4, which="BE", progress=progress)
     rounding = float(np.finfo(operator.dtype).eps) * math.sqrt(operator.size)
-    zero = max(operator.error, rounding) * np.abs(ends.values).max()
+    zero = max(operator.relative_error(), rounding) * np.abs(ends.values).max()
     errors = np.maximum(ends.residuals, zero)
     if critical:
         with descent.ahead():

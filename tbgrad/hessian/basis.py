@@ -27,7 +27,7 @@ class Basis:
         self.size = operator.size
         self.rows: Rows = operator.rows(capacity)
         self._operator = operator
-        self._eps, self._error = float(np.finfo(operator.dtype).eps), operator.error
+        self._eps, self._error = float(np.finfo(operator.dtype).eps), operator.relative_error()
         self._projected = np.zeros((capacity, capacity))
         self._asymmetry = np.zeros(capacity)
         self._largest_asymmetry = 0.0

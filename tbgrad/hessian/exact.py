@@ -140,7 +140,9 @@ def spectrum(
     rounding = float(np.linalg.norm(wide - wide.T)) / math.sqrt(2)
     largest = float(np.abs(values).max())
     # What rounds both alike, as the same exponential does, shows in no asymmetry.
-    zero = max(rounding, operator.error * largest, float(np.finfo(rows.dtype).eps) * largest)
+    zero = max(
+        rounding, operator.relative_error() * largest, float(np.finfo(rows.dtype).eps) * largest
+    )
     cost = computation.hvps, computation.seconds, computation.loss
     return Spectrum(values, zero, rows.dtype, *cost)
 

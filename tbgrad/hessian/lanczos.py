@@ -71,7 +71,7 @@ def extreme_eigenpairs(
     require_free((room + k) * size * dtype.itemsize)
     lean = LeanBasis(size, dtype, rows)
     direction = start_directions(start, 1, size, rng)[0].astype(dtype)
-    error, max_products = operator.error, limits.max_products
+    error, max_products = operator.relative_error(), limits.max_products
     return run(LeanLanczos(product, lean, direction, wanted, max_products, error))
 
 

@@ -49,7 +49,7 @@ class SymmetricOperator(ABC):
         last_seconds: wall-clock time that the last product took.
         method: how products are computed.
         error: how far a product with a unit vector may be off (2-norm), as a share of the largest
-            eigenvalue.
+            eigenvalue, where it was last asked for by `relative_error`.
 
     Raises:
         HessianError: the dtype is not one of floating-point numbers.
@@ -155,6 +155,10 @@ class SymmetricOperator(ABC):
         """What is to be seen to ahead of every computation."""
         if not self.deterministic:
             self.prepare()
+
+    def relative_error(self) -> float:
+        """`error` as of the computation that has begun."""
+        return self.error
 
     def as_scipy(self) -> Any:
         """This operator as a `scipy.sparse.linalg.LinearOperator` [n, n].

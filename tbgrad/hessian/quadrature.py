@@ -146,7 +146,7 @@ class LanczosQuadrature(Iteration[Quadrature]):
         nodes, _ = _tridiagonal(diagonal, beside[:-1])
         size = float(np.abs(nodes).max())
         rounding = max(self._eps * size, self._lost)
-        noise = max(NOISE_FACTOR * rounding, self._operator.error * size)
+        noise = max(NOISE_FACTOR * rounding, self._operator.relative_error() * size)
         noise += underflow(size, self._operator.size, self._operator.dtype)
         return Quadrature(diagonal, beside, noise, reason)
 

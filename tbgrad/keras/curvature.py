@@ -160,8 +160,9 @@ class CurvatureProbe:
                 self._operator = hessian.HessianOperator(loss, self._variables)
                 self._operator.prepare()
             traced = time.perf_counter()
-            estimate = self._eigenvalues(step, self._operator, started)
-            density = self._density(step, self._operator, whole)
+            with self._operator.fixed():
+                estimate = self._eigenvalues(step, self._operator, started)
+                density = self._density(step, self._operator, whole)
             if density is not None:
                 shares = ("minimum_ratio", "negative_fraction", "zero_fraction")
                 estimate = replace(estimate, **{name: getattr(density, name) for name in shares})

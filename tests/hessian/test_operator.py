@@ -215,6 +215,19 @@ def test_how_far_products_are_off_is_that_of_the_weights_of_now() -> None:
     assert abs(found.values[0] - np.exp(np.float64(w[-1]))) <= found.residuals[0]
 
 
+def test_how_far_products_are_off_is_seen_once_where_weights_are_fixed() -> None:
+    w = tf.Variable(np.linspace(0.01, 0.02, 8), dtype=tf.float32)
+    operator = hessian.HessianOperator(lambda: tf.reduce_sum(tf.exp(w)), [w])
+    operator.prepare()
+    before = operator.error
+    w.assign(2000 * w)
+    with operator.fixed():
+        hessian.spectrum(operator)
+        assert operator.error > 100 * before
+        assert hessian.spectrum(operator).hvps == 8
+    assert hessian.spectrum(operator).hvps == 8 + 2
+
+
 @pytest.mark.parametrize(("method", "extra"), [(None, 5), ("reverse over reverse", 3)])
 def test_finding_out_about_the_loss_costs_products_once(method: Any, extra: int) -> None:
     operator = mlp_operator(NumpyMLP(seed=0), "float32", method=method)

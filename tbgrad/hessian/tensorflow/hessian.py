@@ -99,6 +99,7 @@ class HessianOperator(TensorFlowOperator):
         self._undecided = method is None
         self._step = self._least_error = 0.0
         self._direction: Vector | None = None
+        self._stale = self._fixed = self._begun = False
         try:
             self._derivatives.graph(self.method)
         except NoSecondDerivativeError:
@@ -179,27 +180,46 @@ class HessianOperator(TensorFlowOperator):
             self.method = "forward over reverse" if faster else "reverse over reverse"
 
     def begin(self) -> None:
-        """Prepare, or see how far products are off at the weights of now.
-
-        The latter costs two products with the first batch; of finite differences five gradients or
-        more.
+        """Prepare, or find the step of finite differences anew, which costs five gradients or more.
 
         Raises:
-            HessianError: as `prepare` says, or the loss has ceased to be deterministic.
+            HessianError: as `prepare` says.
         """
+        if self._begun:
+            return
+        self._begun = self._fixed
         if not self.deterministic:
             self.prepare()
-            return
-        if self._direction is None:
-            return
-        if self.method == FINITE_DIFFERENCES:
+        elif self.method != FINITE_DIFFERENCES:
+            self._stale = self._direction is not None
+        elif self._direction is not None:
             self._take(self._gradient_difference(np.asarray(self._direction), self._step))
-            return
-        before = self.error
-        with self._one_batch():
-            self.error = self._error_along(self._direction, self.apply(self._direction)[0])
-            if self.error > SUSPICIOUS * before:
-                self.check_deterministic(self._direction)
+
+    @contextlib.contextmanager
+    def fixed(self) -> Iterator[None]:
+        """Inside, weights and loss stay as they are: the first computation begins for all."""
+        self._fixed = True
+        try:
+            yield
+        finally:
+            self._fixed = self._begun = False
+
+    def relative_error(self) -> float:
+        """How far products are off at the weights of now, as a share of the largest eigenvalue.
+
+        Seen once a computation, where it is asked for: it costs two products with the first batch.
+
+        Raises:
+            HessianError: the loss has ceased to be deterministic.
+        """
+        if self._stale:
+            assert self._direction is not None
+            before, self._stale = self.error, False
+            with self._one_batch():
+                self.error = self._error_along(self._direction, self.apply(self._direction)[0])
+                if self.error > SUSPICIOUS * before:
+                    self.check_deterministic(self._direction)
+        return self.error
 
     def _error_along(self, direction: Vector, product: Vector) -> float:
         """How far this product is off (2-norm) by rounding, as a share of it.

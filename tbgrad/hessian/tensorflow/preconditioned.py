@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -46,10 +48,20 @@ class PreconditionedOperator(TensorFlowOperator):
         if not self.deterministic:
             self.prepare()
             return
+        with self._counted():
+            self._operator.begin()
+
+    def relative_error(self) -> float:
+        """That of A."""
+        with self._counted():
+            self.error = self._operator.relative_error()
+        return self.error
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
         before = self._operator.products
-        self._operator.begin()
+        yield
         self.products += self._operator.products - before
-        self.error = self._operator.error
 
     def multiply_tensor(self, vector: Any) -> tuple[Any, float]:
         """D^−½ A D^−½ v and the loss, for a tensor v [n]."""
