@@ -39,25 +39,30 @@ HIMMELBLAU = {
 }
 
 
-def test_himmelblau_from_a_hundred_starts():
+def himmelblau_from(count):
+    """How many of so many starts come to a point that is known, and say what it is."""
     w = tf.Variable(np.zeros(2), dtype=tf.float64)
-    starts = np.random.default_rng(0).uniform(-5, 5, (100, 1, 2))
+    starts = np.random.default_rng(0).uniform(-5, 5, (count, 1, 2))
     found = find_critical_points(lambda: himmelblau(w), [w], starts=starts, progress=False)
+    np.testing.assert_array_equal(w, np.zeros(2))
     right = 0
     for each in found:
         known = [
             kind for at, kind in HIMMELBLAU.items() if np.allclose(each.point[0], at, atol=1e-2)
         ]
         right += known == [each.kind]
-    assert right >= 99
-    np.testing.assert_array_equal(w, np.zeros(2))
+    return right
 
 
-@pytest.mark.parametrize(("size", "count"), [(2, 20), (10, 8)])
-def test_rosenbrock_from_many_starts(size, count):
-    """It has one minimum, and from four variables on one more; all else is a saddle or nothing.
+def test_himmelblau_from_many_starts():
+    assert himmelblau_from(40) >= 39
 
-    Judged by the gradient and the eigenvalues in NumPy.
+
+def rosenbrock_from(count, size):
+    """How many of so many starts come to a critical point, and say what it is.
+
+    It has one minimum, and from four variables on one more; all else is a saddle or nothing. Judged
+    by the gradient and the eigenvalues in NumPy.
     """
     w = tf.Variable(np.zeros(size), dtype=tf.float64)
     starts = np.random.default_rng(0).uniform(-2, 2, (count, 1, size))
@@ -66,10 +71,16 @@ def test_rosenbrock_from_many_starts(size, count):
     for each in found:
         gradient, matrix = rosenbrock_derivatives(each.point[0])
         assert each.gradient_norm == pytest.approx(np.linalg.norm(gradient), rel=1e-6, abs=1e-9)
-        assert each.gradient_norm <= 1e-4 * each.norms[0]
         below = int((np.linalg.eigvalsh(matrix) < 0).sum())
-        right += (each.kind, each.index) == ("saddle" if below else "minimum", below)
-    assert right == count
+        kind = "saddle" if below else "minimum"
+        flat = each.gradient_norm <= 1e-4 * each.norms[0]
+        right += flat and (each.kind, each.index) == (kind, below)
+    return right
+
+
+@pytest.mark.parametrize(("size", "count"), [(2, 20), (10, 8)])
+def test_rosenbrock_from_many_starts(size, count):
+    assert rosenbrock_from(count, size) == count
 
 
 def rosenbrock_derivatives(x):
@@ -91,12 +102,15 @@ def test_the_monkey_saddle_is_degenerate():
     np.testing.assert_allclose(found.point[0], 0.0, atol=1e-3)
 
 
-def test_saddles_of_a_deep_linear_network():
-    """½ ‖W₂W₁ − A‖² with A = diag(2, 1): at zero its Hessian has ±2 and ±1, twice each."""
+def deep_linear_network_from(count):
+    """How many of so many starts are told right, and what was found at zero.
+
+    ½ ‖W₂W₁ − A‖² with A = diag(2, 1): at zero its Hessian has ±2 and ±1, twice each.
+    """
     first = tf.Variable(np.zeros((2, 2)), dtype=tf.float64)
     second = tf.Variable(np.zeros((2, 2)), dtype=tf.float64)
     target = np.diag([2.0, 1.0])
-    starts = 0.1 * np.random.default_rng(1).standard_normal((100, 2, 2, 2))
+    starts = 0.1 * np.random.default_rng(1).standard_normal((count, 2, 2, 2))
     found = find_critical_points(
         lambda: tf.reduce_sum((second @ first - target) ** 2) / 2, [first, second], starts=starts,
         progress=False,
@@ -116,8 +130,13 @@ def test_saddles_of_a_deep_linear_network():
         right += (each.kind, each.index) == (kind, below) and np.allclose(gradient(point), 0.0)
         if np.allclose(point, 0.0, atol=1e-5):
             at_zero.append(each)
-    assert right >= 99
-    assert len(at_zero) > 90
+    return right, at_zero
+
+
+def test_saddles_of_a_deep_linear_network():
+    right, at_zero = deep_linear_network_from(20)
+    assert right == 20
+    assert len(at_zero) > 15
     np.testing.assert_allclose(at_zero[0].eigenvalues, [2, 2, 1, 1, -1, -1, -2, -2], atol=1e-6)
     assert (at_zero[0].index, at_zero[0].minimum_ratio.value) == (4, pytest.approx(0.5))
 

@@ -1,8 +1,8 @@
-"""Critical points of Rosenbrock's function in ten variables from 100 starts: how many are right.
+"""Critical points of functions whose critical points are known: how many of 100 starts are right.
 
-    python -m tests.benchmarks.critical_points [--starts 100] [--variables 10]
+    python -m tests.benchmarks.critical_points [--starts 100]
 
-Kind and index are judged by gradient and eigenvalues in NumPy (the suite has fewer starts).
+Judged as in the suite, which has fewer starts: `tests/analysis/test_critical_points.py`.
 """
 
 from __future__ import annotations
@@ -10,36 +10,26 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections import Counter
-
-import numpy as np
 
 
 def main() -> None:
+    """Search and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--starts", type=int, default=100)
-    parser.add_argument("--variables", type=int, default=10)
-    options = parser.parse_args()
+    count = parser.parse_args().starts
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    import tensorflow as tf
+    from tests.analysis import test_critical_points as known
 
-    from tbgrad.analysis import find_critical_points
-    from tests.analysis.test_critical_points import rosenbrock, rosenbrock_derivatives
-
-    w = tf.Variable(np.zeros(options.variables), dtype=tf.float64)
-    shape = (options.starts, 1, options.variables)
-    starts = np.random.default_rng(0).uniform(-2, 2, shape)
-    begun = time.perf_counter()
-    found = find_critical_points(lambda: rosenbrock(w), [w], starts=starts, progress=False)
-    seconds = time.perf_counter() - begun
-    right = 0
-    for each in found:
-        gradient, matrix = rosenbrock_derivatives(each.point[0])
-        below = int((np.linalg.eigvalsh(matrix) < 0).sum())
-        flat = np.linalg.norm(gradient) <= 1e-4 * each.norms[0]
-        right += flat and (each.kind, each.index) == ("saddle" if below else "minimum", below)
-    kinds = ", ".join(f"{count} {kind}" for kind, count in Counter(f.kind for f in found).items())
-    print(f"{right} of {options.starts} right ({kinds}), {seconds:.0f} s")
+    searches = {
+        "Himmelblau's function": lambda: known.himmelblau_from(count),
+        "Rosenbrock's, 2 variables": lambda: known.rosenbrock_from(count, 2),
+        "Rosenbrock's, 10 variables": lambda: known.rosenbrock_from(count, 10),
+        "a deep linear network": lambda: known.deep_linear_network_from(count)[0],
+    }
+    for name, search in searches.items():
+        begun = time.perf_counter()
+        right = search()
+        print(f"{name:27} {right} of {count} right, {time.perf_counter() - begun:.0f} s")
 
 
 if __name__ == "__main__":
