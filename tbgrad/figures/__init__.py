@@ -63,7 +63,7 @@ def figure(
 
     Args:
         runs: a run, several, or what `tbgrad.read` returns.
-        name: one of the six.
+        name: one of the six, or the tag of a scalar.
         tags: of "scalars", a panel each.
         statistic: of "layers", one of those that `help(tbgrad.Run.statistic)` lists.
         parameter: of "distributions", by its name in `Run.names`.
@@ -91,10 +91,12 @@ def drawing(
     """What `figure` shows, in no framework's terms."""
     several: Any = [runs] if isinstance(runs, Run) else runs  # a run is a mapping, too
     chosen: list[Run] = list(several.values() if isinstance(several, Mapping) else several)
-    if name not in FIGURES:
-        raise ValueError(str(unknown("figure", name, FIGURES).args[0]))
     if not chosen:
         raise NothingToDrawError("there is no run to draw")
+    if name not in FIGURES:
+        if options.get("tags") is not None or not any(name in run for run in chosen):
+            raise ValueError(str(unknown("figure", name, FIGURES).args[0]))
+        name, options["tags"] = "scalars", name
     given = {option: value for option, value in options.items() if value is not None}
     for option in given:
         if _OPTIONS[option] != name:

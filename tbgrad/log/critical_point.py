@@ -60,7 +60,7 @@ class CriticalPoint:
     reason: str
     size: int
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         if self.kind == "not critical":
             more = ": max_products= allows more" if self.reason == "budget" else ""
             what = f"not critical ({self.reason}{more})"

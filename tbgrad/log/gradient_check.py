@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from tbgrad.log.text import number
+
 
 @dataclass(frozen=True, eq=False)
 class GradientCheck:
@@ -45,11 +47,12 @@ class GradientCheck:
         """That of the gradient, as an estimate of what more such samples would give."""
         return self.noise * math.sqrt(self.batch_size / self.samples)
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         lines = [
-            f"gradient norm {self.norm:.3g} at loss {self.loss:.6g}, over {self.samples:,} samples",
-            f"a batch of {self.batch_size:,} is {self.noise:.3g} off it"
-            + (f", {self.noise / self.norm:.3g} times its norm" if self.norm else ""),
+            f"gradient norm {number(self.norm, 3)} at loss {number(self.loss, 6)}, over "
+            f"{self.samples:,} samples",
+            f"a batch of {self.batch_size:,} is {number(self.noise, 3)} off it"
+            + (f", {number(self.noise / self.norm, 3)} times its norm" if self.norm else ""),
         ]
         largest = sorted(self.layer_norms.items(), key=lambda item: -item[1])
         return "\n".join([*lines, *(f"  {norm:<10.3g} {layer}" for layer, norm in largest)])

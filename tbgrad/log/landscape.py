@@ -9,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tbgrad.log.text import number
+
 
 @dataclass(frozen=True, eq=False)
 class Axis:
@@ -108,17 +110,16 @@ class Landscape:
         rise = self.loss[between] - (start + place[between] * (stop - start))
         return float(np.max(np.where(np.isnan(rise), math.inf, rise), initial=0.0))
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         lines = [
             f"{'line' if len(self.axes) == 1 else 'plane'} of "
             f"{' × '.join(str(len(axis.coordinates)) for axis in self.axes)} points, loss "
-            f"{self.centre_loss:.6g} at the weights"
+            f"{number(self.centre_loss, 6)} at the weights"
         ]
         if self.evaluated.any():
             value, where = self.lowest
-            lines.append(
-                f"  lowest {value:.6g} at ({', '.join(f'{place:.3g}' for place in where)})"
-            )
+            at = ", ".join(number(place, 3) for place in where)
+            lines.append(f"  lowest {number(value, 6)} at ({at})")
         missing = self.evaluated.size - int(self.evaluated.sum())
         if missing:
             lines.append(f"  {missing:,} points are not evaluated")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbgrad.log.analyses import Analysis
+from tbgrad.log.brief import count
 from tbgrad.log.decode import ended_at
 from tbgrad.log.records import Alert, Damage, Manifest, Parameter
 from tbgrad.log.state import RunState
@@ -92,6 +93,15 @@ class Run(Mapping[str, Series]):
     state: RunState | None = None
     heard: float = 0.0
     full: Mapping[str, Series] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        said = [f"{len(self):,} series", count(len(self.names), "parameter")]
+        if steps := [s.steps for s in self.series.values() if len(s)]:
+            first, last = min(int(each[0]) for each in steps), self.last_step
+            said.insert(0, f"steps {first:,} to {last:,}")
+        if self.state is not None:
+            said.append(self.state.status)
+        return f"Run({self.name!r}: {', '.join(said)})"
 
     def __getitem__(self, tag: str) -> Series:
         return self.series[tag]

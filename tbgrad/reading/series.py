@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tbgrad.log.brief import count
 from tbgrad.log.norm_codes import Codes, decoded
 from tbgrad.log.tags import Kind
 from tbgrad.reading import thinning
@@ -112,6 +113,10 @@ class Series:
     replaced: int = 0
     peaks: Peaks | None = None
     within: int = 1
+
+    def __repr__(self) -> str:
+        span = f", steps {self.steps[0]:,} to {self.steps[-1]:,}" if len(self) else ""
+        return f"Series({self.kind.value}: {count(len(self), 'value')}{span})"
 
     @property
     def values(self) -> NDArray[Any]:

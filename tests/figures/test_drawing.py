@@ -226,6 +226,7 @@ def test_what_cannot_be_drawn_is_told_in_one_sentence(runs, tmp_path):
     every = runs["every"]
     for options, error, said in (
         ({"name": "lyers"}, ValueError, "no figure 'lyers'; did you mean 'layers'?"),
+        ({"name": "loss", "tags": ["loss"]}, ValueError, "no figure 'loss'"),
         ({"name": "layers", "tags": ["loss"]}, ValueError, "tags is of the figure 'scalars'"),
         ({"tags": ["losss"]}, KeyError, "did you mean 'loss'"),
         ({"name": "layers", "statistic": "nrm"}, KeyError, "did you mean 'norm'"),
@@ -242,7 +243,8 @@ def test_what_cannot_be_drawn_is_told_in_one_sentence(runs, tmp_path):
     write_events(tmp_path / NAME, [event(1, 1.0, "accuracy")])
     with pytest.raises(NothingToDrawError, match="there are accuracy: choose with tags"):
         drawing(tbgrad.read(tmp_path))
-    assert drawing(tbgrad.read(tmp_path), tags="accuracy").panels[0].label == "accuracy"
+    for asked in ({"tags": "accuracy"}, {"name": "accuracy"}):
+        assert drawing(tbgrad.read(tmp_path), **asked).panels[0].label == "accuracy"
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -262,7 +264,7 @@ def test_logs_with_little_in_them(tmp_path, name):
 
 def test_numbers_on_axes_need_no_typesetting():
     texts = [shown(v) for v in (0.0, 0.02, -0.5, 1.0, 1500, 6.1e-5, -2e-12, 1e9)]
-    assert texts == ["0", "0.02", "−0.5", "1", "1500", "6.1×10⁻⁵", "−2×10⁻¹²", "1×10⁹"]
+    assert texts == ["0", "0.02", "−0.5", "1", "1,500", "6.1×10⁻⁵", "−2×10⁻¹²", "1×10⁹"]
     heat = Heat("x", np.arange(2), np.arange(2.0), np.ones((1, 1)), 1e-9, 10.0, "log")
     assert [text for _, text in heat.ticks] == ["10⁻⁹", "10⁻⁷", "10⁻⁵", "10⁻³", "10⁻¹", "10¹"]
     texts = [text for _, text in replace(heat, low=0.013, high=0.02).ticks]

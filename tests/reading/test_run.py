@@ -67,6 +67,14 @@ def test_reads_what_was_written(tmp_path):
     assert run.damage == ()
 
 
+def test_what_a_notebook_shows_of_a_run_is_a_line(tmp_path):
+    write_run(tmp_path / "a", steps=400)
+    run = read(tmp_path)["a"]
+    assert repr(run) == f"Run('a': steps 10 to 400, {len(run)} series, 8 parameters)"
+    assert repr(run["loss"]) == "Series(scalar: 40 values, steps 10 to 400)"
+    assert repr(tbgrad.Run("\x1b", {})) == "Run('\\x1b': 0 series, 0 parameters)"
+
+
 def test_the_directory_itself_is_a_run(tmp_path):
     write_run(tmp_path, steps=20)
     assert list(read(tmp_path)) == ["."]
