@@ -36,6 +36,7 @@ _LARGEST_SECOND_MOMENTS = "_velocity_hats"
 _MEANS = "_average_gradients"
 _INDICES, _KEY = "_trainable_variables_indices", "_var_key"
 _LAYERS = "_flatten_layers"
+_BUILD = "_symbolic_build"
 _WORKERS = "_in_multi_worker_mode"
 _CONTEXT = "_get_control_flow_context"
 _SET_ATTRIBUTE, _LOWER = "_set_attr", "_lower_using_switch_merge"
@@ -46,7 +47,7 @@ AMSGRAD = (_LARGEST_SECOND_MOMENTS,)
 RMSPROP = (_SECOND_MOMENTS, _MEANS)
 LOSS_SCALE_OPTIMIZER = (SKIP,)
 LAYER = (DTYPE_POLICY,)
-MODEL = (_LAYERS,)
+MODEL = (_LAYERS, _BUILD)
 STRATEGY = (_WORKERS,)
 GRAPH = (_CONTEXT,)
 OPERATION = (_SET_ATTRIBUTE,)
@@ -109,6 +110,14 @@ def layers(model: Any, *, itself: bool = False) -> Iterator[Any]:
         if itself:
             yield model
         yield from within(model)
+
+
+def build(model: Any, batch: Any) -> None:
+    """Have a model create the variables of its optimizer, metrics and loss for such a batch.
+
+    `batch` is what a step is given, with a shape and a dtype in place of each tensor.
+    """
+    getattr(model, _BUILD)(data_batch=batch)
 
 
 def several_workers(strategy: Any) -> bool:

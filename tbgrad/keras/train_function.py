@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from tbgrad.keras.build_ahead import build_ahead
 from tbgrad.keras.fit_call import Fit
 from tbgrad.keras.returned_loss import ReturnedLoss
 
@@ -32,6 +33,7 @@ class WatchedFunction:
         self._fit = Fit()
         self._made_for: list[Watcher] = []
         self._watched: Any = None
+        self._built = False
         self.watchers: list[Watcher] = []
 
     @staticmethod
@@ -83,6 +85,9 @@ class WatchedFunction:
             return self._model.train_function(iterator)
         if self._watched is None:
             self.make()
+        if not self._built:
+            self._built = True
+            build_ahead(self._model, iterator)
         return self._watched(iterator)
 
     def _made(self) -> Any:

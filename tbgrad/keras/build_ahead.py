@@ -1,0 +1,38 @@
+"""What the first step of a `fit` creates is created ahead of it, so that the step is traced once.
+
+TensorFlow traces a function anew whose first trace has created variables, as an optimizer and
+metrics do in their first step: the whole step, and all that a monitor adds to it. Under a
+distribution strategy Keras itself creates them ahead, by the method that is used here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tbgrad.keras import internals
+from tbgrad.monitoring.sentences import logger
+
+
+def build_ahead(model: Any, iterator: Any) -> None:
+    """Have a model create all that its first step with this data creates.
+
+    Only where Keras' own step trains all of a built model, and its data are tensors: a step of
+    somebody else may hand its optimizer other variables. A failure leaves it to the first step.
+    """
+    specs = getattr(iterator, "element_spec", None)
+    if (
+        specs is None
+        or model.run_eagerly
+        or type(model).train_step is not keras.Model.train_step
+        or "train_step" in vars(model)
+        or not all(layer.built for layer in internals.layers(model, itself=True))
+        or not all(type(spec) is tf.TensorSpec for spec in tf.nest.flatten(specs))
+    ):
+        return
+    try:
+        internals.build(model, specs)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the first step says it or does without
+        logger.debug("tbgrad: nothing is built ahead of the first step", exc_info=error)
