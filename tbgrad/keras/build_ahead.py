@@ -7,9 +7,11 @@ distribution strategy Keras itself creates them ahead, by the method that is use
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tbgrad.keras import internals
@@ -32,7 +34,17 @@ def build_ahead(model: Any, iterator: Any) -> None:
         or not all(type(spec) is tf.TensorSpec for spec in tf.nest.flatten(specs))
     ):
         return
+    before, drawn, drawn_by_numpy = _count(model), random.getstate(), np.random.get_state()
     try:
         internals.build(model, specs)
     except Exception as error:  # noqa: BLE001 - whatever it is, the first step says it or does without
         logger.debug("tbgrad: nothing is built ahead of the first step", exc_info=error)
+    if _count(model) == before:
+        # Then there is one trace without us: what a layer draws in it stays the same.
+        random.setstate(drawn)
+        np.random.set_state(drawn_by_numpy)
+
+
+def _count(model: Any) -> int:
+    """How many variables its optimizer and its metrics have."""
+    return len(getattr(model.optimizer, "variables", ())) + len(model.metrics_variables)

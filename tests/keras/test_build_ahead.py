@@ -64,6 +64,17 @@ def test_a_step_is_traced_once_and_the_training_is_the_same(jit_compile, tmp_pat
     assert tbgrad.read(tmp_path)["."].norm("dense/kernel").steps.tolist() == list(range(1, 11))
 
 
+def test_where_nothing_is_to_be_built_the_training_is_the_same(tmp_path):
+    found = []
+    for callbacks in ([], [tbgrad.GradientMonitor(tmp_path)]):
+        model = model_of(metrics=None)
+        model.compile("sgd", model.loss)
+        random.seed(0)
+        found.append(trained(model, *callbacks))
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 class OwnStep(keras.Sequential):
     """Trains its last layer alone."""
 
