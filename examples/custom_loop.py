@@ -13,7 +13,7 @@ def main(logdir="runs/custom_loop", epochs=10, seed=0):
     keras.utils.set_random_seed(seed)
     x, y = load_digits(return_X_y=True)
     dataset = tf.data.Dataset.from_tensor_slices((x.astype("float32") / 16, y))
-    dataset = dataset.shuffle(2000).batch(64)
+    dataset = dataset.shuffle(2000).batch(64, drop_remainder=True)
 
     model = keras.Sequential(
         [
@@ -23,6 +23,8 @@ def main(logdir="runs/custom_loop", epochs=10, seed=0):
         ]
     )
     optimizer = keras.optimizers.Adam(1e-3)
+    # A step that creates variables is traced twice, and once more for a batch of another size.
+    optimizer.build(model.trainable_variables)
     loss_fn = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     with tbgrad.GradientSummaryWriter(
