@@ -24,25 +24,33 @@ def build_ahead(model: Any, iterator: Any) -> None:
     Only where Keras' own step trains all of a built model, and its data are tensors: a step of
     somebody else may hand its optimizer other variables. A failure leaves it to the first step.
     """
-    specs = getattr(iterator, "element_spec", None)
-    if (
-        specs is None
-        or model.run_eagerly
-        or type(model).train_step is not keras.Model.train_step
-        or "train_step" in vars(model)
-        or not all(layer.built for layer in internals.layers(model, itself=True))
-        or not all(type(spec) is tf.TensorSpec for spec in tf.nest.flatten(specs))
-    ):
-        return
+    try:
+        specs = getattr(iterator, "element_spec", None)
+        if specs is not None and _may_be_built(model, specs):
+            _build(model, specs)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the first step says it or does without
+        logger.debug("tbgrad: nothing is built ahead of the first step", exc_info=error)
+
+
+def _may_be_built(model: Any, specs: Any) -> bool:
+    return (
+        not model.run_eagerly
+        and type(model).train_step is keras.Model.train_step
+        and "train_step" not in vars(model)
+        and all(layer.built for layer in internals.layers(model, itself=True))
+        and all(type(spec) is tf.TensorSpec for spec in tf.nest.flatten(specs))
+    )
+
+
+def _build(model: Any, specs: Any) -> None:
     before, drawn, drawn_by_numpy = _count(model), random.getstate(), np.random.get_state()
     try:
         internals.build(model, specs)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the first step says it or does without
-        logger.debug("tbgrad: nothing is built ahead of the first step", exc_info=error)
-    if _count(model) == before:
-        # Then there is one trace without us: what a layer draws in it stays the same.
-        random.setstate(drawn)
-        np.random.set_state(drawn_by_numpy)
+    finally:
+        if _count(model) == before:
+            # Then there is one trace without us: what a layer draws in it stays the same.
+            random.setstate(drawn)
+            np.random.set_state(drawn_by_numpy)
 
 
 def _count(model: Any) -> int:

@@ -109,3 +109,16 @@ def test_what_cannot_be_built_ahead_is_left_to_the_first_step(tmp_path):
     trained(model, tbgrad.GradientMonitor(tmp_path))
     assert len(calls) > 1
     assert tbgrad.read(tmp_path)["."].state.status == "finished"
+
+
+def test_a_failure_ahead_of_the_first_step_does_no_harm(tmp_path):
+    """Ahead of it is within the training, not within a callback that is guarded."""
+
+    class Broken(keras.Sequential):
+        @property
+        def metrics_variables(self):
+            raise RuntimeError("not for you")
+
+    model = model_of(Broken, metrics=None)
+    trained(model, tbgrad.GradientMonitor(tmp_path))
+    assert tbgrad.read(tmp_path)["."].state.status == "finished"
