@@ -18,6 +18,7 @@ import numpy as np
 from tbgrad_tui.screenshot import save_screenshot
 
 import tbgrad
+from tbgrad.log.text import number
 from tests.pictures import TARGET
 from tests.plugin.tabs import choose_run
 from tests.support.browser import chromium, open_tab, tensorboard
@@ -118,7 +119,7 @@ def table(runs: Path) -> str:
         low, high = np.percentile(norm, (5, 95))
         lines.append(
             f"| `{name}` | {estimate.loss:.3g} | {np.median(norm):.2g} | {low:.2g} to {high:.2g} "
-            f"| {np.median(late):.1g} | {estimate.eigenvalues[0].value:.2g} | {stability} |"
+            f"| {number(float(np.median(late)), 1)} | {estimate.eigenvalues[0].value:.2g} | {stability} |"
         )
     return "\n".join(lines)
 

@@ -115,7 +115,7 @@ def test_what_the_tab_says_of_eigenvalues(browser: Any, tmp_path: Path) -> None:
         assert tab.frame.evaluate(marks) == 191
         tab.frame.select_option("#scalar select", "learning_rate")
         tab.wait("document.querySelector('#scalar .chart').data[0].name === 'learning rate'")
-        assert "3.00×10⁻⁴" in ticks(tab, "scalar")
+        assert "3×10⁻⁴" in ticks(tab, "scalar")
         show_view(tab, "curvature")
         tab.wait("document.querySelector('#trace .chart')?.data?.[0].y.length === 2")
         assert tab.traces("trace")[0]["error"] == [0.5, 0.5]

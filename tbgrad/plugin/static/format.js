@@ -29,7 +29,7 @@ export function number(value, digits = 3) {
     return sign + short.format(rounded);
   }
   const [mantissa, exponent] = size.toExponential(digits - 1).split("e");
-  return `${sign}${mantissa}×10${superscript(Number(exponent))}`;
+  return `${sign}${Number(mantissa)}×10${superscript(Number(exponent))}`;
 }
 
 /** @param {number} value @param {number} digits */
