@@ -20,6 +20,8 @@ class Network:
 
     Attributes:
         kernels: rows of the kernels, in the order of the model: the first is nearest to the input.
+        way: the same rows with those of embeddings: what a gradient passes on its way to the input.
+        normalized: whether there are layers that normalise.
         heads: for every layer with units, the row that tells best which units get a gradient: its
             bias, whose gradient does not depend on the layer's input, or its kernel.
         bodies: for the same layers the row of the kernel, where the bias tells nothing.
@@ -41,6 +43,9 @@ class Network:
             [i for i, p in enumerate(parameters) if p.role == "kernel" and len(p.shape) > 1],
             np.intp,
         )
+        embeddings = [i for i, p in enumerate(parameters) if p.role == "embedding"]
+        self.way = np.sort(np.append(self.kernels, np.array(embeddings, np.intp)))
+        self.normalized = any(p.role == "normalization" for p in parameters)
         heads: dict[str, int] = {}
         for i, parameter in enumerate(parameters):
             if parameter.role == "bias" or (

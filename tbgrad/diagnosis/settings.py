@@ -97,6 +97,8 @@ class AlertSettings:
         input_scale: size of a single input, at least, above which inputs are not scaled: raw bytes
             have about 100, scaled inputs 1. Not known where the biases' gradients cancel out.
         momentum: published trainings take 0.9 to 0.99; at 0.995 a step goes on for 200.
+        dropout: rate of a Dropout, or of one within a layer. Published trainings take 0.5, and
+            hardly ever more than 0.8 (Srivastava et al., "Dropout", 2014).
         decayed_weights: norm of all kernels over that at first, where the loss has not fallen.
         epoch_likeness: rank correlation of the courses of the loss in neighbouring epochs, without
             their trend, where neighbouring steps are alike too. Of shuffled data it is 0; of the
@@ -137,6 +139,7 @@ class AlertSettings:
     target_scale: float = 1000.0
     input_scale: float = 30.0
     momentum: float = 0.995
+    dropout: float = 0.9
     decayed_weights: float = 0.5
     epoch_likeness: float = 0.5
     silence: Mapping[str, str | Sequence[str]] = field(default_factory=dict)

@@ -30,7 +30,16 @@ SLOW_DECAY = 1e-4
 DEAD = 0.95
 """Share of dead units from which on a layer lets nothing through."""
 
+SEEN = 20
+"""So many steps tell what a loss amounts to."""
+
 PROBABILITIES = {"softmax", "sigmoid", "hard_sigmoid"}
+
+WIDTHS = dict.fromkeys(PROBABILITIES, 1.0) | {"tanh": 2.0}
+"""By activation, how far two outputs can lie from each other."""
+
+SQUARED = ("mean_squared_error", "mse")
+ABSOLUTE = ("mean_absolute_error", "mae")
 
 
 class Suspect(NamedTuple):
@@ -54,7 +63,9 @@ def chance(moment: Moment) -> float:
 
 
 def wrong_output(moment: Moment) -> Suspect | None:
-    """A loss that expects something else than the last layer gives."""
+    """A loss, or targets, that expect something else than the last layer gives."""
+    if beyond := _beyond_the_output(moment):
+        return beyond
     manifest = moment.manifest
     if manifest is None or manifest.logits is None or not manifest.output_activation:
         return None
@@ -86,6 +97,57 @@ def wrong_output(moment: Moment) -> Suspect | None:
     return None
 
 
+def _beyond_the_output(moment: Moment) -> Suspect | None:
+    """Targets that no output can come to: an error larger than all outputs lie from each other."""
+    manifest = moment.manifest
+    width = WIDTHS.get(manifest.output_activation) if manifest is not None else None
+    if manifest is None or width is None or any(p.regularizer for p in manifest.parameters):
+        return None  # the loss has their penalties in it
+    largest = width**2 if manifest.loss in SQUARED else width if manifest.loss in ABSOLUTE else None
+    if largest is None or moment.trend.count < SEEN or not moment.trend.recent_loss > largest:
+        return None
+    given = manifest.output_activation
+    return Suspect(
+        f"targets beyond what {given} can give: of those within, {manifest.loss} is at most "
+        f"{number(largest)}",
+        f"remove activation={given!r} from the last layer (or scale the targets to its range)",
+    )
+
+
+def saturated_output(moment: Moment) -> Suspect | None:
+    """An output whose activation lets no gradient through, under a loss that does not undo that."""
+    manifest, trend = moment.manifest, moment.trend
+    if manifest is None or manifest.output_activation not in WIDTHS:
+        return None
+    if "crossentropy" in manifest.loss or not came_to_rest(moment):
+        return None
+    given = manifest.output_activation
+    loss = "binary" if given == "sigmoid" else "categorical"
+    return Suspect(
+        f"the output is saturated: {given} lets {number(trend.usual_norm / trend.first_norm, 1)} "
+        "of the gradient at first through",
+        f"compile with loss='{loss}_crossentropy' in place of {manifest.loss!r}"
+        if given in PROBABILITIES
+        else f"remove activation={given!r} from the last layer",
+    )
+
+
+def came_to_rest(moment: Moment) -> bool:
+    """Whether the gradient is next to nothing beside that at first."""
+    trend = moment.trend
+    return trend.usual_norm < moment.settings.small_gradient * trend.first_norm
+
+
+def relu_output(moment: Moment) -> Suspect | None:
+    """A ReLU as output: where it is zero for all samples, so is the gradient."""
+    if moment.manifest is None or moment.manifest.output_activation != "relu":
+        return None
+    return Suspect(
+        "a ReLU behind the last layer, zero for all samples",
+        "remove activation='relu' from the last layer",
+    )
+
+
 def momentum(moment: Moment) -> Suspect | None:
     """A momentum that remembers for longer than anything lasts."""
     for name in ("momentum", "beta_1"):
@@ -96,6 +158,18 @@ def momentum(moment: Moment) -> Suspect | None:
                 f"lower {name} from {literal(value)} to 0.9",
             )
     return None
+
+
+def dropout(moment: Moment) -> Suspect | None:
+    """A dropout that lets next to nothing through."""
+    manifest = moment.manifest
+    if manifest is None or not moment.settings.dropout <= manifest.dropout < 1:
+        return None
+    rate, which = literal(manifest.dropout), manifest.dropout_of
+    return Suspect(
+        f"{which} of {rate} lets {percent(1 - manifest.dropout)} through",
+        f"lower the rate of {which} from {rate} to 0.5",
+    )
 
 
 def inputs(moment: Moment) -> Suspect | None:
@@ -125,11 +199,9 @@ def target_scale(moment: Moment) -> float:
     manifest, loss = moment.manifest, moment.trend.first_loss
     if manifest is None or not loss > 0 or "," in manifest.loss:
         return math.nan
-    if manifest.loss in ("mean_squared_error", "mse"):
+    if manifest.loss in SQUARED:
         return math.sqrt(loss)
-    return (
-        loss if manifest.loss in ("mean_absolute_error", "mae", "huber", "log_cosh") else math.nan
-    )
+    return loss if manifest.loss in (*ABSOLUTE, "huber", "log_cosh") else math.nan
 
 
 def rate(moment: Moment) -> Suspect | None:
@@ -166,13 +238,11 @@ def restless(moment: Moment) -> Suspect | None:
 
 def blocked(moment: Moment) -> Suspect | None:
     """A network that lets nothing through."""
-    facts, manifest = moment.facts, moment.manifest
+    facts = moment.facts
     if not facts.no_gradient and facts.dead < DEAD:
         return None
-    if manifest is not None and manifest.output_activation == "relu":
-        return Suspect(
-            "a ReLU behind the last layer", "remove activation='relu' from the last layer"
-        )
+    if output := relu_output(moment):
+        return output
     what = "the gradient is exactly zero" if facts.no_gradient else "all units of a layer are dead"
     if facts.worst_update > moment.settings.update_ratio:
         return Suspect(f"{what} since a step that was too large", safe_rate(moment))

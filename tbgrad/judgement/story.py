@@ -20,8 +20,8 @@ _BURST = (
 )  # fmt: skip
 _LOST = (*_BURST, "loss_diverging", "gradient_spike", "nonfinite", "loss_scale_collapse")
 _BLOCKED = (
-    "zero_initialization", "output_mismatch", "dead_units", "saturated_layer", "weights_decayed",
-    "vanishing_gradient", "no_gradient", "frozen_parameter",
+    "zero_initialization", "output_mismatch", "dropout_too_large", "dead_units",
+    "saturated_layer", "weights_decayed", "vanishing_gradient", "no_gradient", "frozen_parameter",
 )  # fmt: skip
 
 CAUSES: Mapping[str, frozenset[str]] = {
@@ -43,7 +43,8 @@ CAUSES: Mapping[str, frozenset[str]] = {
         "loss_scale_collapse": (*_BURST, "loss_diverging", "nonfinite"),
         "nonfinite": (*_LOST, "output_mismatch"),
         "dead_units": (
-            *_LOST, "zero_initialization", "weights_decayed", "vanishing_gradient",
+            *_LOST, "zero_initialization", "dropout_too_large", "weights_decayed",
+            "vanishing_gradient",
         ),
         "saturated_layer": (*_LOST, "zero_initialization"),
         "vanishing_gradient": (*_LOST, *_BLOCKED),
@@ -65,9 +66,9 @@ MEASURED = ("edge_of_stability", "loss_oscillating")
 """Of a rate that is too large, but not by far, these tell best how far, once they are seen."""
 
 AHEAD = (
-    "output_mismatch", "zero_initialization", "inputs_unscaled", "momentum_too_large",
-    "gradient_spike", "exploding_gradient", "loss_implausible", "edge_of_stability",
-    "update_too_large",
+    "output_mismatch", "zero_initialization", "dropout_too_large", "inputs_unscaled",
+    "momentum_too_large", "gradient_spike", "exploding_gradient", "loss_implausible",
+    "edge_of_stability", "update_too_large",
 )  # fmt: skip
 """Of what begins at one step: a set-up is there before any gradient, a gradient before its step."""
 
@@ -86,7 +87,13 @@ SEEN_LATE = frozenset({"schedule_ended", "weights_decayed", "data_sorted"})
 """Faults that are told once they have lasted: by then others show what they bring about."""
 
 SET_UP = frozenset(
-    {"inputs_unscaled", "output_mismatch", "zero_initialization", "momentum_too_large"}
+    {
+        "inputs_unscaled",
+        "output_mismatch",
+        "zero_initialization",
+        "momentum_too_large",
+        "dropout_too_large",
+    }
 )
 """Faults that are there ahead of any step, though some steps have to show them."""
 

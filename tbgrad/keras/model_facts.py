@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from tbgrad.keras import layers
+from tbgrad.keras import internals, layers
 from tbgrad.keras.names import snake_case
 
 
@@ -63,8 +63,29 @@ def _activation(model: Any) -> str:
     return ""
 
 
+def dropout(model: Any) -> tuple[float, str]:
+    """The largest rate of dropout, and what has it: "Dropout", "recurrent_dropout of LSTM"."""
+    found = [(0.0, "")]
+    for layer in internals.layers(model):
+        kind = type(layer).__name__
+        names = ("rate",) if kind.endswith("Dropout") else ("dropout", "recurrent_dropout")
+        for name in names:
+            rate = getattr(layer, name, None)
+            if isinstance(rate, int | float):
+                found.append((float(rate), kind if name == "rate" else f"{name} of {kind}"))
+    return max(found, key=lambda one: one[0])
+
+
 def facts(model: Any) -> Mapping[str, Any]:
     """What a manifest says of a model, by the names it has there."""
     name, logits = loss(model)
     activation, units = output(model)
-    return {"loss": name, "logits": logits, "output_activation": activation, "output_units": units}
+    rate, rate_of = dropout(model)
+    return {
+        "loss": name,
+        "logits": logits,
+        "output_activation": activation,
+        "output_units": units,
+        "dropout": rate,
+        "dropout_of": rate_of,
+    }

@@ -83,6 +83,8 @@ def _manifest(content: Any) -> Manifest:
         logits=_flag(content.get("logits")),
         output_activation=str(content.get("output_activation", "")),
         output_units=int(content.get("output_units", 0)),
+        dropout=float(content.get("dropout", 0.0)),
+        dropout_of=str(content.get("dropout_of", "")),
         batches=tuple(_batches(stretch) for stretch in content.get("batches", ())),
         format_version=int(content.get("format_version", FORMAT_VERSION)),
     )

@@ -131,7 +131,8 @@ class Manifest:
     parameters where others are trained beside them, `first_step` that at which the writer began.
 
     Of the model, empty where not known: the name of its `loss` and whether that takes `logits`, the
-    activation and the number of units of its output, and how its data came in `batches`.
+    activation and the number of units of its output, its largest rate of `dropout` and what has
+    that (`dropout_of`), and how its data came in `batches`.
     """
 
     parameters: tuple[Parameter, ...]
@@ -147,6 +148,8 @@ class Manifest:
     logits: bool | None = None
     output_activation: str = ""
     output_units: int = 0
+    dropout: float = 0.0
+    dropout_of: str = ""
     batches: tuple[Batches, ...] = ()
     format_version: int = FORMAT_VERSION
 

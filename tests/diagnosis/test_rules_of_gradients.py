@@ -37,6 +37,41 @@ def test_large_weights_before_small_gradients_are_no_vanishing() -> None:
     assert [a for a in found if a.rule == "vanishing_gradient"] == []
 
 
+def test_a_gradient_that_reaches_the_embedding_does_not_vanish() -> None:
+    """Small embeddings make attention uniform at first: query and key hardly get a gradient."""
+    first, *others = RELU.parameters
+    words = replace(first, path="words/embeddings", layer="words", role="embedding")
+    manifest = replace(RELU, parameters=(words, *others))
+    norms = lambda above: lambda _: {"norm": [above, 1, 1e-4, 1e-4, 1, 1, 1, 1]}  # noqa: E731
+    assert alerts(range(1, 20), columns=norms(1.0), manifest=manifest) == []
+    found = alerts(range(1, 20), columns=norms(1e-5), manifest=manifest)
+    alert = one(found, "vanishing_gradient")
+    assert alert.parameters == ("words/embeddings", "dense_1/kernel")
+
+
+def test_the_gradient_of_a_log_density_grows_with_what_is_learned() -> None:
+    """The narrower a density, the larger its gradient: that is no explosion."""
+    falls = lambda s: {"loss": -0.03 * s, "gradient/norm_max": 5 + 1.5 * s}  # noqa: E731
+    assert alerts(range(1, 200), falls) == []
+    bursts = lambda s: {"loss": -1.0, "gradient/norm_max": 5.0 if s < 60 else 600.0}  # noqa: E731
+    found = alerts(range(1, 90), bursts)
+    assert "exploding_gradient" in {alert.rule for alert in found}
+
+
+def test_of_layers_that_normalise_it_is_a_step_that_makes_a_gradient_vanish() -> None:
+    gamma = replace(RELU.parameters[-1], path="norm/gamma", layer="norm", role="normalization")
+    manifest = replace(RELU, parameters=(*RELU.parameters[:-1], gamma))
+    thin = {"norm": [1e-4, 1e-4, 1, 1, 1, 1, 1, 1]}
+    found = alerts(range(1, 40), columns=lambda s: thin if s > 5 else {}, manifest=manifest)
+    alert = one(found, "vanishing_gradient")
+    assert alert.advice == "lower learning_rate from 0.1 to 0.01"
+    assert alert.next_advice == "begin with a warm-up of the learning rate"
+    assert alert.causes == ("updates that are too large: before them it came through",)
+    at_once = one(alerts(range(1, 20), columns=lambda _: thin, manifest=manifest), alert.rule)
+    assert at_once.advice == "put a residual connection around the layers of the deep part"
+    assert at_once.causes == ("many layers without residual connections",)
+
+
 def test_a_small_gradient_in_the_midst_is_no_vanishing() -> None:
     assert alerts(range(1, 20), columns=lambda _: {"norm": of_kernels(1, 1e-5, 1, 1)}) == []
 

@@ -142,6 +142,41 @@ def test_where_a_cause_is_known_a_loss_is_stuck_sooner() -> None:
     assert [alert.first_step < 80 for alert in stuck] == [True]
 
 
+def test_a_loss_that_goes_up_and_down_above_that_of_a_guess() -> None:
+    """A rate a hundred times too high: it varies too much to be flat, but has learned nothing."""
+    classes = replace(RELU, loss="sparse_categorical_crossentropy", output_units=2)
+
+    def course(step: int) -> dict[str, float]:
+        return {"loss": 0.9 + 0.2 * noise(step), "update/ratio": 9e-3}
+
+    alert = one(alerts(range(1, 600), course, manifest=classes), "loss_stuck")
+    assert alert.headline.endswith(", worse than a guess")
+    assert "where a guess has 0.6931" in alert.evidence
+    assert "no more than it varies by" in alert.evidence
+    unknown = replace(classes, loss="mean_squared_error")
+    assert alerts(range(1, 600), course, manifest=unknown) == []
+    weighted = lambda s: {"loss": 3.0 if s < 30 else 0.9 + 0.2 * noise(s)}  # noqa: E731
+    assert alerts(range(1, 600), weighted, manifest=classes) == []
+
+
+def test_a_gradient_that_came_to_rest_where_the_loss_is_still_high() -> None:
+    """The output is saturated: updates are tiny for that, and a higher rate is no remedy."""
+    unit = replace(RELU, loss="mean_squared_error", output_activation="sigmoid", output_units=1)
+
+    def course(step: int) -> dict[str, float]:
+        norm = 1.0 if step < 10 else 1e-4
+        return {"loss": 0.9 + 0.05 * noise(step), "gradient/norm_max": norm,
+                "gradient/norm": norm, "update/ratio": 1e-2 * norm}  # fmt: skip
+
+    found = alerts(range(1, 400), course, manifest=unit)
+    alert = one([a for a in found if a.rule != "frozen_parameter"], "loss_stuck")
+    assert alert.advice.startswith("compile with loss='binary_crossentropy'")
+    assert "the gradient's norm is 1e-4 of that at first" in alert.evidence
+    bare = replace(unit, output_activation="")
+    advice = one(alerts(range(1, 400), course, manifest=bare), "loss_stuck").advice
+    assert advice.startswith("check the last layer")
+
+
 def test_a_loss_that_is_back_where_it_began() -> None:
     """Down to 1.7 within 400 steps, and at 2.4 again: a guess among ten classes has 2.3."""
     classes = replace(RELU, loss="sparse_categorical_crossentropy", output_units=10)

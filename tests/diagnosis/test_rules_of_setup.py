@@ -186,6 +186,25 @@ def test_an_output_that_fits(loss: str, logits: bool | None, activation: str, un
     assert alerts(range(1, 30), manifest=manifest) == []
 
 
+@pytest.mark.parametrize(
+    ("loss", "activation", "beyond", "within"),
+    [("mean_squared_error", "sigmoid", 20.0, 0.9), ("mean_absolute_error", "tanh", 2.5, 1.9)],
+)
+def test_targets_that_the_output_cannot_come_to(
+    loss: str, activation: str, beyond: float, within: float
+) -> None:
+    """Classes 0 to 9 under a sigmoid and a squared error: 1 is the most that one misses 0 by."""
+    manifest = replace(REGRESSION, loss=loss, output_activation=activation, output_units=1)
+    found = alerts(range(1, 60), lambda s: {"loss": beyond + 0.1 * noise(s)}, manifest=manifest)
+    alert = of(found, "output_mismatch")
+    assert alert.first_step == 20
+    assert alert.advice.startswith(f"remove activation='{activation}' from the last layer")
+    assert alerts(range(1, 60), lambda _: {"loss": within}, manifest=manifest) == []
+    rows = tuple(replace(p, regularizer="l2(0.01)") for p in RELU.parameters)
+    penalised = replace(manifest, parameters=rows)  # the loss has penalties in it
+    assert alerts(range(1, 60), lambda _: {"loss": beyond}, manifest=penalised) == []
+
+
 def test_a_momentum_of_0_999() -> None:
     alert = of(alerts(range(1, 3), manifest=set_to(momentum=0.999)), "momentum_too_large")
     assert alert.advice == "lower momentum from 0.999 to 0.9"
@@ -219,6 +238,29 @@ def test_a_schedule_that_ends_too_soon() -> None:
     assert alert.advice.startswith("keep learning_rate at 0.1")
     cosine = lambda s: {"learning_rate": 0.05 * (1 + math.cos(math.pi * s / 200))}  # noqa: E731
     assert alerts(range(1, 200), cosine) == []
+
+
+def test_a_training_that_goes_on_behind_the_end_of_its_schedule() -> None:
+    """The loss has come far, but nothing changes for longer than anything did."""
+
+    def falls(step: int) -> dict[str, float]:
+        return {"learning_rate": 0.1 if step < 100 else 1e-6, "loss": 2.3 * 0.97 ** min(step, 100)}
+
+    alert = of(alerts(range(1, 300), falls), "schedule_ended")
+    assert alert.first_step == 199
+    assert alert.advice == "end the training where its schedule ends, at step 100"
+    assert alerts(range(1, 190), falls) == []
+
+
+def test_a_dropout_that_lets_next_to_nothing_through() -> None:
+    manifest = replace(CLASSES, dropout=0.98, dropout_of="Dropout")
+    alert = of(alerts(range(1, 3), manifest=manifest), "dropout_too_large")
+    assert alert.headline == "Dropout of 0.98 lets 2 % through"
+    assert alert.advice == "lower the rate of Dropout from 0.98 to 0.5"
+    flat = {"loss": 2.302, "update/ratio": 1e-3}
+    found = alerts(range(1, 400), lambda _: flat, manifest=manifest)
+    assert of(found, "loss_stuck").advice == alert.advice
+    assert alerts(range(1, 60), manifest=replace(manifest, dropout=0.8)) == []
 
 
 def test_weights_that_begin_alike() -> None:

@@ -154,9 +154,27 @@ def test_the_manifest_knows_the_model_and_its_data(tmp_path):
     assert [p.normalization for p in (first, second, third)] == ["both", "before", "none"]
 
 
+def test_the_largest_dropout_of_a_model():
+    model = keras.Sequential(
+        [
+            keras.Input((4, 4)),
+            layers.SpatialDropout1D(0.2),
+            layers.LSTM(3, dropout=0.5, recurrent_dropout=0.9),
+            layers.Dense(2),
+        ]
+    )
+    assert model_facts.dropout(model) == (0.9, "recurrent_dropout of LSTM")
+    inputs = keras.Input((4, 4))
+    attention = layers.MultiHeadAttention(2, 2, dropout=0.4)
+    model = keras.Model(inputs, layers.Dropout(0.1)(attention(inputs, inputs)))
+    assert model_facts.dropout(model) == (0.4, "dropout of MultiHeadAttention")
+    assert model_facts.dropout(keras.Sequential([layers.Dense(2)])) == (0.0, "")
+
+
 def test_what_is_not_known_of_a_model_is_empty():
     assert model_facts.facts(None) == {
         "loss": "", "logits": None, "output_activation": "", "output_units": 0,
+        "dropout": 0.0, "dropout_of": "",
     }  # fmt: skip
     model = Subclassed()
     model(X)

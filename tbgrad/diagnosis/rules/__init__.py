@@ -31,6 +31,7 @@ RULES = (
     updates.NOT_TRAINABLE,
     setup.OUTPUT,
     setup.MOMENTUM,
+    setup.DROPOUT,
     setup.ALIKE,
     setup.INPUTS,
     setup.SCHEDULE,

@@ -28,6 +28,9 @@ from tbgrad.log.text import number
 MOST_EXPONENT = 700.0
 """e to the power of ten more is no number any more."""
 
+NARROW = 10.0
+"""A gradient that was larger at first is no measure of what is usual."""
+
 GUARD = 5.0
 """So many times the usual norm clips what leaps, and nothing else."""
 
@@ -35,7 +38,7 @@ CLIP = "set global_clipnorm=1.0 in the optimizer"
 
 
 def _sensitivity(moment: Moment) -> Any:
-    """Gradient norm times weight norm of every kernel: how the loss answers a relative change.
+    """Gradient norm times weight norm along the way: how the loss answers a relative change.
 
     In a network of linear and ReLU layers without biases it is the same for every layer, whatever
     its size and the scale of its weights.
@@ -44,7 +47,7 @@ def _sensitivity(moment: Moment) -> Any:
     norms, weights = record.statistic("norm"), record.statistic("weight_norm")
     if norms is None or weights is None or layers is None:
         return None
-    return (norms * weights)[layers.kernels].astype(np.float64)
+    return (norms * weights)[layers.way].astype(np.float64)
 
 
 def _vanishing(moment: Moment) -> Any:
@@ -58,7 +61,7 @@ def _vanishing(moment: Moment) -> Any:
     later = np.maximum.accumulate(products[::-1])[::-1]
     weak = products < moment.settings.vanishing_gradient * later
     rows = np.zeros(layers.count, np.bool_)
-    rows[layers.kernels[known]] = np.logical_and.accumulate(weak)
+    rows[layers.way[known]] = np.logical_and.accumulate(weak)
     return rows
 
 
@@ -87,9 +90,14 @@ def _exploding(moment: Moment) -> Any:
 
 
 def _explodes_from(moment: Moment) -> float:
-    """The largest norm that is no fault at this loss."""
-    loss = moment.record.scalars.get(LOSS, 1.0)
-    return moment.settings.exploding_gradient * math.sqrt(max(1.0, abs(loss)))
+    """The largest norm that is no fault at this loss.
+
+    A loss that may be negative is a logarithm of a density: its gradient grows with what is
+    learned, as the density gets narrow, and is set against that at first, too.
+    """
+    loss, trend = moment.record.scalars.get(LOSS, 1.0), moment.trend
+    at_first = min(NARROW, max(1.0, trend.first_norm)) if trend.signed else 1.0
+    return moment.settings.exploding_gradient * math.sqrt(max(1.0, abs(loss))) * at_first
 
 
 def _exploding_evidence(moment: Moment, _: Rows) -> str:
@@ -101,7 +109,9 @@ def _exploding_evidence(moment: Moment, _: Rows) -> str:
     if norms is not None and moment.record.manifest is not None and layers is not None:
         largest = int(np.argmax(np.nan_to_num(norms, nan=-1.0)))
         said += f", largest in {moment.record.manifest.names[largest]}"
-    return f"{said} (alert above {number(moment.settings.exploding_gradient)} · √loss)"
+    limit = moment.settings.exploding_gradient
+    known = f", above {number(_explodes_from(moment), 3)}" if moment.trend.signed else ""
+    return f"{said} (alert above {number(limit)} · √loss{known})"
 
 
 def _spike_score(moment: Moment) -> tuple[float, float, float]:
@@ -179,12 +189,14 @@ def _clipping(moment: Moment) -> Any:
 
 def _vanishing_otherwise(moment: Moment, _: Rows) -> Advice:
     layers, manifest = moment.layers, moment.manifest
-    residual = Advice(
-        "put a BatchNormalization layer before each activation of the deep part",
-        "put a residual connection around the layers of the deep part",
-    )
+    normalize = "put a BatchNormalization layer before each activation of the deep part"
+    residual = Advice(normalize, "put a residual connection around the layers of the deep part")
     if layers is None or manifest is None:
         return residual
+    if layers.normalized:
+        if not from_the_start(moment, moment.since):
+            return Advice(safe_rate(moment, 10.0), "begin with a warm-up of the learning rate")
+        residual = Advice(residual.then)
     if layers.saturating.any():
         kinds = {manifest.parameters[row].activation for row in np.flatnonzero(layers.saturating)}
         return Advice(
@@ -196,10 +208,14 @@ def _vanishing_otherwise(moment: Moment, _: Rows) -> Advice:
 
 
 def _vanishing_causes(moment: Moment) -> tuple[str, ...]:
-    causes = []
-    if moment.layers is not None and moment.layers.saturating.any():
+    causes, layers = [], moment.layers
+    normalized = layers is not None and layers.normalized
+    if normalized and not from_the_start(moment, moment.since):
+        return ("updates that are too large: before them it came through",)
+    if layers is not None and layers.saturating.any():
         causes.append("saturating layers behind each other, each of which takes most of it away")
-    return (*causes, "many layers without normalization or residual connections")
+    lacks = "residual connections" if normalized else "normalization or residual connections"
+    return (*causes, f"many layers without {lacks}")
 
 
 def _exploding_otherwise(moment: Moment, _: Rows) -> Advice:

@@ -11,13 +11,16 @@ from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule, Severity
 from tbgrad.diagnosis.suspects import (
     Explained,
     blocked,
+    came_to_rest,
     chance,
     decay,
+    dropout,
     inputs,
     momentum,
     moves_far,
     rate,
     restless,
+    saturated_output,
     schedule,
     targets,
     wrong_output,
@@ -30,6 +33,9 @@ from tbgrad.log.text import number
 
 SLOW_START = 256
 """So many steps a training may take to begin, where no cause is known that keeps it from it."""
+
+MUCH = 0.5
+"""A loss below so much of that at first has learned something, whatever its weights."""
 
 STEADY = 3.0
 """A fall of so many of its standard errors is one."""
@@ -131,9 +137,8 @@ def _stuck(moment: Moment) -> Any:
     trend, limits = moment.trend, moment.settings
     if not _speaks(moment) or trend.resumed or trend.warming_up or trend.count < FIRST + 40:
         return None
-    if _hardly_moves(moment):
-        stuck = trend.fall()[0] < limits.stuck_loss * trend.scale
-        return stuck and not _diverging(moment)
+    if _never_moved(moment):
+        return not _diverging(moment)
     if trend.signed:
         return None
     try:
@@ -144,6 +149,8 @@ def _stuck(moment: Moment) -> Any:
     least = limits.restless_loss if moves_far(moment) else limits.flat_loss
     high = trend.recent_loss > least * scale
     flat = high and abs(fell) + 2 * error < limits.flat_fall * scale
+    flat |= high and came_to_rest(moment)
+    flat |= _worse_than_a_guess(moment)
     return flat and not _begins(moment) and not _diverging(moment)
 
 
@@ -168,6 +175,17 @@ def _at_chance(moment: Moment) -> bool:
     return abs(moment.trend.recent_loss - guessing) < moment.settings.at_chance * guessing
 
 
+def _worse_than_a_guess(moment: Moment) -> bool:
+    """Whether a classifier still is: however much its loss goes up and down, it has not learned.
+
+    A loss that is weighted may be, at half of what it was at first.
+    """
+    trend, guess = moment.trend, chance(moment)
+    learned = trend.best[0] < (1 - moment.settings.at_chance) * guess
+    above = trend.recent_loss > max(guess, MUCH * trend.first_loss)
+    return trend.count >= SLOW_START and above and not learned
+
+
 def _stuck_scale(moment: Moment) -> float:
     """What a loss that is stuck is set against: that at first, or where nothing is learned."""
     return min(moment.trend.scale, chance(moment)) if _at_chance(moment) else moment.trend.scale
@@ -177,39 +195,60 @@ def _hardly_moves(moment: Moment) -> bool:
     return moment.trend.update_ratio < moment.settings.small_update
 
 
+def _never_moved(moment: Moment) -> bool:
+    """Whether updates are so small that the loss is still that of the beginning."""
+    trend = moment.trend
+    near = trend.fall()[0] < moment.settings.stuck_loss * trend.scale
+    return near and _hardly_moves(moment)
+
+
 def _stuck_evidence(moment: Moment, _: Rows) -> str:
     trend, limits = moment.trend, moment.settings
-    ratio = trend.update_ratio
-    if _hardly_moves(moment):
-        fell, error = trend.fall()
+    never_moved = _never_moved(moment)
+    if never_moved:
+        fell, error, scale = *trend.fall(), trend.scale
         since, limit = "since the first steps", limits.stuck_loss
     else:
-        fell, error = trend.late_fall()
+        fell, error, scale = *trend.late_fall(), _stuck_scale(moment)
         since, limit = "over the last quarter of the training so far", limits.flat_fall
-    scale = trend.scale if _hardly_moves(moment) else _stuck_scale(moment)
-    said = ""
-    if _at_chance(moment):
-        said = f", which is chance ({number(chance(moment), 4)})"
-    return (
-        f"the loss is {number(trend.recent_loss, 4)} after "
-        f"{number(trend.first_loss, 4)} at first{said}; {since} "
-        f"it {'fell' if fell >= 0 else 'rose'} by {percent(abs(fell) / scale)} of that "
-        f"± {percent(error / scale)} (alert where that is less than {percent(limit)})"
-        + (
-            f", and an update changes {number(ratio, 1)} of the weights"
-            if math.isfinite(ratio)
-            else ""
-        )
+    said = (
+        f"the loss is {number(trend.recent_loss, 4)} after {number(trend.first_loss, 4)} at first"
     )
+    if _at_chance(moment):
+        said += f", which is chance ({number(chance(moment), 4)})"
+    elif _worse_than_a_guess(moment):
+        said += f", where a guess has {number(chance(moment), 4)}"
+    said += (
+        f"; {since} it {'fell' if fell >= 0 else 'rose'} by {percent(abs(fell) / scale)} of that "
+        f"± {percent(error / scale)}"
+    )
+    if never_moved or abs(fell) + 2 * error < limit * scale:
+        said += f" (alert where that is less than {percent(limit)})"
+    else:
+        said += ", no more than it varies by"
+    ratio, left = trend.update_ratio, trend.usual_norm / trend.first_norm
+    if math.isfinite(ratio):
+        said += f", and an update changes {number(ratio, 1)} of the weights"
+    if came_to_rest(moment):
+        said += (
+            f"; the gradient's norm is {number(left, 1)} of that at first (alert below "
+            f"{number(limits.small_gradient)} where the loss stays high)"
+        )
+    return said
 
 
 def _stuck_headline(moment: Moment, _: Rows) -> str:
     at = ", at chance" if _at_chance(moment) else ""
+    at = at or (", worse than a guess" if _worse_than_a_guess(moment) else "")
     return f"the loss is stuck at {number(moment.trend.recent_loss, 3)}{at}"
 
 
 def _stuck_otherwise(moment: Moment, _: Rows) -> Advice:
     fit = "try to fit ten samples alone: where that fails the model is at fault, not the data"
+    if came_to_rest(moment):
+        return Advice(
+            "check the last layer: an activation that saturates lets nothing through", fit
+        )
     if not _hardly_moves(moment):
         labels = "check that inputs and labels belong together: shuffle them alike"
         return Advice(labels, fit)
@@ -220,6 +259,8 @@ def _stuck_otherwise(moment: Moment, _: Rows) -> Advice:
 
 
 def _stuck_causes(moment: Moment) -> tuple[str, ...]:
+    if came_to_rest(moment):
+        return ("a plateau: the gradient is next to nothing where the loss is still high",)
     if _hardly_moves(moment):
         return ("updates that change less than a ten-thousandth: the learning rate is too small",)
     return (
@@ -245,8 +286,10 @@ _OSCILLATING = Explained(
 _STUCK = Explained(
     (
         wrong_output,
+        saturated_output,
         alike,
         thin_weights,
+        dropout,
         blocked,
         schedule,
         decay,

@@ -10,7 +10,7 @@ import numpy as np
 from tbgrad.diagnosis.change import safe_rate
 from tbgrad.diagnosis.initial_weights import alike
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule, share
-from tbgrad.diagnosis.suspects import Explained, Suspicion, rate, wrong_output
+from tbgrad.diagnosis.suspects import Explained, Suspicion, rate, relu_output, wrong_output
 from tbgrad.log.median import median
 from tbgrad.log.tags import LOSS
 
@@ -119,8 +119,6 @@ def _nonfinite_suspicions(moment: Moment) -> Any:
 def _no_gradient_otherwise(moment: Moment, rows: Rows) -> Advice:
     norms, manifest = moment.record.statistic("norm"), moment.manifest
     if norms is not None and (norms == 0).all():
-        if manifest is not None and manifest.output_activation == "relu":
-            return Advice("remove activation='relu' from the last layer")
         if moment.facts.worst_update > moment.settings.update_ratio:
             return Advice(safe_rate(moment), "replace 'relu' by activation='leaky_relu'")
         if _may_be_softmax_of_one(moment):
@@ -183,7 +181,7 @@ def _no_gradient_headline(moment: Moment, _: Rows) -> str:
 
 _NONFINITE = Explained((_nonfinite_suspicions,), _nonfinite_causes, _nonfinite_otherwise)
 _NO_GRADIENT = Explained(
-    (_all_zero(wrong_output), alike),
+    (_all_zero(wrong_output), _all_zero(relu_output), alike),
     (
         "the loss does not depend on it: a layer or a branch whose output is not used",
         "the way to it is cut: tf.stop_gradient, NumPy or Python code, an integer cast",

@@ -9,6 +9,7 @@ from tbgrad.diagnosis.change import safe_rate
 from tbgrad.diagnosis.initial_weights import wide_weights
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule, Severity
 from tbgrad.diagnosis.suspects import (
+    SQUARED,
     Explained,
     Suspect,
     chance,
@@ -50,7 +51,7 @@ def _limit(moment: Moment) -> float:
         return limits.implausible_loss * guess
     if math.isnan(target_scale(moment)):
         return ABSURD
-    squared = moment.manifest is not None and moment.manifest.loss in ("mean_squared_error", "mse")
+    squared = moment.manifest is not None and moment.manifest.loss in SQUARED
     return limits.target_scale ** (2 if squared else 1)
 
 

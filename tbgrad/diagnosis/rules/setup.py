@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from tbgrad.diagnosis.change import literal
 from tbgrad.diagnosis.facts import ENDED
 from tbgrad.diagnosis.initial_weights import alike, alike_rows
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule
 from tbgrad.diagnosis.suspects import (
     Suspicion,
     decay,
+    dropout,
     fallen_weights,
     inputs,
     momentum,
@@ -80,13 +82,45 @@ def _zero(moment: Moment) -> Any:
 
 
 def _ended(moment: Moment) -> Any:
-    """A schedule at its end for half as long as it lasted, with a loss that is still high."""
+    """A schedule at its end for as long as it lasted, half of that if the loss is still high."""
     since, step = moment.facts.ended_since, moment.record.step
     if LEARNING_RATE not in moment.record.scalars:
         return None
-    first = max(0, moment.trend.first_step)
+    before = since - max(0, moment.trend.first_step)
     lasted = step - since
-    return since >= 0 and lasted >= LASTED and 2 * lasted >= since - first and _high(moment, 0.25)
+    enough = before / 2 if _too_early(moment) else before
+    return since >= 0 and lasted >= max(LASTED, enough)
+
+
+def _too_early(moment: Moment) -> bool:
+    """Whether there was more to learn when the schedule ended."""
+    return _high(moment, 0.25)
+
+
+def _ended_evidence(moment: Moment, _: Rows) -> str:
+    facts, trend = moment.facts, moment.trend
+    said = (
+        f"learning_rate is {number(facts.rate, 2)}, below {number(ENDED)} of its highest value "
+        f"{number(facts.peak_rate, 2)}, since step {facts.ended_since:,}"
+    )
+    if _too_early(moment):
+        return (
+            f"{said}, and the loss of {number(trend.recent_loss, 3)} has not come far from "
+            f"{number(trend.first_loss, 3)}"
+        )
+    return (
+        f"{said}: the {moment.record.step - facts.ended_since:,} steps since change hardly anything"
+    )
+
+
+def _ended_advice(moment: Moment, rows: Rows) -> Advice:
+    if _too_early(moment):
+        return _remedy(schedule)(moment, rows)
+    since, peak = moment.facts.ended_since, literal(moment.facts.peak_rate, 3)
+    return Advice(
+        f"end the training where its schedule ends, at step {since:,}",
+        f"keep learning_rate at {peak} for longer",
+    )
 
 
 def _decayed(moment: Moment) -> Any:
@@ -139,6 +173,16 @@ MOMENTUM = Rule(
     advice=_remedy(momentum),
     headline=_cause(momentum),
 )
+DROPOUT = Rule(
+    name="dropout_too_large",
+    shows=LOSS,
+    severity="warning",
+    applies=_set_up(dropout),
+    evidence=_cause(dropout),
+    causes=_causes(dropout),
+    advice=_remedy(dropout),
+    headline=_cause(dropout),
+)
 ALIKE = Rule(
     name="zero_initialization",
     shows="weight_norm",
@@ -171,16 +215,9 @@ SCHEDULE = Rule(
     shows=LEARNING_RATE,
     severity="warning",
     applies=_ended,
-    evidence=lambda moment, _: (
-        f"learning_rate is {number(moment.facts.rate, 2)}, below {number(ENDED)} of "
-        "its highest value "
-        f"{number(moment.facts.peak_rate, 2)}, since step "
-        f"{moment.facts.ended_since:,}, and the loss of "
-        f"{number(moment.trend.recent_loss, 3)} has not come far from "
-        f"{number(moment.trend.first_loss, 3)}"
-    ),
+    evidence=_ended_evidence,
     causes=_causes(schedule),
-    advice=_remedy(schedule),
+    advice=_ended_advice,
     headline="the learning rate has decayed to nothing",
     threshold=lambda moment: ENDED * moment.facts.peak_rate,
 )

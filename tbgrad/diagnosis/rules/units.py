@@ -10,7 +10,7 @@ import numpy as np
 from tbgrad.diagnosis.change import safe_rate
 from tbgrad.diagnosis.initial_weights import alike, layers_of, thin_weights, wide_weights
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule, Severity
-from tbgrad.diagnosis.suspects import Explained, Suspect, decay, inputs
+from tbgrad.diagnosis.suspects import Explained, Suspect, decay, dropout, inputs
 from tbgrad.log.brief import percent
 from tbgrad.log.text import number
 
@@ -124,6 +124,7 @@ def _explained(rows: Rows) -> Explained:
             lambda m: _bias(m, rows),
             alike,
             thin_weights,
+            dropout,
             decay,
             _thrown,
             inputs,
