@@ -10,7 +10,14 @@ import numpy as np
 from tbgrad.diagnosis.change import safe_rate
 from tbgrad.diagnosis.initial_weights import alike
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule, share
-from tbgrad.diagnosis.suspects import Explained, Suspicion, rate, relu_output, wrong_output
+from tbgrad.diagnosis.suspects import (
+    Explained,
+    Suspect,
+    Suspicion,
+    rate,
+    relu_output,
+    wrong_output,
+)
 from tbgrad.log.median import median
 from tbgrad.log.tags import LOSS
 
@@ -109,6 +116,22 @@ def _nonfinite_otherwise(moment: Moment, _: Rows) -> Advice:
     return Advice(safe_rate(moment, 10), look)
 
 
+def _broken(moment: Moment) -> Suspect | None:
+    """An update that is not finite, of a gradient that was."""
+    step, manifest = moment.facts.broken_by, moment.manifest
+    if step < 0:
+        return None
+    name = str(manifest.optimizer.get("name", "")) if manifest is not None else ""
+    name = name or "the optimizer"
+    return Suspect(
+        f"the update of step {step:,} left weights that are not finite, though its gradient was: "
+        f"the work of {name}, or of a constraint on the weights",
+        f"train with another optimizer than {name}, Adam for one"
+        if name.lower() != "adam"
+        else "look at the settings of Adam: epsilon, and constraints on the weights",
+    )
+
+
 def _nonfinite_suspicions(moment: Moment) -> Any:
     """The rate is no cause of what was there before any update, nor where all was calm."""
     if moment.trend.count == 0 or _nonfinite_calm(moment):
@@ -179,7 +202,7 @@ def _no_gradient_headline(moment: Moment, _: Rows) -> str:
     return "no gradient reaches the parameters"
 
 
-_NONFINITE = Explained((_nonfinite_suspicions,), _nonfinite_causes, _nonfinite_otherwise)
+_NONFINITE = Explained((_broken, _nonfinite_suspicions), _nonfinite_causes, _nonfinite_otherwise)
 _NO_GRADIENT = Explained(
     (_all_zero(wrong_output), _all_zero(relu_output), alike),
     (
