@@ -121,6 +121,10 @@ def _logits(_: re.Match[str], recipe: Recipe, __: str) -> Recipe | None:
     return replace(recipe, from_logits=True)
 
 
+def _dropout(found: re.Match[str], recipe: Recipe, _: str) -> Recipe | None:
+    return replace(recipe, dropout=float(found[1]))
+
+
 def _batch(found: re.Match[str], recipe: Recipe, _: str) -> Recipe | None:
     """Looks at the batch of a step, and leaves it out if something is wrong with it."""
     step = int(found[1].replace(",", ""))
@@ -205,6 +209,7 @@ _SENTENCES: tuple[tuple[str, Change], ...] = (
     (r"replace activation='\w+' of the last layer by '(\w+)'", _output),
     (r"remove activation='\w+' from the last layer", _linear_output),
     (r"set from_logits=True in the loss", _logits),
+    (rf"lower the rate of Dropout from \S+ to {NUMBER}", _dropout),
     (r"look at the batch of step ([\d,]+)", _batch),
     (r"check that inputs and labels belong together", _labels),
     (r"follow the output of layer (\S+) to the loss in call\(\)", _followed_output),

@@ -188,6 +188,10 @@ def _setup() -> Iterator[Case]:
     momentum = replace(MLP, **MOMENTUM)
     yield swings("mlp momentum near one", momentum, settings={"momentum": 0.999})
 
+    shut = Fault("dropout_too_large")
+    for name, base in (("mlp", MLP), ("cnn", CNN)):
+        yield shut(f"{name} dropout of 0.98", base, dropout=0.98)
+
     unscaled = Fault("inputs_unscaled")
     yield unscaled("mlp inputs as measured", WINE, raw=True)
 

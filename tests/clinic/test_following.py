@@ -49,6 +49,7 @@ FOLLOWED: dict[str, tuple[Any, dict[str, Any]]] = {
         replace(MLP, wrong="detached"),
         {"wrong": ""},
     ),
+    "lower the rate of Dropout from 0.98 to 0.5": (replace(MLP, dropout=0.98), {"dropout": 0.5}),
     "raise batch_size from 2 to 32": (replace(MLP, batch=2), {"batch": 32}),
 }
 
