@@ -30,8 +30,8 @@ SLOW_DECAY = 1e-4
 DEAD = 0.95
 """Share of dead units from which on a layer lets nothing through."""
 
-SEEN = 20
-"""So many steps tell what a loss amounts to."""
+LEARNED = 0.5
+"""A loss below so much of that at first has learned something, whatever its terms and weights."""
 
 PROBABILITIES = {"softmax", "sigmoid", "hard_sigmoid"}
 
@@ -98,15 +98,20 @@ def wrong_output(moment: Moment) -> Suspect | None:
 
 
 def _beyond_the_output(moment: Moment) -> Suspect | None:
-    """Targets that no output can come to: an error larger than all outputs lie from each other."""
-    manifest = moment.manifest
-    width = WIDTHS.get(manifest.output_activation) if manifest is not None else None
-    if manifest is None or width is None or any(p.regularizer for p in manifest.parameters):
-        return None  # the loss has their penalties in it
-    largest = width**2 if manifest.loss in SQUARED else width if manifest.loss in ABSOLUTE else None
-    if largest is None or moment.trend.count < SEEN or not moment.trend.recent_loss > largest:
+    """Targets that no output can come to: an error larger than all outputs lie from each other.
+
+    Such an output ends at its limit, without a gradient, and the loss hardly below that at first:
+    one that has further terms in it falls further.
+    """
+    manifest, trend = moment.manifest, moment.trend
+    if manifest is None or not manifest.output_units or not came_to_rest(moment):
         return None
-    given = manifest.output_activation
+    given, loss = manifest.output_activation, trend.recent_loss
+    width = WIDTHS.get(given, math.inf)
+    largest = width**2 if manifest.loss in SQUARED else width
+    known = manifest.loss in (*SQUARED, *ABSOLUTE)
+    if not known or loss <= max(largest, LEARNED * trend.first_loss):
+        return None
     return Suspect(
         f"targets beyond what {given} can give: of those within, {manifest.loss} is at most "
         f"{number(largest)}",

@@ -9,6 +9,7 @@ from tbgrad.diagnosis.change import raised_rate, rate_of, safe_rate
 from tbgrad.diagnosis.initial_weights import alike, thin_weights
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule, Severity
 from tbgrad.diagnosis.suspects import (
+    LEARNED,
     Explained,
     blocked,
     came_to_rest,
@@ -33,9 +34,6 @@ from tbgrad.log.text import number
 
 SLOW_START = 256
 """So many steps a training may take to begin, where no cause is known that keeps it from it."""
-
-MUCH = 0.5
-"""A loss below so much of that at first has learned something, whatever its weights."""
 
 STEADY = 3.0
 """A fall of so many of its standard errors is one."""
@@ -182,7 +180,7 @@ def _worse_than_a_guess(moment: Moment) -> bool:
     """
     trend, guess = moment.trend, chance(moment)
     learned = trend.best[0] < (1 - moment.settings.at_chance) * guess
-    above = trend.recent_loss > max(guess, MUCH * trend.first_loss)
+    above = trend.recent_loss > max(guess, LEARNED * trend.first_loss)
     return trend.count >= SLOW_START and above and not learned
 
 
