@@ -159,6 +159,22 @@ def test_a_loss_that_goes_up_and_down_above_that_of_a_guess() -> None:
     assert alerts(range(1, 600), weighted, manifest=classes) == []
 
 
+def test_a_loss_that_rises_far_above_its_lowest() -> None:
+    """A transformer at a rate thirty times too high: down to 0.1, and at 0.85 for long."""
+
+    def course(high: float) -> Any:
+        return lambda s: {
+            "loss": (max(0.1, 4.0 * 0.98**s) if s < 400 else high) * (1 + 0.1 * noise(s))
+        }
+
+    alert = one(alerts(range(1, 600), course(0.85)), "loss_diverging")
+    assert (alert.severity, alert.state) == ("warning", "open")
+    assert alert.headline.startswith("the loss rises, to 0.")
+    assert 400 < alert.first_step < 440
+    assert alert.threshold == pytest.approx(math.sqrt(0.1 * 3.6), rel=0.1)
+    assert alerts(range(1, 600), course(0.3)) == []  # of 4 at first, next to nothing
+
+
 def test_a_gradient_that_came_to_rest_where_the_loss_is_still_high() -> None:
     """The output is saturated: updates are tiny for that, and a higher rate is no remedy."""
     unit = replace(RELU, loss="mean_squared_error", output_activation="sigmoid", output_units=1)
