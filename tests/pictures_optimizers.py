@@ -117,9 +117,10 @@ def table(runs: Path) -> str:
         known = "curvature/stability" in run
         stability = f"{run['curvature/stability'].values.max():.2g}" if known else "not known"
         low, high = np.percentile(norm, (5, 95))
+        share = number(float(np.median(late)), 1)
         lines.append(
             f"| `{name}` | {estimate.loss:.3g} | {np.median(norm):.2g} | {low:.2g} to {high:.2g} "
-            f"| {number(float(np.median(late)), 1)} | {estimate.eigenvalues[0].value:.2g} | {stability} |"
+            f"| {share} | {estimate.eigenvalues[0].value:.2g} | {stability} |"
         )
     return "\n".join(lines)
 

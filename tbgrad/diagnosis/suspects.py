@@ -27,16 +27,8 @@ from tbgrad.log.text import number
 SLOW_DECAY = 1e-4
 """A step takes learning rate · decay of the weights: so much leaves them for thousands of steps."""
 
-DEAD = 0.95
-"""Share of dead units from which on a layer lets nothing through."""
-
 LEARNED = 0.5
 """A loss below so much of that at first has learned something, whatever its terms and weights."""
-
-PROBABILITIES = {"softmax", "sigmoid", "hard_sigmoid"}
-
-WIDTHS = dict.fromkeys(PROBABILITIES, 1.0) | {"tanh": 2.0}
-"""By activation, how far two outputs can lie from each other."""
 
 SQUARED = ("mean_squared_error", "mse")
 ABSOLUTE = ("mean_absolute_error", "mae")
@@ -62,95 +54,10 @@ def chance(moment: Moment) -> float:
     return math.log(manifest.output_units) if manifest.output_units > 1 else math.nan
 
 
-def wrong_output(moment: Moment) -> Suspect | None:
-    """A loss, or targets, that expect something else than the last layer gives."""
-    if beyond := _beyond_the_output(moment):
-        return beyond
-    manifest = moment.manifest
-    if manifest is None or manifest.logits is None or not manifest.output_activation:
-        return None
-    if "crossentropy" not in manifest.loss or "," in manifest.loss:
-        return None
-    given, name = manifest.output_activation, manifest.loss
-    if manifest.output_units == 1 and given == "softmax":
-        return Suspect(
-            "a softmax over a single unit is always one",
-            "give the last layer activation='sigmoid' in place of 'softmax'",
-        )
-    if manifest.output_units == 1 and "binary" not in name:
-        return Suspect(
-            f"the loss {name} is told of one class only: the output has a single unit",
-            "give the last layer as many units as there are classes",
-        )
-    if manifest.logits and given != "linear":
-        return Suspect(
-            f"the loss {name} takes logits, the output goes through {given}",
-            f"remove activation={given!r} from the last layer (or set from_logits=False)",
-        )
-    if not manifest.logits and given not in PROBABILITIES:
-        return Suspect(
-            f"the loss {name} expects probabilities, the last layer is {given}",
-            "set from_logits=True in the loss"
-            if given == "linear"
-            else f"replace activation={given!r} of the last layer by 'softmax'",
-        )
-    return None
-
-
-def _beyond_the_output(moment: Moment) -> Suspect | None:
-    """Targets that no output can come to: an error larger than all outputs lie from each other.
-
-    Such an output ends at its limit, without a gradient, and the loss hardly below that at first:
-    one that has further terms in it falls further.
-    """
-    manifest, trend = moment.manifest, moment.trend
-    if manifest is None or not manifest.output_units or not came_to_rest(moment):
-        return None
-    given, loss = manifest.output_activation, trend.recent_loss
-    width = WIDTHS.get(given, math.inf)
-    largest = width**2 if manifest.loss in SQUARED else width
-    known = manifest.loss in (*SQUARED, *ABSOLUTE)
-    if not known or loss <= max(largest, LEARNED * trend.first_loss):
-        return None
-    return Suspect(
-        f"targets beyond what {given} can give: of those within, {manifest.loss} is at most "
-        f"{number(largest)}",
-        f"remove activation={given!r} from the last layer (or scale the targets to its range)",
-    )
-
-
-def saturated_output(moment: Moment) -> Suspect | None:
-    """An output whose activation lets no gradient through, under a loss that does not undo that."""
-    manifest, trend = moment.manifest, moment.trend
-    if manifest is None or manifest.output_activation not in WIDTHS:
-        return None
-    if "crossentropy" in manifest.loss or not came_to_rest(moment):
-        return None
-    given = manifest.output_activation
-    loss = "binary" if given == "sigmoid" else "categorical"
-    return Suspect(
-        f"the output is saturated: {given} lets {number(trend.usual_norm / trend.first_norm, 1)} "
-        "of the gradient at first through",
-        f"compile with loss='{loss}_crossentropy' in place of {manifest.loss!r}"
-        if given in PROBABILITIES
-        else f"remove activation={given!r} from the last layer",
-    )
-
-
 def came_to_rest(moment: Moment) -> bool:
     """Whether the gradient is next to nothing beside that at first."""
     trend = moment.trend
     return trend.usual_norm < moment.settings.small_gradient * trend.first_norm
-
-
-def relu_output(moment: Moment) -> Suspect | None:
-    """A ReLU as output: where it is zero for all samples, so is the gradient."""
-    if moment.manifest is None or moment.manifest.output_activation != "relu":
-        return None
-    return Suspect(
-        "a ReLU behind the last layer, zero for all samples",
-        "remove activation='relu' from the last layer",
-    )
 
 
 def momentum(moment: Moment) -> Suspect | None:
@@ -239,19 +146,6 @@ def restless(moment: Moment) -> Suspect | None:
         f"weights, {ratio / USUAL_UPDATE:,.0f} times what is usual",
         divided_rate(moment, by_default(moment, min(MOST, ratio / USUAL_UPDATE))),
     )
-
-
-def blocked(moment: Moment) -> Suspect | None:
-    """A network that lets nothing through."""
-    facts = moment.facts
-    if not facts.no_gradient and facts.dead < DEAD:
-        return None
-    if output := relu_output(moment):
-        return output
-    what = "the gradient is exactly zero" if facts.no_gradient else "all units of a layer are dead"
-    if facts.worst_update > moment.settings.update_ratio:
-        return Suspect(f"{what} since a step that was too large", safe_rate(moment))
-    return Suspect(what, "replace activation='relu' by 'leaky_relu' in the hidden layers")
 
 
 def share_of(ratio: float) -> str:

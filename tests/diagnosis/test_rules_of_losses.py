@@ -175,6 +175,21 @@ def test_a_loss_that_rises_far_above_its_lowest() -> None:
     assert alerts(range(1, 600), course(0.3)) == []  # of 4 at first, next to nothing
 
 
+def test_a_warm_up_that_takes_longer_than_the_training() -> None:
+    """A hundred thousand steps of it: what is said of a loss that never moved is no higher rate."""
+
+    def course(step: int) -> dict[str, float]:
+        return {"loss": 2.3 + 0.01 * noise(step), "learning_rate": 1e-8 * step,
+                "update/ratio": 1e-7 * step}  # fmt: skip
+
+    alert = one(alerts(range(1, 400), course), "loss_stuck")
+    assert alert.first_step >= 250
+    assert alert.advice.startswith("shorten the warm-up: after 26")
+    assert alert.advice.endswith("steps learning_rate is 2.6e-6")
+    usual = lambda s: course(s) | {"loss": 2.3 - 5e-4 * s}  # noqa: E731
+    assert alerts(range(1, 400), usual) == []
+
+
 def test_a_gradient_that_came_to_rest_where_the_loss_is_still_high() -> None:
     """The output is saturated: updates are tiny for that, and a higher rate is no remedy."""
     unit = replace(RELU, loss="mean_squared_error", output_activation="sigmoid", output_units=1)

@@ -10,7 +10,7 @@ import pytest
 
 from tbgrad.diagnosis import Diagnosis, Record
 from tbgrad.log.records import Alert, Manifest
-from tests.diagnosis.histories import RELU, TANH, alerts, noise, of_kernels
+from tests.diagnosis.histories import RELU, TANH, alerts, made, noise, of_kernels
 
 CLASSES = replace(
     RELU, loss="sparse_categorical_crossentropy", logits=True, output_activation="linear",
@@ -254,6 +254,15 @@ def test_a_training_that_goes_on_behind_the_end_of_its_schedule() -> None:
     assert alert.first_step == 199
     assert alert.advice == "end the training where its schedule ends, at step 100"
     assert alerts(range(1, 190), falls) == []
+
+
+def test_a_loss_that_is_absurd_behind_many_layers_and_small_inputs() -> None:
+    """Twenty-four residual blocks without normalization: each doubles what it gets."""
+    deep = replace(made(layers=12), loss=CLASSES.loss, output_units=10)
+    for kernel, advice in ((4.0, "put a BatchNormalization"), (400.0, "scale the inputs")):
+        norms = {"norm": [kernel, 1.0] * 12}  # 16 inputs of about one, of about 100
+        found = alerts(range(1, 30), lambda _: {"loss": 1e5}, lambda _, n=norms: n, deep)
+        assert of(found, "loss_implausible").advice.startswith(advice)
 
 
 def test_a_dropout_that_lets_next_to_nothing_through() -> None:

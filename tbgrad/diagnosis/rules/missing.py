@@ -9,14 +9,13 @@ import numpy as np
 
 from tbgrad.diagnosis.change import safe_rate
 from tbgrad.diagnosis.initial_weights import alike
+from tbgrad.diagnosis.output import relu_output, wrong_output
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule, share
 from tbgrad.diagnosis.suspects import (
     Explained,
     Suspect,
     Suspicion,
     rate,
-    relu_output,
-    wrong_output,
 )
 from tbgrad.log.median import median
 from tbgrad.log.tags import LOSS

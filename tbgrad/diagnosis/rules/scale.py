@@ -7,16 +7,17 @@ from typing import Any
 
 from tbgrad.diagnosis.change import safe_rate
 from tbgrad.diagnosis.initial_weights import wide_weights
+from tbgrad.diagnosis.output import wrong_output
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule, Severity
 from tbgrad.diagnosis.suspects import (
     SQUARED,
     Explained,
     Suspect,
     chance,
+    from_the_start,
     inputs,
     target_scale,
     targets,
-    wrong_output,
 )
 from tbgrad.log.tags import LOSS
 from tbgrad.log.text import number
@@ -32,6 +33,9 @@ ABSURD = 1e6
 
 STAYS = 0.5
 """A loss above so much of that at first has not fallen."""
+
+DEEP = 8
+"""So many layers behind each other are deep."""
 
 LASTS = 60
 """Steps after which a loss that has not fallen will not."""
@@ -114,8 +118,23 @@ def _fitting_output(moment: Moment) -> Suspect | None:
     return None if _negative(moment) else wrong_output(moment)
 
 
+def _grown(moment: Moment) -> Suspect | None:
+    """Small inputs, and a loss that is not: what lies between makes more and more of them."""
+    layers, facts = moment.layers, moment.facts
+    if layers is None or layers.normalized or len(layers.kernels) < DEEP:
+        return None
+    small = facts.input_scale <= moment.settings.input_scale
+    if not small or not from_the_start(moment, moment.since):
+        return None
+    return Suspect(
+        f"{len(layers.kernels)} layers without normalization, which make more and more of inputs "
+        f"whose size is about {number(facts.input_scale, 2)}",
+        "put a BatchNormalization layer before each activation of the deep part",
+    )
+
+
 _EXPLAINED = Explained(
-    (_labels, _fitting_output, inputs, targets, wide_weights),
+    (_labels, _fitting_output, inputs, targets, wide_weights, _grown),
     ("inputs or targets that are not scaled", "weights that begin, or became, far too large"),
     lambda moment, _: Advice("scale the inputs to mean 0 and deviation 1", safe_rate(moment, 10.0)),
 )

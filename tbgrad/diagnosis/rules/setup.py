@@ -11,6 +11,7 @@ import numpy as np
 from tbgrad.diagnosis.change import literal
 from tbgrad.diagnosis.facts import ENDED
 from tbgrad.diagnosis.initial_weights import alike, alike_rows
+from tbgrad.diagnosis.output import wrong_output
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule
 from tbgrad.diagnosis.suspects import (
     Suspicion,
@@ -20,7 +21,6 @@ from tbgrad.diagnosis.suspects import (
     inputs,
     momentum,
     schedule,
-    wrong_output,
 )
 from tbgrad.log.brief import percent
 from tbgrad.log.tags import LEARNING_RATE, LOSS
