@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tbgrad.diagnosis import Diagnosis, Record
-from tbgrad.diagnosis.rules.losses import SLOW_START
+from tbgrad.diagnosis.rules.stuck import SLOW_START
 from tbgrad.diagnosis.trend import RECENT
 from tbgrad.log.records import Alert, CurvatureEstimate, Eigenvalue
 from tbgrad.log.tags import MINIMUM_RATIO
