@@ -57,8 +57,8 @@ class Facts:
             so far.
         probe_losses: step and loss of the newest estimates, all of the same samples.
         lost_since: the step from which on loss or gradient are not finite; -1 where they are.
-        broken_by: the step whose update left weights that are not finite, though its gradient was;
-            -1 where that is not known.
+        broken_by: the step ahead of that, where its update is not finite though its gradient was;
+            -1 where it is, or is not known.
         inputs: of the first records, how large the inputs of the first layer are at least: gradient
             norm of its kernel over that of its bias, for one input. Where the samples' shares in
             the bias cancel out, as of inputs on both sides of zero and a target that changes its
@@ -73,7 +73,7 @@ class Facts:
         self.ended_since = -1
         self.updates: NDArray[np.float64] | None = None
         self.largest_update = self.worst_update = self.early_update = math.nan
-        self.lost_since = self.broken_by = -1
+        self.lost_since = self.broken_by = self._broken_at = -1
         self.first_weights: NDArray[np.float32] | None = None
         self.weights: NDArray[np.float32] | None = None
         self.dead = 0.0
@@ -130,6 +130,8 @@ class Facts:
         lost |= counts is not None and bool((counts > 0).any())
         if lost and self.lost_since < 0:
             self.lost_since = record.first_step or record.step
+            broken = self._broken_at == self.lost_since - 1
+            self.broken_by = self._broken_at if broken else -1
         elif known and not lost:
             self.lost_since = self.broken_by = -1
 
@@ -148,11 +150,12 @@ class Facts:
         norms, weights = record.statistic("norm"), record.statistic("weight_norm")
         updates, dead = record.statistic("update_norm"), record.statistic("dead_fraction")
         if weights is not None:
-            self._add_broken(record, weights)
             self.weights = weights
             self.first_weights = weights if self.first_weights is None else self.first_weights
             if updates is not None:
                 self._add_updates(updates, weights, layers)
+                if norms is not None:
+                    self._add_update(record, norms, weights, updates)
         if norms is None:
             return
         self.no_gradient = np.fmax.reduce(norms) == 0
@@ -167,14 +170,20 @@ class Facts:
             if math.isfinite(scale) and scale > 0 and not rests:
                 self.inputs.append(scale)
 
-    def _add_broken(self, record: Record, weights: NDArray[np.float32]) -> None:
-        """Weights are those ahead of the update: broken there, the batch cannot have done it."""
+    def _add_update(
+        self,
+        record: Record,
+        norms: NDArray[np.float32],
+        weights: NDArray[np.float32],
+        updates: NDArray[np.float32],
+    ) -> None:
+        """Whether an update is not finite, of a gradient that is; not where none is known."""
         counts = record.statistic("nonfinite")
-        if record.step != self.lost_since or counts is None or self.weights is None:
+        if counts is None or not np.isfinite(updates).any():
             return
-        if len(weights) == len(self.weights):
-            broken = ~np.isfinite(weights) & np.isfinite(self.weights) & (counts > 0)
-            self.broken_by = record.step - 1 if broken.any() else -1
+        sound = np.isfinite(weights) & np.isfinite(norms) & (counts == 0)
+        if (sound & ~np.isfinite(updates)).any():
+            self._broken_at = record.step
 
     def _add_dead(self, dead: NDArray[np.float32], layers: Network) -> None:
         batches = self.manifest.batches if self.manifest is not None else ()

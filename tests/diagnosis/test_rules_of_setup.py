@@ -322,17 +322,21 @@ def test_what_is_dead_or_not_finite_from_the_first_step_is_not_the_work_of_a_ste
 
 
 def test_an_update_that_is_not_finite_is_the_work_of_the_optimizer_and_no_batch() -> None:
-    """Weights are logged ahead of their update: broken at step 6, where the gradient first is."""
+    """The update of step 5 is not finite, its gradient is; or what began at step 6 is the batch."""
     manifest = set_to(name="Adafactor")
 
-    def columns(at: int) -> Any:
-        return lambda s: {"nonfinite": 3.0 if s >= 6 else 0, "norm": math.nan if s >= 6 else 1,
-                          "weight_norm": math.nan if s >= at else 4}  # fmt: skip
+    def columns(broken: int) -> Any:
+        return lambda s: {
+            "nonfinite": 3.0 if s >= 6 else 0, "norm": math.nan if s >= 6 else 1,
+            # Of a step that is logged for its gradient, weights are those behind its update.
+            "weight_norm": math.nan if s >= 6 else 4,
+            "update_norm": of_kernels(math.nan if s >= broken else 4e-3, 4e-3, 4e-3, 4e-3),
+        }  # fmt: skip
 
-    found = of(alerts(range(1, 9), columns=columns(6), manifest=manifest), "nonfinite")
+    found = of(alerts(range(1, 9), columns=columns(5), manifest=manifest), "nonfinite")
     assert "the update of step 5 left weights that are not finite" in found.causes[0]
     assert "Adafactor" in found.advice
-    batch = of(alerts(range(1, 9), columns=columns(7), manifest=manifest), "nonfinite")
+    batch = of(alerts(range(1, 9), columns=columns(6), manifest=manifest), "nonfinite")
     assert "look at the batch of step 6" in batch.advice
 
 
