@@ -81,7 +81,7 @@ async def test_what_no_rule_looked_at_is_said(
     runs = json.loads(capsys.readouterr().out)["runs"]
     assert runs["ours"]["not_judged"] == []  # its writer saw every step
     (sentence,) = runs["long"]["not_judged"]
-    assert sentence.startswith("29 rules that the writer did not watch saw ")
+    assert sentence.startswith("30 rules that the writer did not watch saw ")
     assert " of 5,000 logged steps" in sentence
     assert main(["report", str(tmp_path), "--run", "long"]) == 0
     assert f"not judged: {sentence}" in capsys.readouterr().out

@@ -144,6 +144,9 @@ def _others() -> Iterator[Case]:
     few = replace(CNN, width=48, rate=5e-3, batch=20, samples=1200)
     yield overfits("cnn overfitting", few, samples=40, shuffled=True, steps=800)
 
+    shut = Fault("dropout_too_large")
+    yield shut("cnn dropout of 0.98", replace(CNN, dropout=0.5), dropout=0.98)
+
     ended = Fault("schedule_ended")
     cosine = replace(ROWS_LSTM, schedule="cosine", rate=1e-3, steps=1000)
     yield ended("lstm schedule ends early", cosine, decay_steps=40)
