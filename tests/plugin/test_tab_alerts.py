@@ -185,5 +185,7 @@ def test_what_the_writer_does_not_watch_is_looked_for_as_the_log_grows(
         writer.flush()
         tab.wait("document.querySelector('#tally').innerText === '1 error'")
         assert "nonfinite" in tab.text("#alerts")
+        show_view(tab, "overview")
+        tab.wait("document.querySelector('#overview tbody tr')?.innerText.includes('NaN')")
         healthy(tab)
         tab.page.context.close()

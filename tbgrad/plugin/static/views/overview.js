@@ -31,13 +31,15 @@ const value = (v) => (v === null || v === undefined ? null : model.toNumber(v));
 const told = (v, digits = 3) => [v === null || v === undefined ? "–" : number(model.toNumber(v), digits)];
 /** @param {import("../../types.d.ts").Num | undefined} v */
 const lost = (v) => (v !== null && v !== undefined && !Number.isFinite(value(v)) ? "bad" : "");
+/** A loss that has a course is known: where it is null now, it is no number. @param {Row} r */
+const isNaNNow = (r) => r.loss === null && r.trend.length > 0;
 
 /** @type {Column[]} */
 const COLUMNS = [
   { name: "state", title: "state", of: (r) => r.state?.status ?? "", cell: (r) => [r.state?.status ?? ""], style: (r) => STATES[r.state?.status ?? ""] ?? "quiet" },
   { name: "step", title: "step", of: (r) => r.step, cell: (r) => [r.steps ? `${count(r.step)} / ${count(r.steps)}` : count(r.step ?? 0)], kind: "number", down: true },
   { name: "left", title: "left", of: (r) => r.seconds_left, cell: (r) => [r.seconds_left === null ? "–" : age(r.seconds_left)], kind: "number" },
-  { name: "loss", title: "loss", of: (r) => value(r.loss), cell: (r) => told(r.loss), style: (r) => lost(r.loss), kind: "number" },
+  { name: "loss", title: "loss", of: (r) => value(r.loss), cell: (r) => (isNaNNow(r) ? ["NaN"] : told(r.loss)), style: (r) => (isNaNNow(r) ? "bad" : lost(r.loss)), kind: "number" },
   { name: "trend", title: "trend", of: () => 0, cell: (r) => [spark(r.trend.map(value))] },
   { name: "val_loss", title: "val loss", of: (r) => value(r.val_loss), cell: (r) => told(r.val_loss), style: (r) => lost(r.val_loss), kind: "number" },
   { name: "norm", title: "norm", of: (r) => value(r.norm), cell: (r) => told(r.norm), style: (r) => lost(r.norm), kind: "number", down: true },
