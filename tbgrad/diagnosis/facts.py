@@ -155,7 +155,7 @@ class Facts:
             if updates is not None:
                 self._add_updates(updates, weights, layers)
                 if norms is not None:
-                    self._add_update(record, norms, weights, updates)
+                    self._add_broken(record, norms, weights, updates)
         if norms is None:
             return
         self.no_gradient = np.fmax.reduce(norms) == 0
@@ -170,7 +170,7 @@ class Facts:
             if math.isfinite(scale) and scale > 0 and not rests:
                 self.inputs.append(scale)
 
-    def _add_update(
+    def _add_broken(
         self,
         record: Record,
         norms: NDArray[np.float32],

@@ -13,6 +13,7 @@ from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.appearance import RAMPS, Appearance
 from tbgrad_tui.chart.canvas import Canvas, set_appearance
 from tbgrad_tui.chart.oklch import colour_of, oklch_of
+from tbgrad_tui.pace import Pace
 from tbgrad_tui.screenshot import print_once
 from tbgrad_tui.terminal import in_ascii
 
@@ -20,6 +21,13 @@ from tests.commands.conftest import refusal, run
 from tests.support.logs import write_run
 
 DARK = Appearance()
+
+
+class Rests(Pace):
+    """Rests, as after a drawing that took long: what is read now is drawn later."""
+
+    def ask(self):
+        pass
 
 
 @pytest.fixture(autouse=True)
@@ -167,3 +175,9 @@ def test_what_is_drawn_changes_with_the_appearance():
 )
 def test_the_answer_of_a_terminal_about_its_background(answer, light):
     assert is_light(answer) is light
+
+
+def test_the_frame_is_of_all_that_was_read(logs, monkeypatch):
+    """However long the app rests: what it drew while it read is not printed."""
+    monkeypatch.setattr("tbgrad_tui.app.Pace", Rests)
+    assert "step 60" in "".join(printed(logs / "first" / "a"))

@@ -39,6 +39,7 @@ def print_once(
         nonlocal drawn
         while app.is_running and not _is_read(app):
             await pilot.pause(LOOK_SECONDS)
+        await _show_all(app, pilot)
         deadline = time.monotonic() + DRAWING_SECONDS
         while not _is_drawn(app) and time.monotonic() < deadline:
             await pilot.pause(LOOK_SECONDS)
@@ -57,6 +58,13 @@ def _is_read(app: WatchApp) -> bool:
     return snapshot.exists and snapshot.loading is None and all(
         facts.is_judged(run) or not facts.has_begun(run) for run in snapshot.runs.values()
     )  # fmt: skip
+
+
+async def _show_all(app: WatchApp, pilot: Pilot[object]) -> None:
+    """Show what was read last: the app itself may rest first, since it has just drawn."""
+    if app.is_running:
+        app.show_everything()
+        await pilot.pause()
 
 
 def save_screenshot(
@@ -99,6 +107,7 @@ async def _save(logdir: Path, path: Path, size: Size, keys: tuple[str, ...]) -> 
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{logdir} was not read within {LOADING_SECONDS:.0f} s")
             await pilot.pause(0.05)
+        await _show_all(app, pilot)
         await pilot.press(*keys)
         await pilot.pause()
         path.write_text(app.export_screenshot(title=f"tbgrad watch {logdir.name}"))

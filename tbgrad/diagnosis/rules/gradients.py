@@ -109,9 +109,9 @@ def _exploding_evidence(moment: Moment, _: Rows) -> str:
     if norms is not None and moment.record.manifest is not None and layers is not None:
         largest = int(np.argmax(np.nan_to_num(norms, nan=-1.0)))
         said += f", largest in {moment.record.manifest.names[largest]}"
-    limit = moment.settings.exploding_gradient
-    known = f", above {number(_explodes_from(moment), 3)}" if moment.trend.signed else ""
-    return f"{said} (alert above {number(limit)} · √loss{known})"
+    if moment.trend.signed:
+        return f"{said} (alert above {number(_explodes_from(moment), 3)})"
+    return f"{said} (alert above {number(moment.settings.exploding_gradient)} · √loss)"
 
 
 def _spike_score(moment: Moment) -> tuple[float, float, float]:
