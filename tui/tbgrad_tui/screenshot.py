@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -60,7 +61,7 @@ def _is_read(app: WatchApp) -> bool:
     )  # fmt: skip
 
 
-async def _show_all(app: WatchApp, pilot: Pilot[object]) -> None:
+async def _show_all(app: WatchApp, pilot: Pilot[Any]) -> None:
     """Show what was read last: the app itself may rest first, since it has just drawn."""
     if app.is_running:
         app.show_everything()
