@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tbgrad.commands.inputs import InputError, place_at
 
 if TYPE_CHECKING:
-    from tbgrad.reading.run import LeftOut
+    from tbgrad.reading.left_out import LeftOut
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     from tbgrad.export.files import ExportError, write
     from tbgrad.log.text import printable
     from tbgrad.reading.directory import read_one_by_one
-    from tbgrad.reading.run import left_out_lines
+    from tbgrad.reading.left_out import left_out_lines
 
     logdir: str = options.logdir
     target: Path = options.output.expanduser()

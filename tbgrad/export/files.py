@@ -20,7 +20,8 @@ from tbgrad.export import table
 from tbgrad.log.encode import to_jsonable
 from tbgrad.log.records import Damage
 from tbgrad.log.tags import MANIFEST, STEPS
-from tbgrad.reading.run import LeftOut, Run
+from tbgrad.reading.left_out import LeftOut
+from tbgrad.reading.run import Run
 
 NOT_ASKED = "are written where --tag says so, as --tag '*'"
 """Why the norms of every parameter at every step are left out."""

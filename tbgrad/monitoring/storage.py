@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from tbgrad.log.append import LocalFile
 from tbgrad.log.backlog import File
+from tbgrad.log.local_file import LocalFile
 
 
 def is_remote(logdir: object) -> bool:

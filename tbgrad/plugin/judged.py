@@ -23,8 +23,8 @@ from tbgrad.log.tags import (
     Kind,
 )
 from tbgrad.plugin.answer import digest
-from tbgrad.plugin.samples import EVERYTHING, NOTHING, Place, Samples
-from tbgrad.plugin.source import SCALARS_PLUGIN, Snapshot
+from tbgrad.plugin.samples import EVERYTHING, NOTHING, SCALARS_PLUGIN, Place, Samples
+from tbgrad.plugin.source import Snapshot
 from tbgrad.plugin.stored_run import (
     Stored,
     StoredRun,

@@ -30,8 +30,8 @@ from tbgrad.log.tags import (
 )
 from tbgrad.plugin.answer import digest
 from tbgrad.plugin.judged import judgement_of, judgements_of_scalars
-from tbgrad.plugin.samples import Place
-from tbgrad.plugin.source import SCALARS_PLUGIN, Snapshot
+from tbgrad.plugin.samples import SCALARS_PLUGIN, Place
+from tbgrad.plugin.source import Snapshot
 from tbgrad.plugin.stored_brief import (
     Described,
     described_at,

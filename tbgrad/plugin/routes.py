@@ -13,7 +13,7 @@ from tbgrad.log.tags import (
 )
 from tbgrad.plugin import assets
 from tbgrad.plugin.arguments import Reader, choice, step, text, texts, whole
-from tbgrad.plugin.source import SCALARS_PLUGIN
+from tbgrad.plugin.samples import SCALARS_PLUGIN
 from tbgrad.plugin.views import (
     alerts,
     compare,

@@ -8,8 +8,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tensorboard.data.provider import RunTagFilter
 
 from tbgrad.log.wall_time import all_seconds, seconds
+
+SCALARS_PLUGIN = "scalars"
 
 EVERYTHING = 2**31 - 1
 """`downsample` is required and random: ask for more than is stored and choose afterwards."""
@@ -76,3 +79,22 @@ def samples_of(data: Iterable[Any], values: list[Any]) -> Samples:
     last = np.append(steps[order][1:] != steps[order][:-1], True) if len(steps) else order
     order = order[last] if len(steps) else order
     return Samples(steps[order], wall_times[order], [values[i] for i in order])
+
+
+def list_runs(provider: Any, context: Any, experiment: str) -> list[str]:
+    """The runs of an experiment."""
+    return [run.run_name for run in provider.list_runs(context, experiment_id=experiment)]
+
+
+def list_series(
+    provider: Any, context: Any, experiment: str, plugin: str
+) -> dict[str, dict[str, Extent]]:
+    """By run and tag, where the series of a plugin end."""
+    listing = provider.list_scalars if plugin == SCALARS_PLUGIN else provider.list_tensors
+    listed = listing(
+        context,
+        experiment_id=experiment,
+        plugin_name=plugin,
+        run_tag_filter=RunTagFilter(),
+    )
+    return {run: extents_of(by_tag) for run, by_tag in (listed or {}).items()}

@@ -37,16 +37,16 @@ from tbgrad.plugin.samples import (
     EVERYTHING,
     MAX_REPLY,
     NOTHING,
+    SCALARS_PLUGIN,
     Extent,
     Place,
     Samples,
     UnknownNameError,
-    extents_of,
+    list_runs,
+    list_series,
     samples_of,
 )
 from tbgrad.reading.state import Condition, Pulse, condition, no_room
-
-SCALARS_PLUGIN = "scalars"
 
 RUNS = ""
 """In the place of a plugin name: the runs themselves."""
@@ -201,8 +201,8 @@ class Snapshot:
     def _lister(self, plugin: str) -> Callable[[], Any]:
         provider, context, experiment = self.source.provider, self._context, self._experiment
         if plugin == RUNS:
-            return lambda: _list_runs(provider, context, experiment)
-        return lambda: _list(provider, context, experiment, plugin)
+            return lambda: list_runs(provider, context, experiment)
+        return lambda: list_series(provider, context, experiment, plugin)
 
     def extents(self, plugin: str, place: Place) -> dict[str, Extent]:
         """Where the series of a plugin end that lie in a place, by their tags there."""
@@ -287,20 +287,3 @@ class Snapshot:
             }
             for place in places
         ]
-
-
-def _list_runs(provider: Any, context: Any, experiment: str) -> list[str]:
-    return [run.run_name for run in provider.list_runs(context, experiment_id=experiment)]
-
-
-def _list(
-    provider: Any, context: Any, experiment: str, plugin: str
-) -> dict[str, dict[str, Extent]]:
-    listing = provider.list_scalars if plugin == SCALARS_PLUGIN else provider.list_tensors
-    listed = listing(
-        context,
-        experiment_id=experiment,
-        plugin_name=plugin,
-        run_tag_filter=RunTagFilter(),
-    )
-    return {run: extents_of(by_tag) for run, by_tag in (listed or {}).items()}

@@ -25,8 +25,8 @@ from tbgrad.log.tags import (
     VALIDATION_LOSS,
     Kind,
 )
-from tbgrad.plugin.samples import MAX_REPLY, NOTHING, Place, Samples
-from tbgrad.plugin.source import SCALARS_PLUGIN, Snapshot
+from tbgrad.plugin.samples import MAX_REPLY, NOTHING, SCALARS_PLUGIN, Place, Samples
+from tbgrad.plugin.source import Snapshot
 from tbgrad.plugin.stored_levels import BLOCK_BYTES
 from tbgrad.plugin.stored_run import decoded, put_together
 from tbgrad.reading.columns import Limits

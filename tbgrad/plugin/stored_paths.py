@@ -8,8 +8,8 @@ import numpy as np
 
 from tbgrad.log.tags import LOSS, MANIFEST, PLUGIN_NAME, TRAJECTORY, TRAJECTORY_PLUGIN_NAME, Kind
 from tbgrad.plugin.answer import evenly
-from tbgrad.plugin.samples import MAX_REPLY, Place, Samples
-from tbgrad.plugin.source import SCALARS_PLUGIN, Snapshot
+from tbgrad.plugin.samples import MAX_REPLY, SCALARS_PLUGIN, Place, Samples
+from tbgrad.plugin.source import Snapshot
 from tbgrad.plugin.stored_run import Stored, decoded, put_together, rows_of
 from tbgrad.plugin.stored_steps import newest_steps
 from tbgrad.reading.columns import Limits

@@ -15,6 +15,7 @@ from tbgrad.log.decode import decode, unread
 from tbgrad.log.tags import STEPS, FormatError, Kind, split_group
 from tbgrad.log.tail import Batch, EventFileTail
 from tbgrad.log.wall_time import all_seconds, seconds
+from tbgrad.reading.left_out import REPLACED
 from tbgrad.reading.repeats import (
     NUMBER_BYTES,
     STEP,
@@ -26,7 +27,6 @@ from tbgrad.reading.repeats import (
     tag_bytes,
     values_of,
 )
-from tbgrad.reading.run import REPLACED
 from tbgrad.reading.store import SeriesStore
 
 _DOUBLE = struct.Struct("<d")

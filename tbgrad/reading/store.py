@@ -38,8 +38,9 @@ from tbgrad.reading.columns import (
     column_for,
 )
 from tbgrad.reading.every_step import together
+from tbgrad.reading.left_out import REPLACED, LeftOut
 from tbgrad.reading.rows import Rows
-from tbgrad.reading.run import REPLACED, LeftOut, Run
+from tbgrad.reading.run import Run
 from tbgrad.reading.series import Series
 from tbgrad.reading.state import Heard, heard
 

@@ -13,7 +13,7 @@ from tbgrad.log.scalars import in_order, scalar_of
 from tbgrad.log.statistics import statistic_of
 from tbgrad.log.tags import GRADIENT_NORM, GRADIENT_NORM_MAX, LEARNING_RATE, LOSS, VALIDATION_LOSS
 from tbgrad.log.text import duration, measured, number, percent_between, printable
-from tbgrad.reading.run import left_out_lines
+from tbgrad.reading.left_out import left_out_lines
 from tbgrad.report.output import Output
 from tbgrad.report.parameters import ParameterSummary
 from tbgrad.report.print_norms import print_gradient_norms

@@ -22,7 +22,8 @@ from tbgrad.log.encode import to_jsonable
 from tbgrad.log.records import FORMAT_VERSION, Alert, CurvatureEstimate, Damage
 from tbgrad.log.state import RunState
 from tbgrad.log.tags import CURVATURE, Kind
-from tbgrad.reading.run import LeftOut, Run
+from tbgrad.reading.left_out import LeftOut
+from tbgrad.reading.run import Run
 from tbgrad.reading.series import Series
 from tbgrad.reading.state import Condition, condition
 from tbgrad.report.convergence import Convergence, convergence_of

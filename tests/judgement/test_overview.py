@@ -11,9 +11,7 @@ import pytest
 import tbgrad
 from tbgrad.judgement.overview import (
     healthy_words,
-    natural,
     overview_of,
-    short_names,
     worst_first,
 )
 from tbgrad.judgement.replay import judge
@@ -90,26 +88,6 @@ def test_what_is_not_judged_is_not_called_healthy(tmp_path):
     assert overview_of(run, None, None).health == "healthy"
 
 
-@pytest.mark.parametrize(
-    ("names", "short"),
-    [
-        (["sweep/lr0.1-seed18", "sweep/lr0.3-seed18"], ["lr0.1", "lr0.3"]),
-        (["a", "b"], ["a", "b"]),
-        (["one"], ["one"]),
-        (["runs/a", "runs/ab"], ["a", "ab"]),
-        (["x-1", "x-12"], ["1", "12"]),
-        (["same/", "same/"], ["same/", "same/"]),
-        (["s/lr1e-3-seed1", "s/lr1e-4-seed1"], ["lr1e-3", "lr1e-4"]),
-        (["lr1-w64-b8-s1", "lr2-w64-b8-s2"], ["lr1…s1", "lr2…s2"]),
-        (["lr1-s1", "lr2-s2"], ["lr1-s1", "lr2-s2"]),
-        (["a_b/c", "a_b/c/d", "a_e"], ["b/c", "b/c/d", "e"]),
-        (["a/b", "a"], ["a/b", "a"]),
-    ],
-)
-def test_names_lose_what_all_share(names, short):
-    assert [short_names(names)[name] for name in names] == short
-
-
 def test_the_loss_of_another_writer_is_known_by_its_name(tmp_path):
     with PatientEventFileWriter(tmp_path) as writer:
         for step, loss in enumerate((3.0, 2.0, 1.0)):
@@ -179,9 +157,3 @@ def test_a_run_that_has_just_begun_has_done_no_step(tmp_path):
         file.add(0, [encode.state(RunState(started=1.8e9, steps=800))])
     row = overview_of(tbgrad.read(tmp_path)["."], None, None, judged=False)
     assert (row.step, row.steps) == (0, 800)
-
-
-def test_names_are_in_the_order_in_which_people_count():
-    names = ["lr1e-3", "lr0.03", "lr10", "seed10", "seed9/b", "seed9", "", "seed", "7", "a"]
-    counted = ["", "7", "a", "lr1e-3", "lr0.03", "lr10", "seed", "seed9", "seed9/b", "seed10"]
-    assert sorted(names, key=natural) == counted

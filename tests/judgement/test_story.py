@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from tbgrad.diagnosis import RULE_NAMES, Diagnosis, Record
-from tbgrad.judgement.story import CAUSES, by_cause, story_of
+from tbgrad.judgement.chains import CAUSES
+from tbgrad.judgement.story import by_cause, story_of
 from tbgrad.log.records import Alert, CurvatureEstimate, Eigenvalue
 from tests.diagnosis.histories import RELU, of_kernels, table
 

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from tbgrad.log import encode
-from tbgrad.log.append import EventFileWriter, LocalFile
+from tbgrad.log.append import EventFileWriter
 from tbgrad.log.backlog import Backlog
+from tbgrad.log.local_file import LocalFile
 from tbgrad.log.tags import NOTES
 from tbgrad.log.tail import EventFileTail
 from tbgrad.reading.directory import read
@@ -307,7 +308,8 @@ _ENDLESS = """
 import itertools, sys
 from pathlib import Path
 from tbgrad.log import encode
-from tbgrad.log.append import EventFileWriter, LocalFile
+from tbgrad.log.append import EventFileWriter
+from tbgrad.log.local_file import LocalFile
 from tbgrad.log.backlog import Backlog
 writer = EventFileWriter(Path(sys.argv[1]))
 for step in itertools.count():

@@ -12,7 +12,8 @@ import pytest
 
 import tbgrad
 from tbgrad.diagnosis import Record
-from tbgrad.log.append import EventFileWriter, LocalFile
+from tbgrad.log.append import EventFileWriter
+from tbgrad.log.local_file import LocalFile
 from tbgrad.log.records import STATISTICS
 from tbgrad.log.steps import Steps
 from tbgrad.log.tags import ALERTS, ENDED, GRADIENT_NORM, LOSS, NOTES

@@ -15,10 +15,11 @@ import pytest
 import tbgrad
 from tbgrad.commands.main import main
 from tbgrad.diagnosis.rules import SHOWS
-from tbgrad.judgement.overview import overview_of, short_names, worst_first
+from tbgrad.judgement.overview import overview_of, worst_first
 from tbgrad.judgement.replay import judge
 from tbgrad.judgement.verdict import verdict_of
 from tbgrad.log import encode
+from tbgrad.log.short_names import short_names
 from tbgrad.log.state import FAILED, FINISHED, RunState
 from tbgrad.log.tags import ENDED
 from tbgrad.plugin import listing, overviews

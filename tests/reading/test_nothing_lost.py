@@ -16,7 +16,8 @@ from tbgrad.log import encode
 from tbgrad.log.framing import frame
 from tbgrad.reading.columns import Limits
 from tbgrad.reading.directory import LogDirectory, UnreadWarning, read
-from tbgrad.reading.run import REPLACED, LeftOut, Run, left_out_lines
+from tbgrad.reading.left_out import REPLACED, LeftOut, left_out_lines
+from tbgrad.reading.run import Run
 from tests.support.events import NAME, event, snapshot, write_events
 from tests.support.logs import write_run
 

@@ -8,7 +8,6 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, get_args
 
-import ml_dtypes
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -20,16 +19,13 @@ from tbgrad.hessian.operator import require_finite
 from tbgrad.hessian.rows import Vector
 from tbgrad.hessian.tensorflow.derivatives import Derivatives
 from tbgrad.hessian.tensorflow.operator import TensorFlowOperator, run_graph
+from tbgrad.hessian.tensorflow.rounding import first_step, moved_by_rounding
 from tbgrad.hessian.tensorflow.variables import FlatVariables
 from tbgrad.hessian.verification import judge, require_symmetric, towards_large_curvature
 
 Method = Literal["reverse over reverse", "forward over reverse", "finite differences"]
 
 FINITE_DIFFERENCES: Method = "finite differences"
-
-CONDITION = 4.0
-"""What is rounded within a product, layer after layer, moves it by so many times what rounding of
-the weights does: enough for the truth to lie within the bounds of 99 of 100 small networks."""
 
 SUSPICIOUS = 30.0
 """Where products are off so many times more than before, the loss may have ceased to be
@@ -222,20 +218,9 @@ class HessianOperator(TensorFlowOperator):
         return self.error
 
     def _error_along(self, direction: Vector, product: Vector) -> float:
-        """How far this product is off (2-norm) by rounding, as a share of it.
-
-        As far as it moves where each weight moves by its rounding.
-        """
-        size = float(tf.norm(product))
-        if not size:
-            return 0.0
-        weights = self.variables.flat(self.variables.variables)
-        up = tf.random.stateless_uniform([self.size], (0, 1)) < 0.5
-        eps = float(np.finfo(self.dtype).eps)
-        with self.variables.moving() as move_by:
-            move_by(tf.where(up, eps * weights, -eps * weights))
-            moved = float(tf.norm(self.apply(direction)[0] - product))
-        return max(CONDITION * moved / size, self._least_error)
+        """How far this product is off (2-norm) by rounding, as a share of it."""
+        moved = moved_by_rounding(self.variables, lambda: self.apply(direction)[0], product)
+        return max(moved, self._least_error)
 
     def _calibrate(self, probe: NDArray[Any], product: NDArray[Any]) -> None:
         """Find the step of differences, their error, and whether they are symmetric."""
@@ -306,14 +291,7 @@ class HessianOperator(TensorFlowOperator):
             return difference(gradient_at, direction, step or self._first_step(), enough)
 
     def _first_step(self) -> float:
-        """The step that balances rounding and bend where derivatives are of the order of one."""
-        weights = self.variables.flat(self.variables.variables)
-        types = {v.dtype.as_numpy_dtype for v in self.variables.variables}
-        coarsest = max(float(ml_dtypes.finfo(t).eps) for t in types)  # type: ignore[no-untyped-call]
-        if self._derivatives.structure.quantised:
-            coarsest = max(coarsest, 2.0**-8)
-        length: float = coarsest ** (1 / 3) * max(1.0, float(tf.norm(weights)))
-        return length
+        return first_step(self.variables, quantised=self._derivatives.structure.quantised)
 
     def _gradient(self) -> tuple[Any, float]:
         """The gradient and the loss, by a function that there is."""

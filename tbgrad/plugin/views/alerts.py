@@ -15,7 +15,8 @@ from tbgrad.log.records import Alert
 from tbgrad.log.tags import GRADIENT_NORM, NOTES, PLUGINS
 from tbgrad.plugin.answer import listed
 from tbgrad.plugin.judged import judgement_so_far
-from tbgrad.plugin.source import SCALARS_PLUGIN, Snapshot
+from tbgrad.plugin.samples import SCALARS_PLUGIN
+from tbgrad.plugin.source import Snapshot
 from tbgrad.plugin.stored_run import read_run
 
 MAX_ALERTS = 500

@@ -23,7 +23,8 @@ from tbgrad.log.tags import (
     Kind,
 )
 from tbgrad.plugin.answer import evenly, listed, numbers
-from tbgrad.plugin.source import SCALARS_PLUGIN, Snapshot
+from tbgrad.plugin.samples import SCALARS_PLUGIN
+from tbgrad.plugin.source import Snapshot
 from tbgrad.plugin.stored_run import read_run
 from tbgrad.reading import thinning
 from tbgrad.reading.estimates import EstimateAge, age_of_estimate

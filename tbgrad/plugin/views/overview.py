@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from tbgrad.diagnosis import standing
-from tbgrad.judgement.overview import Overview, short_names, worst_first
+from tbgrad.judgement.overview import Overview, worst_first
 from tbgrad.judgement.verdict import verdict_of
 from tbgrad.log.encode import to_jsonable
+from tbgrad.log.short_names import short_names
 from tbgrad.log.tags import PLUGIN_NAME
 from tbgrad.plugin.answer import numbers
 from tbgrad.plugin.arguments import BadRequestError

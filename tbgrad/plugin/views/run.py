@@ -25,8 +25,8 @@ from tbgrad.log.tags import (
 )
 from tbgrad.plugin.answer import digest
 from tbgrad.plugin.overviews import Overviews
-from tbgrad.plugin.samples import Extent, Place
-from tbgrad.plugin.source import SCALARS_PLUGIN, Snapshot
+from tbgrad.plugin.samples import SCALARS_PLUGIN, Extent, Place
+from tbgrad.plugin.source import Snapshot
 from tbgrad.plugin.stored_run import state_of
 from tbgrad.reading.layer_history import MEASURES
 from tbgrad.reading.state import resources_line

@@ -12,8 +12,8 @@ from tbgrad.log.scalars import SCALARS
 from tbgrad.log.tags import EVERY_STEP, Kind
 from tbgrad.plugin.answer import numbers, part_of
 from tbgrad.plugin.arguments import BadRequestError
-from tbgrad.plugin.samples import NOTHING, Samples
-from tbgrad.plugin.source import SCALARS_PLUGIN, Snapshot
+from tbgrad.plugin.samples import NOTHING, SCALARS_PLUGIN, Samples
+from tbgrad.plugin.source import Snapshot
 from tbgrad.plugin.stored_steps import read_steps, read_steps_ahead
 from tbgrad.reading import thinning
 from tbgrad.reading.every_step import together

@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from tbgrad.log.scalars import in_order, scalar_of
-from tbgrad.plugin.samples import NOTHING
-from tbgrad.plugin.source import SCALARS_PLUGIN, Snapshot
+from tbgrad.plugin.samples import NOTHING, SCALARS_PLUGIN
+from tbgrad.plugin.source import Snapshot
 from tbgrad.plugin.stored_brief import read_described, read_states
 from tbgrad.reading.hparams import differing_of, hparams_of
 from tbgrad.reading.run import Run

@@ -13,7 +13,8 @@ from textual.geometry import Size
 from textual.screen import ModalScreen
 
 from tbgrad.log.records import Damage
-from tbgrad.reading.run import Run, left_out_lines
+from tbgrad.reading.left_out import left_out_lines
+from tbgrad.reading.run import Run
 from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
 from tbgrad_tui.chart.canvas import Box, Canvas

@@ -13,7 +13,7 @@ from rich.style import Style
 
 from tbgrad.diagnosis.record import called
 from tbgrad.judgement import history
-from tbgrad.judgement.overview import short_names
+from tbgrad.log.short_names import short_names
 from tbgrad.log.tags import GRADIENT_NORM, LOSS
 from tbgrad.reading.hparams import differing_hparams, hparams_of
 from tbgrad.reading.run import Run

@@ -11,7 +11,8 @@ from rich.style import Style
 from textual import events
 from textual.message import Message
 
-from tbgrad.judgement.overview import Overview, natural, short_names
+from tbgrad.judgement.overview import Overview
+from tbgrad.log.short_names import natural, short_names
 from tbgrad.reading.run import Run
 from tbgrad.reading.run_filter import run_filter
 from tbgrad_tui.chart import colours

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from tbgrad.judgement.overview import shared_ends
 from tbgrad.log.scalars import SCALARS, in_order, scalar_of
+from tbgrad.log.short_names import shared_ends
 from tbgrad.reading.run import Run
 from tbgrad.reading.run_filter import run_filter
 from tbgrad_tui import facts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tbgrad.judgement.overview import short_names
+from tbgrad.log.short_names import short_names
 from tbgrad.reading.run import Run
 from tbgrad_tui import facts
 from tbgrad_tui.chart import colours
