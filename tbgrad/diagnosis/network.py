@@ -21,6 +21,7 @@ class Network:
     Attributes:
         kernels: rows of the kernels, in the order of the model: the first is nearest to the input.
         way: the same rows with those of embeddings: what a gradient passes on its way to the input.
+        embeds: whether there are embeddings.
         normalized: whether there are layers that normalise.
         heads: for every layer with units, the row that tells best which units get a gradient: its
             bias, whose gradient does not depend on the layer's input, or its kernel.
@@ -44,6 +45,7 @@ class Network:
             np.intp,
         )
         embeddings = [i for i, p in enumerate(parameters) if p.role == "embedding"]
+        self.embeds = bool(embeddings)
         self.way = np.sort(np.append(self.kernels, np.array(embeddings, np.intp)))
         self.normalized = any(p.role == "normalization" for p in parameters)
         heads: dict[str, int] = {}
@@ -82,8 +84,7 @@ class Network:
             return None
         first = int(self.kernels[0])
         kernel = parameters[first]
-        embedded = any(p.role == "embedding" for p in parameters)
-        if embedded or kernel.normalization in ("before", "both"):
+        if self.embeds or kernel.normalization in ("before", "both"):
             return None
         return self._with_bias(manifest, first)
 

@@ -30,6 +30,12 @@ SLOW_DECAY = 1e-4
 LEARNED = 0.5
 """A loss below so much of that at first has learned something, whatever its terms and weights."""
 
+USUAL_EPSILON = 1e-7
+"""What optimizers in Keras have where nothing else is said."""
+
+LARGE_EPSILON = 1e-5
+"""An epsilon is no larger by accident: a gradient that is outweighed by less vanishes by itself."""
+
 SQUARED = ("mean_squared_error", "mse")
 ABSOLUTE = ("mean_absolute_error", "mae")
 
@@ -70,6 +76,26 @@ def momentum(moment: Moment) -> Suspect | None:
                 f"lower {name} from {literal(value)} to 0.9",
             )
     return None
+
+
+def epsilon(moment: Moment) -> Suspect | None:
+    """An epsilon that outweighs the gradients it is added to, so that updates are next to nothing.
+
+    Of Adam and its kin: an update is the rate times m / (√v + epsilon), with √v of the size of the
+    gradient of one weight (Kingma and Ba, "Adam", 2015, algorithm 1).
+    """
+    value, manifest = setting(moment, "epsilon"), moment.manifest
+    if manifest is None or not value > LARGE_EPSILON:
+        return None
+    weights = sum(math.prod(parameter.shape) for parameter in manifest.parameters)
+    gradient = moment.trend.usual_norm / math.sqrt(max(1, weights))
+    if not value > MOST * gradient:
+        return None
+    return Suspect(
+        f"epsilon is {literal(value)}, and the gradient of a weight about {number(gradient, 1)}: "
+        "updates are as many times smaller",
+        f"lower epsilon from {literal(value)} to {literal(USUAL_EPSILON)}",
+    )
 
 
 def dropout(moment: Moment) -> Suspect | None:

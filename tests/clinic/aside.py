@@ -127,6 +127,7 @@ def _others() -> Iterator[Case]:
     bases = {"mlp cancer": CANCER, "lstm tokens": TOKENS_LSTM, "cnn": WIDE_CNN}
     for name, base in bases.items():
         yield stuck(f"{name} rate too low", base, rate=base.rate / 500)
+    yield stuck("transformer epsilon of one", TRANSFORMER, settings={"epsilon": 1.0})
     yield stuck("lstm labels shuffled", ROWS_LSTM, shuffled=True, steps=1600)
     yield stuck("mlp labels shuffled sgd", replace(MLP, **MOMENTUM), shuffled=True, steps=1600)
 

@@ -186,8 +186,8 @@ _SENTENCES: tuple[tuple[str, Change], ...] = (
     (r"shuffle the samples", _shuffled),
     (rf"keep learning_rate at {NUMBER}", _constant_rate),
     (
-        rf"(?:lower|raise) (global_clipnorm|clipnorm|clipvalue|momentum|beta_1|weight_decay) "
-        rf"from \S+ to {NUMBER}",
+        rf"(?:lower|raise) (global_clipnorm|clipnorm|clipvalue|momentum|beta_1|weight_decay|"
+        rf"epsilon) from \S+ to {NUMBER}",
         _setting,
     ),
     (rf"set (global_clipnorm)={NUMBER} in the optimizer", _setting),

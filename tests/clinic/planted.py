@@ -148,6 +148,7 @@ def _losses() -> Iterator[Case]:
         yield stuck(
             f"{name} rate too low", base, rate=base.rate / (1000 if name == "lstm" else 100)
         )
+    yield stuck("mlp epsilon of one", MLP, settings={"epsilon": 1.0})
     yield stuck("mlp sgd rate too low", replace(WINE, **MOMENTUM), rate=5e-6)
     for name in ("mlp", "cnn", "transformer"):
         yield stuck(f"{name} labels shuffled", ALL[name], shuffled=True, steps=1600)

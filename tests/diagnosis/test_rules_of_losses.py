@@ -77,6 +77,20 @@ def test_a_loss_that_is_stuck() -> None:
     assert slow[0].first_step < 60
 
 
+def test_an_epsilon_that_outweighs_the_gradient() -> None:
+    def advice(epsilon: float, norm: float) -> str:
+        adam = replace(RELU, optimizer={"name": "Adam", "epsilon": epsilon})
+        said = {"update/ratio": 4e-6, "learning_rate": 1e-3, "gradient/norm_max": norm}
+        return one(
+            alerts(range(1, 200), lambda s: said | {"loss": 2.3 - 1e-4 * s}, manifest=adam),
+            "loss_stuck",
+        ).advice
+
+    assert advice(1.0, 0.1) == "lower epsilon from 1 to 1e-7"
+    assert "learning_rate" in advice(1e-7, 0.1)
+    assert "learning_rate" in advice(0.1, 100.0)
+
+
 def test_a_loss_that_large_steps_keep_from_falling() -> None:
     """It has come down by half, as far as steps let it that are ten times as long as is usual."""
 

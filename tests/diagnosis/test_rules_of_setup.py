@@ -321,6 +321,17 @@ def test_what_is_dead_or_not_finite_from_the_first_step_is_not_the_work_of_a_ste
     assert not any("diverged" in cause for cause in lost.causes)
 
 
+def test_tokens_are_finite_so_that_a_mask_is_to_be_looked_at() -> None:
+    first, *others = RELU.parameters
+    tokens = replace(RELU, parameters=(replace(first, role="embedding"), *others))
+    lost = of(alerts(range(1, 9), lambda _: {"loss": math.nan}, manifest=tokens), "nonfinite")
+    assert "mask hides every position" in lost.advice
+    assert "np.isfinite" in lost.next_advice
+    later = of(alerts(range(1, 9), lambda s: {"loss": math.nan if s > 6 else 2.0}, manifest=tokens),
+               "nonfinite")  # fmt: skip
+    assert "np.isfinite" in later.advice
+
+
 def test_an_update_that_is_not_finite_is_the_work_of_the_optimizer_and_no_batch() -> None:
     """The update of step 5 is not finite, its gradient is; or what began at step 6 is the batch."""
     manifest = set_to(name="Adafactor")

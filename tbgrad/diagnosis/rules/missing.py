@@ -26,6 +26,8 @@ KNOWN_LOSSES = (
 )  # fmt: skip
 """Parts of the names of losses that guard themselves against a logarithm of zero."""
 
+MASKED = "a mask that hides every position of a sample: a softmax of -inf alone, a mean of nothing"
+
 CALM = 10.0
 """A norm or a loss so many times the usual one is no longer calm."""
 
@@ -95,7 +97,8 @@ def _nonfinite_causes(moment: Moment) -> tuple[str, ...]:
     batch = "a batch or its labels hold NaN or infinite values"
     range_ = "an operation left its range: a logarithm or a quotient of zero, float16 beyond 65,504"
     if moment.trend.count == 0:
-        return batch, range_, "weights that begin too large"
+        masked = (MASKED,) if _reads_tokens(moment) else ()
+        return *masked, batch, range_, "weights that begin too large"
     if _nonfinite_calm(moment):
         return batch, range_
     return "the weights diverged: what was computed grew ahead of it", batch, range_
@@ -108,6 +111,12 @@ def _nonfinite_otherwise(moment: Moment, _: Rows) -> Advice:
         return Advice(
             "keep what a logarithm, a root or a quotient gets in the loss "
             f"{_own_loss(moment)} away from zero: add keras.config.epsilon()",
+            look,
+        )
+    if moment.trend.count == 0 and _reads_tokens(moment):
+        return Advice(
+            "look for a sample whose mask hides every position: mask with -1e9 in place of -inf, "
+            "and divide by a count of at least one",
             look,
         )
     if _nonfinite_calm(moment):
@@ -180,6 +189,12 @@ def _only_the_last_trains(moment: Moment, rows: Rows) -> bool:
     last = manifest.parameters[layers.kernels[-1]].layer
     others = {i for i, parameter in enumerate(manifest.parameters) if parameter.layer != last}
     return bool(others) and set(rows.tolist()) == others
+
+
+def _reads_tokens(moment: Moment) -> bool:
+    """Whether what comes in are integers, which are always finite."""
+    layers = moment.layers
+    return layers is not None and layers.embeds
 
 
 def _own_loss(moment: Moment) -> str:
