@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from tbgrad.log.tags import LEARNING_RATE, LOSS
 
 ENDED = 1e-3
 """A learning rate of so much of its highest value has come to its end."""
+
+RAISED = 3.0
+"""A learning rate that is so many times that of the step before was raised, and not warmed up."""
 
 ORDINARY = 0.3
 """Weights into a unit count as if they had at least this norm: some begin at zero."""
@@ -38,12 +42,21 @@ CANCELS = 1e-3
 the errors: of samples that are not each other's mirror image, a million would have to cancel."""
 
 
+class Raise(NamedTuple):
+    """A learning rate that was raised at a step, beyond all that was before."""
+
+    step: int
+    before: float
+    rate: float
+
+
 class Facts:
     """The newest of what only some records tell. NaN, None or empty is not known.
 
     Attributes:
         manifest: the newest one.
         rate: the learning rate of the newest step, `peak_rate` its highest so far.
+        raised: where it was last raised at once, to more than it ever was; None where it was not.
         ended_since: the step from which on the rate is next to nothing beside its highest; -1 where
             it is not.
         updates: relative update of every kernel, [P], NaN elsewhere; `largest_update` is the
@@ -70,6 +83,7 @@ class Facts:
     def __init__(self) -> None:
         self.manifest: Manifest | None = None
         self.rate = self.peak_rate = math.nan
+        self.raised: Raise | None = None
         self.ended_since = -1
         self.updates: NDArray[np.float64] | None = None
         self.largest_update = self.worst_update = self.early_update = math.nan
@@ -139,6 +153,8 @@ class Facts:
         rate = record.scalars.get(LEARNING_RATE, math.nan)
         if math.isnan(rate):
             return
+        if 0 < RAISED * self.rate <= rate and rate > self.peak_rate:
+            self.raised = Raise(record.first_step or record.step, self.rate, rate)
         self.rate = rate
         self.peak_rate = rate if math.isnan(self.peak_rate) else max(self.peak_rate, rate)
         if rate > ENDED * self.peak_rate:

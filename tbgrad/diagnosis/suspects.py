@@ -36,6 +36,8 @@ USUAL_EPSILON = 1e-7
 LARGE_EPSILON = 1e-5
 """An epsilon is no larger by accident: a gradient that is outweighed by less vanishes by itself."""
 
+HALF_REMEDY = "keep weights in float32 in place of {0}: dtype='mixed_{0}'"
+
 SQUARED = ("mean_squared_error", "mse")
 ABSOLUTE = ("mean_absolute_error", "mae")
 
@@ -154,6 +156,30 @@ def rate(moment: Moment) -> Suspect | None:
     now = rate_of(moment)
     which = f" of {number(now, 3)}" if now > 0 else ""
     return Suspect(f"the learning rate{which} is too large: {how}", safe_rate(moment))
+
+
+def raised(moment: Moment) -> Suspect | None:
+    """A learning rate that was raised at once, ahead of the fault."""
+    was = moment.facts.raised
+    if was is None or not was.step <= moment.since or rate_of(moment) < was.rate / 2:
+        return None
+    before, now = literal(was.before, 3), literal(was.rate, 3)
+    return Suspect(
+        f"learning_rate was raised from {before} to {now} at step {was.step:,}",
+        f"lower learning_rate from {now} to {before}",
+    )
+
+
+def half_precision(moment: Moment) -> Suspect | None:
+    """Weights in float16, in which the optimizer computes, too."""
+    manifest = moment.manifest
+    if manifest is None or {p.dtype for p in manifest.parameters} != {"float16"}:
+        return None
+    return Suspect(
+        "weights are float16, and so is what the optimizer keeps: squares of gradients and an "
+        "epsilon of 1e-7 are zero there",
+        HALF_REMEDY.format("float16"),
+    )
 
 
 def moves_far(moment: Moment) -> bool:

@@ -321,6 +321,38 @@ def test_what_is_dead_or_not_finite_from_the_first_step_is_not_the_work_of_a_ste
     assert not any("diverged" in cause for cause in lost.causes)
 
 
+def test_a_rate_that_was_raised_is_put_back() -> None:
+    """At step 100, ahead of the fault; a schedule that comes back to where it was raises none."""
+
+    def run(rate: Any, fault: int = 102) -> list[Any]:
+        def scalars(step: int) -> dict[str, float]:
+            bad = step >= fault
+            return {
+                "loss": 1.5 ** (step - fault) if bad else 0.1 + 2 * 0.9**step,
+                "gradient/norm_max": 60.0 if bad else 1.0,
+                "learning_rate": rate(step),
+            }
+
+        return alerts(range(1, 130), scalars)
+
+    found = run(lambda s: 1e-3 if s < 100 else 0.05)
+    for rule in ("gradient_spike", "loss_diverging"):
+        assert of(found, rule).advice == "lower learning_rate from 0.05 to 0.001"
+        assert of(found, rule).causes[0].endswith("raised from 0.001 to 0.05 at step 100")
+    assert "step 102" in of(run(lambda s: 1e-3 if s < 110 else 0.05), "gradient_spike").advice
+    restarts = run(lambda s: 0.05 if s < 10 or s >= 100 else 1e-3)
+    assert "step 102" in of(restarts, "gradient_spike").advice
+
+
+def test_weights_in_float16_are_what_to_change() -> None:
+    half = replace(RELU, parameters=tuple(replace(p, dtype="float16") for p in RELU.parameters))
+    columns = {"update_norm": 2.0}
+    found = alerts(range(1, 20), columns=lambda _: columns, manifest=half)
+    assert "mixed_float16" in of(found, "update_too_large").advice
+    single = alerts(range(1, 20), columns=lambda _: columns)
+    assert "learning_rate" in of(single, "update_too_large").advice
+
+
 def test_tokens_are_finite_so_that_a_mask_is_to_be_looked_at() -> None:
     first, *others = RELU.parameters
     tokens = replace(RELU, parameters=(replace(first, role="embedding"), *others))

@@ -16,6 +16,7 @@ from tbgrad.diagnosis.suspects import (
     from_the_start,
     inputs,
     momentum,
+    raised,
     rate,
     target_scale,
     targets,
@@ -181,7 +182,7 @@ _VANISHING = Explained(
     (alike, thin_weights, rate, inputs, decay), _vanishing_causes, _vanishing_otherwise
 )
 _EXPLODING = Explained(
-    (inputs, targets, wide_weights, momentum, rate),
+    (raised, inputs, targets, wide_weights, momentum, rate),
     (
         "weights that begin too large, so that every layer, or every step of a recurrence, makes "
         "more of what it passes on",

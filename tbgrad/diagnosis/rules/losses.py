@@ -10,8 +10,10 @@ from tbgrad.diagnosis.output import wrong_output
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule, Severity
 from tbgrad.diagnosis.suspects import (
     Explained,
+    half_precision,
     inputs,
     momentum,
+    raised,
     rate,
     targets,
 )
@@ -112,7 +114,7 @@ def _oscillating_otherwise(moment: Moment, _: Rows) -> Advice:
 
 
 _DIVERGING = Explained(
-    (wrong_output, momentum, rate, inputs, targets),
+    (wrong_output, half_precision, raised, momentum, rate, inputs, targets),
     ("the learning rate is too large", "inputs or targets that are not scaled"),
     lambda moment, _: Advice(safe_rate(moment, 10.0), "set global_clipnorm=1.0 in the optimizer"),
 )

@@ -15,6 +15,8 @@ from tbgrad.diagnosis.suspects import (
     Explained,
     Suspect,
     Suspicion,
+    half_precision,
+    raised,
     rate,
 )
 from tbgrad.log.median import median
@@ -144,7 +146,7 @@ def _nonfinite_suspicions(moment: Moment) -> Any:
     """The rate is no cause of what was there before any update, nor where all was calm."""
     if moment.trend.count == 0 or _nonfinite_calm(moment):
         return None
-    return rate(moment)
+    return raised(moment) or rate(moment)
 
 
 def _no_gradient_otherwise(moment: Moment, rows: Rows) -> Advice:
@@ -216,7 +218,9 @@ def _no_gradient_headline(moment: Moment, _: Rows) -> str:
     return "no gradient reaches the parameters"
 
 
-_NONFINITE = Explained((_broken, _nonfinite_suspicions), _nonfinite_causes, _nonfinite_otherwise)
+_NONFINITE = Explained(
+    (half_precision, _broken, _nonfinite_suspicions), _nonfinite_causes, _nonfinite_otherwise
+)
 _NO_GRADIENT = Explained(
     (_all_zero(wrong_output), _all_zero(relu_output), alike),
     (

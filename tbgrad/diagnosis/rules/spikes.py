@@ -9,6 +9,7 @@ import numpy as np
 
 from tbgrad.diagnosis.change import amount
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule
+from tbgrad.diagnosis.suspects import Explained, raised
 from tbgrad.log.batches import may_be_short
 from tbgrad.log.median import median
 from tbgrad.log.tags import GRADIENT_NORM_MAX, LOSS
@@ -94,18 +95,23 @@ def _spike_advice(moment: Moment, _: Rows) -> Advice:
     )
 
 
+_EXPLAINED = Explained(
+    (raised,),
+    (
+        "a batch with wrong or unusual samples or labels",
+        "a learning rate near the limit, so that a step leaves the valley",
+        "of Adam: a second moment that was small when large gradients came back",
+    ),
+    _spike_advice,
+)
 SPIKE = Rule(
     name="gradient_spike",
     shows=GRADIENT_NORM_MAX,
     severity="warning",
     applies=_spike,
     evidence=_spike_evidence,
-    causes=(
-        "a batch with wrong or unusual samples or labels",
-        "a learning rate near the limit, so that a step leaves the valley",
-        "of Adam: a second moment that was small when large gradients came back",
-    ),
-    advice=_spike_advice,
+    causes=_EXPLAINED.causes,
+    advice=_EXPLAINED.advice,
     headline="the gradient leaps",
     threshold=_leaps_from,
     closes_after=10,

@@ -10,7 +10,15 @@ import numpy as np
 from tbgrad.diagnosis.change import raised_rate, rate_of, safe_rate
 from tbgrad.diagnosis.initial_weights import wide_weights
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule, share
-from tbgrad.diagnosis.suspects import Explained, inputs, momentum, share_of
+from tbgrad.diagnosis.suspects import (
+    HALF_REMEDY,
+    Explained,
+    half_precision,
+    inputs,
+    momentum,
+    raised,
+    share_of,
+)
 from tbgrad.log.brief import percent
 from tbgrad.log.tags import LEARNING_RATE, LOSS_SCALE, SKIPPED_UPDATES
 from tbgrad.log.text import number
@@ -69,7 +77,7 @@ def _frozen_advice(moment: Moment, rows: Rows) -> Advice:
     manifest = moment.manifest
     kind = manifest.parameters[rows[0]].dtype if manifest is not None and len(rows) else ""
     if kind in ("float16", "bfloat16"):
-        return Advice(f"keep weights in float32 in place of {kind}: dtype='mixed_{kind}'")
+        return Advice(HALF_REMEDY.format(kind))
     if rate_of(moment) < 1e-5 and moment.facts.ended_since < 0:
         return Advice(raised_rate(moment, 0.0), "look for what sets the weight back")
     return Advice(
@@ -162,7 +170,7 @@ def _not_trainable(moment: Moment) -> Any:
 
 
 _TOO_LARGE = Explained(
-    (momentum,),
+    (half_precision, raised, momentum),
     ("the learning rate is too large", "the weights begin far smaller than the optimizer's step"),
     lambda moment, _: Advice(safe_rate(moment), "begin with a warm-up of the learning rate"),
 )
