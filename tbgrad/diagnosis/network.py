@@ -27,6 +27,7 @@ class Network:
             bias, whose gradient does not depend on the layer's input, or its kernel.
         bodies: for the same layers the row of the kernel, where the bias tells nothing.
         widths: how many units each of these layers has.
+        last: the path of the last of these layers.
         saturating: mask [P] of the rows of layers whose activation saturates, the last layer aside.
         units: output units of every kernel, [P]; NaN elsewhere.
         inner: mask [P] of the kernels of more than one unit, the last kernel aside.
@@ -59,9 +60,9 @@ class Network:
         self.bodies = np.array([behind.get(layer, i) for layer, i in heads.items()], np.intp)
         shapes = [parameters[i].shape or (1,) for i in self.bodies]
         self.widths = np.array([shape[-1] for shape in shapes], np.float64)
-        last = parameters[self.kernels[-1]].layer if len(self.kernels) else ""
+        self.last = parameters[self.kernels[-1]].layer if len(self.kernels) else ""
         self.saturating = np.array(
-            [p.activation in SATURATING and p.layer != last for p in parameters], np.bool_
+            [p.activation in SATURATING and p.layer != self.last for p in parameters], np.bool_
         )
         self.units = np.full(self.count, math.nan)
         for i in self.kernels:

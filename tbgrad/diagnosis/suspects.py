@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
-import numpy as np
-
 from tbgrad.diagnosis.change import (
     MOST,
     USUAL_UPDATE,
@@ -23,9 +21,6 @@ from tbgrad.diagnosis.change import (
 from tbgrad.diagnosis.rule import Advice, Moment, Rows
 from tbgrad.log.brief import percent
 from tbgrad.log.text import number
-
-SLOW_DECAY = 1e-4
-"""A step takes learning rate · decay of the weights: so much leaves them for thousands of steps."""
 
 LEARNED = 0.5
 """A loss below so much of that at first has learned something, whatever its terms and weights."""
@@ -205,44 +200,6 @@ def share_of(ratio: float) -> str:
     if ratio < 1:
         return f"{percent(ratio)} of the weights"
     return f"{number(ratio, 2)} times the weights"
-
-
-def decay(moment: Moment) -> Suspect | None:
-    """A weight decay, or a penalty, that takes the weights away."""
-    fallen = fallen_weights(moment)
-    if not fallen < moment.settings.decayed_weights:
-        return None
-    value, manifest = setting(moment, "weight_decay"), moment.manifest
-    if value > 0:
-        rate = rate_of(moment)
-        slow = SLOW_DECAY / rate if rate > 0 else math.inf
-        lower = amount(min(value / 10, 0.01, slow))
-        remedy = f"lower weight_decay from {literal(value)} to {lower}"
-        return Suspect(
-            f"weight_decay of {literal(value)} has taken {percent(1 - fallen)} of the weights",
-            remedy,
-        )
-    kinds = {p.regularizer for p in manifest.parameters if p.regularizer} if manifest else set()
-    if not kinds:
-        return None
-    kind = min(kinds)
-    name, _, factor = kind.rstrip(")").partition("(")
-    try:
-        remedy = f"lower the regularizer from {kind} to {name}({amount(float(factor) / 100)})"
-    except ValueError:
-        remedy = f"divide the factor of the regularizer {kind} by 100"
-    return Suspect(f"the regularizer {kind} has taken {percent(1 - fallen)} of the weights", remedy)
-
-
-def fallen_weights(moment: Moment) -> float:
-    """Norm of all kernels over that at first; NaN where it is not known."""
-    facts, layers = moment.facts, moment.layers
-    first, now = facts.first_weights, facts.weights
-    if layers is None or first is None or now is None or len(first) != len(now):
-        return math.nan
-    rows = layers.kernels
-    before = float(np.linalg.norm(first[rows]))
-    return float(np.linalg.norm(now[rows])) / before if before > 0 else math.nan
 
 
 def schedule(moment: Moment) -> Suspect | None:

@@ -52,6 +52,7 @@ class Trend:
         norms: the newest gradient norms that are positive and finite, at most 2 · `RECENT`.
         cosines: the newest cosines between gradients of neighbours, or of steps that are about as
             near to one another as any that were logged of late, of all parameters together.
+        first_validation: the first validation loss with the training loss; None until it comes.
         lowest: of all places between validations the lowest: the median validation loss of
             `PATIENCE` in a row, and that of the training losses beside them.
         minimum_ratio: share of the Hessian's eigenvalues above zero, as it was measured last.
@@ -70,6 +71,7 @@ class Trend:
         self.norms: deque[float] = deque(maxlen=2 * RECENT)
         self.cosines: deque[float] = deque(maxlen=RECENT)
         self.validations: deque[tuple[float, float]] = deque(maxlen=PATIENCE)
+        self.first_validation: tuple[float, float] | None = None
         self.lowest = (math.inf, math.inf)
         self.minimum_ratio = self.update_ratio = math.nan
         self._jumps: deque[float] = deque(maxlen=RECENT)
@@ -99,6 +101,8 @@ class Trend:
             self._rate = rate
         validation = scalars.get(VALIDATION_LOSS, math.nan)
         if math.isfinite(validation) and self.losses:
+            if not self.first_validation:
+                self.first_validation = validation, median(self.losses)
             if self.validations:
                 self._jumps.append(abs(validation - self.validations[-1][0]))
             self.validations.append((validation, median(self.losses)))

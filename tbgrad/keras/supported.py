@@ -42,6 +42,11 @@ def foreign(thing: Any, kind: str) -> str:
     known = keras.Model if kind == "model" else keras.optimizers.Optimizer
     if isinstance(thing, known):
         return ""
+    if isinstance(thing, dict | list | tuple):
+        return (
+            f"this {kind} is a {type(thing).__name__}: give each {kind} a monitor or writer of its "
+            'own, in one directory, with group="…"'
+        )
     module = type(thing).__module__.partition(".")[0]
     what = f"this {kind} is of {module}, {type(thing).__name__}"
     if module in ("tf_keras", "keras"):

@@ -91,6 +91,50 @@ def test_an_epsilon_that_outweighs_the_gradient() -> None:
     assert "learning_rate" in advice(0.1, 100.0)
 
 
+def test_a_loss_that_weights_make_next_to_nothing() -> None:
+    classes = replace(RELU, loss="sparse_categorical_crossentropy", output_units=10)
+
+    def advice(scale: float) -> str:
+        said = {"update/ratio": 3e-9, "learning_rate": 0.1}
+        slow = alerts(range(1, 200), lambda s: said | {"loss": 2.3 * scale}, manifest=classes)
+        return one(slow, "loss_stuck").advice
+
+    assert advice(1e-6).startswith("divide sample_weight, class_weight or loss_weights")
+    assert "sample_weight" not in advice(1.0)
+
+
+def test_a_penalty_that_is_most_of_the_loss() -> None:
+    """Eight norms of 4 under L2(1): 8 · 16 of a loss of 130."""
+
+    def advice(loss: float) -> Alert:
+        heavy = replace(
+            RELU, parameters=tuple(replace(p, regularizer="l2(1)") for p in RELU.parameters),
+            loss="sparse_categorical_crossentropy", output_units=10,
+        )  # fmt: skip
+        return one(alerts(range(1, 60), lambda _: {"loss": loss}, manifest=heavy),
+                   "loss_implausible")  # fmt: skip
+
+    assert advice(130.0).advice == "lower the regularizer from l2(1) to l2(8e-4)"
+    assert advice(130.0).causes[0] == "the regularizer l2(1) is 128 of the loss of 130 at first"
+    assert "regularizer" not in advice(1300.0).advice
+
+
+def test_validation_data_that_are_prepared_otherwise() -> None:
+    def alert(validation: Any) -> Alert:
+        def scalars(step: int) -> dict[str, float]:
+            said = {"loss": 2.3 * 0.98**step}
+            return said | ({"val_loss": validation(step)} if step % 20 == 0 else {})
+
+        return one(alerts(range(1, 300), scalars), "overfitting")
+
+    other = alert(lambda s: 40.0 + s / 10)
+    assert other.headline.startswith("the validation loss never came down")
+    assert other.advice.startswith("prepare the validation data as the training data")
+    assert "their loss was 42 at first, beside 1." in other.causes[0]
+    usual = alert(lambda s: 1.0 + s / 50)
+    assert usual.advice.startswith("stop at the lowest val_loss")
+
+
 def test_a_loss_that_large_steps_keep_from_falling() -> None:
     """It has come down by half, as far as steps let it that are ten times as long as is usual."""
 

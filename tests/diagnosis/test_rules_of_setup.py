@@ -344,6 +344,14 @@ def test_a_rate_that_was_raised_is_put_back() -> None:
     assert "step 102" in of(restarts, "gradient_spike").advice
 
 
+def test_units_that_are_all_dead_at_once_see_zeros() -> None:
+    """But where some layer has units left, it is not for the inputs."""
+    all_dead = of(alerts(range(1, 20), columns=lambda _: {"dead_fraction": 1.0}), "dead_units")
+    assert all_dead.advice.startswith("look at the inputs")
+    some = {"dead_fraction": of_kernels(0.4, 1, 1, 0)}
+    assert "inputs" not in of(alerts(range(1, 20), columns=lambda _: some), "dead_units").advice
+
+
 def test_weights_in_float16_are_what_to_change() -> None:
     half = replace(RELU, parameters=tuple(replace(p, dtype="float16") for p in RELU.parameters))
     columns = {"update_norm": 2.0}

@@ -9,10 +9,10 @@ import numpy as np
 
 from tbgrad.diagnosis.change import amount, literal, safe_rate, setting
 from tbgrad.diagnosis.initial_weights import alike, thin_weights, wide_weights
+from tbgrad.diagnosis.regularization import decay
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule
 from tbgrad.diagnosis.suspects import (
     Explained,
-    decay,
     from_the_start,
     inputs,
     momentum,

@@ -188,8 +188,7 @@ def _only_the_last_trains(moment: Moment, rows: Rows) -> bool:
     manifest, layers = moment.manifest, moment.layers
     if manifest is None or layers is None or not len(layers.kernels):
         return False
-    last = manifest.parameters[layers.kernels[-1]].layer
-    others = {i for i, parameter in enumerate(manifest.parameters) if parameter.layer != last}
+    others = {i for i, p in enumerate(manifest.parameters) if p.layer != layers.last}
     return bool(others) and set(rows.tolist()) == others
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from tbgrad.diagnosis.change import safe_rate
 from tbgrad.diagnosis.initial_weights import wide_weights
 from tbgrad.diagnosis.output import wrong_output
+from tbgrad.diagnosis.regularization import penalty
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule, Severity
 from tbgrad.diagnosis.suspects import (
     SQUARED,
@@ -134,7 +135,7 @@ def _grown(moment: Moment) -> Suspect | None:
 
 
 _EXPLAINED = Explained(
-    (_labels, _fitting_output, inputs, targets, wide_weights, _grown),
+    (_labels, _fitting_output, penalty, inputs, targets, wide_weights, _grown),
     ("inputs or targets that are not scaled", "weights that begin, or became, far too large"),
     lambda moment, _: Advice("scale the inputs to mean 0 and deviation 1", safe_rate(moment, 10.0)),
 )

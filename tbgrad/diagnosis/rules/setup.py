@@ -12,12 +12,11 @@ from tbgrad.diagnosis.change import literal
 from tbgrad.diagnosis.facts import ENDED
 from tbgrad.diagnosis.initial_weights import alike, alike_rows
 from tbgrad.diagnosis.output import wrong_output
+from tbgrad.diagnosis.regularization import decay, fallen_weights
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule
 from tbgrad.diagnosis.suspects import (
     Suspicion,
-    decay,
     dropout,
-    fallen_weights,
     inputs,
     momentum,
     schedule,

@@ -8,6 +8,7 @@ from typing import Any
 from tbgrad.diagnosis.change import literal, raised_rate, rate_of, safe_rate
 from tbgrad.diagnosis.initial_weights import alike, thin_weights
 from tbgrad.diagnosis.output import relu_output, saturated_output, wrong_output
+from tbgrad.diagnosis.regularization import decay, penalty
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule
 from tbgrad.diagnosis.rules.losses import DIVERGING, speaks
 from tbgrad.diagnosis.suspects import (
@@ -16,7 +17,6 @@ from tbgrad.diagnosis.suspects import (
     Suspect,
     came_to_rest,
     chance,
-    decay,
     dropout,
     epsilon,
     inputs,
@@ -37,6 +37,9 @@ SLOW_START = 256
 
 DEAD = 0.95
 """Share of dead units from which on a layer lets nothing through."""
+
+SCALED_DOWN = 0.03
+"""A loss that begins at so much of that of a guess has not been lucky."""
 
 STEADY = 3.0
 """A fall of so many of its standard errors is one."""
@@ -206,6 +209,18 @@ def _stuck_causes(moment: Moment) -> tuple[str, ...]:
     )
 
 
+def _scaled_down(moment: Moment) -> Suspect | None:
+    """A loss that weights make next to nothing."""
+    trend, guess = moment.trend, chance(moment)
+    if trend.resumed or not 0 < trend.first_loss < SCALED_DOWN * guess or not _hardly_moves(moment):
+        return None
+    return Suspect(
+        f"the loss began at {number(trend.first_loss, 2)}, where a guess has {number(guess, 3)}: "
+        "it is scaled down",
+        "divide sample_weight, class_weight or loss_weights by their mean",
+    )
+
+
 _STUCK = Explained(
     (
         wrong_output,
@@ -216,6 +231,8 @@ _STUCK = Explained(
         _blocked,
         schedule,
         epsilon,
+        _scaled_down,
+        penalty,
         decay,
         raised,
         momentum,

@@ -9,13 +9,20 @@ import numpy as np
 
 from tbgrad.diagnosis.change import safe_rate
 from tbgrad.diagnosis.initial_weights import alike, layers_of, thin_weights, wide_weights
+from tbgrad.diagnosis.regularization import decay
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule, Severity
-from tbgrad.diagnosis.suspects import Explained, Suspect, decay, dropout, inputs
+from tbgrad.diagnosis.suspects import Explained, Suspect, dropout, inputs
 from tbgrad.log.brief import percent
 from tbgrad.log.text import number
 
 BIASED = 2.0
 """Root mean square of a bias that begins far from zero."""
+
+ALL = 0.999
+"""Share of units that are all of them."""
+
+SEEN = 10
+"""So many steps may go by until units are known to be dead that were so from the first one on."""
 
 
 def _resting(moment: Moment) -> Any:
@@ -54,7 +61,7 @@ def _units_are(what: str, moment: Moment, rows: Rows, shares: Any) -> str:
     named = [manifest.parameters[row].layer for row in rows] if manifest is not None else []
     of = f"layer {named[0]}" if len(named) == 1 else f"layers {', '.join(named[:3])}"
     more = ", …" if len(named) > 3 else ""
-    if shares.min() > 0.999:
+    if shares.min() > ALL:
         return f"all units of {of}{more} are {what}"
     return f"{_percents(shares)} of the units of {of}{more} are {what}"
 
@@ -71,8 +78,7 @@ def _output(moment: Moment, rows: Rows) -> Suspect | None:
     manifest, layers = moment.manifest, moment.layers
     if manifest is None or layers is None or not len(layers.kernels):
         return None
-    last = manifest.parameters[layers.kernels[-1]]
-    there = any(manifest.parameters[row].layer == last.layer for row in rows)
+    there = any(manifest.parameters[row].layer == layers.last for row in rows)
     if not there or manifest.output_activation not in ("relu", "softmax"):
         return None
     return Suspect(
@@ -109,6 +115,21 @@ def _usual_size(moment: Moment, row: int) -> float:
     return float(first[row]) / math.sqrt(max(1, manifest.parameters[row].size))
 
 
+def _sees_nothing(moment: Moment) -> Suspect | None:
+    """Inputs of zeros: of others half of the units of a first layer are positive."""
+    shares, layers, manifest = moment.facts.dead_shares, moment.layers, moment.manifest
+    if shares is None or layers is None or manifest is None or layers.embeds:
+        return None
+    hidden = [row for row in layers.heads if manifest.parameters[row].layer != layers.last]
+    early = moment.since <= moment.trend.first_step + SEEN
+    if not hidden or shares[hidden].min() <= ALL or not early or _thrown(moment):
+        return None
+    return Suspect(
+        "inputs of zeros: all units of all layers are dead from the beginning",
+        "look at the inputs, np.abs(x).max(): the model gets zeros alone",
+    )
+
+
 def _thrown(moment: Moment) -> Suspect | None:
     """A step that was too large; of units that were dead at once it cannot have been the work."""
     facts = moment.facts
@@ -123,6 +144,7 @@ def _explained(rows: Rows) -> Explained:
             lambda m: _output(m, rows),
             lambda m: _bias(m, rows),
             alike,
+            _sees_nothing,
             thin_weights,
             dropout,
             decay,
