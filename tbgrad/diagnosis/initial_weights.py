@@ -21,6 +21,9 @@ WIDE = 5.0
 SUITS = 2**0.5
 """Norm of the weights into a unit above which even units of relu make more of what they get."""
 
+LARGER = 1.5
+"""So many times that norm is no chance."""
+
 TOGETHER = 100.0
 """Layers in a row that make so much more of what comes in begin too large, none of them by much;
 those that leave the square of it too little, too small."""
@@ -134,10 +137,23 @@ def thin_weights(moment: Moment) -> Suspect | None:
         if not shrinks < 1 / TOGETHER**2:
             return None
         cause += f", and {rows.sum()} layers leave {number(shrinks, 1)} of it together"
-    return Suspect(
-        cause,
-        f"set kernel_initializer={initializer(moment, layers.inner)!r} in all hidden layers",
-    )
+    return Suspect(cause, usual_weights(moment))
+
+
+def larger_than_usual(moment: Moment) -> bool:
+    """Whether weights begin larger than suits their layers, if not by far."""
+    layers, first = moment.layers, moment.facts.first_weights
+    if layers is None or first is None or len(first) != layers.count or not len(layers.kernels):
+        return False
+    scales = first[layers.kernels] / np.sqrt(layers.units[layers.kernels])
+    return bool(np.nanmax(scales) > LARGER * SUITS)
+
+
+def usual_weights(moment: Moment) -> str:
+    """Advice to let all kernels begin as suits them."""
+    assert moment.layers is not None
+    chosen = initializer(moment, moment.layers.inner)
+    return f"set kernel_initializer={chosen!r} in all hidden layers"
 
 
 def _plain(manifest: Manifest) -> NDArray[np.bool_]:

@@ -16,6 +16,9 @@ from tbgrad.log.text import number
 
 PROBABILITIES = {"softmax", "sigmoid", "hard_sigmoid"}
 
+LONG = 200
+"""So many steps into a training a loss has come down by what other terms it has can fall."""
+
 WIDTHS = dict.fromkeys(PROBABILITIES, 1.0) | {"tanh": 2.0}
 """By activation, how far two outputs can lie from each other."""
 
@@ -25,7 +28,14 @@ def wrong_output(moment: Moment) -> Suspect | None:
     if beyond := _beyond_the_output(moment):
         return beyond
     manifest = moment.manifest
-    if manifest is None or manifest.logits is None or not manifest.output_activation:
+    if manifest is None:
+        return None
+    if manifest.output_activation == "dropout":
+        return Suspect(
+            "a Dropout behind the last layer: the loss gets outputs that are set to zero at random",
+            "remove the Dropout behind the last layer",
+        )
+    if manifest.logits is None or not manifest.output_activation:
         return None
     if "crossentropy" not in manifest.loss or "," in manifest.loss:
         return None
@@ -46,11 +56,12 @@ def wrong_output(moment: Moment) -> Suspect | None:
             f"remove activation={given!r} from the last layer (or set from_logits=False)",
         )
     if not manifest.logits and given not in PROBABILITIES:
+        fits = "sigmoid" if "binary" in name else "softmax"
         return Suspect(
             f"the loss {name} expects probabilities, the last layer is {given}",
             "set from_logits=True in the loss"
             if given == "linear"
-            else f"replace activation={given!r} of the last layer by 'softmax'",
+            else f"replace activation={given!r} of the last layer by {fits!r}",
         )
     return None
 
@@ -59,10 +70,13 @@ def _beyond_the_output(moment: Moment) -> Suspect | None:
     """Targets that no output can come to: an error larger than all outputs lie from each other.
 
     Such an output ends at its limit, without a gradient, and the loss hardly below that at first:
-    one that has further terms in it falls further.
+    one that has further terms in it falls further. Where some targets are within, the gradient of
+    these is left.
     """
     manifest, trend = moment.manifest, moment.trend
-    if manifest is None or not manifest.output_units or not came_to_rest(moment):
+    if manifest is None or not manifest.output_units:
+        return None
+    if not came_to_rest(moment) and trend.count < LONG:
         return None
     given, loss = manifest.output_activation, trend.recent_loss
     width = WIDTHS.get(given, math.inf)

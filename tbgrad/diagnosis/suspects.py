@@ -131,7 +131,8 @@ def targets(moment: Moment) -> Suspect | None:
 
 def target_scale(moment: Moment) -> float:
     """The error that the loss at first amounts to, in units of the targets; NaN if not known."""
-    manifest, loss = moment.manifest, moment.trend.first_loss
+    manifest, trend = moment.manifest, moment.trend
+    loss = min(trend.first_loss, trend.opening_loss)
     if manifest is None or not loss > 0 or "," in manifest.loss:
         return math.nan
     if manifest.loss in SQUARED:

@@ -140,6 +140,11 @@ class Trend:
         return self._recent
 
     @property
+    def opening_loss(self) -> float:
+        """The very first loss, of which no step has made anything; NaN where there is none."""
+        return self._first[0] if self._first else math.nan
+
+    @property
     def first_norm(self) -> float:
         """Median gradient norm of the first records."""
         return median(self._first_norms) if self._first_norms else math.nan

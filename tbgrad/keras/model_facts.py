@@ -50,12 +50,17 @@ def output(model: Any) -> tuple[str, int]:
 
 
 def _activation(model: Any) -> str:
-    """What the last layer does that is no mere change of shape, where layers have an order."""
+    """What the last layer does that is no mere change of shape, where layers have an order.
+
+    "dropout" where it leaves out some of its outputs.
+    """
     for layer in reversed(model.layers if layers.is_ordered(model) else ()):
         if isinstance(layer, keras.Model):
             return _activation(layer)
         if isinstance(layer, keras.layers.Lambda):
             return ""  # anything may be in there
+        if type(layer).__name__.endswith("Dropout") and float(getattr(layer, "rate", 0.0)) > 0:
+            return "dropout"
         is_softmax = isinstance(layer, keras.layers.Softmax)
         name = "softmax" if is_softmax else layers.activation_of(layer)
         if name or layer.weights:

@@ -345,11 +345,15 @@ def test_a_rate_that_was_raised_is_put_back() -> None:
 
 
 def test_units_that_are_all_dead_at_once_see_zeros() -> None:
-    """But where some layer has units left, it is not for the inputs."""
-    all_dead = of(alerts(range(1, 20), columns=lambda _: {"dead_fraction": 1.0}), "dead_units")
-    assert all_dead.advice.startswith("look at the inputs")
-    some = {"dead_fraction": of_kernels(0.4, 1, 1, 0)}
-    assert "inputs" not in of(alerts(range(1, 20), columns=lambda _: some), "dead_units").advice
+    """But where some layer has units left, or none has, it is not for the inputs."""
+
+    def advice(*shares: float) -> str:
+        found = alerts(range(1, 20), columns=lambda _: {"dead_fraction": of_kernels(*shares)})
+        return of(found, "dead_units").advice
+
+    assert advice(1, 1, 1, 0).startswith("look at the inputs")
+    for shares in ((0.4, 1, 1, 0), (1, 1, 1, 1)):
+        assert "inputs" not in advice(*shares)
 
 
 def test_weights_in_float16_are_what_to_change() -> None:

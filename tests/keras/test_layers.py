@@ -7,6 +7,7 @@ import pytest
 
 import tbgrad
 from tbgrad.diagnosis import RULE_NAMES
+from tbgrad.keras import model_facts
 from tbgrad.keras.layers import activations, centred, frozen
 
 pytestmark = pytest.mark.tensorflow
@@ -81,6 +82,14 @@ def test_an_activation_within_a_layer_of_ones_own_says_nothing_of_those_before_i
         [keras.Input((4,)), layers.Dense(4, name="before"), Block(), layers.ReLU()]
     )
     assert by_name(activations(model)) == {"before": "linear", "dense": "linear"}
+
+
+def test_a_dropout_behind_the_last_layer_is_what_the_loss_gets():
+    classifier = [keras.Input((4,)), layers.Dense(3, "softmax")]
+    assert model_facts.output(keras.Sequential(classifier)) == ("softmax", 3)
+    for rate, last in ((0.5, "dropout"), (0.0, "softmax")):
+        behind = keras.Sequential([*classifier, layers.Dropout(rate)])
+        assert model_facts.output(behind) == (last, 3)
 
 
 def test_recurrent_layers_have_several():

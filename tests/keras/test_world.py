@@ -77,3 +77,5 @@ def test_an_optimizer_that_is_none_is_refused(tmp_path):
         tbgrad.GradientSummaryWriter(tmp_path, variables, optimizer=other)
     with pytest.raises(TypeError, match="this optimizer is of builtins, str"):
         tbgrad.GradientMonitor(tmp_path, optimizer="adam")
+    with pytest.raises(TypeError, match=r'this optimizer is a dict: .* with group="…"'):
+        tbgrad.GradientSummaryWriter(tmp_path, variables, optimizer={"generator": other})

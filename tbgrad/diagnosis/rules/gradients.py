@@ -7,8 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from tbgrad.diagnosis.architecture import softmax_within
 from tbgrad.diagnosis.change import amount, literal, safe_rate, setting
-from tbgrad.diagnosis.initial_weights import alike, thin_weights, wide_weights
+from tbgrad.diagnosis.initial_weights import (
+    alike,
+    larger_than_usual,
+    thin_weights,
+    usual_weights,
+    wide_weights,
+)
 from tbgrad.diagnosis.regularization import decay
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule
 from tbgrad.diagnosis.suspects import (
@@ -152,6 +159,8 @@ def _exploding_otherwise(moment: Moment, _: Rows) -> Advice:
     if recurrent:
         return Advice("use recurrent_initializer='orthogonal'", CLIP)
     if from_the_start(moment, moment.since):
+        if moment.facts.input_scale <= moment.settings.input_scale and larger_than_usual(moment):
+            return Advice(usual_weights(moment), CLIP)
         return Advice("scale the inputs to mean 0 and deviation 1", CLIP)
     return Advice(safe_rate(moment, 10), CLIP)
 
@@ -179,7 +188,9 @@ def _clipping_advice(moment: Moment, _: Rows) -> Advice:
 
 
 _VANISHING = Explained(
-    (alike, thin_weights, rate, inputs, decay), _vanishing_causes, _vanishing_otherwise
+    (alike, softmax_within, thin_weights, rate, inputs, decay),
+    _vanishing_causes,
+    _vanishing_otherwise,
 )
 _EXPLODING = Explained(
     (raised, inputs, targets, wide_weights, momentum, rate),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from tbgrad.diagnosis.architecture import batch_of_one, linear_network, softmax_within
 from tbgrad.diagnosis.change import literal, raised_rate, rate_of, safe_rate
 from tbgrad.diagnosis.initial_weights import alike, thin_weights
 from tbgrad.diagnosis.output import relu_output, saturated_output, wrong_output
@@ -226,6 +227,9 @@ _STUCK = Explained(
         wrong_output,
         saturated_output,
         alike,
+        batch_of_one,
+        linear_network,
+        softmax_within,
         thin_weights,
         dropout,
         _blocked,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tbgrad.diagnosis.architecture import batch_of_one
 from tbgrad.diagnosis.change import safe_rate
 from tbgrad.diagnosis.initial_weights import alike, layers_of, thin_weights, wide_weights
 from tbgrad.diagnosis.regularization import decay
@@ -79,6 +80,12 @@ def _output(moment: Moment, rows: Rows) -> Suspect | None:
     if manifest is None or layers is None or not len(layers.kernels):
         return None
     there = any(manifest.parameters[row].layer == layers.last for row in rows)
+    behind = manifest.parameters[layers.kernels[-1]].normalization in ("after", "both")
+    if there and behind and manifest.output_units == 1:
+        return Suspect(
+            "a normalization of the one unit of the output, which is the same for all samples",
+            "remove the normalization behind the last layer",
+        )
     if not there or manifest.output_activation not in ("relu", "softmax"):
         return None
     return Suspect(
@@ -120,9 +127,12 @@ def _sees_nothing(moment: Moment) -> Suspect | None:
     shares, layers, manifest = moment.facts.dead_shares, moment.layers, moment.manifest
     if shares is None or layers is None or manifest is None or layers.embeds:
         return None
-    hidden = [row for row in layers.heads if manifest.parameters[row].layer != layers.last]
+    last = [row for row in layers.heads if manifest.parameters[row].layer == layers.last]
+    hidden = [row for row in layers.heads if row not in last]
     early = moment.since <= moment.trend.first_step + SEEN
-    if not hidden or shares[hidden].min() <= ALL or not early or _thrown(moment):
+    if not hidden or shares[hidden].min() <= ALL or shares[last].max(initial=0.0) > ALL:
+        return None
+    if not early or _thrown(moment):
         return None
     return Suspect(
         "inputs of zeros: all units of all layers are dead from the beginning",
@@ -143,6 +153,7 @@ def _explained(rows: Rows) -> Explained:
         (
             lambda m: _output(m, rows),
             lambda m: _bias(m, rows),
+            batch_of_one,
             alike,
             _sees_nothing,
             thin_weights,
