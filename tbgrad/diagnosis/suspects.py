@@ -166,6 +166,20 @@ def raised(moment: Moment) -> Suspect | None:
     )
 
 
+def forgetful(moment: Moment) -> Suspect | None:
+    """Ftrl, whose weights are made of its sums of gradients alone: those at first are lost.
+
+    McMahan et al., "Ad click prediction: a view from the trenches", 2013, algorithm 1.
+    """
+    manifest = moment.manifest
+    if manifest is None or str(manifest.optimizer.get("name", "")).lower() != "ftrl":
+        return None
+    return Suspect(
+        "Ftrl, which is for one layer: its first update puts all weights to about zero",
+        "train with another optimizer than Ftrl, Adam for one",
+    )
+
+
 def half_precision(moment: Moment) -> Suspect | None:
     """Weights in float16, in which the optimizer computes, too."""
     manifest = moment.manifest

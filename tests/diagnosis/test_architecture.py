@@ -46,6 +46,11 @@ def test_a_softmax_within_the_network() -> None:
     assert "softmax" not in stuck(replace(RELU, parameters=(*first, *last))).advice
 
 
+def test_an_optimizer_that_does_not_keep_the_first_weights() -> None:
+    assert stuck(replace(RELU, optimizer={"name": "Ftrl"})).advice.startswith("train with another")
+    assert "another" not in stuck(replace(RELU, optimizer={"name": "Adam"})).advice
+
+
 def test_a_batch_normalization_over_one_sample() -> None:
     first, *others = each(normalization="after").parameters
     scale = replace(first, path="batch_normalization/gamma", layer="batch_normalization",

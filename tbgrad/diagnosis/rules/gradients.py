@@ -20,6 +20,7 @@ from tbgrad.diagnosis.regularization import decay
 from tbgrad.diagnosis.rule import Advice, Moment, Rows, Rule
 from tbgrad.diagnosis.suspects import (
     Explained,
+    forgetful,
     from_the_start,
     inputs,
     momentum,
@@ -188,7 +189,7 @@ def _clipping_advice(moment: Moment, _: Rows) -> Advice:
 
 
 _VANISHING = Explained(
-    (alike, softmax_within, thin_weights, rate, inputs, decay),
+    (alike, forgetful, softmax_within, thin_weights, rate, inputs, decay),
     _vanishing_causes,
     _vanishing_otherwise,
 )
