@@ -31,6 +31,12 @@ USUAL_EPSILON = 1e-7
 LARGE_EPSILON = 1e-5
 """An epsilon is no larger by accident: a gradient that is outweighed by less vanishes by itself."""
 
+OUTWEIGHS = 100.0
+"""So many times as large a term makes of the other next to nothing."""
+
+SOON = 64
+"""So many steps, and as many as there were until then, may go by until a change shows."""
+
 HALF_REMEDY = "keep weights in float32 in place of {0}: dtype='mixed_{0}'"
 
 SQUARED = ("mean_squared_error", "mse")
@@ -86,7 +92,7 @@ def epsilon(moment: Moment) -> Suspect | None:
         return None
     weights = sum(math.prod(parameter.shape) for parameter in manifest.parameters)
     gradient = moment.trend.usual_norm / math.sqrt(max(1, weights))
-    if not value > MOST * gradient:
+    if not value > OUTWEIGHS * gradient:
         return None
     return Suspect(
         f"epsilon is {literal(value)}, and the gradient of a weight about {number(gradient, 1)}: "
@@ -155,9 +161,11 @@ def rate(moment: Moment) -> Suspect | None:
 
 
 def raised(moment: Moment) -> Suspect | None:
-    """A learning rate that was raised at once, ahead of the fault."""
+    """A learning rate that was raised at once, not long ahead of the fault."""
     was = moment.facts.raised
-    if was is None or not was.step <= moment.since or rate_of(moment) < was.rate / 2:
+    if was is None or not 0 <= moment.since - was.step <= max(SOON, was.step):
+        return None
+    if rate_of(moment) < was.rate / 2:
         return None
     before, now = literal(was.before, 3), literal(was.rate, 3)
     return Suspect(

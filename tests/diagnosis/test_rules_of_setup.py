@@ -322,7 +322,10 @@ def test_what_is_dead_or_not_finite_from_the_first_step_is_not_the_work_of_a_ste
 
 
 def test_a_rate_that_was_raised_is_put_back() -> None:
-    """At step 100, ahead of the fault; a schedule that comes back to where it was raises none."""
+    """At step 100, ahead of the fault; a schedule that comes back to where it was raises none.
+
+    Nor is what comes long after the work of a rate that was raised epoch by epoch at first.
+    """
 
     def run(rate: Any, fault: int = 102) -> list[Any]:
         def scalars(step: int) -> dict[str, float]:
@@ -333,13 +336,15 @@ def test_a_rate_that_was_raised_is_put_back() -> None:
                 "learning_rate": rate(step),
             }
 
-        return alerts(range(1, 130), scalars)
+        return alerts(range(1, fault + 28), scalars)
 
     found = run(lambda s: 1e-3 if s < 100 else 0.05)
     for rule in ("gradient_spike", "loss_diverging"):
         assert of(found, rule).advice == "lower learning_rate from 0.05 to 0.001"
         assert of(found, rule).causes[0].endswith("raised from 0.001 to 0.05 at step 100")
     assert "step 102" in of(run(lambda s: 1e-3 if s < 110 else 0.05), "gradient_spike").advice
+    warm = run(lambda s: 1e-3 if s < 20 else 0.05, fault=200)
+    assert "step 200" in of(warm, "gradient_spike").advice
     restarts = run(lambda s: 0.05 if s < 10 or s >= 100 else 1e-3)
     assert "step 102" in of(restarts, "gradient_spike").advice
 
