@@ -31,8 +31,8 @@ USUAL_EPSILON = 1e-7
 LARGE_EPSILON = 1e-5
 """An epsilon is no larger by accident: a gradient that is outweighed by less vanishes by itself."""
 
-OUTWEIGHS = 100.0
-"""So many times as large a term makes of the other next to nothing."""
+OUTWEIGHS = 10.0
+"""A term that is so many times as large as the other is what counts of their sum."""
 
 SOON = 64
 """So many steps, and as many as there were until then, may go by until a change shows."""

@@ -13,8 +13,9 @@ from tbgrad.log.text import number
 LITTLE = 0.25
 """Where a validation loss is still above so much of the first loss, little was learned."""
 
-NEVER = 2.0
-"""A validation loss that was always so many times the training loss at first is of other data."""
+NEVER = 8.0
+"""A validation loss that was always so many times the training loss at first is of other data: what
+is learned by heart until the first validation makes it less than four times as large."""
 
 
 def _overfitting(moment: Moment) -> Any:
