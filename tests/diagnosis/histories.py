@@ -72,5 +72,15 @@ def one(found: list[Alert], rule: str) -> Alert:
     return alert
 
 
+def of(found: list[Alert], rule: str) -> Alert:
+    """The one of a rule, among others."""
+    (alert,) = [alert for alert in found if alert.rule == rule]
+    assert alert.causes
+    assert alert.advice
+    assert alert.headline
+    assert "; " not in alert.advice
+    return alert
+
+
 def noise(step: int) -> float:
     return float(np.random.default_rng(step).normal())

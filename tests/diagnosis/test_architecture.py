@@ -7,12 +7,7 @@ from typing import Any
 
 from tbgrad.log.batches import Batches
 from tbgrad.log.records import Alert, Manifest
-from tests.diagnosis.histories import RELU, alerts, noise, of_kernels
-
-
-def of(found: list[Alert], rule: str) -> Alert:
-    (alert,) = [alert for alert in found if alert.rule == rule]
-    return alert
+from tests.diagnosis.histories import RELU, alerts, noise, of, of_kernels
 
 
 def each(manifest: Manifest = RELU, **fields: Any) -> Manifest:

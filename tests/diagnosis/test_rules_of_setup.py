@@ -10,22 +10,13 @@ import pytest
 
 from tbgrad.diagnosis import Diagnosis, Record
 from tbgrad.log.records import Alert, Manifest
-from tests.diagnosis.histories import RELU, TANH, alerts, made, noise, of_kernels
+from tests.diagnosis.histories import RELU, TANH, alerts, made, noise, of, of_kernels
 
 CLASSES = replace(
     RELU, loss="sparse_categorical_crossentropy", logits=True, output_activation="linear",
     output_units=10,
 )  # fmt: skip
 REGRESSION = replace(RELU, loss="mean_squared_error")
-
-
-def of(found: list[Alert], rule: str) -> Alert:
-    (alert,) = [alert for alert in found if alert.rule == rule]
-    assert alert.causes
-    assert alert.advice
-    assert alert.headline
-    assert "; " not in alert.advice
-    return alert
 
 
 def rules(found: list[Alert]) -> set[str]:
